@@ -1,6 +1,5 @@
 """What figures and tables hold, as plain data: positions, labels and marks, never pixels."""
 
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -47,15 +46,6 @@ def forecasts():
     lowest = 100.0 * np.arange(6)[:, None] + np.arange(1.0, 25)
     origins = pd.date_range("2019-01-01 23:00", periods=6, freq="D", tz="UTC")
     return QuantileForecasts(lowest[:, :, None] + np.array([0.0, 1.0, 3.0]), lowest + 2, origins)
-
-
-def test_when_a_figure_is_drawn_then_it_is_marked_and_can_be_saved(tiny_dataset):
-    assert data_overview(tiny_dataset).get_supxlabel() == ""
-    figure = data_overview(replace(tiny_dataset, source="simulated"))
-    assert figure.get_supxlabel() == "SIMULATED DATA"
-    file = io.BytesIO()
-    figure.savefig(file, format="pdf")
-    assert file.getvalue().startswith(b"%PDF")
 
 
 # The Pareto front

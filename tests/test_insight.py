@@ -185,13 +185,6 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong():
     assert image.get_extent() == [-167.5, 24.5, 0.5, 24.5]
 
 
-def test_when_a_window_is_folded_then_rows_are_periods_and_the_rest_of_the_last_is_empty():
-    image = families.folded(np.arange(10.0), 4)
-    assert image[:2].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert image[2, :2].tolist() == [8, 9]
-    assert np.isnan(image[2, 2:]).all()
-
-
 def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insight):
     amplitude = np.ones((1, 96))
     amplitude[0, [7, 35, 36]] = [9, 5, 4]
@@ -206,6 +199,9 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
     titled = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
     assert list(titled) == ["period 24 h", "period 5 h"]
     assert titled["period 24 h"].images[0].get_array().shape == (8, 24)
+    image = titled["period 5 h"].images[0].get_array()  # its last row has two hours
+    assert image[37:, :2].tolist() == [[185, 186], [190, 191]]
+    assert np.ma.getmaskarray(image)[38].tolist() == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize(("source", "mark"), [("simulated", "SIMULATED DATA"), ("csv", "")])

@@ -42,7 +42,7 @@ def test_when_scores_are_given_then_each_objective_takes_its_own_one():
         "picp_penalty_calibrated": 1.0,
         "pinball": 2.0,
     }
-    assert OBJECTIVES["picp_penalty"].axis("m3/h") == "|PICP - 80| in percentage points"
+    assert OBJECTIVES["picp_penalty"].axis("m3/h") == "|PICP \u2212 80| in pp"
     assert OBJECTIVES["winkler"].axis("m3/h") == "Winkler score in m3/h"
 
 

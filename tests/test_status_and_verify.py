@@ -110,7 +110,8 @@ class Maker:
         naive = seasonal_naive(self.data, self.data.validation_origins, 24)
         width = np.array([-1, 0, 1]) * 0.15 * (number + 1)
         write_predictions(
-            run.trial_predictions(number), replace(naive, values=naive.values + width + number / 50)
+            run.trial_predictions(number),
+            replace(naive, values=naive.values + width + number / 500),
         )
         forecasts = load_predictions(run.trial_predictions(number))
         scores = evaluate(forecasts, self.data)
@@ -549,7 +550,7 @@ def test_when_a_record_states_a_tolerance_then_its_front_is_checked_with_that_on
     assert StoredStudy.of_file(run.best_params).objectives == PAIR
     change(
         run.best_params, ("objectives", 1, "tolerance"), lambda _: 10.0
-    )  # the penalties of the front are 1.2 and 7.0
+    )  # the penalties of the front are 1.8 and 8.3
     code, text, _ = run_verify(run.best_params)
     assert code == 1
     assert f"{run.best_params}: n_pareto_optimal is 2, recomputed 1\n" in text

@@ -23,7 +23,7 @@ from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures import forecasts
 from hpo_lib.figures.evidence import warning_for
 from hpo_lib.figures.studies import RING, draw_study_front, trials_of
-from hpo_lib.figures.style import ACCENT, SCREEN, date_axis, hours_axis
+from hpo_lib.figures.style import ACCENT, SCREEN, date_axis, hours_axis, marked
 from hpo_lib.records.study import StoredStudy, read_studies, records_folder, study_runs
 from hpo_lib.scoring import metrics
 
@@ -106,14 +106,13 @@ def draw(
     panels = figure.subplot_mosaic(
         [["front", "residuals"], ["front", "coverage"], [".", "."], ["days"] * 2, ["errors"] * 2],
         height_ratios=(1, 1, 0.05, 1.7, 1.4),
-        # Fixed places, so that nothing jumps from one trial to the next.
-        gridspec_kw={"left": 0.075, "right": 0.985, "top": 0.97, "bottom": 0.05}
-        | {"hspace": 0.5, "wspace": 0.18},
     )
+    # Fixed places, so that nothing jumps from one trial to the next.
+    figure.subplots_adjust(0.075, 0.05, 0.985, 0.97, wspace=0.18, hspace=0.5)
     front, residuals, coverage, days, errors = panels.values()
     predictions = study.predictions(number)
-    trials = trials_of(study).set_index("trial")
-    trials = trials.loc[[trial.number for trial in study.viewable]]
+    viewable = [trial.number for trial in study.viewable]
+    trials = trials_of(study).set_index("trial").loc[viewable]
     points = trials[[objective.name for objective in study.objectives[:2]]]
     draw_study_front(front, study, trials)
     below = {**RING, "mec": ACCENT, "mew": 1.6}
@@ -144,9 +143,7 @@ def draw(
     errors.set_title("All days: click one to go there")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
-    look: dict[str, Any] = {"ha": "right", "size": 8, "color": ACCENT, "weight": "bold"}
-    for axes, height, side in ((front, 1.02, "bottom"), (days, 0.97, "top")):  # above all points
-        axes.text(0.99, height, warning_for([study]), transform=axes.transAxes, va=side, **look)
+    marked(figure, warning_for([study]))
     return points, np.asarray(dots.get_offsets())[:, 0]
 
 
@@ -172,7 +169,7 @@ class Explorer:
     def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
         self.studies = studies
         whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 450, 170))
-        labels = [(study.label, i) for i, study in enumerate(studies)]
+        labels = [study.label for study in studies]
         self.study_box = widgets.Dropdown(description="Study", options=labels, layout=whole)
         self.trial_box = widgets.Dropdown(description="Trial", layout=half)
         self.count = widgets.Dropdown(
@@ -187,11 +184,10 @@ class Explorer:
         self.figure = Figure(figsize=SIZE, dpi=100)
         self.canvas = LockedCanvas(self.figure)
         FigureManager(self.canvas, 0)
-        self.canvas.set_trait("header_visible", False)
-        self.canvas.set_trait("resizable", False)
-        self.canvas.set_trait("toolbar_position", "right")
+        self.canvas.header_visible = self.canvas.resizable = False
+        self.canvas.toolbar_position = "right"
         self.canvas.mpl_connect("button_press_event", self._clicked)
-        self.study_box.observe(self._show_study, names="value")
+        self.study_box.observe(self._show_study, names="index")
         for box in (self.trial_box, self.first, self.count):
             box.observe(self._show, names="value")
         self._show_study()
@@ -205,7 +201,7 @@ class Explorer:
 
     def _show_study(self, _: object = None) -> None:
         """Show the selected study with its chosen trial."""
-        study = self.studies[self.study_box.value]
+        study = self.studies[self.study_box.index]
         with self._errors_told():
             trials = study.viewable
             self.study = study

@@ -4,6 +4,7 @@ The thesis, a study's notebook and page, and the explorer draw with the same fun
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -12,13 +13,34 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.families.search_space import value_in_words
-from hpo_lib.figures import style
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.style import ACCENT, BLUE, INK, PINK, SKY_BLUE, model_colour, model_name
+from hpo_lib.figures.style import (
+    ACCENT,
+    BLUE,
+    GREY,
+    INK,
+    PINK,
+    SKY_BLUE,
+    TARGET,
+    by_model,
+    dataset_columns,
+    handle,
+    in_order,
+    joined,
+    legend_below,
+    model_colour,
+    model_handles,
+    model_marker,
+    model_name,
+    on_screen,
+    panels,
+    unit_of,
+    unit_text,
+    write_inside,
+)
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.scoring.metrics import readable_unit
@@ -85,21 +107,14 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
                 hypervolume=volumes,
             )
         )
-    trials = style.joined(tables)
+    trials = joined(tables)
     return trials if trials.empty else trials.query(condition)
 
 
-def fronts(evidence: Evidence) -> pd.DataFrame:
-    """Every complete trial."""
-    return _trials(evidence, "state == 'complete'")
-
-
-def history(evidence: Evidence) -> pd.DataFrame:
-    """Every complete trial of studies with their storage.
-
-    A JSON alone lists defaults and front, which is no history.
-    """
-    return _trials(evidence, "state == 'complete' and has_storage")
+fronts = partial(_trials, condition="state == 'complete'")
+history = partial(_trials, condition="state == 'complete' and has_storage")
+"""A JSON alone lists defaults and front, which is no history."""
+cost = partial(_trials, condition="finished and seconds > 0")
 
 
 def explored(evidence: Evidence) -> pd.DataFrame:
@@ -107,14 +122,9 @@ def explored(evidence: Evidence) -> pd.DataFrame:
     trials = history(evidence)
     if trials.empty:
         return trials
-    trials["item"] = trials["params"].map(lambda params: sorted(params.items()))
+    trials = trials.assign(item=trials["params"].map(lambda params: sorted(params.items())))
     rows = trials.dropna(subset="change").explode("item")
     return rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
-
-
-def cost(evidence: Evidence) -> pd.DataFrame:
-    """Every finished trial."""
-    return _trials(evidence, "finished and seconds > 0")
 
 
 def hypervolumes(excesses: np.ndarray) -> list[float]:
@@ -152,14 +162,6 @@ def _objectives(data: pd.DataFrame) -> list[Objective]:
     return [OBJECTIVES[name] for name in dict.fromkeys(names)]
 
 
-def _label(objective: Objective) -> str:
-    return objective.label.replace(" - ", " \u2212 ")
-
-
-def _axis(objective: Objective, unit: str) -> str:
-    return f"{_label(objective)} in {'pp' if objective.is_coverage else style.unit_text(unit)}"
-
-
 def draw_front(
     axes: Axes,
     trials: pd.DataFrame,
@@ -179,23 +181,24 @@ def draw_front(
         if objective.is_coverage:
             label = f"PICP {NOMINAL_COVERAGE:g} % ± {COVERAGE_TOLERANCE:g} pp"
             span(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.06, lw=0, label=label)
+
+    def draw_points(marked: pd.DataFrame, label: str, marker: str, ms: float, **look: Any) -> None:
+        axes.plot(marked[x], marked[y], label=label, marker=marker, ms=ms * size, **look)
+
     front = trials[trials["front"]].sort_values([x, y])
-    line = {"color": colour, "ls": "-" if len(objectives) == 2 else "", "drawstyle": "steps-post"}
-    looks: dict[str, tuple[pd.DataFrame, float, dict[str, Any]]] = {
-        "trial": (trials, 3, {"marker": "o", "ls": "", "color": style.GREY}),
-        "Pareto front": (front, 3.5, {"marker": "o", **line}),
-        "untuned defaults": (trials[trials["default"]], 7, {"marker": "s", **RING}),
-        "chosen": (trials[trials["chosen"]], 10, {"marker": "*", **RING}),
-    }
-    for label, (marked, points, look) in looks.items():
-        axes.plot(marked[x], marked[y], label=label, ms=points * size, **look)
+    line = "-" if len(objectives) == 2 else ""
+    draw_points(trials, "trial", "o", 3, ls="", color=GREY)
+    draw_points(front, "Pareto front", "o", 3.5, color=colour, ls=line, drawstyle="steps-post")
+    draw_points(trials[trials["default"]], "untuned defaults", "s", 7, **RING)
+    draw_points(trials[trials["chosen"]], "chosen", "*", 10, **RING)
 
 
 def draw_study_front(axes: Axes, study: StoredStudy, trials: pd.DataFrame) -> None:
     """`draw_front` of one study on a screen, with labels in its own unit."""
     x, y = study.objectives[:2]
     draw_front(axes, trials, study.objectives, model_colour(study.model), size=1.6)
-    axes.set(xlabel=_axis(x, study.unit), ylabel=_axis(y, study.unit))
+    unit = unit_text(study.unit)
+    axes.set(xlabel=x.axis(unit), ylabel=y.axis(unit))
     if x.is_coverage:
         axes.set_xlim(0, None)
     if y.is_coverage:
@@ -207,13 +210,13 @@ def draw_study_front(axes: Axes, study: StoredStudy, trials: pd.DataFrame) -> No
 
 def not_drawn(objectives: Sequence[Objective]) -> str:
     """Names a third objective, which a figure of the first two leaves out; empty without one."""
-    return "".join(f"({_label(objective)} is not drawn)" for objective in objectives[2:])
+    return "".join(f"({objective.label} is not drawn)" for objective in objectives[2:])
 
 
-@style.on_screen()
+@on_screen()
 def front_figure(study: StoredStudy) -> Figure:
     """The Pareto front of one study."""
-    figure, ((axes,),) = style.panels(1, 1, height=3.6, width=5.5)
+    figure, ((axes,),) = panels(1, 1, height=3.6, width=5.5)
     draw_study_front(axes, study, trials_of(study).query("state == 'complete'"))
     axes.legend()
     return figure
@@ -221,30 +224,30 @@ def front_figure(study: StoredStudy) -> Figure:
 
 def draw_fronts(data: pd.DataFrame) -> Figure:
     """The first two objectives of every complete trial, a panel per model and dataset."""
-    models, alike = style.in_order(data["model"]), data["objectives"].nunique() == 1
-    figure, columns = style.dataset_columns(
+    models, alike = in_order(data["model"]), data["objectives"].nunique() == 1
+    one_scale = alike and _objectives(data)[1].is_coverage
+    figure, columns = dataset_columns(
         data,
         len(models),
         height=0.75 + 1.55 * len(models),
         sharex="col" if alike else False,
-        sharey=alike and _objectives(data)[1].is_coverage,
+        sharey=one_scale,
     )
-    for column, (panels, of_dataset) in enumerate(columns):
-        unit = of_dataset["unit"].iloc[0]
-        for axes, model in zip(panels, models, strict=True):
+    for column, (grid, of_dataset) in enumerate(columns):
+        unit = unit_of(of_dataset)
+        for axes, model in zip(grid, models, strict=True):
             trials = of_dataset[of_dataset["model"] == model]
             objectives = _objectives(data if alike or trials.empty else trials)
-            first, second = objectives[:2]
             axes.xaxis.set_major_locator(MaxNLocator(4))
             if trials.empty:
-                style.write_inside(axes, "no study")
+                write_inside(axes, "no study")
             else:
                 draw_front(axes, trials, objectives, model_colour(model))
             if model == models[-1] or not alike:
-                axes.set_xlabel(_axis(first, unit))
+                axes.set_xlabel(objectives[0].axis(unit))
             texts = [] if column else [model_name(model)]
-            if not (column and alike and second.is_coverage):
-                texts += [_axis(second, unit), not_drawn(objectives)]
+            if not (column and one_scale):
+                texts += [objectives[1].axis(unit), not_drawn(objectives)]
             axes.set_ylabel("\n".join(filter(None, texts)))
     for axes in figure.axes:  # once all is drawn: panels share their axes
         axes.set_ylim(max(0, axes.get_ylim()[0]), None)
@@ -252,31 +255,30 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
     by_coverage = sorted(_objectives(data), key=lambda objective: not objective.is_coverage)
     draw_front(key, data.head(0), by_coverage[:2], INK)
     handles, labels = key.get_legend_handles_labels()
-    style.legend_below(figure, list(dict(zip(labels, handles, strict=True)).values()))
+    legend_below(figure, list(dict(zip(labels, handles, strict=True)).values()))
     return figure
 
 
 def draw_history(data: pd.DataFrame) -> Figure:
     """The first objective of each complete trial and its lowest so far, and hypervolume."""
-    figure, columns = style.dataset_columns(data, 2, height=3.9, sharex=True)
+    figure, columns = dataset_columns(data, 2, height=3.9, sharex=True)
     points: dict[str, Any] = {"ls": "", "ms": 2.5, "alpha": 0.5}
     for (top, bottom), of_dataset in columns:
-        for model, trials in style.by_model(of_dataset):
+        for model, trials in by_model(of_dataset):
             colour, order = model_colour(model), trials["order"]
-            top.plot(order, trials["value"], style.model_marker(model), color=colour, **points)
-            top.step(order, trials["best"], where="post", color=colour)
-            bottom.step(order, trials["hypervolume"], where="post", color=colour)
-        firsts = of_dataset["objectives"].str.split(",").str[0].unique()
-        unit = of_dataset["unit"].iloc[0]
-        top.set_ylabel("\n".join(_axis(OBJECTIVES[name], unit) for name in firsts))
+            top.plot(order, trials["value"], model_marker(model), color=colour, **points)
+            for axes, column in ((top, "best"), (bottom, "hypervolume")):
+                axes.step(order, trials[column], where="post", color=colour)
+        unit, names = unit_of(of_dataset), of_dataset["objectives"].str.split(",").str[0]
+        top.set_ylabel("\n".join(OBJECTIVES[name].axis(unit) for name in names.unique()))
         bottom.set(xlabel="complete trials", ylim=(0, 1.02))
         bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    columns[0][0][1].set_ylabel("hypervolume, share of box")
+    figure.axes[len(columns)].set_ylabel("hypervolume, share of box")
     lines = [
-        Line2D([], [], color=INK, label="best so far"),
-        Line2D([], [], marker="o", color=INK, label="each trial", **points),
+        handle("best so far", color=INK),
+        handle("each trial", marker="o", color=INK, **points),
     ]
-    style.legend_below(figure, [*style.model_handles(data["model"], ms=3), *lines])
+    legend_below(figure, model_handles(data["model"], ms=3) + lines)
     return figure
 
 
@@ -300,11 +302,12 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
     data = data[data["model"] == model]
     parameters = data.groupby("parameter")
     rows = -(-len(parameters) // COLUMNS)
-    figure, grid = style.panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
-    for axes in grid.flat[len(parameters) :]:
+    figure, grid = panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
+    for axes in grid.flat:
         axes.set_axis_off()
     for axes, (parameter, trials) in zip(grid.flat, parameters, strict=False):
-        axes.axhline(0, **style.TARGET)
+        axes.set_axis_on()
+        axes.axhline(0, **TARGET)
         placed = trials.assign(place=_places(axes, trials["value"]))
         for (title, chosen), group in placed.groupby(["title", "chosen"], sort=False):
             colour, marker = looks[title]
@@ -314,14 +317,14 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
     grid[0, 0].set_title(model_name(model), loc="left")
     low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
     grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
-    goal = _label(_objectives(data)[0])
+    goal = _objectives(data)[0].label
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
     handles = [
-        Line2D([], [], ls="", c=colour, marker=marker, label=title)
+        handle(title, ls="", c=colour, marker=marker)
         for title, (colour, marker) in looks.items()
         if title in set(data["title"])
     ]
-    style.legend_below(figure, [*handles, Line2D([], [], marker="*", ms=6, label="chosen", **RING)])
+    legend_below(figure, [*handles, handle("chosen", marker="*", ms=6, **RING)])
     return figure
 
 
@@ -335,7 +338,7 @@ def _places(axes: Axes, values: pd.Series) -> Any:
         return levels.codes
     if 0 < 30 * levels.categories[0] < levels.categories[-1]:
         axes.set_xscale("log")
-        axes.xaxis.set_minor_locator(NullLocator())
+        axes.minorticks_off()
     else:
         axes.xaxis.set_major_locator(MaxNLocator(3))
     return values
@@ -343,11 +346,11 @@ def _places(axes: Axes, values: pd.Series) -> Any:
 
 def draw_cost(data: pd.DataFrame) -> Figure:
     """Seconds of every trial with their median, and hours (minutes below 2) of the whole study."""
-    models = style.in_order(data["model"])
+    models = in_order(data["model"])
     unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
     titles = data["title"].str.replace(", ", ",\n")
     data = data.assign(title=titles, duration=factor * data["hours"])
-    figure, ((left, right),) = style.panels(1, 2, height=2.6)
+    figure, ((left, right),) = panels(1, 2, height=2.6)
     look: dict[str, Any] = {"data": data, "x": "title", "hue": "model", "hue_order": models}
     look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
     seconds = {**look, "y": "seconds", "ax": left, "dodge": 0.8 - 0.8 / len(models)}
@@ -356,11 +359,11 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     sns.pointplot(**seconds, estimator="median", errorbar=None, ls="", marker="_", markersize=9)
     sns.barplot(**look, y="duration", errorbar=None, saturation=1, ax=right)
     left.set(xlabel="", yscale="log", ylabel="seconds per trial")
-    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    left.yaxis.set_major_formatter("{x:g}")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
     right.set(xlabel="", ylabel=f"{unit} of training per study")
-    median = Line2D([], [], color=INK, lw=1.2, label="median")
-    style.legend_below(figure, [*style.model_handles(models, ls="", marker="o"), median])
+    median = handle("median", color=INK, lw=1.2)
+    legend_below(figure, [*model_handles(models, ls="", marker="o"), median])
     return figure
 
 
@@ -372,7 +375,7 @@ CHANGES = {
 """Change -> its label, colour and marker, and how far it is below the line of its trial."""
 
 
-@style.on_screen()
+@on_screen()
 def proof_figure(proof: Mapping[str, Any]) -> Figure:
     """What each challenger changes of the untuned defaults' scores, in percent, over fresh seeds.
 
@@ -381,7 +384,7 @@ def proof_figure(proof: Mapping[str, Any]) -> Figure:
     """
     challengers = proof["challengers"]
     compared = [one for one in challengers if not one["cause"]]
-    figure, ((axes,),) = style.panels(1, 1, height=1.2 + 0.9 * len(compared), width=7)
+    figure, ((axes,),) = panels(1, 1, height=1.2 + 0.9 * len(compared), width=7)
     if not compared:
         axes.set_axis_off()
         causes = [f"trial {one['trial']}: {one['cause']}" for one in challengers]
@@ -392,8 +395,10 @@ def proof_figure(proof: Mapping[str, Any]) -> Figure:
     rows = np.arange(len(compared))
     for change, (label, colour, marker, below) in CHANGES.items():
         mean, low, high = np.transpose([one[change] for one in compared])
-        look = {"fmt": marker, "ms": 5, "lw": 1.5, "color": colour, "label": label}
-        axes.errorbar(mean, rows + below, xerr=[mean - low, high - mean], **look)
+        ends = [mean - low, high - mean]
+        axes.errorbar(
+            mean, rows + below, xerr=ends, fmt=marker, ms=5, lw=1.5, color=colour, label=label
+        )
     for row, one in enumerate(compared):
         verdict = "proven" if one["proven"] else "not proven"
         beside = f"probability {one['probability']:.2f}: {verdict}"

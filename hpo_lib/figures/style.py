@@ -204,17 +204,26 @@ def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for all panels, in a row of its own below them; long labels take several rows."""
     most = 6 if sum(len(handle.get_label()) for handle in handles) < 80 else 3
-    options = {"ncols": min(len(handles), most), "handlelength": 1.8, "columnspacing": 1.2}
-    figure.legend(handles=handles, loc="outside lower center", **options)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(len(handles), most),
+        handlelength=1.8,
+        columnspacing=1.2,
+    )
 
 
-def model_handles(models: Iterable[str], **options: Any) -> list[Line2D]:
-    """Legend entries of models: a line with the model's marker, or as ``options`` say."""
-    looks: list[dict[str, Any]] = [
-        {"color": one.colour, "label": one.title, "marker": one.marker}
-        for one in map(described, in_order(models))
+def handle(label: str, **look: Any) -> Line2D:
+    """A legend entry that is no line of a panel."""
+    return Line2D([], [], label=label, **look)
+
+
+def model_handles(models: Iterable[str], **look: Any) -> list[Line2D]:
+    """Legend entries of models: a line with the model's marker, or as ``look`` says."""
+    every = map(described, in_order(models))
+    return [
+        handle(one.title, **{"color": one.colour, "marker": one.marker, **look}) for one in every
     ]
-    return [Line2D([], [], **{**look, **options}) for look in looks]
 
 
 def coverage_line(axes: Axes, *, vertical: bool = False) -> None:

@@ -59,13 +59,14 @@ def coverage_error(scores: Scores, picp: str = "picp") -> float:
     return abs(scores[picp] - NOMINAL_COVERAGE)
 
 
-POINTS = "percentage points"
+POINTS = "pp"
+"""Percentage points."""
 
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective
     for objective in (
         Objective("mae", "MAE", itemgetter("mae")),
-        Objective("picp_penalty", "|PICP - 80|", coverage_error, POINTS, COVERAGE_TOLERANCE),
+        Objective("picp_penalty", "|PICP \u2212 80|", coverage_error, POINTS, COVERAGE_TOLERANCE),
         Objective("winkler", "Winkler score", itemgetter("winkler")),
         Objective(
             "winkler_calibrated",
@@ -74,7 +75,7 @@ OBJECTIVES: dict[str, Objective] = {
         ),
         Objective(
             "picp_penalty_calibrated",
-            "|PICP - 80| after calibration",
+            "|PICP \u2212 80| after calibration",
             partial(coverage_error, picp="picp_calibrated"),
             POINTS,
             COVERAGE_TOLERANCE,

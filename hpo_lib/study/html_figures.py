@@ -71,7 +71,7 @@ def _front(stored: StoredStudy) -> Any:
         color="mark",
         symbol="mark",
         symbol_map=dict(zip(marks, ("circle", "circle", "square-open", "x"), strict=True)),
-        hover_data=list(table.columns.difference(["mark", *axes], sort=False)),
+        hover_data=[*table.columns.drop(["mark", *axes])],
         title="Pareto front",
     )
     figure.update_traces(marker_size=9)

@@ -14,30 +14,12 @@ from hpo_lib.scoring.calibration import Calibration
 from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.thesis.conftest import made_up_study, row, trial
 
-NAMES = ["dataset", "title", "unit", "model"]
-
 
 def marked(frame, column):
     return frame.loc[frame[column], "trial"].tolist()
 
 
 # Studies
-
-
-def test_when_fronts_are_drawn_then_complete_trials_are_there_with_front_defaults_and_choice_marked(
-    evidence,
-):
-    frame = studies.fronts(evidence)
-    assert frame["trial"].tolist() == [0, 1, 3, 4]
-    assert frame[["mae", "picp_penalty"]].to_numpy().tolist() == [[4, 4], [5, 2], [2, 6], [3, 3]]
-    assert (marked(frame, "front"), marked(frame, "default"), marked(frame, "chosen")) == (
-        [1, 3, 4],
-        [0],
-        [4],
-    )
-    assert frame[NAMES].drop_duplicates().to_numpy().tolist() == [
-        ["tiny", "A hundred days of water", "m3/h", "TFT_Q"]
-    ]
 
 
 def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_a_share(
@@ -92,7 +74,7 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
             [n] * len(chosen) for n in (1, 2, 4, 5)
         ]
         assert marked(fronts[fronts["model"] == "NHITS_Q"], "front") == [0]
-        labels = [OBJECTIVES[name].label.replace(" - ", " \u2212 ") for name in chosen]
+        labels = [OBJECTIVES[name].label for name in chosen]
         axes = studies.draw_fronts(fronts).axes[0]  # N-HiTS comes first
         if len(compared) > 1:
             assert axes.get_xlabel().startswith(labels[0])
