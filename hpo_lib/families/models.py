@@ -16,7 +16,6 @@ from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.search_space import (
     ONLY_WITH,
     RECIPE_SPACE,
@@ -253,6 +252,7 @@ class Family(Model, ABC):
         ``network`` holds the hyperparameters without those of the optimiser.
         """
 
+    @abstractmethod
     def fit(
         self,
         params: Params,
@@ -270,27 +270,6 @@ class Family(Model, ABC):
         the budget's schedule as validation chose there; its ``best_step`` and ``shares`` are taken
         over. This forecaster has no ``validation``: nothing is held out.
         """
-        from hpo_lib.families.training import BestWeights, DartsForecaster, new_model
-        from hpo_lib.families.windows import Scaling
-
-        recipe, network = recipe.updated(params)
-        self.check_params(network)
-        budget = budget.times(recipe.steps_factor)
-        # Of a refit, too: the columns that validation judged.
-        seasons = covers_seasons(dataset, recipe.season_years)
-        if like is not None:
-            dataset = dataset.trained_through_validation()
-        scaling = Scaling.fit(dataset, recipe, seasons=seasons)
-        forecaster = DartsForecaster(dataset, scaling, recipe, self.calendar_as_past)
-        if like is None:
-            keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited
-            forecaster.train(new_model(self, network, budget, seed, budget.steps, keeper))
-            forecaster.module.load_state_dict(keeper.weights)
-            return forecaster
-        forecaster.best_step, forecaster.shares = like.best_step, like.shares
-        if like.best_step:
-            forecaster.train(new_model(self, network, budget, seed, like.best_step))
-        return forecaster
 
     def restored(
         self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows

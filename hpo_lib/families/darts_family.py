@@ -1,0 +1,45 @@
+"""How families train their network, a model of `darts` or one of neuralforecast in its wrapper.
+
+Torch and darts are imported when a model is trained, not when a family is named.
+"""
+
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.families.linear_baseline import covers_seasons
+from hpo_lib.families.models import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
+
+
+class DartsFamily(Family):
+    """A family whose model is trained by `hpo_lib.families.training`."""
+
+    def fit(
+        self,
+        params: Params,
+        dataset: Dataset,
+        budget: Budget,
+        *,
+        seed: int,
+        recipe: Recipe = STANDARD,
+        like: Forecaster | None = None,
+        on_check: OnCheck | None = None,
+    ) -> Forecaster:
+        from hpo_lib.families.training import BestWeights, DartsForecaster, new_model
+        from hpo_lib.families.windows import Scaling
+
+        recipe, network = recipe.updated(params)
+        self.check_params(network)
+        budget = budget.times(recipe.steps_factor)
+        # Of a refit, too: the columns that validation judged.
+        seasons = covers_seasons(dataset, recipe.season_years)
+        if like is not None:
+            dataset = dataset.trained_through_validation()
+        scaling = Scaling.fit(dataset, recipe, seasons=seasons)
+        forecaster = DartsForecaster(dataset, scaling, recipe, self.calendar_as_past)
+        if like is None:
+            keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited
+            forecaster.train(new_model(self, network, budget, seed, budget.steps, keeper))
+            forecaster.module.load_state_dict(keeper.weights)
+            return forecaster
+        forecaster.best_step, forecaster.shares = like.best_step, like.shares
+        if like.best_step:
+            forecaster.train(new_model(self, network, budget, seed, like.best_step))
+        return forecaster
