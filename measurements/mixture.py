@@ -2,20 +2,21 @@
 
 python -m measurements.mixture benchmark_results/*/*          # of stored benchmarks alone
 
-Per benchmark and rule: the change of the mixture's pinball loss and MAE on test, in percent, against
-the member that turned out best there. Members are those of `MIXTURE`. The first row is the rule of
-`hpo_lib.scoring.mixture`, by the library; the others are made here.
+Per benchmark and rule: the change of the mixture's pinball loss and MAE on test, in percent,
+against the member that turned out best there. Members are those of `MIXTURE`, whose own rule is the
+library's; the others are made here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from hpo_lib.benchmark.tables import BenchmarkRow, load_rows
+from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -52,46 +53,29 @@ def replayed(
     return np.maximum.accumulate(mixed, axis=2)
 
 
-def table(paths: BenchmarkPaths) -> Iterator[dict[str, object]]:
-    """A row per rule."""
-    *rows, mixture = load_rows(paths)
-    assert mixture.weights is not None, f"{paths.folder}: has no mixture"
+def table(folder: Path) -> dict[tuple[str, str], float]:
+    """Of each rule and loss, the change against the member with the lowest loss on test."""
+    *rows, mixture = load_rows(BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name))
     members = [row for row in rows if row.label in mixture.weights]
-    first = members[0].test.origins[0]
-    yield row_of(paths, "the library's", mixture.test, members)
-    for start, rate, (pooled, groups), per_level in product(
-        STARTS, RATES, GROUPS.items(), (False, True)
-    ):
-        parts = [
-            [row.validation, row.test] if start == STARTS[0] else [row.test] for row in members
-        ]
-        days = [QuantileForecasts.joined(part) for part in parts]
-        test = replayed(days, rate, groups, per_level=per_level)[days[0].origins >= first]
+    tests, rules = [row.test for row in members], {"the library's": mixture.test}
+    for start, rate, pooled, per_level in product(STARTS, RATES, GROUPS, (False, True)):
+        parts = [[row.validation, row.test][start != "validation" :] for row in members]
+        days = list(map(QuantileForecasts.joined, parts))
+        mixed = replayed(days, rate, GROUPS[pooled], per_level=per_level)[-len(tests[0].origins) :]
         rule = f"rate {rate:g}, {pooled}, {'per level' if per_level else 'common'}, from {start}"
-        yield row_of(paths, rule, replace(members[0].test, values=test), members)
-
-
-def row_of(
-    paths: BenchmarkPaths, rule: str, mixed: QuantileForecasts, members: Sequence[BenchmarkRow]
-) -> dict[str, object]:
-    """The mixture's changes of pinball loss and MAE against the best member of each."""
-    scores = {
-        name: 100 * (metric(mixed) / min(metric(row.test) for row in members) - 1)
-        for name, metric in (("pinball", metrics.pinball), ("mae", metrics.mae))
+        rules[rule] = replace(tests[0], values=mixed)
+    return {
+        (rule, name): 100 * (loss(mixed) / min(map(loss, tests)) - 1)
+        for rule, mixed in rules.items()
+        for name, loss in (("pinball", metrics.pinball), ("mae", metrics.mae))
     }
-    return {"benchmark": paths.dataset, "rule": rule, **scores}
 
 
 def main(given: Sequence[str] | None = None) -> None:
     arguments = parsed(__doc__, ("folder...", "path", "folders of benchmarks"), given=given)
-    rows = [
-        row
-        for folder in arguments.folder
-        for row in table(BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name))
-    ]
-    wide = pd.DataFrame(rows).pivot(index="rule", columns="benchmark", values=["pinball", "mae"])
-    wide["pinball", "mean"] = wide["pinball"].mean(axis=1)
-    print(wide.sort_values(("pinball", "mean")).round(2).to_string())
+    changes = pd.DataFrame({folder.parent.name: table(folder) for folder in arguments.folder})
+    mean = changes.xs("pinball", level=1).mean(axis=1)
+    print(changes.unstack().assign(mean=mean).sort_values("mean").round(2).to_string())
 
 
 if __name__ == "__main__":

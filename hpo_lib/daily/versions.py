@@ -1,6 +1,6 @@
 """The versions of a trained model: their files, which one is in use, and what it forecasts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -40,7 +40,7 @@ class _Facts(Part):
     """The card for programs of a trained model."""
 
     key: _Key
-    members: tuple[str, ...] = ()
+    members: Sequence[str] = ()
     params: Params
     preset: str
     trained_until: Time
