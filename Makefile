@@ -28,10 +28,10 @@ docs: $(STAMP) ## build the documentation site in site/; broken links are errors
 	$(BIN)/python docs/site/build.py
 
 test: $(STAMP) ## run the fast tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-slow: $(STAMP) ## run the slow tests: real trainings and real processes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --ignore tests/slurm --ignore tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --dist worksteal --ignore tests/slurm --ignore tests/browser
 
 test-browser: $(STAMP) ## run notebooks in a real JupyterLab (Debian: chromium); screenshots in tests/browser/screenshots
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/browser
@@ -54,7 +54,7 @@ test-latest: ## run the fast tests with the newest versions that pyproject.toml 
 	test -x $(LATEST)/bin/python || $(PYTHON) -m venv $(LATEST)
 	grep '^torch==' requirements.lock > $(LATEST)/torch.txt
 	$(LATEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev]' -c $(LATEST)/torch.txt
-	OMP_NUM_THREADS=1 $(LATEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(LATEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-all: test test-slow test-browser test-slurm ## run all of these
 

@@ -79,12 +79,27 @@ def _folder(value: object) -> Path | None:
 
 def _storage(value: str) -> str:
     scheme, is_url, _ = value.partition("://")
-    if value not in STORAGES and not is_url:
+    if not is_url:
+        if value not in STORAGES:
+            raise InputError(
+                f"storage is {value!r}; {choices(value, STORAGES)}, or a database URL such as "
+                "postgresql://user@host/db"
+            )
+        return value
+    from sqlalchemy import make_url  # only for studies in a database
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        url = make_url(value)
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):
         raise InputError(
-            f"storage is {value!r}; {choices(value, STORAGES)}, or a database URL such as "
-            "postgresql://user@host/db"
-        )
-    if is_url and _holds_password(value):
+            f"storage is not a database URL (it begins with {scheme + '://'!r}); expected one such "
+            "as postgresql://user@host/db"
+        ) from None
+    # of its user, or as an option of the driver
+    options = [name for name in url.query if "pass" in name.lower() and name != "passfile"]
+    if url.password is not None or options:
         raise InputError(
             f"storage is a {scheme} URL with a password, which would be written into the record; "
             "leave it out of the URL and give it in the environment variable PGPASSWORD or in "
@@ -209,11 +224,21 @@ class Settings:
                 f"preset is {checked.preset!r}, but test has a budget of its own; leave one of "
                 "them out"
             )
+        workers, worker, storage = checked.workers, checked.worker, checked.storage
+        if (workers, worker) != (1, 1):
+            if storage.startswith("sqlite"):  # one file cannot serve several
+                several = f"workers is {workers}" if workers > 1 else f"worker is {worker}"
+                raise InputError(
+                    f"storage is {storage!r}, which serves one worker, but {several}; expected "
+                    "journal (a file on a file system that the workers share) or a PostgreSQL URL: "
+                    "leave storage at auto, or ask for one worker"
+                )
+            storage = "journal" if storage == "auto" else storage
         return replace(
             checked,
             trials=checked.trials or (TEST_TRIALS if checked.test else DEFAULT_TRIALS),
             preset="test" if checked.test else checked.preset,
-            storage=_shared_storage(checked.storage, checked.workers, checked.worker),
+            storage=storage,
         )
 
     @classmethod
@@ -322,35 +347,3 @@ def _reject_unknown(given: Mapping[str, Any] | Sequence[str], known: Sequence[st
     for name in given:
         if name not in known:
             raise InputError(f"parameter {name!r} is unknown; {choices(name, known)}")
-
-
-def _holds_password(url: str) -> bool:
-    """Whether a database URL holds a password, as its user's or as an option of the driver."""
-    from sqlalchemy import make_url  # only for studies in a database
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-
-    try:
-        parsed = make_url(url)
-        parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ValueError):
-        raise InputError(
-            f"storage is not a database URL (it begins with {url.partition('://')[0] + '://'!r}); "
-            "expected one such as postgresql://user@host/db"
-        ) from None
-    return parsed.password is not None or any(
-        "pass" in name.lower() for name in parsed.query if name != "passfile"
-    )
-
-
-def _shared_storage(storage: str, workers: int, worker: int) -> str:
-    """The storage with ``auto`` resolved; one file of SQLite cannot serve several workers."""
-    if (workers, worker) == (1, 1):
-        return storage
-    if storage.startswith("sqlite"):
-        several = f"workers is {workers}" if workers > 1 else f"worker is {worker}"
-        raise InputError(
-            f"storage is {storage!r}, which serves one worker, but {several}; expected journal (a "
-            "file on a file system that the workers share) or a PostgreSQL URL: leave storage at "
-            "auto, or ask for one worker"
-        )
-    return "journal" if storage == "auto" else storage

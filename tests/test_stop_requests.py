@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -29,15 +28,16 @@ print(name)
 
 @pytest.mark.parametrize("number", stop_requests.SIGNALS, ids=lambda number: number.name)
 def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both_live_on(
-    number, root
+    number, root, tmp_path
 ):
     command = [sys.executable, "-c", ASK_THE_CHILD]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+    how = {"env": os.environ | {"TMPDIR": str(tmp_path)}, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=root, **how) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         assert process.stdout.read() == f"{number.name}\n"
     assert process.returncode == 0
-    assert not list(Path("/tmp").glob(f"hpo-*/{number.name}"))
+    assert not list(tmp_path.glob(f"hpo-*/{number.name}"))
 
 
 @pytest.mark.parametrize("number", stop_requests.SIGNALS, ids=lambda number: number.name)

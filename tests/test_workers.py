@@ -60,8 +60,8 @@ def run_two(monkeypatch, tmp_path):
         started, lines, worker = [], [], given.get("worker", 1)
         left = {str(worker): list(first), str(worker + 1): list(second)}
 
-        def start(words, environment):
-            started.append(dict(itertools.pairwise(words)))
+        def start(command, **_):
+            started.append(dict(itertools.pairwise(command)))
             code, line = left[started[-1]["--worker"]].pop(0)
             return SimpleNamespace(
                 stdin=io.BytesIO(),
@@ -70,7 +70,7 @@ def run_two(monkeypatch, tmp_path):
                 kill=lambda: None,
             )
 
-        monkeypatch.setattr(workers, "_start", start)
+        monkeypatch.setattr("subprocess.Popen", start)
         monkeypatch.setattr(workers, "cpu_count", lambda: 2)
         monkeypatch.setattr(
             workers, "ended_trainings", lambda *_: (len(started) // starts_per_training, 0)

@@ -262,7 +262,7 @@ def _trained(plan: Plan, family: Family, found: FoundParameters, seed: int) -> F
     for weight, params in found.members or [(1.0, found.params)]:
         member = family.fit(params, *where, **how)
         if plan.refit:
-            refitted = family.refit(params, *where, like=member, **how)
+            refitted = family.fit(params, *where, like=member, **how)
             refitted.validation, member = member.validation, refitted
         weights.append(weight)
         members.append(member)

@@ -18,7 +18,7 @@ from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error
-from hpo_lib.scoring.proof import DailyScores, daily_scores
+from hpo_lib.scoring.proof import daily_scores
 
 TOLERANCE = 1e-9
 """Relative; sums of the same numbers may differ in their last digits between machines."""
@@ -120,13 +120,15 @@ def _recomputed(study: StoredStudy, data: Dataset | None, messages: Messages) ->
     proof, again = study.result["proof"], dict[str, Any]()
     if data is not None:
         if proof:
-            target = data.known_target
-
-            def scored(number: int) -> DailyScores:
-                return daily_scores(study.predictions(number), target)
-
-            most, stored = 1 if study.is_test else CHALLENGERS, partial(replicate, study.run)
-            proof = prove(trials, scored, most, proof["seeds"], stored, target)
+            target, most = data.known_target, 1 if study.is_test else CHALLENGERS
+            proof = prove(
+                trials,
+                lambda number: daily_scores(study.predictions(number), target),
+                most,
+                proof["seeds"],
+                partial(replicate, study.run),
+                target,
+            )
         again = {"baselines": validation_baselines(data), "proof": proof}
     policy = study.result["selection"]["policy"]
     again |= choice_entries(trials, study.objectives, policy, proof, study.provenance)

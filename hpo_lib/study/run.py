@@ -172,12 +172,10 @@ class _Worker:
 
     def _one_trial(self, trial: Trial) -> TrialRecord:
         begun, curve = time.monotonic(), list[dict[str, float]]()
-        values: list[float] | None = None
-        attributes: dict[str, Any]
         try:
             try:
                 with telling(trial.number, curve, say):
-                    values, attributes = self._train_and_score(trial, curve)
+                    attributes = self._train_and_score(trial, curve)
             except (stop_requests.StopRequested, WriteError):
                 raise
             except StoppedEarly as stop:
@@ -185,7 +183,7 @@ class _Worker:
             # Whatever a library raises is this trial's cause, kept and shown; no score.
             except Exception as error:
                 attributes = {"cause": cause_of(error)}
-            return self.queue.end(trial, time.monotonic() - begun, values, attributes)
+            return self.queue.end(trial, time.monotonic() - begun, attributes)
         except (KeyboardInterrupt, SystemExit, stop_requests.StopRequested, WriteError) as stop:
             self.queue.interrupt(trial, stop_requests.requested() or type(stop).__name__)
             self.stop_reason = type(stop).__name__
@@ -193,10 +191,8 @@ class _Worker:
                 self._write(self.records())  # or it would look as if it still ran
             raise stop
 
-    def _train_and_score(
-        self, trial: Trial, curve: list[dict[str, float]]
-    ) -> tuple[list[float], dict[str, Any]]:
-        """The values of its objectives and what else its record holds; checks go to ``curve``."""
+    def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> dict[str, Any]:
+        """Its scores and what else its record holds; the checks go to ``curve``."""
         plan = self.plan
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
@@ -214,7 +210,7 @@ class _Worker:
         for name, score in scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")
-        return [objective.value(scores) for objective in self.objectives], {
+        return {
             "scores": scores,
             "by_step": by_step(stored),
             "n_origins": len(stored.origins),

@@ -220,22 +220,18 @@ class TrialQueue:
         return trial
 
     @_decision
-    def end(
-        self,
-        trial: Trial,
-        seconds: float,
-        values: list[float] | None,
-        attributes: Mapping[str, Any],
-    ) -> TrialRecord:
-        """Store a trial's values, or why it has none.
+    def end(self, trial: Trial, seconds: float, attributes: Mapping[str, Any]) -> TrialRecord:
+        """Store a trial's scores, from which its values follow, or why it has none.
 
-        Without values ``attributes`` hold the ``cause``, and ``stopped_at`` where it was stopped
-        early. If a worker presumed dead still finishes its trial, the result is discarded, and its
-        record says ``interrupted``.
+        Without ``scores`` the attributes hold the ``cause``, and ``stopped_at`` where it was
+        stopped early. If a worker presumed dead still finishes its trial, the result is discarded,
+        and its record says ``interrupted``.
         """
         state = TrialState.PRUNED if "stopped_at" in attributes else TrialState.FAIL
-        if values is not None:
+        values = None
+        if scores := attributes.get("scores"):
             state = TrialState.COMPLETE
+            values = [objective.value(scores) for objective in self.objectives]
         self._finish(trial, state, values, seconds=seconds, **attributes)
         return trial_record(self.storage.get_trial(trial._trial_id), self.objectives)
 

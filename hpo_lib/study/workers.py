@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 
@@ -88,12 +88,19 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
         say(sentence)
     numbers = range(settings.worker, settings.worker + workers)
     begun, gpus = time.monotonic(), visible_gpus()
+    folders = [str(paths.PROJECT_ROOT), os.environ.get("PYTHONPATH")]
     processes: dict[int, subprocess.Popen[bytes]] = {}
     stopping = threading.Event()
 
     def work(number: int) -> None:
         """Start a worker, and again if it dies."""
-        environment = {**dict.fromkeys(_THREADS, str(threads)), **gpu_of(number, gpus)}
+        environment = {
+            **os.environ,
+            **dict.fromkeys(_THREADS, str(threads)),
+            **gpu_of(number, gpus),
+            "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+            stop_requests.LIFELINE: "yes",
+        }
         words = [*settings.as_words(), "--job-id", settings.job_id, "--worker", str(number)]
         deaths, before = 0, ended_trainings(run, settings.storage)
         while not stopping.is_set():
@@ -101,7 +108,14 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
             if limit := settings.time_budget_hours:
                 left = limit - (time.monotonic() - begun) / 3600
                 budget = ["--time-budget-hours", str(max(left, 1e-6))]
-            process = processes[number] = _start([*words, *budget], environment)
+            process = processes[number] = subprocess.Popen(
+                [sys.executable, "-u", "-m", "hpo_lib", "run", *words, *budget],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C comes through the lifeline, once
+            )
             if stopping.is_set():
                 _close(process)
             last = "none"
@@ -131,21 +145,16 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
                     break
         finally:
             stopping.set()
-            _end(list(processes.values()))
+            started = list(processes.values())  # a later one is closed by its own thread
+            for process in started:
+                _close(process)
+            until = time.monotonic() + PATIENCE
+            for process in started:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, until - time.monotonic()))
+                process.kill()
     for worker in working:
         worker.result()
-
-
-def _start(words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    path = os.pathsep.join(filter(None, [str(paths.PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
-    return subprocess.Popen(
-        [sys.executable, "-u", "-m", "hpo_lib", "run", *words],
-        env={**os.environ, **environment, "PYTHONPATH": path, stop_requests.LIFELINE: "yes"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C comes through the lifeline, once
-    )
 
 
 def _lines(process: "subprocess.Popen[bytes]") -> Iterator[str]:
@@ -162,14 +171,3 @@ def _close(process: "subprocess.Popen[bytes]") -> None:
     """Ask a worker to stop."""
     assert process.stdin is not None
     process.stdin.close()
-
-
-def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
-    """Ask workers to stop, and kill those that do not."""
-    for process in processes:
-        _close(process)
-    until = time.monotonic() + PATIENCE
-    for process in processes:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(max(0.0, until - time.monotonic()))
-        process.kill()

@@ -95,7 +95,7 @@ def test_when_hours_are_missing_then_no_scale_counts_what_stands_in_for_them(sma
             np.nanquantile(d.training_target, [1 / 3, 2 / 3]).tolist(),
             d.training_frame.mean().to_dict(),
             networks.level,
-            networks.std.to_dict(),
+            networks.std,
             networks.linear.weights.tolist(),
         ]
 

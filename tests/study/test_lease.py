@@ -372,11 +372,11 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
         assert third is None
         assert first is not None
         assert second is not None
-        queues[0].end(first, 1.0, [0.5], {})
+        queues[0].end(first, 1.0, {"scores": {"mae": 0.5, "picp": 80.0}})
         assert queues[2].claim() is None
         queues[1].interrupt(second, "somebody")
         again = queues[2].claim()
         assert again is not None
         assert again.params == second.params
-        queues[2].end(again, 1.0, None, {"cause": "NaN in the forecasts"})
+        queues[2].end(again, 1.0, {"cause": "NaN in the forecasts"})
         assert queues[0].claim() is None, "a failed trial is finished"
