@@ -18,8 +18,8 @@ from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family, Params, g
 from hpo_lib.families.tft_q import TftQ
 from hpo_lib.families.timesnet_layers import PastCovariateTimesNet
 from hpo_lib.families.timesnet_q import TimesnetQ
-from hpo_lib.families.training import untrained_module
-from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource
+from hpo_lib.families.training import DartsForecaster, untrained_module
+from hpo_lib.families.windows import Scaling, TrainingWindows
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import reference
@@ -57,11 +57,9 @@ class StockTftQ(TftQ):
 def training_windows(family: Family, dataset: Dataset) -> TrainingWindows:
     """The windows that a trial of the family trains on."""
     origins, plain = dataset.training_origins(), RECIPES["plain"]
-    scaling, windows = Scaling.fit(dataset, plain), dataset.windows(origins)
-    source = WindowSource.build(
-        dataset, windows, scaling, plain, calendar_as_past=family.calendar_as_past
-    )
-    return TrainingWindows(source, origins)
+    scaling = Scaling.fit(dataset, plain)
+    forecaster = DartsForecaster(dataset, scaling, plain, family.calendar_as_past)
+    return TrainingWindows(forecaster.source(dataset.windows(origins)), origins)
 
 
 def spread_batch(windows: TrainingWindows, size: int) -> TorchTrainingBatch:

@@ -12,7 +12,7 @@ import pytest
 
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
-from hpo_lib.figures.analysis import analyse, picture
+from hpo_lib.figures.build import analyse, picture
 from hpo_lib.figures.studies_table import improvement_report, load_studies, summary, write_studies
 from hpo_lib.paths import DATASETS_DIR, RunPaths
 from hpo_lib.records import study

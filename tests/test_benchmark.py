@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.baselines.contract import get_baseline
-from hpo_lib.benchmark.tables import comparison_table, load_rows, make_tables, write_tables
+from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows
 from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
@@ -28,7 +28,6 @@ from hpo_lib.records.trainings import (
     training_key,
 )
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from tests.conftest import quick_plan
 
@@ -44,6 +43,11 @@ def finished(tiny_dataset, tmp_path_factory):
     plan = quick_plan(tiny_dataset, tmp_path_factory.mktemp("benchmark"))
     assert run_benchmark(plan, say=lambda _: None) == []
     return plan
+
+
+@pytest.fixture(scope="module")
+def benchmark(finished):
+    return load_benchmark(finished.paths, finished.dataset, CALIBRATION)
 
 
 def copied(finished, out):
@@ -146,18 +150,18 @@ def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(name, 
     with pytest.raises(InputError, match=sentence):
         run_benchmark(plan, say=print)
     with pytest.raises(InputError, match=sentence):
-        make_tables(plan.paths, plan.dataset, CALIBRATION)
+        load_benchmark(plan.paths, plan.dataset)
 
 
 def test_when_the_folder_is_empty_then_the_sentence_says_so(tiny_dataset, tmp_path):
     with pytest.raises(InputError, match="holds no finished training; run `hpo benchmark` first"):
-        make_tables(quick_plan(tiny_dataset, tmp_path).paths, tiny_dataset, CALIBRATION)
+        load_benchmark(quick_plan(tiny_dataset, tmp_path).paths, tiny_dataset)
 
 
 def training(plan, model, params, seed, shift=0.0, **key):
     """A made-up training: the linear one's forecasts, moved by ``shift``."""
-    (found,) = load_trainings(plan.paths, plan.dataset)["LINEAR_Q", "own"]
-    validation, test = (moved(f, shift) for f in (found.validation, found.test))
+    (linear,) = load_trainings(plan.paths, plan.dataset)["LINEAR_Q", "own"]
+    validation, test = (moved(f, shift) for f in (linear.validation, linear.test))
     record = {"model": model, "params": params, "seed": seed, "seconds": 1.0}
     return Training({**record, "key": training_key(plan.dataset, **key)}, validation, test)
 
@@ -238,9 +242,9 @@ def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path):
 
 
 def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_the_table(
-    finished,
+    finished, benchmark
 ):
-    table = make_tables(finished.paths, finished.dataset, CALIBRATION)["table"]
+    table = benchmark.tables["table"]
     assert list(table["calibration"]) == ["none", "rolling"] * (len(table) // 2)
     raw = table[table["calibration"] == "none"].set_index("model")
     assert list(raw.index) == [model for model, _ in OWN]
@@ -267,41 +271,41 @@ def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_t
 
 
 def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_change(
-    finished,
+    benchmark,
 ):
-    table = make_tables(finished.paths, finished.dataset, CALIBRATION)["table"]
-    modes = {mode: rows.set_index("model") for mode, rows in table.groupby("calibration")}
-    raw = make_tables(finished.paths, finished.dataset, Calibration("none"))["table"]
+    table = benchmark.tables["table"].set_index("model")
+    modes = dict([*table.groupby("calibration")])
+    raw = dataclasses.replace(benchmark, correction=Calibration("none")).tables["table"]
     pd.testing.assert_frame_equal(raw.set_index("model"), modes["none"])
-    (row,) = [row for row in load_rows(finished.paths, finished.dataset) if row.model == "LINEAR_Q"]
-    corrected = calibrate(row.test, row.validation, finished.dataset.target, CALIBRATION)
+    (row,) = [row for row in benchmark.rows if row.model == "LINEAR_Q"]
+    corrected = calibrate(row.test, row.validation, benchmark.series.target, CALIBRATION)
     width = float((corrected.upper - corrected.lower).mean())
     assert modes["rolling"].loc["LINEAR_Q", "mean_width"] == pytest.approx(width)
     assert modes["rolling"]["mae"].to_dict() == pytest.approx(modes["none"]["mae"].to_dict())
 
 
 def test_when_demand_after_training_changes_then_the_terciles_of_the_coverage_do_not(
-    finished,
+    benchmark,
 ):
-    frame, dataset = finished.dataset.frame.copy(), finished.dataset
+    dataset = benchmark.series
+    frame = dataset.frame.copy()
     frame.iloc[dataset.positions.train.stop :, 0] *= 10
-    both = dataset, dataclasses.replace(dataset, frame=frame)
-    before, after = (
-        make_tables(finished.paths, each, Calibration("none"))["coverage"] for each in both
-    )
+    changed = dataclasses.replace(benchmark, series=dataclasses.replace(dataset, frame=frame))
+    before, after = (one.coverage.query("calibration == 'none'") for one in (benchmark, changed))
     pd.testing.assert_frame_equal(after, before)
 
 
 def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path):
     plan = copied(finished, tmp_path)
-    tables = make_tables(plan.paths, plan.dataset, CALIBRATION)
-    files = write_tables(plan.paths, tables)
+    benchmark = load_benchmark(plan.paths, plan.dataset, CALIBRATION)
+    tables, files = benchmark.tables, benchmark.write_tables()
     assert [file.stem for file in files] == ["table", "comparisons", "coverage", "reliability"]
     assert {file.suffix for file in files} == {".csv"}
     for file, table in zip(files, tables.values(), strict=True):
         again = pd.read_csv(file, keep_default_na=False, na_values=[""])
         if "note" in table:
             again["note"] = again["note"].astype(object).fillna("")
+        again.index = table.index
         pd.testing.assert_frame_equal(again[table.columns], table, check_dtype=False, rtol=1e-12)
 
 
@@ -326,10 +330,10 @@ def test_when_families_are_there_then_blends_of_them_and_of_all_follow(finished,
 
 
 def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_better(
-    finished,
+    benchmark,
 ):
-    rows = load_rows(finished.paths, finished.dataset)
-    table = comparison_table(rows).set_index(["first", "second", "loss"])
+    rows = benchmark.rows
+    table = benchmark.tables["comparisons"].set_index(["first", "second", "loss"])
     maes = {f"{row.model} {row.params}": metrics.mae(row.test) for row in rows}
     assert len(table) == 3 * len(rows) * (len(rows) - 1) / 2
     for first, second, loss in table.index:
@@ -339,9 +343,9 @@ def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_bett
             assert table.loc[(first, second, loss), "days"] == 15
 
 
-def test_when_there_are_too_few_days_then_nothing_is_compared(finished):
-    rows = load_rows(finished.paths, finished.dataset)
-    few = [dataclasses.replace(row, test=row.test.rows(np.arange(5))) for row in rows]
+def test_when_there_are_too_few_days_then_nothing_is_compared(benchmark):
+    days = np.arange(5)
+    few = [dataclasses.replace(row, test=row.test.rows(days)) for row in benchmark.rows]
     assert comparison_table(few).empty
     assert "p_value" in comparison_table(few)
 
@@ -412,7 +416,7 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
             f"No usable study of {model} on {name}" for model in ("NHITS_Q", "TFT_Q")
         ]
         assert "it has the schema of old studies" in notes[2]
-        table = make_tables(plan.paths, plan.dataset, CALIBRATION)["table"]
+        table = load_benchmark(plan.paths, plan.dataset, CALIBRATION).tables["table"]
         names = table[["model", "params"]].itertuples(index=False, name=None)
         assert list(names) == [row for row in ROWS for _ in range(2)]
         assert set(table["source"]) == {"simulated"}
@@ -438,10 +442,7 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
     assert shown.count(": stored") == 9
     assert "SIMULATED DATA" in shown
     plan = make_plan("heat", **given)
-    written = pd.read_csv(plan.paths.table("table"), index_col=["model", "params", "calibration"])
-    rows = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset)}
-    assert list(rows) == ROWS
-    for names, row in rows.items():
-        assert written["mae"][(*names, "none")] == pytest.approx(metrics.mae(row.test))
-    members = [rows[name, "default"].test for name in ("NHITS_Q", "TFT_Q")]
-    assert rows["BLEND", "default"].test.values == pytest.approx(blend(members).values)
+    written = pd.read_csv(plan.paths.table("table")).query("calibration == 'none'")
+    rows = load_rows(plan.paths, plan.dataset)
+    assert [(row.model, row.params) for row in rows] == ROWS
+    assert written["mae"].tolist() == pytest.approx([metrics.mae(row.test) for row in rows])

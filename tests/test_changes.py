@@ -89,7 +89,7 @@ KNOWS = {
         chosen = settings.Settings.create("NHITS_Q", "heat", storage="mirror", job_id="1")
         assert Storage(chosen.files("heat"), "mirror").file.name == "mirror_NHITS_Q_heat_1" """,
     "calibration": """
-        from hpo_lib.benchmark.record import Benchmark
+        from hpo_lib.benchmark.tables import Benchmark
         from hpo_lib.scoring.calibration import Calibration
         assert Calibration("mirror").mode == "mirror" """,
 }

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.backend_bases import MouseEvent
 
 from hpo_lib import paths
-from hpo_lib.figures import forecasts as tables
+from hpo_lib.figures import series as tables
 from hpo_lib.figures.explorer import (
     COVERAGE,
     DAYS,

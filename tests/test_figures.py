@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hpo_lib.data.day_ahead_weather import DayAheadWeather, source_with
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.families.models import registered
-from hpo_lib.figures import forecasts as pictures
+from hpo_lib.figures import series as pictures
 from hpo_lib.figures import study_page, style
-from hpo_lib.figures.data import banner, data_overview, data_summary
+from hpo_lib.figures.series import banner, data_overview, data_summary
 from hpo_lib.figures.studies import front_figure
 from hpo_lib.figures.style import MISSING, number
 from hpo_lib.records.provenance import data_provenance

@@ -19,8 +19,8 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.models import Forecaster
 from hpo_lib.leaks import columns
+from hpo_lib.leaks.audit import audit_model, audit_training, model_names
 from hpo_lib.leaks.columns import Finding, audit_columns
-from hpo_lib.leaks.models import audit_model, audit_training, model_names
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import leak_prices
 from measurements.leak_prices import (

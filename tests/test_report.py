@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from hpo_lib.cli.main import main
-from hpo_lib.figures.forecasts import forecast_weeks
+from hpo_lib.figures.series import forecast_weeks
 from hpo_lib.figures.study_page import sections, write_page
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.study import StoredStudy, named_study

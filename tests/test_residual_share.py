@@ -88,7 +88,7 @@ def test_when_nothing_is_kept_then_a_refit_trains_no_network(tiny_dataset):
     params = {**smallest(family), "lr": 1e-5}
     fitted = family.fit(params, tiny_dataset, BUDGET, seed=1)
     fitted.best_step, fitted.shares = 0, (0.0, 0.0)
-    refitted = family.refit(params, tiny_dataset, BUDGET, like=fitted, seed=1)
+    refitted = family.fit(params, tiny_dataset, BUDGET, like=fitted, seed=1)
     assert not hasattr(refitted, "module")
     origins = tiny_dataset.test_origins
     linear = refitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.windows(origins))

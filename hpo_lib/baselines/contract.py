@@ -10,7 +10,6 @@ import numpy as np
 
 from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.features import SEASON_COLUMNS
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.feature_table import FeatureTable, make_feature_table
@@ -51,6 +50,19 @@ class Baseline(Model, ABC):
         refitted.validation = trained.validation
         return refitted
 
+    @staticmethod
+    def table(
+        dataset: Dataset, seasons: bool, hours: int, quick: bool
+    ) -> tuple[Positions, FeatureTable]:
+        """Training origins within ``hours`` of a daily one, and their table.
+
+        If quick, about 100 of them, spread evenly.
+        """
+        origins = dataset.training_origins(near_hours=hours)
+        if quick:
+            origins = origins[:: math.ceil(len(origins) / 100)]
+        return origins, make_feature_table(dataset, dataset.windows(origins), seasons=seasons)
+
     @abstractmethod
     def train(
         self, dataset: Dataset, seasons: bool, seed: int, quick: bool, choice: Any = None
@@ -68,29 +80,21 @@ class TableForecaster(Forecaster):
 
     Attributes:
         dataset: what it was trained on.
+        seasons: the table holds the time of year.
         normalised: feature table -> [N, H, Q] quantiles of actual / level - 1.
         choice: what validation chose.
     """
 
     dataset: Dataset
+    seasons: bool
     normalised: Callable[[FeatureTable], np.ndarray]
     choice: Any = None
     best_step: int = 0
 
     def predict(self, context: Context) -> QuantileForecasts:
-        table = make_feature_table(self.dataset, context)
+        table = make_feature_table(self.dataset, context, seasons=self.seasons)
         values = (1 + self.normalised(table)) * table.level[:, None, None]
         return QuantileForecasts.of_model(values, context.origins, self.dataset.lowest)
-
-
-OF_THE_YEAR = (*SEASON_COLUMNS, "year_sin", "year_cos")
-"""Columns of a feature table that tell the time of year."""
-
-
-def learnt_origins(dataset: Dataset, hours: int, *, quick: bool) -> Positions:
-    """Training origins within ``hours`` of a daily one; if quick, about 100, spread evenly."""
-    near = dataset.training_origins(near_hours=hours)
-    return near[:: math.ceil(len(near) / 100)] if quick else near
 
 
 def baseline_names() -> tuple[str, ...]:
@@ -99,11 +103,7 @@ def baseline_names() -> tuple[str, ...]:
 
 
 def get_baseline(name: str) -> Baseline:
-    """The baseline of that name.
-
-    Raises:
-        InputError: no such baseline.
-    """
+    """The baseline of that name."""
     baseline = registered().get(name)
     if not isinstance(baseline, Baseline):
         raise InputError(
@@ -123,15 +123,16 @@ class SeasonalNaive(Model):
 
     def fit(self, dataset: Dataset) -> Forecaster:
         """A forecaster of this dataset, with forecasts of its validation origins."""
-        return _NaiveForecaster(dataset, self.lag)
+        forecaster = _NaiveForecaster(dataset, self.lag)
+        forecaster.validation = forecaster.forecasts(dataset, dataset.validation_origins)
+        return forecaster
 
 
+@dataclass(eq=False)
 class _NaiveForecaster(Forecaster):
-    best_step = 0
-
-    def __init__(self, dataset: Dataset, lag: int) -> None:
-        self.dataset, self.lag = dataset, lag
-        self.validation = self.forecasts(dataset, dataset.validation_origins)
+    dataset: Dataset
+    lag: int
+    best_step: int = 0
 
     def predict(self, context: Context) -> QuantileForecasts:
         return naive_ahead(self.dataset, context, self.lag)

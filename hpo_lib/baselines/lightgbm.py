@@ -7,19 +7,17 @@ lists the comparisons.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from hpo_lib.baselines.contract import OF_THE_YEAR, Baseline, TableForecaster, learnt_origins
+from hpo_lib.baselines.contract import Baseline, TableForecaster
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
-
-if TYPE_CHECKING:
-    from lightgbm import Dataset as LightgbmDataset
 
 PARAMS: dict[str, Any] = {
     "num_leaves": 15,
@@ -70,33 +68,40 @@ class LightgbmQuantile(Baseline):
     ) -> TableForecaster:
         import lightgbm  # slow to import
 
-        origins = learnt_origins(dataset, NEAR_HOURS, quick=quick)
-        table = make_feature_table(dataset, dataset.windows(origins))
+        origins, table = self.table(dataset, seasons, NEAR_HOURS, quick)
         linear, expected = None, None
         if self.settings["linear_part"]:
             linear = LinearBaseline.of_table(table, level_floor(dataset), LinearOptions(seasons))
             expected = linear.relative_out_of_fold(table, origins)
-        train = _data(table, seasons, expected)
-        rounds = [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
-        stopping: dict[str, Any] = {}
+
+        def forecast(table: FeatureTable) -> np.ndarray | None:
+            return None if linear is None else linear.relative(table)
+
+        def data(table: FeatureTable, expected: np.ndarray | None, **how: Any) -> lightgbm.Dataset:
+            residual = table.target if expected is None else table.target - expected
+            how |= {"free_raw_data": False, "params": {"verbose": -1}}
+            return lightgbm.Dataset(_rows(table, expected), residual.ravel(), **how)
+
+        train, stopping = data(table, expected), dict[str, Any]()
+        rounds = choice or [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
         if choice is None:
-            validation = make_feature_table(dataset, dataset.windows(dataset.validation_origins))
-            ahead = None if linear is None else linear.relative(validation)
-            stopping = {
-                "valid_sets": [_data(validation, seasons, ahead, like=train)],
-                "callbacks": [lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)],
-            }
+            windows = dataset.windows(dataset.validation_origins)
+            validation = make_feature_table(dataset, windows, seasons=seasons)
+            weight = np.repeat(validation.level, HORIZON)  # the loss is in the target's unit
+            valid = data(validation, forecast(validation), weight=weight, reference=train)
+            stop = lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)
+            stopping = {"valid_sets": [valid], "callbacks": [stop]}
         boosters = [
             lightgbm.train(
                 {**PARAMS, **STEADY, "alpha": level, "seed": seed}, train, most, **stopping
             )
-            for level, most in zip(QUANTILE_LEVELS, choice or rounds, strict=True)
+            for level, most in zip(QUANTILE_LEVELS, rounds, strict=True)
         ]
         best_rounds = choice or [booster.best_iteration for booster in boosters]
 
         def normalised(table: FeatureTable) -> np.ndarray:
-            expected = None if linear is None else linear.relative(table)
-            rows = _rows(table, seasons, expected)
+            expected = forecast(table)
+            rows = _rows(table, expected)
             values = [
                 np.asarray(booster.predict(rows, num_iteration=best)).reshape(table.target.shape)
                 for booster, best in zip(boosters, best_rounds, strict=True)
@@ -104,7 +109,7 @@ class LightgbmQuantile(Baseline):
             above = 0 if expected is None else expected[:, :, None]
             return np.asarray(np.stack(values, axis=2) + above)
 
-        return TableForecaster(dataset, normalised, best_rounds, max(best_rounds))
+        return TableForecaster(dataset, seasons, normalised, best_rounds, max(best_rounds))
 
 
 class LightgbmLinearQuantile(LightgbmQuantile):
@@ -116,34 +121,11 @@ class LightgbmLinearQuantile(LightgbmQuantile):
     settings: ClassVar[Mapping[str, Any]] = {**LightgbmQuantile.settings, "linear_part": True}
 
 
-def _rows(table: FeatureTable, seasons: bool, expected: np.ndarray | None) -> np.ndarray:
+def _rows(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:
     """[N H, F] the features that the trees see, the linear baseline's forecasts [N, H] included."""
-    seen = [seasons or name not in OF_THE_YEAR for name in table.names]
     linear = [] if expected is None else [expected[:, :, None]]
-    features = np.concatenate([table.features[:, :, seen], *linear], axis=2)
+    features = np.concatenate([table.features, *linear], axis=2)
     return features.reshape(-1, features.shape[2])
-
-
-def _data(
-    table: FeatureTable,
-    seasons: bool,
-    expected: np.ndarray | None,
-    like: "LightgbmDataset | None" = None,
-) -> "LightgbmDataset":
-    """The trees' training data or, with ``like``, their validation data.
-
-    The loss of the latter is in the target's unit.
-    """
-    import lightgbm
-
-    return lightgbm.Dataset(
-        _rows(table, seasons, expected),
-        (table.target if expected is None else table.target - expected).ravel(),
-        weight=None if like is None else np.repeat(table.level, table.target.shape[1]),
-        reference=like,
-        free_raw_data=False,
-        params={"verbose": -1},
-    )
 
 
 register(LightgbmQuantile())

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hpo_lib.baselines.contract import Baseline, TableForecaster, learnt_origins
+from hpo_lib.baselines.contract import Baseline, TableForecaster
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
-from hpo_lib.families.feature_table import FeatureTable, linear_features, make_feature_table
+from hpo_lib.families.feature_table import FeatureTable, linear_features
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import STANDARD, register
 from hpo_lib.scoring import metrics
@@ -43,12 +43,11 @@ class LinearQuantile(Baseline):
         quick: bool,
         choice: float | None = None,
     ) -> TableForecaster:
-        origins = learnt_origins(dataset, 0, quick=quick)
-        table = make_feature_table(dataset, dataset.windows(origins))
+        _, table = self.table(dataset, seasons, 0, quick)
 
         def fitted(penalty: float, steps: Iterable[int] = range(HORIZON)) -> TableForecaster:
-            regressions = _regressions(table, penalty, seasons, steps)
-            return TableForecaster(dataset, regressions, penalty)
+            regressions = _regressions(table, penalty, steps)
+            return TableForecaster(dataset, seasons, regressions, penalty)
 
         def loss(penalty: float) -> float:
             tried = fitted(penalty, TRIED_STEPS).forecasts(dataset, dataset.validation_origins)
@@ -63,12 +62,12 @@ class LinearQuantile(Baseline):
 
 
 def _regressions(
-    table: FeatureTable, penalty: float, seasons: bool, steps: Iterable[int]
+    table: FeatureTable, penalty: float, steps: Iterable[int]
 ) -> Callable[[FeatureTable], np.ndarray]:
     """Quantile regressions of some steps, in the feature table's units; 0 at the other steps."""
     from sklearn.linear_model import QuantileRegressor  # slow to import
 
-    features = linear_features(table, seasons=seasons)
+    features = linear_features(table)
     weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
     intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
     for step in steps:
@@ -83,10 +82,10 @@ def _regressions(
             intercepts[step, q] = regressor.intercept_ * scale - weights[step, q] @ mean
 
     def normalised(table: FeatureTable) -> np.ndarray:
-        features = linear_features(table, seasons=seasons)
+        features = linear_features(table)
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked
         # for.
-        by_level = [(features * weights[:, q]).sum(axis=2) for q in range(len(QUANTILE_LEVELS))]
+        by_level = [(features * of_level).sum(axis=2) for of_level in np.moveaxis(weights, 1, 0)]
         return np.stack(by_level, axis=2) + intercepts
 
     return normalised
@@ -107,7 +106,7 @@ class ResidualLinear(Baseline):
         options = LinearOptions(seasons, STANDARD.linear_penalty)
         linear = LinearBaseline.fit(dataset, origins, options)
         return TableForecaster(
-            dataset, lambda table: linear.relative(table)[:, :, None] + linear.errors
+            dataset, seasons, lambda table: linear.relative(table)[:, :, None] + linear.errors
         )
 
 

@@ -1,19 +1,22 @@
 """The one lookup of chosen hyperparameters, for final trainings and retraining.
 
-Notes say what was passed over.
+It finds those of one trial or of an ensemble of trials. Notes say what was passed over.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import RECIPES, Family, Params, read_recipe
+from hpo_lib.families.models import RECIPES, STANDARD, Family, Params, read_recipe
 from hpo_lib.paths import best_params_files
 from hpo_lib.records.provenance import data_key
 from hpo_lib.records.study import StoredStudy, newest_first
+from hpo_lib.scoring.blend import judged_ensemble
 
 UNUSABLE, DOUBTFUL, USABLE = 2, 1, 0
 """How much a finding about a file matters: the file is refused; is used only if the user names it;
@@ -30,7 +33,7 @@ class FoundParameters:
 
     ``source`` is ``defaults`` or the file that they were read from. ``notes`` are sentences for the
     user: what an old file lacks, which files were passed over and why. ``members`` are weights and
-    hyperparameters of an ensemble, see `hpo_lib.benchmark.ensemble`; without them it is ``params``
+    hyperparameters of an ensemble, see `ensemble_of`; without them it is ``params``
     alone. ``remark`` comes into the table.
     """
 
@@ -69,11 +72,12 @@ class Lookup:
     def from_file(self, file: Path) -> FoundParameters:
         """Parameters of one best_params JSON that the user names.
 
-        Raises: InputError: the file is broken, of another model, of another dataset or other data
-            (unless ``same_data`` is
-                False), or its parameters do not fit the family. A study that is not complete, has
-                another budget or recipe or is on simulated data, and what an old file lacks, become
-                notes.
+        A study that is not complete, has another budget or recipe or is on simulated data, and what
+        an old file lacks, become notes.
+
+        Raises:
+            InputError: the file is broken, of another model, of another dataset or other data
+                (unless ``same_data`` is False), or its parameters do not fit the family.
         """
         study = StoredStudy.of_file(file)
         for matters, finding in self._findings(study):
@@ -104,11 +108,9 @@ class Lookup:
             except InputError as error:
                 notes.append(f"Passed over {error}.")
                 continue
-            findings = (finding for matters, finding in self._findings(study) if matters != USABLE)
-            if problem := next(findings, None):
-                notes.append(f"Passed over {file}: {problem}.")
-            else:
-                usable.append(study)
+            problems = [text for matters, text in self._findings(study) if matters != USABLE]
+            notes += [f"Passed over {file}: {problem}." for problem in problems[:1]]
+            usable += [] if problems else [study]
         if usable:
             return self._used(newest_first(usable)[0], notes)
         notes.append(
@@ -126,9 +128,9 @@ class Lookup:
     def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""
         is_old, name = study.result["schema_version"] == 1, self.dataset.spec.name
-        data, preset = study.data, study.provenance.get("preset")
-        recipe = study.provenance.get("recipe")
-        own = data_key(self.dataset)
+        preset, recipe = (study.provenance.get(key) for key in ("preset", "recipe"))
+        there, here = study.data, data_key(self.dataset)
+        differing = [key for key in STUDIED if there.get(key) != here[key]]
         if study.model != self.family.name:
             yield UNUSABLE, f"model is {study.model!r}, expected {self.family.name!r}"
         if study.dataset != name:
@@ -136,11 +138,11 @@ class Lookup:
                 UNUSABLE if self.same_data else DOUBTFUL,
                 f"dataset is {study.dataset!r}, expected {name!r}",
             )
-        elif not is_old and (
-            other := next((key for key in STUDIED if data.get(key) != own[key]), None)
-        ):
-            found = f"{other} is {_short(data.get(other))}, here it is {_short(own[other])}"
-            yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({found})"
+        elif differing and not is_old:
+            values = [str(key.get(differing[0])) for key in (there, here)]
+            before, now = (text[:12] if len(text) == 64 else text for text in values)
+            data = f"{differing[0]} is {before}, here it is {now}"
+            yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({data})"
         try:
             self.family.check_params(study.result["best_params"], "best_params")
         except InputError as error:
@@ -161,14 +163,54 @@ class Lookup:
             names = (name for name, known in RECIPES.items() if known == searched_from)
             stated = next(names, f"an unknown one ({recipe})")
             yield DOUBTFUL, f"the recipe of its study is {stated}, here it is {self.recipe}"
-        weather, here = warnings_of(study.source)[-1:], warnings_of(self.dataset.source)[-1:]
-        if (simulated or not study.is_simulated) and weather != here:
-            made = f"its study was made on data from {study.source}"
-            yield DOUBTFUL, f"{made}, here they are from {self.dataset.source}"
+        sources = study.source, self.dataset.source
+        of_study, own = (warnings_of(source)[-1:] for source in sources)
+        if (simulated or not study.is_simulated) and of_study != own:
+            made = "its study was made on data from {}, here they are from {}"
+            yield DOUBTFUL, made.format(*sources)
         if preset not in ("test", self.preset):
             yield USABLE, f"it was tuned with the {preset} budget, here it is {self.preset}"
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text[:12] if len(text) == 64 else text
+def ensemble_of(found: FoundParameters, family: Family, runs_dir: Path) -> FoundParameters:
+    """The ensemble of the study that parameters come from, or these alone if it does not pay.
+
+    Candidates are all complete trials whose forecasts are stored. The remark says what was chosen
+    and what it is worth.
+
+    Raises:
+        InputError: stored forecasts cannot be read.
+    """
+    study = StoredStudy.of_file(Path(found.source), runs_dir)
+    trials = [trial for trial in study.viewable if _fits(family, trial.params)]
+    numbers, chosen = [trial.number for trial in trials], study.result["best_trial_number"]
+    members: tuple[tuple[float, Params], ...] = ()
+    if chosen not in numbers:
+        remark = "no ensemble: the forecasts of the study's chosen trial are not stored"
+    else:
+        forecasts = [study.predictions(number) for number in numbers]
+        verdict = judged_ensemble(forecasts, numbers.index(chosen))
+        percent = f"{verdict.percent:+.1f} % pinball loss"
+        if verdict.pays:
+            weights = map(float, verdict.weights)
+            ranked = sorted(zip(weights, trials, strict=True), key=lambda m: (-m[0], m[1].number))
+            weighted = [(weight, trial) for weight, trial in ranked if weight > 0]
+            members = tuple((weight, trial.params) for weight, trial in weighted)
+            shares = ", ".join(f"{trial.number} ({weight:.2f})" for weight, trial in weighted)
+            remark = f"trials {shares}: {percent} against trial {chosen} on held-out days"
+        else:
+            worth = "" if np.isnan(verdict.percent) else f" ({percent} on held-out days)"
+            remark = (
+                f"trial {chosen} alone: an ensemble of {len(trials)} trials does not pay{worth}"
+            )
+    notes = *found.notes, f"{found.source}: {remark}."
+    return replace(found, remark=remark, notes=notes, members=members)
+
+
+def _fits(family: Family, params: Params) -> bool:
+    """Whether the family still has this configuration, apart from fields of the recipe."""
+    try:
+        family.check_params(STANDARD.updated(params)[1])
+    except InputError:
+        return False
+    return True

@@ -1,21 +1,23 @@
-"""The tables of a benchmark, from stored forecasts alone: nothing here trains a model."""
+"""A stored benchmark and its tables, from stored forecasts alone: nothing here trains a model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import combinations, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import described, family_names
+from hpo_lib.families.models import described, read_recipe
 from hpo_lib.paths import BenchmarkPaths, atomic
-from hpo_lib.records.trainings import Training, load_trainings
+from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import Training, files_of, load_trainings
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.blend import blend, fitted_weights
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import MODES, Calibration, calibrate
 from hpo_lib.scoring.evaluation import conditional_coverage, evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
@@ -29,28 +31,55 @@ VALIDATED = ("mae", "picp", "pinball", "winkler")
 COMPARED = ("mae", "pinball", "winkler")
 """Losses on which rows are compared by Diebold-Mariano tests."""
 
+PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
+"""If a figure shows one row of a model, the row with the first of these parameters that is there.
+"""
 
-@dataclass(frozen=True)
+
+ROLLING = Calibration("rolling")
+
+
+@dataclass(frozen=True, eq=False)
 class BenchmarkRow:
     """One model with one set of parameters: the mean of its seeds' quantiles, and each seed.
 
-    Attributes: model: family, baseline or blend. params: ``default``, ``best``, ``ensemble``,
-        ``file``, ``own``; a blend has the one of its families. validation: forecasts of the
-        validation split, mean of the seeds. test: forecasts of the test split, mean of the seeds.
-        seeds: test forecasts of each seed; empty for a blend. seconds: mean training time. note: a
-        remark for the reader, for example a blend's weights or what an ensemble costs.
+    Attributes:
+        model: family, baseline or blend.
+        params: ``default``, ``best``, ``ensemble``, ``file``, ``own``; a blend has the one of its
+            families.
+        validation: forecasts of the validation split, mean of the seeds.
+        test: forecasts of the test split, mean of the seeds.
+        trainings: one per seed; none of a blend.
+        note: a remark for the reader, for example a blend's weights or what an ensemble costs.
     """
 
     model: str
     params: str
     validation: QuantileForecasts
     test: QuantileForecasts
-    seeds: Sequence[QuantileForecasts] = ()
-    seconds: float = float("nan")
+    trainings: Sequence[Training] = ()
     note: str = ""
 
+    @property
+    def label(self) -> str:
+        return f"{self.model} {self.params}"
 
-Rows = Sequence[BenchmarkRow]
+    @property
+    def kind(self) -> str:
+        """Of its model, see `hpo_lib.families.models.KINDS`."""
+        return described(self.model).kind
+
+    @property
+    def seconds(self) -> float:
+        """Mean training time; NaN of a blend."""
+        seconds = [training.record["seconds"] for training in self.trainings]
+        return float(np.mean(seconds)) if seconds else np.nan
+
+    def has_params(self, params: Mapping[str, Any]) -> bool:
+        """Whether it was trained with these parameters, fields of the recipe among them."""
+        key = self.trainings[0].record["key"] if self.trainings else {}
+        recipe = read_recipe(key.get("recipe", {}))
+        return recipe is not None and recipe.updated(params) == (recipe, key.get("params"))
 
 
 def load_rows(
@@ -66,9 +95,9 @@ def load_rows(
         InputError: nothing is stored, or it is on other data.
     """
     rows = [_row(trainings) for trainings in load_trainings(paths, dataset).values()]
-    rows.sort(key=lambda row: row.model in family_names())
-    trained = [row for row in rows if described(row.model).kind not in ("family", "naive")]
-    families = [row for row in rows if row.model in family_names()]
+    rows.sort(key=lambda row: row.kind == "family")
+    trained = [row for row in rows if row.kind not in ("family", "naive")]
+    families = [row for row in rows if row.kind == "family"]
     blends = []
     for params in sorted({row.params for row in families}):
         members = [row for row in families if row.params == params]
@@ -81,21 +110,19 @@ def load_rows(
 
 def _row(trainings: Sequence[Training]) -> BenchmarkRow:
     record = trainings[0].record
-    seconds = float(np.mean([training.record["seconds"] for training in trainings]))
+    row = BenchmarkRow(
+        record["model"],
+        record["params"],
+        blend([training.validation for training in trainings]),
+        blend([training.test for training in trainings]),
+        trainings,
+    )
     notes = ["refitted on training and validation"] if record["key"].get("refit") else []
     if record.get("remark"):
         notes.append(record["remark"])
     if members := record["key"].get("members"):
-        notes.append(f"{len(members)} trainings a seed, {seconds:.0f} s together")
-    return BenchmarkRow(
-        record["model"],
-        record["params"],
-        validation=blend([training.validation for training in trainings]),
-        test=blend([training.test for training in trainings]),
-        seeds=[training.test for training in trainings],
-        seconds=seconds,
-        note="; ".join(notes),
-    )
+        notes.append(f"{len(members)} trainings a seed, {row.seconds:.0f} s together")
+    return replace(row, note="; ".join(notes))
 
 
 def _blended(
@@ -110,122 +137,227 @@ def _blended(
     return BenchmarkRow(name, params, blend(validation, weights), test, note=shares)
 
 
-def benchmark_table(
-    rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]
-) -> pd.DataFrame:
-    """One row per model, parameters and calibration, over every daily origin of the test split.
-
-    Scores are those of the mean of the seeds' quantiles, with 95 % bootstrap intervals of MAE, PICP
-    and Winkler score (``mae_low``, ``mae_high`` and so on); ``seed_mae`` and ``seed_mae_sd`` are
-    mean and standard deviation over single seeds. Columns ``val_`` are raw validation scores, on
-    which all choices are based.
-    """
-    table = []
-    for row in rows:
-        validation = evaluate(row.validation, dataset)
-        maes = pd.Series([metrics.mae(seed) for seed in row.seeds], dtype=float)
-        for calibration in calibrations:
-            test = calibrate(row.test, row.validation, dataset.known_target, calibration)
-            entry: dict[str, object] = {
-                "dataset": dataset.spec.name,
-                "source": dataset.source,
-                "model": row.model,
-                "params": row.params,
-                "calibration": calibration.mode,
-                "seeds": len(maes) or np.nan,
-                "days": len(test.origins),
-            }
-            intervals = bootstrap_intervals(test)
-            for name, score in evaluate(test, dataset).items():
-                entry[name] = score
-                if name in INTERVALS:
-                    interval = intervals[name]
-                    entry |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
-            entry |= {"seed_mae": maes.mean(), "seed_mae_sd": maes.std()}
-            entry |= {f"val_{name}": validation[name] for name in VALIDATED}
-            table.append({**entry, "seconds": row.seconds, "note": row.note})
-    return pd.DataFrame(table)
-
-
-def comparison_table(rows: Rows) -> pd.DataFrame:
+def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     """Diebold-Mariano tests of every two rows, raw forecasts, over the test days.
 
     One row per pair and loss: relative difference of the losses in percent (below 0: the first is
     better), statistic and two-sided p-value, not corrected for the number of pairs. Empty where
     there are too few days for a test.
     """
-    pairs = [(a, b) for a, b in combinations(rows, 2) if len(a.test.origins) >= MIN_COMPARED_DAYS]
     table = []
-    for (a, b), loss in product(pairs, COMPARED):
-        result = compare(a.test, b.test, loss)
-        percent = 100 * result.difference / metrics.METRICS[loss](b.test)
-        names = f"{a.model} {a.params}", f"{b.model} {b.params}", loss
-        table.append((*names, percent, result.statistic, result.p_value, result.n))
+    for (a, b), loss in product(combinations(rows, 2), COMPARED):
+        if len(a.test.origins) >= MIN_COMPARED_DAYS:
+            result = compare(a.test, b.test, loss)
+            percent = 100 * result.difference / metrics.METRICS[loss](b.test)
+            test = percent, result.statistic, result.p_value, result.n
+            table.append((a.label, b.label, loss, *test))
     columns = "first second loss difference_percent statistic p_value days"
     return pd.DataFrame(table, columns=columns.split())
 
 
-def coverage_table(
-    rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]
-) -> pd.DataFrame:
-    """Conditional coverage of every row and calibration, see `conditional_coverage`."""
-    return _of_each(rows, dataset, calibrations, partial(conditional_coverage, dataset=dataset))
+def of_rows(table: pd.DataFrame, rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
+    """The part of a table that is of these rows."""
+    names = [(row.model, row.params) for row in rows]
+    return table.merge(pd.DataFrame(names, columns=["model", "params"]))
 
 
-def reliability_table(
-    rows: Rows, dataset: Dataset, calibrations: Sequence[Calibration]
-) -> pd.DataFrame:
-    """How often actuals are at or below each level, for every row and calibration."""
-    return _of_each(rows, dataset, calibrations, metrics.reliability)
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark with its rows and the tables that follow from its stored forecasts.
+
+    Tables have a row per model, parameters and mode of calibration, in the target's own unit;
+    ``correction`` is the calibration that is shown beside raw forecasts.
+    """
+
+    paths: BenchmarkPaths
+    series: Dataset
+    rows: Sequence[BenchmarkRow]
+    correction: Calibration = ROLLING
+
+    @property
+    def dataset(self) -> str:
+        return self.series.spec.name
+
+    @property
+    def source(self) -> str:
+        return self.series.source
+
+    @property
+    def is_test(self) -> bool:
+        return self.paths.setting.startswith("test-")
+
+    @property
+    def records(self) -> list[Mapping[str, Any]]:
+        """Of every training."""
+        return [training.record for row in self.rows for training in row.trainings]
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Provenance of the data, which is the same for all trainings."""
+        return self.records[0].get("provenance", {}).get("data") or {}
+
+    @property
+    def files(self) -> list[Path]:
+        """Records, and the stored forecasts that they name."""
+        stored = [files_of(self.paths, record) for record in self.records]
+        return sorted(file for one in stored for file in (one.record, *one.forecasts.values()))
+
+    # Rows
+
+    @cached_property
+    def row_per_model(self) -> list[BenchmarkRow]:
+        """Each model with its best kind of parameters; no blends."""
+        rows = {row.model: row for row in reversed(self._by_params) if row.kind != "blend"}
+        return list(rows.values())
+
+    @property
+    def _by_params(self) -> list[BenchmarkRow]:
+        return sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params))
+
+    @property
+    def families(self) -> list[BenchmarkRow]:
+        """`row_per_model` of the studied families."""
+        return [row for row in self.row_per_model if row.kind == "family"]
+
+    def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
+        """The row that was trained with the parameters that a study chose."""
+        rows = (row for row in self._by_params if row.model == study.model)
+        return next((row for row in rows if row.has_params(study.result["best_params"])), None)
+
+    # Tables
+
+    @cached_property
+    def calibrated(self) -> Mapping[tuple[BenchmarkRow, str], QuantileForecasts]:
+        """Test forecasts of each row by mode of calibration."""
+        modes = {mode: Calibration(mode) for mode in MODES}
+        modes[self.correction.mode] = self.correction
+        known = self.series.known_target
+        return {
+            (row, mode): calibrate(row.test, row.validation, known, calibration)
+            for row, (mode, calibration) in product(self.rows, modes.items())
+        }
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Scores of the mean of the seeds' quantiles over every daily origin of the test split.
+
+        MAE, PICP and Winkler score have 95 % bootstrap intervals (``mae_low``, ``mae_high`` and so
+        on); ``seed_mae`` and ``seed_mae_sd`` are mean and standard deviation over single seeds.
+        Columns ``val_`` are raw validation scores, on which all choices are based.
+        """
+        table = []
+        for (row, mode), test in self.calibrated.items():
+            intervals = bootstrap_intervals(test)
+            maes = pd.Series([metrics.mae(one.test) for one in row.trainings], dtype=float)
+            entry: dict[str, object] = {
+                "dataset": self.dataset,
+                "source": self.source,
+                "model": row.model,
+                "params": row.params,
+                "calibration": mode,
+                "seeds": len(maes) or np.nan,
+                "days": len(test.origins),
+            }
+            for name, score in evaluate(test, self.series).items():
+                entry[name] = score
+                if name in INTERVALS:
+                    entry[f"{name}_low"] = intervals[name].low
+                    entry[f"{name}_high"] = intervals[name].high
+            entry |= {"seed_mae": maes.mean(), "seed_mae_sd": maes.std()}
+            entry |= {f"val_{name}": metrics.METRICS[name](row.validation) for name in VALIDATED}
+            table.append({**entry, "seconds": row.seconds, "note": row.note})
+        return pd.DataFrame(table)
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """Conditional coverage, see `conditional_coverage`."""
+        return self._of_each(partial(conditional_coverage, dataset=self.series))
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """How often actuals are at or below each level."""
+        return self._of_each(metrics.reliability)
+
+    def _of_each(self, make: Callable[[QuantileForecasts], pd.DataFrame]) -> pd.DataFrame:
+        tables = {
+            (row.model, row.params, mode): make(forecasts)
+            for (row, mode), forecasts in self.calibrated.items()
+        }
+        table = pd.concat(tables, names=["model", "params", "calibration"])
+        return table.droplevel(-1).reset_index()
+
+    # As they are shown
+
+    @cached_property
+    def _unit_and_factor(self) -> tuple[str, float]:
+        lowest = min(metrics.mae(row.test) for row in self.rows)
+        return metrics.readable_unit(self.series.spec.unit, lowest)
+
+    @property
+    def unit(self) -> str:
+        """The one in which scores are read best, see `readable_unit`."""
+        return self._unit_and_factor[0]
+
+    def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of values in the target's own unit in `unit`."""
+        names = [name for name in map(str, table) if metrics.in_target_unit(name)]
+        return table.assign(**{name: table[name] * self._unit_and_factor[1] for name in names})
+
+    def raw_and_corrected(self, table: pd.DataFrame, *scores: str) -> pd.DataFrame:
+        """The raw rows of a table in `unit`, with ``_calibrated`` scores after `correction`."""
+        raw, corrected = (
+            table[table["calibration"] == mode].reset_index(drop=True)
+            for mode in ("none", self.correction.mode)
+        )
+        corrected = corrected[[*scores]].add_suffix("_calibrated")
+        return self.in_unit(raw.assign(**corrected))
+
+    @cached_property
+    def shown(self) -> pd.DataFrame:
+        """Raw scores of figures and tables by ascending MAE, beside those after `correction`."""
+        rows = [row for row in self.rows if (row.kind, row.params) != ("blend", "default")]
+        table = self.raw_and_corrected(of_rows(self.scores, rows), "picp", "winkler")
+        table = table.set_index(["model", "params"])
+        return table.sort_values("mae", kind="stable").reset_index()
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """What is written of a benchmark; it always holds raw forecasts, and corrected ones."""
+        modes = ["none", self.correction.mode]
+        scores, coverage, reliability = (
+            table[table["calibration"].isin(modes)]
+            for table in (self.scores, self.coverage, self.reliability)
+        )
+        return {
+            "table": scores.assign(setting=self.paths.setting),
+            "comparisons": comparison_table(self.rows),
+            "coverage": coverage,
+            "reliability": reliability,
+        }
+
+    def write_tables(self) -> list[Path]:
+        """Write each table as CSV; returns the files."""
+        files = []
+        for name, table in self.tables.items():
+            files.append(self.paths.table(name))
+            with atomic(files[-1]) as temporary:
+                table.to_csv(temporary, index=False)
+        return files
 
 
-def _of_each(
-    rows: Rows,
-    dataset: Dataset,
-    calibrations: Sequence[Calibration],
-    make: Callable[[QuantileForecasts], pd.DataFrame],
-) -> pd.DataFrame:
-    tables = []
-    for row, calibration in product(rows, calibrations):
-        table = make(calibrate(row.test, row.validation, dataset.known_target, calibration))
-        names = {"model": row.model, "params": row.params, "calibration": calibration.mode}
-        tables.append(table.assign(**names)[[*names, *table.columns]])
-    return pd.concat(tables, ignore_index=True)
-
-
-def make_tables(
+def load_benchmark(
     paths: BenchmarkPaths,
     dataset: Dataset,
-    calibration: Calibration,
+    correction: Calibration = ROLLING,
     *,
     fit_blend_weights: bool = False,
-) -> dict[str, pd.DataFrame]:
-    """``table``, ``comparisons``, ``coverage`` and ``reliability`` of a stored benchmark.
-
-    They always hold raw forecasts, and calibrated ones beside them.
-
-    Raises:
-        InputError: nothing is stored, or it is on other data.
-    """
-    calibrations = [Calibration("none")] + ([calibration] if calibration.mode != "none" else [])
+) -> Benchmark:
+    """A stored benchmark, see `load_rows`."""
     rows = load_rows(paths, dataset, fit_blend_weights=fit_blend_weights)
-    return {
-        "table": benchmark_table(rows, dataset, calibrations).assign(setting=paths.setting),
-        "comparisons": comparison_table(rows),
-        "coverage": coverage_table(rows, dataset, calibrations),
-        "reliability": reliability_table(rows, dataset, calibrations),
-    }
+    return Benchmark(paths, dataset, rows, correction)
 
 
 def main_columns(table: pd.DataFrame) -> pd.DataFrame:
     """The columns of a benchmark's table that fit on a page."""
     names = "seeds mae mae_low mae_high picp winkler pinball val_mae val_picp seconds"
     return table.set_index(["model", "params", "calibration"])[names.split()]
-
-
-def write_tables(paths: BenchmarkPaths, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
-    """Write each table as CSV; returns the files."""
-    for name, table in tables.items():
-        with atomic(paths.table(name)) as temporary:
-            table.to_csv(temporary, index=False)
-    return [paths.table(name) for name in tables]

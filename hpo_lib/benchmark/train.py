@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from hpo_lib.baselines import chronos2
 from hpo_lib.baselines.contract import SeasonalNaive, baseline_names, get_baseline
-from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
-from hpo_lib.benchmark.ensemble import Ensemble, ensemble_of
+from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup, ensemble_of
+from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
@@ -32,11 +32,14 @@ from hpo_lib.records.trainings import (
     Training,
     check_same_data,
     family_key,
+    files_of,
     is_stored,
     training_key,
     whole_records,
 )
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.blend import blend
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 
 PARAMS_CHOICES = ("both", "best", "default", "ensemble")
@@ -49,9 +52,10 @@ FIRST_SEED = 42
 class Plan:
     """What a benchmark of one dataset trains.
 
-    Attributes: models: families; the baselines are always trained too. params: ``best``,
-        ``default``, ``both`` side by side, the ``ensemble`` of each study, or the path of a
-            best_params JSON.
+    Attributes:
+        models: families; the baselines are always trained too.
+        params: ``best``, ``default``, ``both`` side by side, the ``ensemble`` of each study, or the
+            path of a best_params JSON.
         preset, recipe: names of the families' budget and recipe.
         seeds: trainings per row, with the seeds 42, 43 and so on.
         refit: train again on training and validation split together, with the steps that validation
@@ -138,13 +142,25 @@ def make_plan(
         seeds=seeds,
         refit=refit,
         runs_dir=settings.runs_dir,
-        out=Path(out).expanduser() if out else BENCHMARK_DIR,
+        out=Path(out or BENCHMARK_DIR).expanduser(),
         chronos2=Path(chronos2).expanduser() if chronos2 else None,
     )
 
 
+class Ensemble(Forecaster):
+    """The weighted mean of trained members' quantiles."""
+
+    def __init__(self, members: Sequence[Forecaster], weights: Sequence[float]) -> None:
+        self.members, self.weights = members, weights
+        self.best_step = max(member.best_step for member in members)
+        self.validation = blend([member.validation for member in members], weights)
+
+    def predict(self, context: Context) -> QuantileForecasts:
+        return blend([member.predict(context) for member in self.members], self.weights)
+
+
 class _Task(NamedTuple):
-    """One training to be done: its row and seed, its key, a remark, and the call that does it."""
+    """One training to be done: its row and seed, its key, the call that does it, and a remark."""
 
     model: str
     params: str
@@ -159,82 +175,66 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
 
     ``say`` is called with one line per training, and at once with each note.
 
-    Returns: Notes for the user: files of parameters that were passed over, what an old one lacks,
+    Returns:
+        Notes for the user: files of parameters that were passed over, what an old one lacks,
         trainings removed.
 
-    Raises: InputError: a file of parameters does not fit, or the folder holds a benchmark on other
-        data.
+    Raises:
+        InputError: a file of parameters does not fit, or the folder holds a benchmark on other
+            data.
     """
-    check_same_data(plan.paths, plan.dataset)
+    paths, dataset = plan.paths, plan.dataset
+    check_same_data(paths, dataset)
     notes: list[str] = []
     tasks = [*_baselines(plan), *_families(plan, notes)]
     for note in notes:
         say(f"note: {note}")
-    data = data_provenance(plan.dataset)
+    data = data_provenance(dataset)
     provenance = {**code_provenance(), "data": data, "preset": plan.preset}
-    for i, task in enumerate(tasks, start=1):
-        model, params, seed, key, train, remark = task
+    for i, (model, params, seed, key, train, remark) in enumerate(tasks, start=1):
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
-        if is_stored(plan.paths.training(model, params, seed), key):
+        if is_stored(paths.training(model, params, seed), key):
             say(f"{where}: stored")
             continue
-        for file in _drop_others(plan, task):
-            notes.append(
-                f"{file.name} was made with other parameters, budget or code and was removed."
-            )
-            say(f"note: {notes[-1]}")
+        for file in paths.records(model, params):  # a row is one configuration, whatever the seed
+            if [record["key"] for record in whole_records([file])] != [key]:
+                file.unlink()
+                notes.append(
+                    f"{file.name} was made with other parameters, budget or code and was removed."
+                )
+                say(f"note: {notes[-1]}")
         names = {"model": model, "params": params, "seed": seed, "remark": remark}
-        if twin := _twin(plan, task):
-            replace(twin, record={**twin.record, **names}).store(plan.paths)
-            say(f"{where}: the same training as {twin.record['params']}")
-            continue
-        begun = time.monotonic()
-        fitted = train()
-        validation = fitted.validation
-        test = fitted.forecasts(plan.dataset, plan.dataset.test_origins)
-        seconds = time.monotonic() - begun
-        outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
-        record = {**outcome, **names, "provenance": provenance}
-        Training(record, validation, test).store(plan.paths)
-        scores = (
-            f"validation MAE {metrics.mae(validation):.5g}, PICP {metrics.picp(validation):.1f}"
-        )
-        say(f"{where}: {scores}, {seconds:.0f} s")
+        # A study may have chosen the defaults.
+        for twin in whole_records(paths.records(model)):
+            if twin["seed"] == seed and is_stored(files_of(paths, twin), key):
+                training = Training.load(paths, twin)
+                training = replace(training, record={**twin, **names})
+                said = f"the same training as {twin['params']}"
+                break
+        else:
+            begun = time.monotonic()
+            fitted = train()
+            validation, test = fitted.validation, fitted.forecasts(dataset, dataset.test_origins)
+            seconds = time.monotonic() - begun
+            outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
+            record = {**outcome, **names, "provenance": provenance}
+            training = Training(record, validation, test)
+            mae, picp = metrics.mae(validation), metrics.picp(validation)
+            said = f"validation MAE {mae:.5g}, PICP {picp:.1f}, {seconds:.0f} s"
+        training.store(paths)
+        say(f"{where}: {said}")
     return notes
 
 
-def _drop_others(plan: Plan, task: _Task) -> list[Path]:
-    """Remove the records of a task's row that are damaged or have another key, of any seed.
-
-    A row is one configuration.
-    """
-    files = plan.paths.records(task.model, task.params)
-    stale = [file for file in files if [r["key"] for r in whole_records([file])] != [task.key]]
-    for file in stale:
-        file.unlink()
-    return stale
-
-
-def _twin(plan: Plan, task: _Task) -> Training | None:
-    """The same training under another label, if any: a study may have chosen the defaults."""
-    for record in whole_records(plan.paths.records(task.model)):
-        files = plan.paths.training(task.model, record["params"], task.seed)
-        if record["seed"] == task.seed and is_stored(files, task.key):
-            return Training.load(plan.paths, record)
-    return None
-
-
 def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
-    recipe = RECIPES[plan.recipe]
     for family in map(get_family, plan.models):
-        budget = family.budgets[plan.preset]
+        training = family.budgets[plan.preset], RECIPES[plan.recipe], plan.dataset
         for label, found in _rows(plan, family).items():
             notes += found.notes
-            how: dict[str, Any] = {"refit": plan.refit}
-            params = found.params
+            params, how = found.params, dict[str, Any](refit=plan.refit)
             if found.members:
                 params, how["members"] = {}, found.members
-            key = family_key(family, params, budget, recipe, plan.dataset, **how)
+            key = family_key(family, params, *training, **how)
             for seed in plan.all_seeds:
                 train = partial(_trained, plan, family, found, seed)
                 yield _Task(family.name, label, seed, key, train, found.remark)
@@ -258,17 +258,15 @@ def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
 def _trained(plan: Plan, family: Family, found: FoundParameters, seed: int) -> Forecaster:
     where = plan.dataset, family.budgets[plan.preset]
     how: dict[str, Any] = {"seed": seed, "recipe": RECIPES[plan.recipe]}
-    members = []
-    for _, params in found.members or [(1.0, found.params)]:
+    weights, members = [], []
+    for weight, params in found.members or [(1.0, found.params)]:
         member = family.fit(params, *where, **how)
         if plan.refit:
-            refitted = family.refit(params, *where, like=member, **how)
-            refitted.validation = member.validation
-            member = refitted
+            refitted = family.fit(params, *where, like=member, **how)
+            refitted.validation, member = member.validation, refitted
+        weights.append(weight)
         members.append(member)
-    if not found.members:
-        return members[0]
-    return Ensemble(members, [weight for weight, _ in found.members])
+    return Ensemble(members, weights) if found.members else members[0]
 
 
 def _baselines(plan: Plan) -> Iterator[_Task]:

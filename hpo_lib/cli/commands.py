@@ -103,7 +103,7 @@ def _datasets(arguments: Namespace) -> int:
         print_json([dataset_facts(name, arguments.data_dir) for name in names])
         return 0
     if arguments.dataset:
-        from hpo_lib.figures.data import data_overview
+        from hpo_lib.figures.series import data_overview
     else:
         print_all(dataset_lines(arguments.data_dir))
     for name in arguments.dataset:
@@ -156,7 +156,7 @@ def _new_dataset(arguments: Namespace) -> None:
 
 def _audit(arguments: Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
-    from hpo_lib.figures.data import banner
+    from hpo_lib.figures.series import banner
     from hpo_lib.leaks.audit import audit, n_leaks, report_lines
 
     spec = _spec(arguments)
@@ -192,7 +192,7 @@ def _retrain(arguments: Namespace) -> None:
 
 def _forecast(arguments: Namespace) -> int:
     from hpo_lib.daily.day_ahead import forecast_day
-    from hpo_lib.figures.data import banner
+    from hpo_lib.figures.series import banner
 
     day = call(forecast_day, arguments)
     print(banner(day.dataset))
@@ -257,7 +257,7 @@ def _verify(arguments: Namespace) -> int:
 
 
 def _analyze(arguments: Namespace) -> int:
-    from hpo_lib.figures.analysis import analyse
+    from hpo_lib.figures.build import analyse
     from hpo_lib.figures.studies_table import SHOWN, SUMMARIES, improvement_report, summary
     from hpo_lib.launch.doctor import wrapped
 
@@ -330,9 +330,9 @@ def _figures(arguments: Namespace) -> int:
 
 
 def _benchmark(arguments: Namespace) -> None:
-    from hpo_lib.benchmark.tables import main_columns, make_tables, write_tables
+    from hpo_lib.benchmark.tables import load_benchmark, main_columns
     from hpo_lib.benchmark.train import make_plan, run_benchmark
-    from hpo_lib.figures.data import banner
+    from hpo_lib.figures.series import banner
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
 
     # A wrong mode stops here, before the trainings.
@@ -347,16 +347,15 @@ def _benchmark(arguments: Namespace) -> None:
         raise HpoError(
             "interrupted; finished trainings are kept, the same command continues"
         ) from None
-    tables = make_tables(
-        plan.paths, plan.dataset, calibration, fit_blend_weights=arguments.blend == "weighted"
-    )
+    weighted = arguments.blend == "weighted"
+    stored = load_benchmark(plan.paths, plan.dataset, calibration, fit_blend_weights=weighted)
     days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
     print(
         f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, "
         f"{plan.paths.setting}"
     )
-    print(main_columns(tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
-    print_all(write_tables(plan.paths, tables), "wrote ")
+    print(main_columns(stored.tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
+    print_all(stored.write_tables(), "wrote ")
 
 
 def study_parameters(arguments: Namespace) -> dict[str, Any]:

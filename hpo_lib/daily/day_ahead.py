@@ -1,7 +1,6 @@
 """The forecast of the day ahead, by the model in use, from the newest week of the user's data."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
-from hpo_lib.figures.forecasts import forecast_rows, hours_of_days
+from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source
 from hpo_lib.paths import atomic
 from hpo_lib.scoring import metrics
@@ -115,8 +114,12 @@ def forecast_day(
     if lack := _lack(_until(data, origin)):
         raise InputError(lack)
     holidays = read_school_holidays(Path(school_holidays)) if school_holidays else None
-    forecast = partial(_day_after, dataset=data, origin=origin, holidays=holidays)
-    days, damaged = each_in_use(models_dir, data.spec.name, model, forecast)
+    days, damaged = each_in_use(
+        models_dir,
+        data.spec.name,
+        model,
+        lambda version: _day_after(version, data, origin, holidays),
+    )
     day, notes = _best(days)
     age = (now or pd.Timestamp.now("UTC")) - data.index[-1]
     if not at and not data.is_simulated and age > DAY:
@@ -133,14 +136,11 @@ def _best(days: list[DayAhead]) -> tuple[DayAhead, list[str]]:
     """
     if len(days) == 1:
         return days[0], []
-    common = set.intersection(*(set(day.before.origins) for day in days))
+    common = list(set.intersection(*(set(day.before.origins) for day in days)))
     if not common:
         version = days[0].version
         return days[0], [f"No day compares the models in use, so {version} is taken; give --model."]
-    losses = [
-        metrics.pinball(f.rows(np.array([o in common for o in f.origins])))
-        for f in (d.before for d in days)
-    ]
+    losses = [metrics.pinball(day.before.rows(day.before.origins.isin(common))) for day in days]
     shown = ", ".join(f"{day.version} {loss:.5g}" for day, loss in zip(days, losses, strict=True))
     best = days[int(np.argmin(losses))]
     said = f"{best.version} has the lowest pinball loss of the last {len(common)} days: {shown}."
@@ -255,18 +255,20 @@ def _calendar(
     given, notes = dataset.frame.reindex(ahead), []
     calendar = pd.DataFrame(np.nan, index=ahead, columns=known.frame.columns)
     for name in known.future:
-        from_list = name == _SCHOOL and holidays is not None
-        follows = name in CALENDAR_COLUMNS and name != _SCHOOL
-        off = np.abs(computed[name].loc[week.index] - week[name]).max() if follows else np.inf
-        if from_list or off == 0 or (off < ROUNDING and given[name].isna().any()):
+        off, last, is_given = np.inf, week[name].iloc[-1], given[name].notna().all()
+        if name == _SCHOOL:
+            off = np.inf if holidays is None else 0
+        elif name in CALENDAR_COLUMNS:
+            off = np.abs(computed[name].loc[week.index] - week[name]).max()
+        if off == 0 or (off < ROUNDING and not is_given):
             calendar[name] = computed[name].loc[ahead]
-        elif not given[name].isna().any():
+        elif is_given:
             calendar[name] = given[name]
         elif name == _SCHOOL:
-            calendar[name] = week[name].iloc[-1]
+            calendar[name] = last
             notes.append(
-                f"{_SCHOOL} of the day ahead is not in the data and stays "
-                f"{week[name].iloc[-1]:.0f}; give a list with --school-holidays."
+                f"{_SCHOOL} of the day ahead is not in the data and stays {last:.0f}; give a list "
+                "with --school-holidays."
             )
         else:
             raise InputError(

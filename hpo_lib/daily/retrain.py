@@ -103,7 +103,7 @@ def retrain(
     if version is None:
         number = max(paths.versions(), default=0) + 1
         fitted = family.fit(chosen, fitting, budget, seed=seed, recipe=recipe)
-        refitted = family.refit(chosen, whole, budget, like=fitted, seed=seed, recipe=recipe)
+        refitted = family.fit(chosen, whole, budget, like=fitted, seed=seed, recipe=recipe)
         models = {FITTED: fitted, REFITTED: refitted}
     else:
         number, fitted = version.number, version.model(FITTED, dataset)
@@ -139,7 +139,12 @@ def retrain(
             "provenance": {**code_provenance(), "data": data_provenance(fitting)},
         }
         version = Version(paths, number, facts)
-        _write_card(version, dataset, origin, forecasts, _notes(version, before, verdict))
+        forecasts |= {
+            f"held-out days, naive {lag} h": seasonal_naive(dataset, held_out, lag)
+            for lag in SEASONAL_LAGS
+        }
+        notes = _notes(version, before, verdict)
+        _write_card(version, dataset.spec.title, origin, forecasts, notes)
         store(version, models, compared=compared)
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
         stays = f"v{verdict.before:03d}"
@@ -221,27 +226,21 @@ def _notes(version: Version, before: Version | None, verdict: Verdict | None) ->
 
 def _write_card(
     version: Version,
-    dataset: Dataset,
+    title: str,
     origin: Mapping[str, object],
     forecasts: Mapping[str, QuantileForecasts],
     notes: list[str],
 ) -> None:
     paths, number, facts = version.paths, version.number, version.facts
-    own = next(iter(forecasts.values()))
-    positions = dataset.index.get_indexer(own.origins)
-    naive = {
-        f"held-out days, naive {lag} h": seasonal_naive(dataset, positions, lag)
-        for lag in SEASONAL_LAGS
-    }
     card, compared = paths.training(number)
     models = [paths.trained(number, which).name for which in (FITTED, REFITTED)]
     text = render_card(
         model=paths.model,
-        title=dataset.spec.title,
+        title=title,
         params=facts["params"],
         origin={"Version": f"v{number:03d}", **origin, "Best step": facts["best_step"]},
         provenance=facts["provenance"],
-        forecasts={**forecasts, **naive},
+        forecasts=forecasts,
         notes=notes,
         files=[*models, *(file.name for file in (*compared.values(), card))],
     )

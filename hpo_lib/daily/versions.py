@@ -18,7 +18,7 @@ from hpo_lib.records.files import Params, Part, Time, checked_json, read_json
 from hpo_lib.records.provenance import Provenance
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
-from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
 FITTED, REFITTED = "fitted", "refitted"
 T = TypeVar("T")
@@ -119,15 +119,17 @@ class Version:
         in records.
         """
         before = np.asarray(dataset.index[origins] < self.trained_until)
-        none = QuantileForecasts(
-            np.empty((0, HORIZON, 3)), np.empty((0, HORIZON)), pd.DatetimeIndex([], tz="UTC")
-        )
         parts = [
             self.model(which, dataset).forecasts(dataset, origins[chosen])
             for which, chosen in ((FITTED, before), (REFITTED, ~before))
             if chosen.any()
         ]
-        joined = QuantileForecasts.joined(parts) if parts else none
+        nothing = np.empty((0, HORIZON, len(QUANTILE_LEVELS)))
+        joined = (
+            QuantileForecasts.joined(parts)
+            if parts
+            else QuantileForecasts.of_model(nothing, dataset.index[:0])
+        )
         return replace(joined, values=joined.values.astype(np.float32).astype(np.float64))
 
 

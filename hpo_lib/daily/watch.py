@@ -1,9 +1,6 @@
 """The models in use against what came since: errors and coverage, and whether to retrain."""
 
 from dataclasses import dataclass
-from functools import partial
-
-import numpy as np
 
 from hpo_lib.daily.day_ahead import DAY, days_before, own_forecasts
 from hpo_lib.daily.versions import Version, each_in_use, relative_mae
@@ -70,13 +67,11 @@ def watch(
     """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
 
     Of several models, those that cannot be read or do not fit are sentences after the others.
-
-    Raises:
-        InputError: the data are not there; no model is in use, or none can be read and fits.
     """
     data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
-    watched = partial(_watched, dataset=data)
-    scored, damaged = each_in_use(models_dir, data.spec.name, model, watched)
+    scored, damaged = each_in_use(
+        models_dir, data.spec.name, model, lambda version: _watched(version, data)
+    )
     return [*scored, *damaged]
 
 
@@ -86,8 +81,7 @@ def _watched(version: Version, dataset: Dataset) -> Watched:
     # The first half of the days calibrates.
     forecasts = own_forecasts(version, dataset, days_before(end, 2 * ROLLING_DAYS))
     calibrated = calibrate(forecasts, None, dataset.known_target, Calibration())
-    begin = dataset.index[end] - ROLLING_DAYS * DAY
-    recent = calibrated.rows(np.asarray(forecasts.origins >= begin))
+    recent = calibrated.rows(forecasts.origins >= dataset.index[end] - ROLLING_DAYS * DAY)
     if not len(recent.origins):
         raise InputError(
             f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; "

@@ -19,41 +19,27 @@ class DartsFamily(Family):
         *,
         seed: int,
         recipe: Recipe = STANDARD,
+        like: Forecaster | None = None,
         on_check: OnCheck | None = None,
     ) -> Forecaster:
-        from hpo_lib.families.training import BestWeights, DartsForecaster
+        from hpo_lib.families.training import BestWeights, DartsForecaster, new_model
+        from hpo_lib.families.windows import Scaling
 
         recipe, network = recipe.updated(params)
         self.check_params(network)
         budget = budget.times(recipe.steps_factor)
-        forecaster = DartsForecaster.untrained(self, dataset, recipe)
-        keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited
-        forecaster.train(self, network, budget, seed, budget.steps, [keeper])
-        if not keeper.checked:
-            raise RuntimeError("training ended before its first check")
-        forecaster.module.load_state_dict(keeper.weights)
-        return forecaster
-
-    def refit(
-        self,
-        params: Params,
-        dataset: Dataset,
-        budget: Budget,
-        *,
-        like: Forecaster,
-        seed: int,
-        recipe: Recipe = STANDARD,
-    ) -> Forecaster:
-        from hpo_lib.families.training import DartsForecaster
-
-        recipe, network = recipe.updated(params)
-        self.check_params(network)
-        # The columns that validation judged, even if only both splits cover the years for a season.
+        # Of a refit, too: the columns that validation judged.
         seasons = covers_seasons(dataset, recipe.season_years)
-        both_splits = dataset.trained_through_validation()
-        forecaster = DartsForecaster.untrained(self, both_splits, recipe, seasons)
+        if like is not None:
+            dataset = dataset.trained_through_validation()
+        scaling = Scaling.fit(dataset, recipe, seasons=seasons)
+        forecaster = DartsForecaster(dataset, scaling, recipe, self.calendar_as_past)
+        if like is None:
+            keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited
+            forecaster.train(new_model(self, network, budget, seed, budget.steps, keeper))
+            forecaster.module.load_state_dict(keeper.weights)
+            return forecaster
         forecaster.best_step, forecaster.shares = like.best_step, like.shares
         if like.best_step:
-            budget = budget.times(recipe.steps_factor)
-            forecaster.train(self, network, budget, seed, like.best_step, [])
+            forecaster.train(new_model(self, network, budget, seed, like.best_step))
         return forecaster

@@ -1,5 +1,7 @@
 """The feature table of linear models and trees: one row per forecast origin and hour ahead.
 
+And `weather_inputs`, what all models make of the weather of the day ahead.
+
 The information set is that of the model families: the target and the past covariates of the 168
 hours up to the origin, and the future-known columns through the horizon.
 """
@@ -11,9 +13,8 @@ import pandas as pd
 
 from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.features import follows_from_target
+from hpo_lib.data.features import SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
 
 DAYS = HISTORY // HORIZON
@@ -23,6 +24,9 @@ LEVEL_HOURS = 24
 """Hours of history whose mean is the level that a window is divided by. On validation 168 hours
 were 5 % worse in pinball loss for heat and within 1 % for the waters; the week's mean is a feature
 anyway."""
+
+MEMORY_HOURS = (6, 24, 72)
+"""Time constants of the exponential means of temperature."""
 
 _NOT_LINEAR = {  # or constant at one hour of day
     "step",
@@ -37,6 +41,8 @@ _NOT_LINEAR = {  # or constant at one hour of day
 }
 
 _YEAR = "year_sin", "year_cos"
+OF_THE_YEAR = (*SEASON_COLUMNS, *_YEAR)
+"""Columns that tell the time of year."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,6 @@ class FeatureTable:
         )
 
 
-def day_off(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
-    """[T] 1.0 on weekends and public holidays, as far as the dataset has these columns."""
-    flags = [name for name in ("is_weekend", "is_public_holiday") if name in dataset.future]
-    return frame[flags].max(axis=1).to_numpy(dtype=float) if flags else np.zeros(len(frame))
-
-
 def level_floor(dataset: Dataset) -> float:
     """The smallest level that a window is divided by: 1 % of the target's mean size in training.
 
@@ -81,6 +81,7 @@ def make_feature_table(
     windows: Windows,
     floor: float | None = None,
     *,
+    seasons: bool = True,
     weeks: int = 1,
     thermal: bool = True,
 ) -> FeatureTable:
@@ -90,28 +91,29 @@ def make_feature_table(
     that seasons of different level look alike. The level itself is a feature, on a log scale.
 
     ``floor`` is the smallest level that is divided by; None: `level_floor` of the dataset. With
-    more ``weeks`` than one, earlier weeks are features too: the target at the same hour of the same
-    weekday, and the week's mean. A week before the first hour of the frame counts as the one after
-    it. ``thermal``: see `weather_inputs`.
+    ``seasons`` the columns of `OF_THE_YEAR` are features. With more ``weeks`` than one, earlier
+    weeks are features too: the target at the same hour of the same weekday, and the week's mean. A
+    week before the first hour of the frame counts as the one after it. ``thermal``: see
+    `weather_inputs`.
     """
     frame, origins = windows.frame, windows.positions
     y = frame[dataset.spec.target].to_numpy(dtype=float)
-    history = y[origins[:, None] + np.arange(1 - HISTORY, 1)]  # [N, L]
-    level = np.maximum(
-        history[:, -LEVEL_HOURS:].mean(axis=1), level_floor(dataset) if floor is None else floor
-    )
+    past = origins[:, None] + np.arange(1 - HISTORY, 1)  # [N, L]
     hours = origins[:, None] + np.arange(1, HORIZON + 1)  # [N, H]
+    history, floor = y[past], level_floor(dataset) if floor is None else floor
+    level = np.maximum(history[:, -LEVEL_HOURS:].mean(axis=1), floor)
     relative = history / level[:, None] - 1
     days = relative.reshape(len(origins), DAYS, HORIZON)  # the last one ends at the origin
-    off = day_off(dataset, frame)
-    past_off = off[hours[:, None, :] - HORIZON * np.arange(DAYS, 0, -1)[:, None]]  # [N, 7, H]
+    flags = [name for name in ("is_weekend", "is_public_holiday") if name in dataset.future]
+    off = frame[flags].max(axis=1).to_numpy(dtype=float) if flags else np.zeros(len(frame))
+    past_off = off[past].reshape(days.shape)
     season = 2 * np.pi * pd.DatetimeIndex(frame.index).day_of_year.to_numpy()[hours] / 365.25
     # The columns are [N, H], or [N, 1] or [H] where origins or hours ahead are alike.
     columns: dict[str, np.ndarray] = {"step": np.arange(1.0, HORIZON + 1)}
     columns |= {name: frame[name].to_numpy(dtype=float)[hours] for name in dataset.future}
     columns |= {"year_sin": np.sin(season), "year_cos": np.cos(season)}
     columns |= {f"same_hour_{k}d": days[:, -k] for k in range(1, DAYS + 1)}
-    earlier, week = hours - HISTORY, origins[:, None] + np.arange(1 - HISTORY, 1)
+    earlier, week = hours - HISTORY, past
     for k in range(2, weeks + 1):
         earlier = np.where(earlier >= HISTORY, earlier - HISTORY, earlier)
         week = np.where(week[:, :1] >= HISTORY, week - HISTORY, week)
@@ -149,31 +151,85 @@ def make_feature_table(
     }
     for name in dataset.past:
         if not follows_from_target(name):
-            values = frame[name].to_numpy(dtype=float)[origins[:, None] + np.arange(1 - HORIZON, 1)]
+            values = frame[name].to_numpy(dtype=float)[past[:, -HORIZON:]]
             of_origin |= {f"{name}_last": values[:, -1], f"{name}_day_mean": values.mean(axis=1)}
     columns |= {name: values[:, None] for name, values in of_origin.items()}
     columns |= weather_inputs(dataset, windows, thermal=thermal)
+    names = tuple(name for name in columns if seasons or name not in OF_THE_YEAR)
     return FeatureTable(
-        features=np.stack(
-            [np.broadcast_to(column, hours.shape) for column in columns.values()], axis=2
-        ),
-        names=tuple(columns),
-        level=level,
-        target=y[hours] / level[:, None] - 1,
+        np.stack([np.broadcast_to(columns[name], hours.shape) for name in names], axis=2),
+        names,
+        level,
+        y[hours] / level[:, None] - 1,
     )
 
 
-def linear_features(table: FeatureTable, *, seasons: bool = True) -> np.ndarray:
+def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict[str, np.ndarray]:
+    """What is known of the weather in each hour ahead: columns [N, H] by name, if there is any.
+
+    Walls and pipes follow the temperature of hours to days, and heating is off above a threshold,
+    so demand follows smooth means of temperature and the degrees below the threshold rather than
+    the temperature of the hour.
+
+    Before the first of these hours come the observations up to the origin.
+    Each column comes with its change against the same hour of the last day. With T the temperature
+    and D the degrees by which it is below the heating threshold, then follow: the exponential means
+    of T, D of the hour and of the 24 h mean, the change of D against the last day relative to the
+    demand of that day (in units of the mean demand of training), and D times wind speed.
+    """
+    weather, ahead = dataset.weather, windows.weather
+    if weather is None:
+        return {}
+    assert ahead is not None, "a dataset with weather of the day ahead makes windows that hold it"
+    history = windows.positions[:, None] + np.arange(1 - HISTORY, 1)
+    observed = windows.frame[list(weather.columns)].to_numpy(dtype=float)[history]  # [N, L, W]
+    before, now = (
+        dict(zip(weather.columns, np.moveaxis(part, 2, 0), strict=True))
+        for part in (observed, ahead)
+    )
+    columns = {f"{name}_ahead": values for name, values in now.items()}
+    columns |= {f"{name}_since_yesterday": now[name] - before[name][:, -HORIZON:] for name in now}
+    if not thermal or "temp" not in now:
+        return columns
+    assert weather.threshold is not None
+    temp = np.concatenate([before["temp"], now["temp"]], axis=1)  # [N, L + H]
+    means = {hours: exponential_mean(temp, hours)[:, -HORIZON:] for hours in MEMORY_HOURS}
+    columns |= {f"temp_mean_{hours}h_ahead": mean for hours, mean in means.items()}
+    degrees = np.maximum(weather.threshold - temp, 0)
+    target, usual = windows.frame[dataset.spec.target].to_numpy(dtype=float), weather.usual_demand
+    demand = np.abs(target[history[:, -HORIZON:]].mean(axis=1))
+    yesterday = degrees[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True)
+    relative = usual / np.maximum(demand, 0.05 * usual)
+    degrees = degrees[:, -HORIZON:]
+    columns |= {
+        "degrees_ahead": degrees,
+        "degrees_mean_24h_ahead": np.maximum(weather.threshold - means[24], 0),
+        "degrees_change_ahead": (degrees - yesterday) * relative[:, None],
+    }
+    if "wind_speed" in now:
+        columns["degrees_wind_ahead"] = degrees * now["wind_speed"]
+    return columns
+
+
+def exponential_mean(values: np.ndarray, hours: float) -> np.ndarray:
+    """[N, T] exponential mean of hourly values from the first on, of time constant ``hours``."""
+    from scipy.signal import lfilter  # slow to import, and not always needed
+
+    share = 1 - np.exp(-1 / hours)
+    means, _ = lfilter([share], [1, share - 1], values, axis=1, zi=(1 - share) * values[:, :1])
+    return np.asarray(means)
+
+
+def linear_features(table: FeatureTable) -> np.ndarray:
     """[N, H, F] the features that vary and act linearly at one hour of day.
 
-    Weekdays become indicators; ``seasons`` includes the time of year.
+    Weekdays become indicators; the time of year, where it is among them, gets a second harmonic.
     """
     columns = dict(zip(table.names, np.moveaxis(table.features, 2, 0), strict=True))
-    left_out = _NOT_LINEAR if seasons else {*_NOT_LINEAR, *_YEAR}
-    linear = [column for name, column in columns.items() if name not in left_out]
-    if seasons:
+    linear = [column for name, column in columns.items() if name not in _NOT_LINEAR]
+    if "year_sin" in columns:
         sine, cosine = (columns[name] for name in _YEAR)
-        linear += [2 * sine * cosine, cosine**2 - sine**2]  # the second harmonic of the year
+        linear += [2 * sine * cosine, cosine**2 - sine**2]
     if "day_of_week" in columns:
         linear += [columns["day_of_week"] == day for day in range(1, 7)]
     # One feature after the other in memory: the last bits of a fit depend on the order.

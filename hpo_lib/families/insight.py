@@ -16,9 +16,9 @@ from torch import nn
 
 from hpo_lib.data.context import Context
 from hpo_lib.data.splits import HORIZON
+from hpo_lib.families.feature_table import weather_inputs
 from hpo_lib.families.models import Forecaster
 from hpo_lib.families.training import DartsForecaster
-from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
 from hpo_lib.scoring.forecasts import QuantileForecasts
 

@@ -42,6 +42,7 @@ FOLDS = 5
 """Consecutive parts of the training split, each forecast by a regression on the others."""
 
 HOURS_OF_A_YEAR = 8760
+MEDIAN = QUANTILE_LEVELS.index(0.5)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class LinearOptions:
         seasons: the features include the time of year.
         penalty: ridge penalty, see `PENALTY`.
         weeks: of history that the features show.
-        thermal: they include the thermal memory, see `hpo_lib.families.weather_inputs`.
+        thermal: they include the thermal memory, see `hpo_lib.families.feature_table`.
     """
 
     seasons: bool
@@ -62,7 +63,9 @@ class LinearOptions:
 
     def table(self, dataset: Dataset, windows: Windows, floor: float) -> FeatureTable:
         """The feature table of N windows; ``floor`` is the smallest level."""
-        return make_feature_table(dataset, windows, floor, weeks=self.weeks, thermal=self.thermal)
+        return make_feature_table(
+            dataset, windows, floor, seasons=self.seasons, weeks=self.weeks, thermal=self.thermal
+        )
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,10 @@ class LinearBaseline:
     def fit(cls, dataset: Dataset, origins: np.ndarray, options: LinearOptions) -> "LinearBaseline":
         """From the training windows that start at the given origins [N], in ascending order."""
         floor = level_floor(dataset)
-        key = (dataset.spec, dataset.past, dataset.future, dataset.sha256, floor, options)
-        for frame, learnt, settings, baseline in _last_fits:
-            if frame is dataset.frame and settings == key and np.array_equal(learnt, origins):
+        columns = dataset.past, dataset.future
+        key = (dataset.spec, columns, dataset.sha256, floor, options, origins.tobytes())
+        for frame, fitted_to, baseline in _last_fits:
+            if frame is dataset.frame and fitted_to == key:
                 return baseline
         table = options.table(dataset, dataset.windows(origins), floor)
         unfolded = cls.of_table(table, floor, options)
@@ -106,10 +110,10 @@ class LinearBaseline:
         errors = np.quantile(table.target - relative, QUANTILE_LEVELS, axis=0).T
         baseline = replace(
             unfolded,
-            errors=errors - errors[:, [QUANTILE_LEVELS.index(0.5)]],
+            errors=errors - errors[:, [MEDIAN]],
             out_of_fold=np.asarray((1 + relative) * table.level[:, None]),
         )
-        _last_fits.appendleft((dataset.frame, origins.copy(), key, baseline))
+        _last_fits.appendleft((dataset.frame, key, baseline))
         return baseline
 
     @classmethod
@@ -117,29 +121,18 @@ class LinearBaseline:
         cls, table: FeatureTable, floor: float, options: LinearOptions
     ) -> "LinearBaseline":
         """From a feature table made with these options, without an interval."""
-        features = linear_features(table, seasons=options.seasons)
+        features = linear_features(table)
         centre, spread = features.mean(axis=0), features.std(axis=0)
         spread = np.where(spread > 1e-9, spread, 1.0)
         x = _standardised(features, centre, spread)
-        fitted = [
+        regressions = [
             least_absolute(x[:, step], table.target[:, step], options.penalty)
             for step in range(HORIZON)
         ]
-        return cls(
-            floor,
-            options,
-            centre,
-            spread,
-            weights=np.stack([weights for weights, _ in fitted]),
-            intercept=np.array([constant for _, constant in fitted]),
-            errors=np.zeros((HORIZON, len(QUANTILE_LEVELS))),
-            out_of_fold=np.empty((0, HORIZON)),
-        )
-
-    def predict(self, dataset: Dataset, windows: Windows) -> np.ndarray:
-        """[N, H] forecasts in the target's unit, from what `make_feature_table` reads."""
-        table = self.options.table(dataset, windows, self.floor)
-        return np.asarray((1 + self.relative(table)) * table.level[:, None])
+        weights, intercept = map(np.array, zip(*regressions, strict=True))
+        no_errors = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
+        nothing = np.empty((0, HORIZON))
+        return cls(floor, options, centre, spread, weights, intercept, no_errors, nothing)
 
     def quantiles(self, dataset: Dataset, windows: Windows) -> np.ndarray:
         """[N, H, Q] forecasts with an interval, in the target's unit, of the baseline alone."""
@@ -149,8 +142,7 @@ class LinearBaseline:
 
     def relative(self, table: FeatureTable) -> np.ndarray:
         """[N, H] forecasts of the rows of a feature table."""
-        features = linear_features(table, seasons=self.options.seasons)
-        x = _standardised(features, self.centre, self.spread)
+        x = _standardised(linear_features(table), self.centre, self.spread)
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked
         # for.
         return np.asarray((x * self.weights).sum(axis=2) + self.intercept)
@@ -177,16 +169,13 @@ def _standardised(features: np.ndarray, centre: np.ndarray, spread: np.ndarray) 
     return np.asarray(np.clip((features - centre) / spread, -LARGEST, LARGEST))
 
 
-_last_fits: deque[tuple[pd.DataFrame, np.ndarray, tuple[object, ...], LinearBaseline]]
-_last_fits = deque(maxlen=4)
+_last_fits: deque[tuple[pd.DataFrame, tuple[object, ...], LinearBaseline]] = deque(maxlen=4)
 """Of this process: the trials of a study share few fits, each as long as a short training."""
 
 
 def covers_seasons(dataset: Dataset, years: float) -> bool:
     """Whether training covers ``years``: with fewer, season and other changes look the same."""
-    return bool(
-        dataset.positions.train.stop - dataset.positions.train.start >= years * HOURS_OF_A_YEAR
-    )
+    return bool(dataset.positions.train.stop >= years * HOURS_OF_A_YEAR)
 
 
 def least_absolute(

@@ -60,11 +60,9 @@ class Budget:
 
     def steps_for(self, n_weights: int) -> int:
         """Steps for a model of ``n_weights`` trainable weights, at least one per check."""
-        steps = (
-            self.steps
-            if self.max_work is None
-            else min(self.steps, int(self.max_work / (n_weights / 1e6)))
-        )
+        steps = self.steps
+        if self.max_work is not None:
+            steps = min(steps, int(self.max_work / (n_weights / 1e6)))
         return max(self.checks, steps)
 
 
@@ -94,7 +92,7 @@ class Recipe:
             see what the linear baseline makes of it.
         steps_factor: the budget's steps are multiplied by it.
         thermal: where models see the temperature of the day ahead, they see the thermal memory,
-            too, see `hpo_lib.families.weather_inputs`.
+            too, see `hpo_lib.families.feature_table`.
         residual_share: of the network's residual only the share is kept that validation supports,
             see `hpo_lib.families.training`.
     """
@@ -246,25 +244,14 @@ class Family(Model, ABC):
         *,
         seed: int,
         recipe: Recipe = STANDARD,
+        like: Forecaster | None = None,
         on_check: OnCheck | None = None,
     ) -> Forecaster:
-        """Train on the training split; keep the weights with the lowest validation pinball loss."""
+        """Train on the training split; keep the weights with the lowest validation pinball loss.
 
-    @abstractmethod
-    def refit(
-        self,
-        params: Params,
-        dataset: Dataset,
-        budget: Budget,
-        *,
-        like: Forecaster,
-        seed: int,
-        recipe: Recipe = STANDARD,
-    ) -> Forecaster:
-        """Train on both splits, for as many steps of the budget's schedule as validation chose.
-
-        ``like`` was returned by `fit`; its ``best_step`` and ``shares`` are taken over. The
-        forecaster has no ``validation``: nothing is held out.
+        With ``like``, which such a training returned, train on both splits, for as many steps of
+        the budget's schedule as validation chose there; its ``best_step`` and ``shares`` are taken
+        over. This forecaster has no ``validation``: nothing is held out.
         """
 
     def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
@@ -280,8 +267,7 @@ class Family(Model, ABC):
         """The defaults as a trial of the space: those of the family, and the recipe as it is."""
         names = recipe_space(dataset) if space == "wide" else {}
         fields = {name: getattr(recipe, name) for name in names}
-        drawn = {name: value for name, value in fields.items() if is_drawn(name, fields)}
-        return {**self.defaults, **drawn}
+        return {**self.defaults, **{name: fields[name] for name in names if is_drawn(name, fields)}}
 
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
         """Refuse ``params`` unless they have all names of the search space, with values inside it.
@@ -351,11 +337,7 @@ def family_names() -> tuple[str, ...]:
 
 
 def get_family(name: str) -> Family:
-    """The family of that name.
-
-    Raises:
-        InputError: no such family; the message names the nearest one.
-    """
+    """The family of that name."""
     family = registered().get(name)
     if not isinstance(family, Family):
         raise InputError(

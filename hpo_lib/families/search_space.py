@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -11,40 +11,34 @@ from hpo_lib.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
-class IntRange:
-    """Whole numbers from low to high, both included."""
-
-    low: int
-    high: int
-
-    def contains(self, value: object) -> bool:
-        return (
-            isinstance(value, int)
-            and not isinstance(value, bool)
-            and self.low <= value <= self.high
-        )
-
-    def __str__(self) -> str:
-        return f"a whole number from {self.low} to {self.high}"
-
-
-@dataclass(frozen=True)
-class FloatRange:
+class _Range:
     """Numbers from low to high, both included; sampled on a log scale if ``log``."""
 
     low: float
     high: float
     log: bool = False
+    numbers: ClassVar[tuple[type, ...]]
+    words: ClassVar[str]
 
-    def contains(self, value: object) -> bool:
-        return (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and self.low <= value <= self.high
-        )
+    def contains(self, value: Any) -> bool:
+        return type(value) in self.numbers and self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"a number from {self.low:g} to {self.high:g}"
+        return f"{self.words} from {self.low:g} to {self.high:g}"
+
+
+class IntRange(_Range):
+    """Whole numbers from low to high."""
+
+    low: int
+    high: int
+    numbers, words = (int,), "a whole number"
+
+
+class FloatRange(_Range):
+    """Numbers from low to high."""
+
+    numbers, words = (int, float), "a number"
 
 
 @dataclass(frozen=True)
@@ -100,12 +94,9 @@ def recipe_space(dataset: Dataset | None = None) -> dict[str, Dimension]:
 
 def in_words(dimension: Dimension) -> str:
     """A dimension as a table shows it: ``0.0001 to 0.01, log`` or ``32, 64, 128``."""
-    match dimension:
-        case Choice(options):
-            return ", ".join(map(value_in_words, options))
-        case FloatRange(low, high, True):
-            return f"{low:g} to {high:g}, log"
-    return f"{dimension.low:g} to {dimension.high:g}"
+    if isinstance(dimension, Choice):
+        return ", ".join(map(value_in_words, dimension.options))
+    return f"{dimension.low:g} to {dimension.high:g}{', log' if dimension.log else ''}"
 
 
 def value_in_words(value: float, digits: int = 6) -> str:
@@ -141,12 +132,12 @@ def draw(
         match dimension:
             case Choice(options):
                 params[name] = options[int(random.integers(len(options)))]
+            case IntRange(low, high):
+                params[name] = int(random.integers(low, high + 1))
             case FloatRange(low, high, True):
                 params[name] = float(np.exp(random.uniform(np.log(low), np.log(high))))
             case FloatRange(low, high):
                 params[name] = float(random.uniform(low, high))
-            case IntRange(low, high):
-                params[name] = int(random.integers(low, high + 1))
     return params
 
 
@@ -157,9 +148,17 @@ def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"]
     of one value has no ends, nor have yes and no. The ends of choices are the smallest and the
     largest.
     """
-    share = _share(value, dimension)
-    if share is None:
+    if isinstance(dimension, Choice):
+        ordered = sorted(option for option in dimension.options if not isinstance(option, bool))
+        if value not in ordered:
+            return None
+        value, low, high = ordered.index(value), 0.0, len(ordered) - 1.0
+    else:
+        scale = math.log if dimension.log else float
+        value, low, high = map(scale, (value, dimension.low, dimension.high))
+    if low == high:
         return None
+    share = (value - low) / (high - low)
     if share >= 1 - END_SHARE:
         return "upper"
     starts_at_one = isinstance(dimension, IntRange) and dimension.low <= 1
@@ -170,31 +169,10 @@ def boundary_advice(
     label: str, params: Mapping[str, float], space: Mapping[str, Dimension]
 ) -> list[str]:
     """A sentence for every hyperparameter at an end of its range; ``label``: ``TFT_Q on heat``."""
-    ends = {
-        name: end_reached(params[name], space[name])
-        for name in sorted(set(space) & set(params) - set(WHOLE))
-    }
     return [
         f"{label}: {name} {params[name]:.3g} is at the {end} end of its "
         f"{'choices' if isinstance(space[name], Choice) else 'range'} ({in_words(space[name])}); "
         "widen it and search on"
-        for name, end in ends.items()
-        if end
+        for name in sorted(set(space) & set(params) - set(WHOLE))
+        if (end := end_reached(params[name], space[name]))
     ]
-
-
-def _share(value: float, dimension: Dimension) -> float | None:
-    """Position of a value between the lower end, 0, and the upper, 1; None if both are the same."""
-    match dimension:
-        case Choice(options):
-            ordered = sorted(option for option in options if not isinstance(option, bool))
-            return (
-                ordered.index(value) / (len(ordered) - 1)
-                if len(ordered) > 1 and value in ordered
-                else None
-            )
-        case FloatRange(low, high, True):
-            low, high, value = math.log(low), math.log(high), math.log(value)
-        case _:
-            low, high = dimension.low, dimension.high
-    return (value - low) / (high - low) if high > low else None

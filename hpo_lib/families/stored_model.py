@@ -2,12 +2,11 @@
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from hpo_lib.data.dataset import Dataset
@@ -18,8 +17,12 @@ from hpo_lib.families.models import Family, Forecaster, Params, Recipe
 from hpo_lib.families.training import DartsForecaster, untrained_module
 from hpo_lib.families.windows import Level, Scaling, TrainingWindows
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when what is stored means something else than before."""
+
+_ARRAYS = [bytes, np.ndarray, np.dtype, np.dtypes.Float64DType, np.empty(0).__reduce__()[0]]
+ALLOWED: list[Any] = [Recipe, Scaling, Level, LinearBaseline, LinearOptions, *_ARRAYS]
+"""What a file may hold beside tensors and built-in values: fields of these classes, and arrays."""
 
 AGAIN = "train it again with `hpo retrain`"
 OF_WEATHER = "kind", "columns", "threshold", "usual_demand"
@@ -35,7 +38,7 @@ def save(forecaster: Forecaster, file: Path) -> None:
         scaling = replace(scaling, linear=linear)
     stored = {
         "format": FORMAT,
-        "recipe": asdict(forecaster.recipe),
+        "recipe": forecaster.recipe,
         "best_step": forecaster.best_step,
         "shares": forecaster.shares,
         "lowest": forecaster.lowest,
@@ -43,11 +46,11 @@ def save(forecaster: Forecaster, file: Path) -> None:
         "unit": dataset.spec.unit,
         "past": dataset.past,
         "future": dataset.future,
-        "scaling": asdict(scaling),
+        "scaling": scaling,
         "weather": weather and {name: getattr(weather, name) for name in OF_WEATHER},
         "network": None if forecaster.keeps_nothing else dict(forecaster.module.state_dict()),
     }
-    torch.save(_plain(stored), file)
+    torch.save(stored, file)
 
 
 def load(
@@ -61,63 +64,30 @@ def load(
             target or unit or of columns that the dataset lacks.
     """
     try:
-        stored = torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(ALLOWED):
+            stored = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError("it is no stored model, or holds more than numbers and text") from None
     _check(stored, dataset, source)
-    return _restored(stored, family, params, dataset)
-
-
-def _plain(value: Any) -> Any:
-    """The same in tensors, built-in numbers and text alone."""
-    match value:
-        case dict():
-            return {name: _plain(part) for name, part in value.items()}
-        case np.ndarray():
-            return torch.from_numpy(value)
-        case pd.Series():
-            return value.to_dict()
-        case np.generic():
-            return value.item()
-    return value
-
-
-def _restored(
-    stored: Mapping[str, Any], family: Family, params: Params, dataset: Dataset
-) -> DartsForecaster:
-    scaling, weather = stored["scaling"], stored["weather"]
-    level, linear = scaling["level"], scaling["linear"]
-    if linear is not None:
-        parts: dict[str, Any] = {
-            name: part.numpy() if isinstance(part, torch.Tensor) else part
-            for name, part in linear.items()
-        }
-        linear = LinearBaseline(**{**parts, "options": LinearOptions(**parts["options"])})
-    if weather is not None and dataset.weather is not None:
-        fitted = {name: weather[name] for name in ("threshold", "usual_demand")}
-        dataset = replace(dataset, weather=replace(dataset.weather, **fitted))
-    forecaster = DartsForecaster(
-        replace(
-            dataset,
-            frame=dataset.frame.iloc[:0],
-            past=tuple(stored["past"]),
-            future=tuple(stored["future"]),
-        ),
-        Scaling(
-            mean=pd.Series(scaling["mean"]),
-            std=pd.Series(scaling["std"]),
-            level=level and Level(**level),
-            seasons=scaling["seasons"],
-            linear=linear,
-            weather=scaling["weather"].numpy(),
-        ),
-        Recipe(**stored["recipe"]),
-        family.calendar_as_past,
+    weather = dataset.weather
+    if weather is not None:
+        fitted = {name: stored["weather"][name] for name in ("threshold", "usual_demand")}
+        weather = replace(weather, **fitted)
+    without_hours = replace(
+        dataset,
+        frame=dataset.frame.iloc[:0],
+        past=stored["past"],
+        future=stored["future"],
+        weather=weather,
     )
-    forecaster.lowest, forecaster.best_step = stored["lowest"], stored["best_step"]
-    forecaster.shares = stored["shares"]
+    forecaster = DartsForecaster(
+        without_hours, stored["scaling"], stored["recipe"], family.calendar_as_past
+    )
+    for name in ("lowest", "best_step", "shares"):
+        setattr(forecaster, name, stored[name])
     if not forecaster.keeps_nothing:
-        windows = dataset.windows(np.array([HISTORY - 1]))  # the shape follows from any window
+        # The network's shape follows from any window.
+        windows = dataset.windows(np.array([HISTORY - 1]))
         sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
         network = forecaster.recipe.updated(params)[1]
         forecaster.module = untrained_module(family, network, sample).eval()
@@ -131,7 +101,7 @@ def _check(stored: Mapping[str, Any], dataset: Dataset, source: str) -> None:
             f"{source}: is stored in format {stored['format']}, this version reads {FORMAT}; "
             f"{AGAIN}"
         )
-    if other := {field.name for field in fields(Recipe)} ^ set(stored["recipe"]):
+    if other := {field.name for field in fields(Recipe)} ^ set(vars(stored["recipe"])):
         names = ", ".join(sorted(other))
         raise InputError(
             f"{source}: its recipe and that of this version differ in the fields {names}; {AGAIN}"

@@ -18,12 +18,11 @@ import torch
 from darts.models import TFTModel
 from darts.models.components.tft_submodels import (
     _InterpretableMultiHeadAttention,
-    _ResampleNorm,
-    _TimeDistributedInterpolation,
     _VariableSelectionNetwork,
 )
 from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.utils.data.torch_datasets.utils import TorchTrainingSample
+from torch import Tensor
 from torch.nn import functional as F
 
 PIECE_BYTES = 3_000_000
@@ -39,73 +38,60 @@ ALIGNMENT = 64
 class BatchedVariableSelection(_VariableSelectionNetwork):
     """Variable selection of continuous variables, all of them at once."""
 
-    def forward(
-        self, x: dict[str, torch.Tensor], context: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: dict[str, Tensor], context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Columns [..., 1] by name -> [..., H] and the variables' weights [..., 1, V]."""
         with torch.autocast(next(iter(x.values())).device.type, enabled=False):
-            values = torch.cat([x[name] for name in self.input_sizes], dim=-1).to(
-                self.flattened_grn.fc1.weight.dtype
-            )
+            dtype = self.flattened_grn.fc1.weight.dtype
+            values = torch.cat([x[name] for name in self.input_sizes], dim=-1).to(dtype)
             prescalers = [self.prescalers[name] for name in self.input_sizes]
             slope = torch.stack([prescaler.weight[:, 0] for prescaler in prescalers])  # [V, C]
             offset = torch.stack([prescaler.bias for prescaler in prescalers])
-            weights = self._weights(
-                values, slope, offset, None if context is None else context.to(values.dtype)
+            weights = self._weights(values, slope, offset, context)
+            rows, of_rows = (
+                part.reshape(-1, self.num_inputs).T.contiguous() for part in (values, weights)
             )
-            rows = values.reshape(-1, self.num_inputs).T.contiguous()
-            selected = self._networks(
-                rows, slope, offset, weights.reshape(-1, self.num_inputs).T.contiguous()
-            )
+            selected = self._networks(rows, slope, offset, of_rows)
         return selected.T.reshape(*values.shape[:-1], self.hidden_size), weights.unsqueeze(-2)
 
     def _weights(
         self,
-        values: torch.Tensor,
-        slope: torch.Tensor,
-        offset: torch.Tensor,
-        context: torch.Tensor | None,
-    ) -> torch.Tensor:
+        values: Tensor,
+        slope: Tensor,
+        offset: Tensor,
+        context: Tensor | None,
+    ) -> Tensor:
         """[..., V] -> [..., V] the variables' weights.
 
         Prescalers and first layer are one product, prescalers and skip connection another.
         """
-        network = self.flattened_grn
-        n = len(slope)
-        prescaled = (
-            torch.eye(n, dtype=slope.dtype, device=slope.device)[:, :, None] * slope
-        )  # [V, V, C]
-        affine = torch.cat(
-            [prescaled.reshape(n, -1), offset.reshape(1, -1)]
-        )  # the values' prescaling as a matrix
+        network, n = self.flattened_grn, len(slope)
+        each = torch.eye(n, dtype=slope.dtype, device=slope.device)[:, :, None]
+        # the values' prescaling as a matrix
+        affine = torch.cat([(each * slope).reshape(n, -1), offset.reshape(1, -1)])
         first = F.linear(affine, network.fc1.weight)
         hidden = F.linear(values, first[:-1].T, first[-1] + network.fc1.bias)
         if context is not None:
-            hidden = hidden + network.context(context)
-        skip = _interpolated(affine, n) * (2 * network.resample_norm.mask.sigmoid())
-        skip = network.resample_norm.norm(F.linear(values, skip[:-1].T, skip[-1]))
+            hidden = hidden + network.context(context.to(values.dtype))
+        norm = network.resample_norm
+        skip = _interpolated(affine, n) * (2 * norm.mask.sigmoid())
+        skip = norm.norm(F.linear(values, skip[:-1].T, skip[-1]))
         return torch.softmax(network.gate_norm(network.fc2(F.elu(hidden)), skip), dim=-1)
 
-    def _networks(
-        self, rows: torch.Tensor, slope: torch.Tensor, offset: torch.Tensor, weights: torch.Tensor
-    ) -> torch.Tensor:
+    def _networks(self, rows: Tensor, slope: Tensor, offset: Tensor, weights: Tensor) -> Tensor:
         """[V, N] values and weights -> [H, N], the weighted sum over the variables' networks."""
         networks = [self.single_variable_grns[name] for name in self.input_sizes]
 
-        def stacked(name: str) -> torch.Tensor:
+        def stacked(name: str) -> Tensor:
             return torch.stack([network.get_parameter(name) for network in networks])
 
-        rows = rows[:, None]
+        rows, ones = rows[:, None], torch.ones_like(rows)[:, None]
         first = stacked("fc1.weight")
         bias = torch.baddbmm(stacked("fc1.bias")[:, :, None], first, offset[:, :, None])
         hidden = F.elu(torch.baddbmm(bias, torch.bmm(first, slope[:, :, None]), rows))  # [V, C, N]
         hidden = torch.baddbmm(stacked("fc2.bias")[:, :, None], stacked("fc2.weight"), hidden)
         hidden = networks[0].gate_norm.glu.dropout(hidden)
-        ones = torch.ones_like(rows)
-        gated = torch.cat(
-            [stacked("gate_norm.glu.fc.weight"), stacked("gate_norm.glu.fc.bias")[:, :, None]],
-            dim=2,
-        )
+        gate = "gate_norm.glu.fc"
+        gated = torch.cat([stacked(f"{gate}.weight"), stacked(f"{gate}.bias")[:, :, None]], dim=2)
 
         # The skip connection is x * a + b with a, b [V, H]. Its layer norm divides by the root of a
         # parabola in x.
@@ -121,15 +107,16 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
         gain = stacked("resample_norm.norm.weight")
         skip = torch.stack([a * gain, b * gain, stacked("resample_norm.norm.bias")], dim=2)
 
-        selected: torch.Tensor = _WeightedNorms.apply(
-            networks[0].gate_norm.add_norm.norm.eps,
+        norm = "gate_norm.add_norm.norm"
+        selected: Tensor = _WeightedNorms.apply(
+            networks[0].get_submodule(norm).eps,
             torch.cat([hidden, ones], dim=1),
             torch.cat([rows * deviation, deviation, ones], dim=1),
             weights,
             gated,
             skip,
-            stacked("gate_norm.add_norm.norm.weight"),
-            stacked("gate_norm.add_norm.norm.bias"),
+            stacked(f"{norm}.weight"),
+            stacked(f"{norm}.bias"),
         )
         return selected
 
@@ -143,7 +130,7 @@ class _WeightedNorms(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, eps: float, *tensors: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, eps: float, *tensors: Tensor) -> Tensor:
         hidden, line, weights, gated, skip, gain, bias = tensors
         ctx.save_for_backward(*tensors)
         ctx.eps = eps
@@ -155,7 +142,7 @@ class _WeightedNorms(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         hidden, line, weights, gated, skip, gain, bias = ctx.saved_tensors
         h = gain.shape[1]
         grad = grad.contiguous()
@@ -171,9 +158,8 @@ class _WeightedNorms(torch.autograd.Function):
             grad_part = grad[:, part]
             inputs = hidden[:, :, part], line[:, :, part]
             centred, deviation = buffers.centred(*inputs, gated, skip, ctx.eps)
-            scale = (
-                deviation * weights[:, None, part]
-            )  # common to all that follows, hence applied to the inputs
+            # common to all that follows, hence applied to the inputs
+            scale = deviation * weights[:, None, part]
             product = torch.mul(centred, grad_part, out=buffers.summed)
             sums[2].baddbmm_(scale, product.mT)
             along = torch.bmm(gain[:, None], product).mul_(deviation)
@@ -194,7 +180,7 @@ class _WeightedNorms(torch.autograd.Function):
 class _Buffers:
     """Memory for one piece of n hours, reused for the next."""
 
-    def __init__(self, gain: torch.Tensor, n: int) -> None:
+    def __init__(self, gain: Tensor, n: int) -> None:
         variables, h = gain.shape
         self.both, self.grad_both = (gain.new_empty(variables, 2 * h, n) for _ in range(2))
         self.units, self.grad_units = self.both.split(h, dim=1), self.grad_both.split(h, dim=1)
@@ -202,12 +188,12 @@ class _Buffers:
 
     def centred(
         self,
-        hidden: torch.Tensor,
-        line: torch.Tensor,
-        gated: torch.Tensor,
-        skip: torch.Tensor,
+        hidden: Tensor,
+        line: Tensor,
+        gated: Tensor,
+        skip: Tensor,
         eps: float,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         """The norm's input less its mean [V, H, n], and one over its deviation [V, 1, n]."""
         torch.bmm(gated, hidden, out=self.both)
         value, gate = self.units
@@ -217,7 +203,7 @@ class _Buffers:
         return total, square.mean(dim=1, keepdim=True).add_(eps).rsqrt_()
 
 
-def _pieces(gain: torch.Tensor, weights: torch.Tensor) -> Iterator[tuple[slice, _Buffers]]:
+def _pieces(gain: Tensor, weights: Tensor) -> Iterator[tuple[slice, _Buffers]]:
     """Slices of the hours with memory to work in.
 
     Their length is a multiple of `ALIGNMENT` if possible: the last columns of an odd length are
@@ -225,9 +211,8 @@ def _pieces(gain: torch.Tensor, weights: torch.Tensor) -> Iterator[tuple[slice, 
     """
     n = weights.shape[1]
     budget = PIECE_BYTES if gain.device.type == "cpu" else PIECE_BYTES_GPU
-    size = min(
-        n, max(budget // (6 * gain.numel() * gain.element_size()) // ALIGNMENT, 1) * ALIGNMENT
-    )
+    aligned = budget // (6 * gain.nbytes) // ALIGNMENT * ALIGNMENT
+    size = min(n, max(aligned, ALIGNMENT))
     buffers = _Buffers(gain, size)
     for start in range(0, n, size):
         if n - start < size:
@@ -235,7 +220,7 @@ def _pieces(gain: torch.Tensor, weights: torch.Tensor) -> Iterator[tuple[slice, 
         yield slice(start, min(start + size, n)), buffers
 
 
-def _interpolated(x: torch.Tensor, size: int) -> torch.Tensor:
+def _interpolated(x: Tensor, size: int) -> Tensor:
     """[..., C] -> [..., size] as darts resamples features."""
     flat = F.interpolate(x.reshape(-1, 1, x.shape[-1]), size, mode="linear", align_corners=True)
     return flat.view(*x.shape[:-1], size)
@@ -245,8 +230,8 @@ class MergedHeads(_InterpretableMultiHeadAttention):
     """Interpretable attention with all heads in one product."""
 
     def forward(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Queries [B, T, H], keys and values [B, S, H], mask [B, T, S] -> [B, T, H] and attention.
 
         The attention is [B, T, heads, S].
@@ -254,8 +239,10 @@ class MergedHeads(_InterpretableMultiHeadAttention):
         queries, keys = (
             F.linear(
                 x,
-                torch.cat([one.weight for one in layers]),
-                torch.cat([one.bias for one in layers]),
+                *(
+                    torch.cat([one.get_parameter(of) for one in layers])
+                    for of in ("weight", "bias")
+                ),
             )
             .unflatten(-1, (self.n_head, -1))
             .transpose(1, 2)
@@ -283,17 +270,6 @@ class RearrangedTFT(TFTModel):
 
 
 def _is_batchable(layer: _VariableSelectionNetwork) -> bool:
-    """More than one variable, each one number that is interpolated to H, not embedded."""
-    return (
-        layer.num_inputs > 1
-        and all(
-            name in layer.prescalers
-            and layer.prescalers[name].in_features == 1
-            and isinstance(
-                getattr(getattr(network, "resample_norm", None), "resample", None),
-                _TimeDistributedInterpolation,
-            )
-            for name, network in layer.single_variable_grns.items()
-        )
-        and isinstance(getattr(layer.flattened_grn, "resample_norm", None), _ResampleNorm)
-    )
+    """More than one variable, each interpolated to H, which it is not wide already."""
+    networks = layer.single_variable_grns.values()
+    return len(networks) > 1 and all(hasattr(network, "resample_norm") for network in networks)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from neuralforecast.common._modules import DataEmbedding
 from neuralforecast.models.timesnet import Inception_Block_V1, TimesBlock, TimesNet
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 SPECTRAL_GAIN = 1.5
@@ -25,7 +25,7 @@ SPECTRAL_GAIN = 1.5
 Below it the direct convolution's better use of caches wins."""
 
 
-def same_conv2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``conv2d(x, weight, bias, padding='same')`` by the cheaper of two ways.
 
     x [B, C, H, W], weight [O, C, 2r + 1, 2s + 1], bias [O] -> [B, O, H, W].
@@ -41,13 +41,9 @@ def _multiplications_ratio(image: torch.Size, kernel: torch.Size) -> float:
     batch, channels, height, width = image
     outputs, _, rows, columns = kernel
     frequencies = _grid(height, rows // 2)[0] * _grid(width, columns // 2)[1]
-    transforms = (
-        2
-        * frequencies
-        * (batch * (channels + outputs) * height * width + outputs * channels * rows * columns)
-    )
-    products = 4 * frequencies * batch * channels * outputs
-    return batch * height * width * channels * outputs * rows * columns / (transforms + products)
+    pixels, taps = batch * height * width, outputs * channels * rows * columns
+    transforms = 2 * frequencies * (pixels * (channels + outputs) + taps)
+    return pixels * taps / (transforms + 4 * frequencies * batch * channels * outputs)
 
 
 def _grid(length: int, radius: int) -> tuple[int, int]:
@@ -57,7 +53,7 @@ def _grid(length: int, radius: int) -> tuple[int, int]:
     return padded, padded // 2 + 1
 
 
-def _spectral(x: torch.Tensor, weight: torch.Tensor, radii: tuple[int, int]) -> torch.Tensor:
+def _spectral(x: Tensor, weight: Tensor, radii: tuple[int, int]) -> Tensor:
     """Pixels come first in every product: the batched products need no copy of the spectra."""
     batch, channels, height, width = x.shape
     outputs = weight.shape[0]
@@ -83,7 +79,7 @@ def _spectral(x: torch.Tensor, weight: torch.Tensor, radii: tuple[int, int]) -> 
 )  # even if made during a prediction, a training must be able to use them
 def _transforms(
     height: int, width: int, radii: tuple[int, int], dtype: torch.dtype
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[Tensor, ...]:
     """Matrices pixels -> spectrum, kernel -> spectrum, spectrum -> pixels.
 
     The kernel's is conjugated, so that the product correlates. Real parts come before imaginary
@@ -94,24 +90,21 @@ def _transforms(
     vertical = torch.arange(rows, dtype=torch.float64) / rows
     horizontal = torch.arange(column_frequencies, dtype=torch.float64) / columns
 
-    def angles(first: int, height: int, left: int, width: int) -> torch.Tensor:
-        down = torch.arange(first, first + height, dtype=torch.float64)[:, None] * vertical
-        across = torch.arange(left, left + width, dtype=torch.float64)[:, None] * horizontal
-        return (2 * math.pi * (down[:, None, :, None] + across[None, :, None, :])).reshape(
-            height * width, -1
-        )
+    def angles(top: int, bottom: int, left: int, right: int) -> Tensor:
+        down = torch.outer(torch.arange(top, bottom, dtype=torch.float64), vertical)
+        across = torch.outer(torch.arange(left, right, dtype=torch.float64), horizontal)
+        grid = 2 * math.pi * (down[:, None, :, None] + across[None, :, None, :])
+        return grid.reshape(len(down) * len(across), -1)
 
     pixels = angles(0, height, 0, width)
-    taps = angles(-radii[0], 2 * radii[0] + 1, -radii[1], 2 * radii[1] + 1)
+    taps = angles(-radii[0], radii[0] + 1, -radii[1], radii[1] + 1)
     pairs = torch.where(horizontal == 0, 1, 2).double().repeat(rows) / (rows * columns)
-    analyse = torch.cat([pixels.cos(), -pixels.sin()], dim=1).T
-    analyse_kernel = torch.cat([taps.cos(), taps.sin()], dim=1).T
-    synthesise = torch.cat([pixels.cos() * pairs, -pixels.sin() * pairs], dim=1)
-    return (
-        analyse.to(dtype).contiguous(),
-        analyse_kernel.to(dtype).contiguous(),
-        synthesise.to(dtype).contiguous(),
+    matrices = (
+        torch.cat([pixels.cos(), -pixels.sin()], dim=1).T,
+        torch.cat([taps.cos(), taps.sin()], dim=1).T,
+        torch.cat([pixels.cos() * pairs, -pixels.sin() * pairs], dim=1),
     )
+    return tuple(matrix.to(dtype).contiguous() for matrix in matrices)
 
 
 SPECTRUM_MOMENTUM = 0.05
@@ -125,17 +118,15 @@ class MergedInception(Inception_Block_V1):
     padding are cut off, which matters for the long, low images of a long period.
     """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        largest = self.num_kernels - 1
-        weight = x.new_zeros(self.out_channels, self.in_channels, 2 * largest + 1, 2 * largest + 1)
+    def forward(self, x: Tensor) -> Tensor:
+        largest, size = self.num_kernels - 1, 2 * self.num_kernels - 1
+        weight = x.new_zeros(self.out_channels, self.in_channels, size, size)
         bias = x.new_zeros(self.out_channels)
         for radius, convolution in enumerate(self.kernels):
             weight = weight + F.pad(convolution.weight, [largest - radius] * 4)
             bias = bias + convolution.bias
-        rows, columns = (min(largest, size - 1) for size in x.shape[2:])
-        weight = weight[
-            :, :, largest - rows : largest + rows + 1, largest - columns : largest + columns + 1
-        ]
+        rows, columns = (max(0, self.num_kernels - length) for length in x.shape[2:])
+        weight = weight[:, :, rows : size - rows, columns : size - columns]
         return same_conv2d(x, weight / self.num_kernels, bias / self.num_kernels)
 
 
@@ -150,7 +141,7 @@ class StablePeriodBlock(TimesBlock):
             if isinstance(layer, Inception_Block_V1):
                 layer.__class__ = MergedInception
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """[B, T, C] -> [B, T, C], T = L + H."""
         length = x.shape[1]
         amplitude = torch.fft.rfft(x.float(), dim=1).abs().mean(-1)  # [B, T // 2 + 1]
@@ -163,15 +154,15 @@ class StablePeriodBlock(TimesBlock):
         frequencies = strength[1:].topk(self.k).indices + 1
         images = [self._convolve(x, length // frequency) for frequency in frequencies.tolist()]
         weights = amplitude[:, frequencies].softmax(dim=1).to(x.dtype)
-        mixed: torch.Tensor = torch.einsum("btck,bk->btc", torch.stack(images, dim=-1), weights)
+        mixed: Tensor = torch.einsum("btck,bk->btc", torch.stack(images, dim=-1), weights)
         return mixed + x
 
-    def _convolve(self, x: torch.Tensor, period: int) -> torch.Tensor:
+    def _convolve(self, x: Tensor, period: int) -> Tensor:
         """Fold time into rows of one period, convolve in two dimensions, unfold."""
         batch, length, channels = x.shape
         rows = -(-length // period)
         folded = F.pad(x, (0, 0, 0, rows * period - length)).reshape(batch, rows, period, channels)
-        image: torch.Tensor = self.conv(folded.permute(0, 3, 1, 2))
+        image: Tensor = self.conv(folded.permute(0, 3, 1, 2))
         return image.permute(0, 2, 3, 1).reshape(batch, -1, channels)[:, :length]
 
 
@@ -208,11 +199,11 @@ class PastCovariateTimesNet(TimesNet):
             for _ in range(self.encoder_layers)
         )
 
-    def forward(self, windows_batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def forward(self, windows_batch: dict[str, Tensor]) -> Tensor:
         """[B, H, Q] from ``insample_y`` [B, L, 1] and ``hist_exog`` [B, L, X]."""
         hidden = self.enc_embedding(windows_batch["insample_y"], windows_batch["hist_exog"])
         hidden = self.predict_linear(hidden.permute(0, 2, 1)).permute(0, 2, 1)  # [B, L + H, C]
         for block in self.model:
             hidden = self.layer_norm(block(hidden))
-        forecast: torch.Tensor = self.projection(hidden)[:, -self.h :]
+        forecast: Tensor = self.projection(hidden)[:, -self.h :]
         return forecast

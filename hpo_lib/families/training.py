@@ -28,9 +28,19 @@ from darts.utils.likelihood_models.torch import QuantileRegression
 from hpo_lib import stop_requests
 from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.features import DAY_COLUMNS
 from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.families.models import Budget, Family, Forecaster, OnCheck, Params, Recipe
-from hpo_lib.families.windows import Scaling, TrainingWindows, WindowSource, learnt_origins
+from hpo_lib.families.windows import (
+    Scaling,
+    TrainingWindows,
+    WindowSource,
+    future_columns,
+    learnt_origins,
+    past_columns,
+    weather_ahead,
+)
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
 from hpo_lib.scoring.metrics import quantile_losses
@@ -40,17 +50,13 @@ from hpo_lib.scoring.uncertainty import BLOCK_DAYS
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Silence what Lightning, darts and neuralforecast print; errors still come through."""
-    names = "pytorch_lightning", "lightning.fabric", "lightning_fabric", "darts"
-    levels = {logging.getLogger(name): logging.getLogger(name).level for name in names}
-    for logger in levels:
-        logger.setLevel(logging.ERROR)
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
+        logging.disable(disabled)
 
 
 SHARES = [i / 20 for i in range(21)]
@@ -67,9 +73,8 @@ def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray
 
     Both are sorted along Q, so the result is.
     """
-    middle = QUANTILE_LEVELS.index(0.5)
     of_median, of_width = shares
-    linear_median, network_median = linear[:, :, [middle]], network[:, :, [middle]]
+    linear_median, network_median = linear[:, :, [MEDIAN]], network[:, :, [MEDIAN]]
     return np.asarray(
         linear_median
         + of_median * (network_median - linear_median)
@@ -99,8 +104,7 @@ def fitted_shares(
         near = [more.mean() <= standard_errors * _standard_error(more) for more in worse]
         return candidates[near.index(True)]
 
-    middle = QUANTILE_LEVELS.index(0.5)
-    of_median, _ = supported([(share, 0.0) for share in SHARES], slice(middle, middle + 1))
+    of_median, _ = supported([(share, 0.0) for share in SHARES], slice(MEDIAN, MEDIAN + 1))
     return supported([(of_median, share) for share in SHARES], slice(None))
 
 
@@ -116,13 +120,14 @@ PREDICT_BATCH = 64
 on its shape, so only equal shapes make a window's forecast independent of the number of others."""
 
 
+@quiet_libraries()
 def new_model(
     family: Family,
     params: Params,
     budget: Budget,
     seed: int,
     steps: int = 1,
-    callbacks: Sequence[pl.Callback] = (),
+    *callbacks: pl.Callback,
 ) -> TorchForecastingModel:
     """The untrained darts model with its trainer.
 
@@ -169,14 +174,14 @@ def new_model(
     )
 
 
+@quiet_libraries()
 def untrained_module(
     family: Family, params: Params, sample: TorchTrainingSample
 ) -> PLForecastingModule:
     """The family's module for windows like the sample, with fresh weights, always the same."""
-    with quiet_libraries():
-        model = new_model(family, params, family.budgets["test"], seed=0)
-        model.train_sample, model.output_dim = sample, 1
-        module: PLForecastingModule = model._init_model()
+    model = new_model(family, params, family.budgets["test"], seed=0)
+    model.train_sample, model.output_dim = sample, 1
+    module: PLForecastingModule = model._init_model()
     return module
 
 
@@ -190,46 +195,29 @@ class DartsForecaster(Forecaster):
     recipe: Recipe
     calendar_as_past: bool
 
-    @classmethod
-    def untrained(
-        cls, family: Family, dataset: Dataset, recipe: Recipe, seasons: bool | None = None
-    ) -> "DartsForecaster":
-        """The forecaster of a dataset before its module is trained."""
-        scaling = Scaling.fit(dataset, recipe, seasons=seasons)
-        return cls(dataset, scaling, recipe, family.calendar_as_past)
-
-    def train(
-        self,
-        family: Family,
-        params: Params,
-        budget: Budget,
-        seed: int,
-        steps: int,
-        callbacks: Sequence[pl.Callback],
-    ) -> None:
-        """Train a module for ``steps`` of the budget's schedule, or until a callback ends it."""
+    @quiet_libraries()
+    def train(self, model: TorchForecastingModel) -> None:
+        """Train the module of a `new_model` until its last step, or until a callback ends it."""
         # trainer, module and callbacks of the last trial refer to each other, a gigabyte at worst
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # several workers may share the GPU
         origins = learnt_origins(self.dataset, self.recipe)
         source = self.source(self.dataset.windows(origins), in_training=True)
-        with quiet_libraries():
-            model = new_model(family, params, budget, seed, steps, callbacks)
-            try:
-                model.fit_from_dataset(  # its batches are gathered already
-                    TrainingWindows(source, origins),
-                    dataloader_kwargs={
-                        "collate_fn": lambda batch: batch,
-                        "pin_memory": torch.cuda.is_available(),
-                    },
-                )
-            except SystemExit as ended:
-                stop_requests.check()  # of a SIGTERM, too, Lightning makes an exit
-                if isinstance(ended.__context__, KeyboardInterrupt):
-                    # Lightning would exit, of which a notebook warns
-                    raise ended.__context__ from None
-                raise
+        try:
+            model.fit_from_dataset(  # its batches are gathered already
+                TrainingWindows(source, origins),
+                dataloader_kwargs={
+                    "collate_fn": lambda batch: batch,
+                    "pin_memory": torch.cuda.is_available(),
+                },
+            )
+        except SystemExit as ended:
+            stop_requests.check()  # of a SIGTERM, too, Lightning makes an exit
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                # Lightning would exit, of which a notebook warns
+                raise ended.__context__ from None
+            raise
         self.module = model.model.eval()
 
     @cached_property
@@ -247,25 +235,41 @@ class DartsForecaster(Forecaster):
 
         In training they are those of `learnt_origins`, forecast by the linear baseline out of fold.
         """
-        linear, expected = self.scaling.linear, None
-        if linear is not None:
-            expected = linear.out_of_fold if in_training else linear.predict(self.dataset, windows)
-        return WindowSource.build(
-            self.dataset,
-            windows,
-            self.scaling,
-            self.recipe,
+        dataset, scaling, recipe, frame = self.dataset, self.scaling, self.recipe, windows.frame
+        target, future = dataset.spec.target, future_columns(dataset, scaling, recipe)
+        mean, std = scaling.mean[target], scaling.std[target]
+        linear, expected = np.empty(0), None
+        if scaling.linear is not None:
+            median = scaling.linear.out_of_fold
+            if not in_training:
+                linear = scaling.linear.quantiles(dataset, windows)
+                median = linear[:, :, MEDIAN]
+            expected = torch.from_numpy((median - mean) / std).float()
+        weather_mean, weather_std = scaling.weather
+        ahead = (weather_ahead(dataset, windows, recipe) - weather_mean) / weather_std
+        row_of_origin = torch.full((len(frame),), len(ahead))
+        row_of_origin[torch.from_numpy(windows.positions)] = torch.arange(len(ahead))
+        return WindowSource(
+            target=scaling.transform(frame, (target,)),
+            past=scaling.transform(frame, past_columns(dataset, recipe)),
+            future=scaling.transform(frame, future),
+            recipe=recipe,
             calendar_as_past=self.calendar_as_past,
+            once_a_day=tuple(i for i, name in enumerate(future) if name in DAY_COLUMNS),
+            target_mean=mean,
+            target_std=std,
+            level=scaling.level,
+            ahead=torch.from_numpy(ahead).float(),
             expected=expected,
+            row_of_origin=row_of_origin,
+            linear=linear,
         )
 
     def predict(self, context: Context) -> QuantileForecasts:
-        values = (
-            np.empty(0)
-            if self.keeps_nothing
-            else self.network(self.source(context), context.positions)
-        )
-        return self.kept(values, self.linear_quantiles(context), context.origins)
+        source, values = self.source(context), np.empty(0)
+        if not self.keeps_nothing:
+            values = self.network(source, context.positions)
+        return self.kept(values, source.linear, context.origins)
 
     def kept(
         self, network: np.ndarray, linear: np.ndarray, origins: pd.DatetimeIndex
@@ -275,28 +279,22 @@ class DartsForecaster(Forecaster):
             network = linear if self.keeps_nothing else mixed(network, linear, self.shares)
         return QuantileForecasts.of_model(network, origins, self.lowest)
 
-    def linear_quantiles(self, windows: Windows) -> np.ndarray:
-        """The linear baseline's quantiles [N, H, Q]; empty if they are not needed."""
-        linear = self.scaling.linear if self.recipe.residual_share else None
-        return np.empty(0) if linear is None else linear.quantiles(self.dataset, windows)
-
     def network(self, source: WindowSource, origins: np.ndarray) -> np.ndarray:
         """The network's quantiles [N, H, Q] in the target's unit, sorted.
 
         Origins [N] are positions in the source.
         """
-        was_training = self.module.training
+        was_training, device = self.module.training, self.module.device
         self.module.eval()
-        source = source.to(self.module.device)
+        source = source.to(device)
         padded = np.resize(origins, math.ceil(len(origins) / PREDICT_BATCH) * PREDICT_BATCH)
         passes = []
         with torch.no_grad():
-            for chunk in torch.from_numpy(padded).to(self.module.device).split(PREDICT_BATCH):
+            for chunk in torch.from_numpy(padded).to(device).split(PREDICT_BATCH):
                 batch = source.gather(chunk, with_target=False)
                 output = self.module(batch.to_module_input(stage=ModuleStage.PREDICT))
-                passes.append(
-                    source.in_unit(output.prediction[:, :, 0, :].float(), chunk).cpu().numpy()
-                )
+                values = source.in_unit(output.prediction[:, :, 0, :].float(), chunk)
+                passes.append(values.cpu().numpy())
         self.module.train(was_training)
         return np.sort(np.concatenate(passes)[: len(origins)], axis=2)
 
@@ -311,42 +309,34 @@ class BestWeights(pl.Callback):
         self.context = forecaster.dataset.context(forecaster.dataset.validation_origins)
         self.lowest = math.inf
         self.weights: dict[str, torch.Tensor] = {}
-        self.checked = False
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, PLForecastingModule)
         self.forecaster.module = module
         self.steps = self.budget.steps_for(_n_weights(module.parameters()))
         self.source = self.forecaster.source(self.context).to(module.device)
-        self.linear = self.forecaster.linear_quantiles(self.context)
-        if len(self.linear):
+        self.shares_are_kept = self.forecaster.recipe.residual_share and len(self.source.linear) > 0
+        if self.shares_are_kept:
             self._score(step=0, values=np.empty(0), shares=(0.0, 0.0))
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any
     ) -> None:
         step, checks = trainer.global_step, self.budget.checks
         trainer.should_stop = step >= self.steps
         stop_requests.check()
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return
+        values, shares = self.forecaster.network(self.source, self.context.positions), None
+        if self.shares_are_kept:
+            shares = 1.0, 1.0  # of values that are not finite, so that they are an error
+            if np.isfinite(values).all():
+                actual = self.forecaster.validation.actual
+                shares = fitted_shares(values, self.source.linear, actual)
         try:
-            values = self.forecaster.network(self.source, self.context.positions)
-            shares = None
-            if len(self.linear):
-                shares = 1.0, 1.0  # of values that are not finite, so that they are an error
-                if np.isfinite(values).all():
-                    actual = self.forecaster.validation.actual
-                    shares = fitted_shares(values, self.linear, actual)
             forecasts = self._score(step, values, shares)
         except NonFiniteForecast as error:
             raise NonFiniteForecast(f"{error} after {step} training steps") from None
-        self.checked = True
         if self.on_check is not None:
             self.on_check(step, forecasts)
 
@@ -357,7 +347,7 @@ class BestWeights(pl.Callback):
         """
         forecaster, best_shares = self.forecaster, self.forecaster.shares
         forecaster.shares = shares
-        forecasts = forecaster.kept(values, self.linear, self.context.origins)
+        forecasts = forecaster.kept(values, self.source.linear, self.context.origins)
         forecasts = forecasts.with_actual(forecaster.dataset.target)
         loss = metrics.pinball(forecasts)
         if loss >= self.lowest:

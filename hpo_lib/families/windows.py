@@ -4,6 +4,7 @@ The information set of a forecast is decided here, in one place, for every famil
 from ``origin - L + 1 .. origin``, and only future-known columns are ever read beyond the origin.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -13,14 +14,16 @@ import torch
 from darts.utils.data.torch_datasets.training_dataset import TorchTrainingDataset
 from darts.utils.data.torch_datasets.utils import TorchTrainingBatch, TorchTrainingSample
 from numpy.lib.stride_tricks import sliding_window_view
+from torch import Tensor
+from torch.nn import functional as F
 
 from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.features import DAY_COLUMNS, SEASON_COLUMNS, follows_from_target
+from hpo_lib.data.features import SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.families.feature_table import weather_inputs
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, covers_seasons
 from hpo_lib.families.models import Recipe
-from hpo_lib.families.weather_inputs import weather_inputs
 from hpo_lib.scoring.calibration import smallest_level
 
 LEVEL_FLOOR = 0.05
@@ -59,9 +62,8 @@ class Level:
     def fit(cls, target: np.ndarray, hours: int) -> "Level":
         """From the target's training values [T], NaN where missing."""
         floor = smallest_level(target, LEVEL_FLOOR)
-        origins = np.arange(HISTORY - 1, len(target) - HORIZON)
-        level = sliding_window_view(target, hours).mean(axis=1)[origins - hours + 1]
-        horizon = target[origins[:, None] + np.arange(1, HORIZON + 1)]
+        windows = sliding_window_view(target, HISTORY + HORIZON)
+        level, horizon = windows[:, HISTORY - hours : HISTORY].mean(axis=1), windows[:, HISTORY:]
         known = ~np.isnan(level) & ~np.isnan(horizon).any(axis=1)
         level, horizon = level[known], horizon[known]
         divisor = np.maximum(level, floor)
@@ -83,8 +85,8 @@ class Scaling:
         weather: mean and standard deviation [2, K] of `weather_inputs` over the training windows.
     """
 
-    mean: pd.Series
-    std: pd.Series
+    mean: Mapping[Any, float]
+    std: Mapping[Any, float]
     level: Level | None = None
     seasons: bool = True
     linear: LinearBaseline | None = None
@@ -97,7 +99,7 @@ class Scaling:
         std = train.std(ddof=0)
         seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
         origins = learnt_origins(dataset, recipe)
-        ahead = _weather(dataset, dataset.windows(origins), recipe)
+        ahead = weather_ahead(dataset, dataset.windows(origins), recipe)
         ahead_std = ahead.std(axis=(0, 1))
         level, linear = None, None
         if recipe.level_hours:
@@ -108,24 +110,22 @@ class Scaling:
             )
             linear = LinearBaseline.fit(dataset, origins, options)
         return cls(
-            mean=train.mean(),
-            std=std.where(std > 0, 1.0),
-            level=level,
-            seasons=seasons,
-            linear=linear,
-            weather=np.stack([ahead.mean(axis=(0, 1)), np.where(ahead_std > 0, ahead_std, 1.0)]),
+            train.mean().to_dict(),
+            std.where(std > 0, 1.0).to_dict(),
+            level,
+            seasons,
+            linear,
+            np.stack([ahead.mean(axis=(0, 1)), np.where(ahead_std > 0, ahead_std, 1.0)]),
         )
 
-    def transform(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> torch.Tensor:
+    def transform(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> Tensor:
         """[T, len(columns)] float32."""
         names = list(columns)
-        values = (frame[names].to_numpy() - self.mean[names].to_numpy()) / self.std[
-            names
-        ].to_numpy()
-        return torch.from_numpy(values.astype(np.float32))
+        mean, std = (pd.Series(values)[names] for values in (self.mean, self.std))
+        return torch.from_numpy(((frame[names] - mean) / std).to_numpy(np.float32))
 
 
-def _weather(dataset: Dataset, windows: Windows, recipe: Recipe) -> np.ndarray:
+def weather_ahead(dataset: Dataset, windows: Windows, recipe: Recipe) -> np.ndarray:
     """The K columns of `weather_inputs` as one array [N, H, K]."""
     columns = weather_inputs(dataset, windows, thermal=recipe.thermal).values()
     nothing = np.empty((len(windows.positions), HORIZON, 0))
@@ -186,120 +186,77 @@ class WindowSource:
             there is no linear baseline. A model forecasts the residual, and sees this forecast in
             the same place.
         row_of_origin: [T] the row of each of these origins in both; N for other origins.
+        linear: [N, H, Q] quantiles of the linear baseline at these origins, in the target's unit;
+            empty: there is none, or the source is for training.
     """
 
-    target: torch.Tensor
-    past: torch.Tensor
-    future: torch.Tensor
+    target: Tensor
+    past: Tensor
+    future: Tensor
     recipe: Recipe
     calendar_as_past: bool
     once_a_day: tuple[int, ...]
     target_mean: float
     target_std: float
     level: Level | None
-    ahead: torch.Tensor
-    expected: torch.Tensor | None
-    row_of_origin: torch.Tensor
-
-    @classmethod
-    def build(
-        cls,
-        dataset: Dataset,
-        windows: Windows,
-        scaling: Scaling,
-        recipe: Recipe,
-        *,
-        calendar_as_past: bool,
-        expected: np.ndarray | None = None,
-    ) -> "WindowSource":
-        """From windows at N origins; ``expected`` [N, H] is in the target's unit."""
-        frame, target = windows.frame, dataset.spec.target
-        past, future = past_columns(dataset, recipe), future_columns(dataset, scaling, recipe)
-        mean, std = float(scaling.mean[target]), float(scaling.std[target])
-        weather_mean, weather_std = scaling.weather
-        ahead = (_weather(dataset, windows, recipe) - weather_mean) / weather_std
-        row_of_origin = torch.full((len(frame),), len(ahead))
-        row_of_origin[torch.from_numpy(windows.positions)] = torch.arange(len(ahead))
-        return cls(
-            target=scaling.transform(frame, (target,)),
-            past=scaling.transform(frame, past),
-            future=scaling.transform(frame, future),
-            recipe=recipe,
-            calendar_as_past=calendar_as_past,
-            once_a_day=tuple(i for i, name in enumerate(future) if name in DAY_COLUMNS),
-            target_mean=mean,
-            target_std=std,
-            level=scaling.level,
-            ahead=torch.from_numpy(ahead).float(),
-            expected=None
-            if expected is None
-            else torch.from_numpy((expected - mean) / std).float(),
-            row_of_origin=row_of_origin,
-        )
+    ahead: Tensor
+    expected: Tensor | None
+    row_of_origin: Tensor
+    linear: np.ndarray
 
     def to(self, device: torch.device) -> "WindowSource":
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved: dict[str, Any] = {
-            name: x.to(device) for name, x in parts.items() if isinstance(x, torch.Tensor)
+        parts = vars(self).items()
+        tensors: dict[str, Any] = {
+            name: part.to(device) for name, part in parts if isinstance(part, Tensor)
         }
-        return replace(self, **moved)
+        return replace(self, **tensors)
 
-    def gather(self, origins: torch.Tensor, *, with_target: bool) -> TorchTrainingBatch:
+    def gather(self, origins: Tensor, *, with_target: bool) -> TorchTrainingBatch:
         """The windows of the given origins ([N] positions) as darts names them.
 
         Without ``with_target`` the target after the origin is not read, as in a real forecast.
         """
-        history = origins[:, None] + torch.arange(1 - HISTORY, 1, device=origins.device)
-        horizon = origins[:, None] + torch.arange(1, HORIZON + 1, device=origins.device)
+        history, horizon = _hours(origins, 1 - HISTORY, 0), _hours(origins, 1, HORIZON)
         offset, gain = self.window_scale(origins)
-        past = self.past[history]
+        past, past_target = [self.past[history]], (self.target[history] - offset) * gain
         if self.level is not None:
-            log = (
-                (self._level(offset) / self.level.unit).log() - self.level.log_mean
-            ) / self.level.log_std
-            past = torch.cat([past, log.expand(-1, HISTORY, 1)], dim=2)
-        past_target = (self.target[history] - offset) * gain
-        linear = [] if self.expected is None else [(self._expected(origins) - offset) * gain]
+            log = (self._level(offset) / self.level.unit).log()
+            log = (log - self.level.log_mean) / self.level.log_std
+            past.append(log.expand(-1, HISTORY, 1))
         weather = self.ahead[self.row_of_origin[origins]]
+        linear = [] if self.expected is None else [(self._expected(origins) - offset) * gain]
         before, ahead = None, None
         if self.calendar_as_past:
             hours_ahead = torch.cat([*linear, weather], dim=2)
-            along_last_day = torch.nn.functional.pad(hours_ahead, (0, 0, HISTORY - HORIZON, 0))
-            past = torch.cat([past, self._calendar_along(history), along_last_day], dim=2)
+            along_last_day = F.pad(hours_ahead, (0, 0, HISTORY - HORIZON, 0))
+            past += [self._calendar_along(history), along_last_day]
         else:
-            before, ahead = self._known(history, horizon, past_target)
+            same_hours = []
+            if self.recipe.same_hours:
+                days = past_target.view(-1, HISTORY // HORIZON, HORIZON)
+                same_hours = [days[:, -1], days[:, 0], days.mean(dim=1)]
+            repeated = [past_target] * len([*same_hours, *linear])
             unknown = weather.new_zeros(len(weather), HISTORY, weather.shape[2])
-            before = torch.cat([before, *(past_target for _ in linear), unknown], dim=2)
-            ahead = torch.cat([ahead, *linear, weather], dim=2)
+            before = torch.cat([self.future[history], *repeated, unknown], dim=2)
+            shown = [*(hours[:, :, None] for hours in same_hours), *linear, weather]
+            ahead = torch.cat([self.future[horizon], *shown], dim=2)
         future_target = None
         if with_target:
             future_target = (self.target[horizon] - offset) * gain - sum(linear)
         return TorchTrainingBatch(
             past_target=past_target,
-            past_covariates=past,
+            past_covariates=torch.cat(past, dim=2),
             historic_future_covariates=before,
             future_covariates=ahead,
             future_target=future_target,
         )
 
-    def _expected(self, origins: torch.Tensor) -> torch.Tensor:
+    def _expected(self, origins: Tensor) -> Tensor:
         """The linear baseline's standardised forecasts [N, H, 1]."""
         assert self.expected is not None
         return self.expected[self.row_of_origin[origins]][:, :, None]
 
-    def _known(
-        self, history: torch.Tensor, horizon: torch.Tensor, past_target: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The future-known columns along history and horizon, with those of `SAME_HOURS`."""
-        before, ahead = self.future[history], self.future[horizon]
-        if not self.recipe.same_hours:
-            return before, ahead
-        days = past_target.view(len(past_target), HISTORY // HORIZON, HORIZON)
-        same_hours = torch.stack([days[:, -1], days[:, 0], days.mean(dim=1)], dim=2)
-        repeated = past_target.expand(-1, -1, len(SAME_HOURS))
-        return torch.cat([before, repeated], dim=2), torch.cat([ahead, same_hours], dim=2)
-
-    def _calendar_along(self, history: torch.Tensor) -> torch.Tensor:
+    def _calendar_along(self, history: Tensor) -> Tensor:
         """The calendar of the hours 24 h after the given ones [N, L] -> [N, L, F]."""
         calendar = self.future[history + HORIZON]
         if not self.recipe.repeated_history:
@@ -309,36 +266,38 @@ class WindowSource:
             calendar[:, -1, self.once_a_day] = day
         return calendar
 
-    def window_scale(self, origins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def window_scale(self, origins: Tensor) -> tuple[Tensor, Tensor]:
         """Offset and gain [N, 1, 1] of each window.
 
         A model's value is ``(standardised target - offset) * gain``.
         """
         if self.level is None:
-            one = torch.ones((len(origins), 1, 1), device=self.target.device)
+            one = self.target.new_ones((len(origins), 1, 1))
             return torch.zeros_like(one), one
-        recent = origins[:, None] + torch.arange(1 - self.level.hours, 1, device=origins.device)
+        recent = _hours(origins, 1 - self.level.hours, 0)
         offset = self.target[recent].mean(dim=1, keepdim=True)
         return offset, self.target_std / (self._level(offset) * self.level.spread)
 
-    def _level(self, offset: torch.Tensor) -> torch.Tensor:
+    def _level(self, offset: Tensor) -> Tensor:
         assert self.level is not None
         return (offset * self.target_std + self.target_mean).clamp(min=self.level.floor)
 
-    def in_unit(self, values: torch.Tensor, origins: torch.Tensor) -> torch.Tensor:
+    def in_unit(self, values: Tensor, origins: Tensor) -> Tensor:
         """Model values [N, H, Q] in the target's own unit, float64."""
         offset, gain = (scale.double() for scale in self.window_scale(origins))
-        residuals = values.double() / gain
         level = offset if self.expected is None else self._expected(origins).double()
-        return (residuals + level) * self.target_std + self.target_mean
+        return (values.double() / gain + level) * self.target_std + self.target_mean
+
+
+def _hours(origins: Tensor, first: int, last: int) -> Tensor:
+    """[N, K] positions of the hours ``first`` to ``last`` after each origin, which is hour 0."""
+    return origins[:, None] + torch.arange(first, last + 1, device=origins.device)
 
 
 def past_columns(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
     """The past covariates that a model sees, in the order of `WindowSource.past`."""
-    return (
-        dataset.past
-        if recipe.repeated_history
-        else tuple(n for n in dataset.past if not follows_from_target(n))
+    return tuple(
+        name for name in dataset.past if recipe.repeated_history or not follows_from_target(name)
     )
 
 

@@ -16,23 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from hpo_lib.benchmark.record import Benchmark
-from hpo_lib.benchmark.tables import BenchmarkRow, comparison_table, reliability_table
+from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, comparison_table, of_rows
 from hpo_lib.data.features import season_of
-from hpo_lib.families.models import described, family_names, model_names
-from hpo_lib.figures import forecasts, style
+from hpo_lib.families.models import described, model_names
+from hpo_lib.figures import series, style
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.style import (
-    BLUE,
-    INK,
-    TARGET,
-    in_order,
-    model_colour,
-    model_marker,
-    model_name,
-)
+from hpo_lib.figures.style import BLUE, INK, TARGET, in_order, model_colour, model_name
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.evaluation import SEASON_NAMES, WEEKDAY_NAMES
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -54,7 +44,7 @@ def _of_each_benchmark(
     @wraps(tables_of)
     def table(evidence: Evidence) -> pd.DataFrame:
         return style.joined(
-            rows.assign(dataset=one.name, title=one.dataset.spec.title, unit=one.unit)
+            rows.assign(dataset=one.dataset, title=one.series.spec.title, unit=one.unit)
             for one in evidence.benchmarks
             for rows in tables_of(one)
         )
@@ -68,16 +58,15 @@ def validation_loss(row: BenchmarkRow) -> float:
 
 
 def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
-    models = benchmark.row_per_model
-    trained = [row for row in models if described(row.model).kind not in ("family", "naive")]
+    trained = [row for row in benchmark.row_per_model if row.kind not in ("family", "naive")]
     return [*benchmark.families, *sorted(trained, key=validation_loss)[:1]]
 
 
 # Two weeks
 
 
-def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> np.ndarray:
-    """Positions of the forecasts of the middle whole week of a season; empty without one.
+def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> int | None:
+    """Position of the first forecast of the middle whole week of a season; None without one.
 
     Weeks are from Monday to Sunday, UTC.
     """
@@ -85,8 +74,8 @@ def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") ->
     seasons = season_of(days.month.to_numpy(), hemisphere)
     inside = pd.Series(np.flatnonzero(seasons == SEASON_NAMES.index(season)))
     weeks = inside.groupby(days[inside].to_period("W"))
-    whole = [week.to_numpy() for _, week in weeks if len(week) == 7]
-    return whole[len(whole) // 2] if whole else np.array([], dtype=int)
+    whole = weeks.min()[weeks.size() == 7]
+    return whole.iloc[len(whole) // 2] if len(whole) else None
 
 
 @_of_each_benchmark
@@ -96,21 +85,16 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     ``target`` in words, ``season``, ``hour`` in UTC, ``actual``, ``median``; ``lower`` and
     ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
     """
-    row = min(benchmark.families, key=validation_loss, default=None)
-    if row is None:
-        return
-    spec, known = benchmark.dataset.spec, benchmark.dataset.known_target
-    corrected = calibrate(row.test, row.validation, known, benchmark.correction)
-    for season in WEEK_SEASONS:
-        week = middle_week(row.test, season, spec.hemisphere)
-        if len(week):
-            hours, calibrated = (
-                forecasts.hours_of_days(f, week[0], len(week)) for f in (row.test, corrected)
-            )
-            hours["lower_calibrated"] = calibrated["lower"]
-            hours["upper_calibrated"] = calibrated["upper"]
-            names = {"model": row.model, "target": spec.target_words, "season": season}
-            yield benchmark.in_unit(hours.assign(**names).reset_index(names="hour"))
+    spec = benchmark.series.spec
+    for row in sorted(benchmark.families, key=validation_loss)[:1]:
+        corrected = benchmark.calibrated[row, benchmark.correction.mode]
+        for season in WEEK_SEASONS:
+            first = middle_week(row.test, season, spec.hemisphere)
+            if first is not None:
+                hours, bounds = (series.hours_of_days(f, first, 7) for f in (row.test, corrected))
+                hours = hours.join(bounds[["lower", "upper"]].add_suffix("_calibrated"))
+                names = {"model": row.model, "target": spec.target_words, "season": season}
+                yield benchmark.in_unit(hours.assign(**names).reset_index(names="hour"))
 
 
 def draw_weeks(data: pd.DataFrame) -> Figure:
@@ -121,13 +105,12 @@ def draw_weeks(data: pd.DataFrame) -> Figure:
     for panels, rows in zip(grid, datasets, strict=True):
         for axes, season in zip(panels, seasons, strict=True):
             _draw_week(axes, rows[rows["season"] == season], season)
-        if panels[0].axison:
-            panels[0].set_ylabel(f"{rows['target'].iloc[0]} ({style.unit_of(rows)})")
+        panels[0].set_ylabel(f"{rows['target'].iloc[0]} ({style.unit_of(rows)})")
     figure.align_ylabels(grid[:, 0])
     for axes in grid[-1]:
         axes.set_xlabel("day (UTC)")
-    drawn = next(axes for axes in grid.ravel() if axes.axison)
-    style.legend_below(figure, drawn.get_legend_handles_labels()[0])
+    handles = (axes.get_legend_handles_labels()[0] for axes in grid.flat)
+    style.legend_below(figure, next(filter(None, handles)))
     return figure
 
 
@@ -137,7 +120,7 @@ def _draw_week(axes: Axes, rows: pd.DataFrame, season: str) -> None:
         style.write_inside(axes, f"no whole {season} week in the test split")
         return
     week = rows.set_index(rows["hour"].dt.tz_localize(None))
-    forecasts.draw_forecast(axes, week, ms=0)
+    series.draw_forecast(axes, week, ms=0)
     for bound, label in (("lower", "calibrated"), ("upper", "_")):
         axes.plot(week[f"{bound}_calibrated"], color=BLUE, lw=0.6, ls=(0, (2, 1)), label=label)
     axes.xaxis.set(major_locator=DayLocator(), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
@@ -158,11 +141,8 @@ def reliability(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
 
     ``observed`` is raw, ``observed_calibrated`` corrected.
     """
-    raw, corrected = (
-        reliability_table(_families_and_best_baseline(benchmark), benchmark.dataset, [calibration])
-        for calibration in (Calibration("none"), benchmark.correction)
-    )
-    yield raw.assign(observed_calibrated=corrected["observed"])
+    table = of_rows(benchmark.reliability, _families_and_best_baseline(benchmark))
+    yield benchmark.raw_and_corrected(table, "observed")
 
 
 def draw_reliability(data: pd.DataFrame) -> Figure:
@@ -196,30 +176,24 @@ def _draw_both(axes: Axes, data: pd.DataFrame, score: str, *, upright: bool = Tr
     The column ``place`` is along x or, if not ``upright``, along y.
     """
     calibrated = f"{score}_calibrated"
-    _join(axes, data, score, calibrated, upright=upright, lw=0.6, alpha=0.7)
+    ends = data["place"], data[score], data[calibrated]
+    lines: Any = axes.vlines if upright else axes.hlines
+    lines(*ends, colors=data["model"].map(model_colour), lw=0.6, alpha=0.7)
     for name, look in ((score, {"mfc": "white"}), (calibrated, {})):
         x, y = ("place", name) if upright else (name, "place")
         _draw_points(axes, data, x, y, ms=3.5, **look)
 
 
-def _join(
-    axes: Axes, data: pd.DataFrame, low: str, high: str, *, upright: bool = False, **look: Any
-) -> None:
-    lines: Any = axes.vlines if upright else axes.hlines
-    lines(data["place"], data[low], data[high], color=data["model"].map(model_colour), **look)
-
-
 def _draw_points(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> None:
     for model, rows in style.by_model(data):
-        points = {"color": model_colour(model), "marker": model_marker(model), "ls": "", **look}
-        axes.plot(rows[x], rows[y], **points)
+        points = {"color": model_colour(model), "marker": style.model_marker(model), "ls": ""}
+        axes.plot(rows[x], rows[y], **{**points, **look})
 
 
 @_of_each_benchmark
 def coverage(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
-    """PICP of the families in percent, see `conditional_coverage`."""
-    if benchmark.families:
-        yield benchmark.coverage
+    """PICP of the families in percent, see `conditional_coverage`, raw and corrected."""
+    yield benchmark.raw_and_corrected(of_rows(benchmark.coverage, benchmark.families), "picp")
 
 
 GROUPS: dict[str, tuple[str, Sequence[str], int, int]] = {
@@ -275,7 +249,7 @@ def _picp_limits(values: pd.Series | pd.DataFrame) -> tuple[float, float]:
 def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """``mae`` and ``picp`` (percent) per hour ``ahead``, of the families and the best baseline."""
     for row in _families_and_best_baseline(benchmark):
-        hourly = forecasts.by_hour(row.test)[["mae", "picp"]].reset_index(names="ahead")
+        hourly = series.by_hour(row.test)[["mae", "picp"]].reset_index(names="ahead")
         yield benchmark.in_unit(hourly.assign(model=row.model))
 
 
@@ -302,7 +276,7 @@ def _draw_lines(axes: Axes, data: pd.DataFrame, x: str, y: str) -> None:
 
 def _line(model: str) -> dict[str, Any]:
     """Families as a line, a baseline dashed."""
-    look = {"lw": 1.1} if model in family_names() else {"lw": 0.9, "ls": (0, (4, 2))}
+    look = {"lw": 1.1} if described(model).kind == "family" else {"lw": 0.9, "ls": (0, (4, 2))}
     return {"color": model_colour(model), "label": model_name(model), **look}
 
 
@@ -354,9 +328,10 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
         rows = rows.assign(place=range(len(rows)))
         limit = 1.1 * rows["mae_high"][~rows["model"].isin(model_names("naive"))].max()
         beyond = rows["mae"] > limit
-        _join(left, rows[~beyond], "mae_low", "mae_high", lw=0.9)
+        for axes, score, part in ((left, "mae", rows[~beyond]), (right, "picp", rows)):
+            ends = part["place"], part[f"{score}_low"], part[f"{score}_high"]
+            axes.hlines(*ends, colors=part["model"].map(model_colour), lw=0.9)
         _draw_points(left, rows[~beyond], "mae", "place", ms=4)
-        _join(right, rows, "picp_low", "picp_high", lw=0.9)
         for row in rows[beyond].itertuples():
             at_edge = {"xycoords": left.get_yaxis_transform(), "ha": "right", "va": "center"}
             look = {"color": model_colour(row.model), "fontsize": 7}
@@ -386,7 +361,7 @@ def significance(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """
     models = benchmark.row_per_model
     pairs = comparison_table(models).query("loss == 'pinball'")
-    losses = {f"{row.model} {row.params}": metrics.pinball(row.test) for row in models}
+    losses = {row.label: metrics.pinball(row.test) for row in models}
     p_holm = holm(pairs["p_value"].to_numpy())
     for row, column in (("first", "second"), ("second", "first")):
         difference = 100 * (pairs[row].map(losses) / pairs[column].map(losses) - 1)
@@ -431,14 +406,14 @@ def _draw_matrix(axes: Axes, rows: pd.DataFrame) -> None:
         rows.pivot(index="row", columns="column", values=key).reindex(index=models, columns=models)
         for key in ("difference", "p_holm")
     )
-    percents = differences.round().map("{:+.0f}".format, na_action="ignore").fillna("")
-    texts = percents.replace({"^[+-]0$": "0", "-": "\u2212"}, regex=True)
     names = [model_name(model) for model in models]
     looks = {"cmap": "RdBu_r", "vmin": -50, "vmax": 50, "cbar": False, "annot_kws": {"size": 7}}
     looks |= {"xticklabels": names, "yticklabels": names}
-    sns.heatmap(differences, annot=texts, fmt="", ax=axes, **looks)
+    sns.heatmap(differences, annot=True, fmt="+.0f", ax=axes, **looks)
     # No text is on the diagonal.
     for text, p_value in zip(axes.texts, p_values.stack().dropna(), strict=True):
+        percent = text.get_text()
+        text.set_text("0" if int(percent) == 0 else percent.replace("-", "\u2212"))
         text.set_fontweight("bold" if p_value < SIGNIFICANCE else "normal")
     axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.tick_params(length=0)

@@ -1,34 +1,43 @@
-"""All figures, tables and cards of the thesis, each with a sidecar that names its records."""
+"""All figures, tables and cards: in notebooks, and as files of a thesis.
+
+Each file has a sidecar that names its records.
+"""
 
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
+from IPython.display import HTML, Image, display
 from matplotlib.figure import Figure
 
 from hpo_lib import __version__, paths
+from hpo_lib.benchmark.tables import load_benchmark
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import Damage, InputError
+from hpo_lib.families.search_space import boundary_advice
 from hpo_lib.figures import benchmarks, studies, style
 from hpo_lib.figures.card import card
 from hpo_lib.figures.evidence import (
     Evidence,
-    Record,
     Records,
-    dataset_of,
     find_evidence,
+    gather_studies,
     warning_for,
 )
-from hpo_lib.figures.latex import booktabs, included
-from hpo_lib.figures.tables import TABLES, caption
-from hpo_lib.paths import ThesisPaths
+from hpo_lib.figures.latex import booktabs, html, included
+from hpo_lib.figures.studies_table import Studies, load_studies
+from hpo_lib.figures.tables import TABLES, caption, overview
+from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.files import write_json
-from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
+from hpo_lib.scoring.calibration import Calibration
 
 NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py")
 """The parts of `hpo_lib` that no figure, table or card depends on."""
@@ -121,101 +130,6 @@ PICTURES: Mapping[str, Picture] = {
 """Name of the files -> figure."""
 
 
-def make_all(
-    runs_dir: str = "",
-    benchmark_dir: str = "",
-    data_dir: str = "",
-    datasets: Sequence[str] = (),
-    out: str = "",
-    *,
-    publish: bool = False,
-) -> tuple[list[Path], list[str]]:
-    """Every figure, table and card, see `build`; folders are texts, empty for the default.
-
-    They go below ``out``, by default a folder that git ignores. With ``publish`` they take the
-    places of the tracked ones instead, and a sentence names each of those that they replace.
-    """
-    evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets)
-    if not publish:
-        return build(evidence, ThesisPaths.below(Path(out or paths.DRAFTS_DIR).expanduser()))
-    published = ThesisPaths()
-    folders = (published.figures, published.tables, published.cards)
-    files = sorted(file for folder in folders for file in folder.glob("*") if file.is_file())
-    before = {file: file.read_bytes() for file in files}
-    written, notes = build(evidence, published)
-    new = {*written, *map(published.sidecar, written)}
-    for file, content in before.items():
-        if file not in new:
-            notes.append(f"{file} is older: there are no records for it now.")
-        elif file.read_bytes() != content:
-            notes.append(f"Replaced {file}.")
-    return written, notes
-
-
-Made = tuple[Mapping[Path, bytes], str, Records]
-"""Files with their contents, what they show, and the records behind them."""
-
-
-def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
-    """Write every figure, table and card for which there are records.
-
-    Figures of many datasets get further pages. Equal records give equal bytes (with the pinned
-    matplotlib).
-
-    Returns:
-        The files without their sidecars, and sentences on what could not be made.
-    """
-    written, notes = list[Path](), list(evidence.notes)
-    for made in chain(_figures(evidence, out), _tables(evidence, out), _cards(evidence, out)):
-        if isinstance(made, str):
-            notes.append(made)
-        else:
-            written += _write(*made)
-    return written, notes
-
-
-def _figures(evidence: Evidence, out: ThesisPaths) -> Iterator[Made | str]:
-    for (name, picture), (number, page) in product(
-        PICTURES.items(), enumerate(evidence.pages(), 1)
-    ):
-        file = name if number == 1 else f"{name}_{number}"
-        figure, records = drawn(name, page), page.records(picture.records)
-        if figure is None:
-            yield f"No figure {file}: there are no readable {picture.records} for it."
-            continue
-        pdf, png, tex = out.figure(file)
-        text = caption(picture.shows, page, records)
-        snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
-        images = {pdf: _as_file(figure, ".pdf"), png: _as_file(figure, ".png")}
-        yield {**images, tex: snippet.encode()}, text, records
-
-
-def _tables(evidence: Evidence, out: ThesisPaths) -> Iterator[Made | str]:
-    for name, (make, kind) in TABLES.items():
-        table, records = make(evidence), evidence.records(kind)
-        if table.frame.empty:
-            yield f"No table {name}: there are no readable {kind} for it."
-            continue
-        table = replace(table, caption=caption(table.caption, evidence, records))
-        tex, csv = out.table(name)
-        latex = booktabs(table, name, warning_for(records))
-        contents = {tex: latex.encode(), csv: table.frame.to_csv(index=False).encode()}
-        yield contents, table.caption, records
-
-
-def _cards(evidence: Evidence, out: ThesisPaths) -> Iterator[Made | str]:
-    for study in evidence.studies:
-        try:
-            text = card(evidence, study)
-        except InputError as error:
-            yield Damage(f"No card of {study.model} on {study.dataset}: {error}.")
-            continue
-        (file,) = out.card(study.model, study.dataset)
-        benchmark = evidence.benchmark(study.dataset)
-        shows = f"Model card of {study.model} on {study.dataset}"
-        yield {file: text.encode()}, shows, [study, *([benchmark] if benchmark else [])]
-
-
 def drawn(name: str, evidence: Evidence) -> Figure | None:
     """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
     picture = PICTURES[name]
@@ -235,13 +149,95 @@ def finished(draw: Callable[..., Figure], data: Sequence[Any], records: Records)
     return figure
 
 
-def _as_file(figure: Figure, suffix: str) -> bytes:
-    """The figure as a file, without date and version, which would change its bytes each time."""
-    metadata = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}[suffix]
+def _as_file(figure: Figure, **options: Any) -> bytes:
     stream = io.BytesIO()
     with style.thesis_style():
-        figure.savefig(stream, format=suffix.removeprefix("."), metadata=metadata)
+        figure.savefig(stream, **options)
     return stream.getvalue()
+
+
+# For a thesis
+
+
+def make_all(
+    runs_dir: str = "",
+    benchmark_dir: str = "",
+    data_dir: str = "",
+    datasets: Sequence[str] = (),
+    out: str = "",
+    *,
+    publish: bool = False,
+) -> tuple[list[Path], list[str]]:
+    """Every figure, table and card, see `build`; folders are texts, empty for the default.
+
+    They go below ``out``, by default a folder that git ignores. With ``publish`` they take the
+    places of the tracked ones instead, and a sentence names each of those that they replace.
+    """
+    evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets)
+    drafts = ThesisPaths.below(Path(out or paths.DRAFTS_DIR).expanduser())
+    place = ThesisPaths() if publish else drafts
+    tracked = [file for folder in vars(place).values() for file in sorted(folder.glob("*.*"))]
+    before = {file: file.read_bytes() for file in tracked if publish}
+    written, notes = build(evidence, place)
+    new = {*written, *map(place.sidecar, written)}
+    for file, content in before.items():
+        if file not in new:
+            notes.append(f"{file} is older: there are no records for it now.")
+        elif file.read_bytes() != content:
+            notes.append(f"Replaced {file}.")
+    return written, notes
+
+
+METADATA = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
+"""Without date and version, which would change the bytes of a figure each time."""
+
+
+def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
+    """Write every figure, table and card for which there are records.
+
+    Figures of many datasets get further pages. Equal records give equal bytes (with the pinned
+    matplotlib).
+
+    Returns:
+        The files without their sidecars, and sentences on what could not be made.
+    """
+    written, notes = list[Path](), list(evidence.notes)
+    numbered = list(enumerate(evidence.pages(), 1))
+    for (name, picture), (number, page) in product(PICTURES.items(), numbered):
+        file = name if number == 1 else f"{name}_{number}"
+        figure, records = drawn(name, page), page.records(picture.records)
+        if figure is None:
+            notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
+            continue
+        pdf, png, tex = out.figure(file)
+        text = caption(picture.shows, page, records)
+        snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
+        pictures = (
+            _as_file(figure, format=kind, metadata=metadata) for kind, metadata in METADATA.items()
+        )
+        contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
+        written += _write(contents, text, records)
+    for name, (make, kind) in TABLES.items():
+        records = evidence.records(kind)
+        table = make(evidence) if records else None
+        if table is None or table.frame.empty:
+            notes.append(f"No table {name}: there are no readable {kind} for it.")
+            continue
+        table = replace(table, caption=caption(table.caption, evidence, records))
+        tex, csv = out.table(name)
+        latex = booktabs(table, name, warning_for(records))
+        contents = {tex: latex.encode(), csv: table.frame.to_csv(index=False).encode()}
+        written += _write(contents, table.caption, records)
+    for study in evidence.studies:
+        label, benchmark = f"{study.model} on {study.dataset}", evidence.benchmark(study.dataset)
+        try:
+            contents = {out.card(study.model, study.dataset)[0]: card(evidence, study).encode()}
+        except InputError as error:
+            notes.append(Damage(f"No card of {label}: {error}."))
+            continue
+        records = [study, *([benchmark] if benchmark else [])]
+        written += _write(contents, f"Model card of {label}", records)
+    return written, notes
 
 
 DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end", "split_note")
@@ -254,6 +250,11 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
             with paths.atomic(file) as temporary:
                 temporary.write_bytes(content)
     files = list(contents)
+    made = [
+        part
+        for record in records
+        for part in ([record.result] if isinstance(record, StoredStudy) else record.records)
+    ]
     sidecar: dict[str, Any] = {
         "files": [file.name for file in files],
         "caption": shows,
@@ -264,32 +265,145 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
             for file in record.files
         },
         "data": {
-            dataset_of(record): {key: record.data.get(key) for key in DATA_KEYS}
-            for record in records
+            record.dataset: {key: record.data.get(key) for key in DATA_KEYS} for record in records
         },
         "code": {
             "hpo_lib": __version__,
             "sha256": _code(),
             "matplotlib": mpl.__version__,
-            "records": sorted(set(chain(*map(_commits, records)))),
+            "records": sorted({str(one.get("provenance", {}).get("git_commit")) for one in made}),
         },
     }
     write_json(ThesisPaths.sidecar(files[0]), sidecar)
     return files
 
 
-def _commits(record: Record) -> list[str]:
-    """The commits of the code that made a record."""
-    made = [record.result] if isinstance(record, StoredStudy) else record.trainings
-    return [str(part.get("provenance", {}).get("git_commit")) for part in made]
-
-
 def _code() -> str:
     """Fingerprint of all code that a figure, table or card depends on."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    files = chain(package.rglob("*.py"), package.rglob("*.mplstyle"))
-    for file in sorted(files):
-        if file.relative_to(package).parts[0] not in NOT_BEHIND_FIGURES:
+    for file in sorted(package.rglob("*.*")):
+        room = file.relative_to(package).parts[0]
+        if file.suffix in (".py", ".mplstyle") and room not in NOT_BEHIND_FIGURES:
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+# For notebooks
+
+
+DPI = 160
+"""Of the pictures, for screens."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All studies as a table, and those in the figures: one per model and dataset.
+
+    Attributes:
+        studies: the table, and sentences on where it is from and what is not in it.
+        evidence: the studies of the figures, and sentences on what is not in them.
+    """
+
+    studies: Studies
+    evidence: Evidence
+
+    def overview(self) -> HTML:
+        """Every study as a row."""
+        return HTML(html(overview(self.studies.table)))
+
+    def explored(self) -> Iterator[Image]:
+        """Per model, if storages are there: the first objective over each varied hyperparameter."""
+        trials = studies.explored(self.evidence)
+        if not trials.empty:
+            parameters = trials.groupby(["model", "parameter"])["value"]
+            trials = trials[parameters.transform("nunique") > 1]
+        for model in style.in_order(trials.get("model", ())):
+            yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
+
+    def boundaries(self) -> list[str]:
+        """Advice on chosen values at an end of their search space, where trials are enough."""
+        advice, n_silent, n_studies = list[str](), 0, len(self.evidence.studies)
+        for study in self.evidence.studies:
+            if study.tells_of_parameters:
+                label = f"{study.model} on {study.dataset}"
+                advice += boundary_advice(label, study.result["best_params"], study.search_space)
+            else:
+                n_silent += 1
+        if n_silent:
+            whose = f"{n_silent} of {n_studies} studies"
+            advice.append(
+                f"No advice on {whose}: test budget, or below {TELLING_TRIALS} complete trials."
+            )
+        return advice or ["No chosen value is known to be at an end of its search space."]
+
+
+def of_benchmark(paths: BenchmarkPaths, dataset: Dataset, correction: Calibration) -> Evidence:
+    """One stored benchmark for `picture` and `table`, calibrated by this correction.
+
+    Raises:
+        InputError: nothing is stored, or it is on other data.
+    """
+    benchmark = load_benchmark(paths, dataset, correction)
+    return Evidence((), (benchmark,), {benchmark.dataset: dataset.spec}, ())
+
+
+def picture(name: str, evidence: Evidence) -> Image | None:
+    """The last page of a figure of `PICTURES`; those before are displayed.
+
+    Without a record for it, a sentence is printed.
+    """
+    images = [_image(figure) for page in evidence.pages() if (figure := drawn(name, page))]
+    if not images:
+        print(
+            f"{name.replace('_', ' ').capitalize()}: no record here has the data for this figure."
+        )
+        return None
+    display(*images[:-1])
+    return images[-1]
+
+
+def table(name: str, evidence: Evidence) -> HTML:
+    """A table of `TABLES`."""
+    return HTML(html(TABLES[name][0](evidence)))
+
+
+def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
+    """All studies below a folder.
+
+    Args:
+        runs_dir: folder of the records; empty: papermill_runs/ of the project.
+        model: studies of this model only; empty: of all.
+        dataset: studies of this dataset only, as name or path of its TOML; empty: of all.
+
+    Raises:
+        InputError: there is no study, or none of that model and dataset; the known ones are named.
+    """
+    folder = records_folder(runs_dir)
+    tomls = [dataset] if dataset.endswith(".toml") else []
+    dataset = load_spec(dataset).name if tomls else dataset
+    studies = load_studies(folder, model, dataset)
+    unfinished = [
+        f"{run.study_name}: no trial is complete yet, so it is not in the table."
+        for run in study_runs(folder)
+        if not run.best_params.exists()
+        and model in ("", run.model)
+        and dataset in ("", run.dataset)
+    ]
+    evidence = gather_studies(folder, tomls, model, dataset)
+    notes = [note for note in evidence.notes if note not in studies.notes]
+    notes += [
+        f"{study.file}: its storage is not among the files, so the figures show only its untuned "
+        "defaults and Pareto front; its history and trials are missing."
+        for study in evidence.studies
+        if not study.has_storage
+    ]
+    return Analysis(
+        Studies(studies.table, (*unfinished, *studies.notes)),
+        Evidence(evidence.studies, (), evidence.specs, tuple(notes)),
+    )
+
+
+def _image(figure: Figure) -> Image:
+    """A figure as a picture, which Jupyter shows with any backend of matplotlib."""
+    return Image(_as_file(figure, format="png", dpi=DPI, bbox_inches="tight"))

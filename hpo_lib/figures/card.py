@@ -11,7 +11,6 @@ from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.style import model_name, number, warning_text, with_interval
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.uncertainty import bootstrap_intervals
 
@@ -155,11 +154,8 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
         "The validation split chose weights and hyperparameters, so its scores are optimistic."
     ]
     if benchmark and (row := benchmark.tuned_row(study)):
-        known = benchmark.dataset.known_target
         forecasts["test, raw"] = row.test
-        forecasts["test, rolling calibration"] = calibrate(
-            row.test, row.validation, known, Calibration("rolling")
-        )
+        forecasts["test, rolling calibration"] = benchmark.calibrated[row, "rolling"]
     else:
         notes.append(
             "There is no benchmark of this configuration, so nothing is known of the test split."

@@ -1,12 +1,12 @@
 """The records behind figures, tables and cards: one study per model, one benchmark per dataset."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo_lib import paths
-from hpo_lib.benchmark.record import Benchmark
-from hpo_lib.benchmark.tables import load_rows
+from hpo_lib.benchmark.chosen_params import STUDIED
+from hpo_lib.benchmark.tables import Benchmark, load_benchmark
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
 from hpo_lib.errors import Damage, InputError
@@ -14,6 +14,7 @@ from hpo_lib.figures.style import in_order, warning_text
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies, records_folder
 from hpo_lib.records.trainings import on_simulated_data
+from hpo_lib.settings import PRESETS
 
 _OF_DATA = (
     "source",
@@ -31,13 +32,7 @@ _OF_DATA = (
 _OF_CODE = ("hpo_lib", "packages", "device", "preset", "seed")
 
 
-Record = StoredStudy | Benchmark
-Records = Sequence[Record]
-
-
-def dataset_of(record: Record) -> str:
-    """The name of the dataset that a record is of."""
-    return record.dataset if isinstance(record, StoredStudy) else record.name
+Records = Sequence[StoredStudy | Benchmark]
 
 
 @dataclass(frozen=True)
@@ -66,20 +61,23 @@ class Evidence:
         ]
 
     def benchmark(self, dataset: str) -> Benchmark | None:
-        return next((b for b in self.benchmarks if b.name == dataset), None)
+        return next((one for one in self.benchmarks if one.dataset == dataset), None)
 
     def title(self, dataset: str) -> str:
         return self.specs[dataset].title if dataset in self.specs else dataset
 
     def pages(self) -> "list[Evidence]":
         """Parts of at most three datasets: the panels of more do not fit on a page."""
-        names = sorted({*self.datasets, *(benchmark.name for benchmark in self.benchmarks)})
-        return [self._of(names[first : first + 3]) for first in range(0, len(names), 3)]
-
-    def _of(self, datasets: Sequence[str]) -> "Evidence":
-        studies = tuple(study for study in self.studies if study.dataset in datasets)
-        benchmarks = tuple(one for one in self.benchmarks if one.name in datasets)
-        return replace(self, studies=studies, benchmarks=benchmarks)
+        names = sorted({*self.datasets, *(benchmark.dataset for benchmark in self.benchmarks)})
+        parts = [names[first : first + 3] for first in range(0, len(names), 3)]
+        return [
+            replace(
+                self,
+                studies=tuple(study for study in self.studies if study.dataset in part),
+                benchmarks=tuple(one for one in self.benchmarks if one.dataset in part),
+            )
+            for part in parts
+        ]
 
 
 def find_evidence(
@@ -102,18 +100,20 @@ def find_evidence(
     runs = records_folder(str(runs_dir))
     benchmark_results = Path(benchmark_dir or paths.BENCHMARK_DIR).expanduser()
     gathered = gather_studies(runs, datasets)
-    notes = list(gathered.notes)
-    lacking = {study.file: key for study in gathered.studies if (key := _lacking(study))}
-    notes += [
-        Damage(f"Passed over {file}: provenance.{key} is missing; restore it from a copy.")
-        for file, key in lacking.items()
-    ]
-    studies = tuple(study for study in gathered.studies if study.file not in lacking)
+    studies, notes = list[StoredStudy](), list(gathered.notes)
+    for study in gathered.studies:
+        lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
+        lacking += [key for key in _OF_CODE if study.provenance.get(key) is None]
+        if lacking:
+            missing = f"provenance.{lacking[0]} is missing; restore it from a copy"
+            notes.append(Damage(f"Passed over {study.file}: {missing}."))
+        else:
+            studies.append(study)
     benchmarks = _benchmarks(benchmark_results, data_dir, gathered.specs, notes)
     if not studies and not benchmarks:
         none = f"{runs}: holds no readable best_params JSON, and {benchmark_results} no benchmark;"
         raise InputError(" ".join([none, "make one with `hpo run`.", *notes]))
-    return Evidence(studies, benchmarks, gathered.specs, tuple(notes))
+    return Evidence(tuple(studies), benchmarks, gathered.specs, tuple(notes))
 
 
 def gather_studies(
@@ -135,46 +135,26 @@ def gather_studies(
         for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])
     }
     studies, notes = read_studies(runs_dir, model, dataset)
-    chosen = [
-        study
-        for name in sorted({study.dataset for study in studies})
-        for study in _side_by_side([study for study in studies if study.dataset == name], notes)
-    ]
-    return Evidence(tuple(chosen), (), specs, tuple(notes))
-
-
-def _side_by_side(studies: Sequence[StoredStudy], notes: list[str]) -> list[StoredStudy]:
-    """One study per model, all of the same data; sentences on the others are added to ``notes``."""
-    chosen: dict[str, StoredStudy] = {}
-    for study in sorted(newest_first(studies), key=lambda study: study.is_test):
-        newest = next(iter(chosen.values()), study)
+    chosen: dict[tuple[str, str], StoredStudy] = {}
+    ranked = sorted(newest_first(studies), key=lambda study: (study.dataset, study.is_test))
+    for study in ranked:
+        newest = next((one for one in chosen.values() if one.dataset == study.dataset), study)
+        rival = chosen.get((study.dataset, study.model), newest)
         if study.result["schema_version"] < 2:
             reason = "written before predictions and provenance were stored"
-        elif _data_key(study) != _data_key(newest):
+        elif any(study.data.get(key) != newest.data.get(key) for key in STUDIED):
             reason = f"its data or splits are not those of {newest.file.name}"
-        elif study.model in chosen or study.is_test != newest.is_test:
-            better = chosen.get(study.model, newest).file.name
-            reason = f"{better} is newer, more complete or of a larger budget"
+        elif (study.dataset, study.model) in chosen or study.is_test != newest.is_test:
+            reason = f"{rival.file.name} is newer, more complete or of a larger budget"
         else:
             try:
                 _ = study.trials  # of those that count the storages are read now
-                chosen[study.model] = study
+                chosen[study.dataset, study.model] = study
             except InputError as error:
                 notes.append(Damage(f"Passed over {error}."))
             continue
         notes.append(f"Passed over {study.file}: {reason}.")
-    return [chosen[model] for model in sorted(chosen)]
-
-
-def _lacking(study: StoredStudy) -> str:
-    """What a record lacks of what sidecars, tables and cards name; empty: nothing."""
-    lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
-    lacking += [key for key in _OF_CODE if study.provenance.get(key) is None]
-    return next(iter(lacking), "")
-
-
-def _data_key(study: StoredStudy) -> tuple[object, ...]:
-    return tuple(study.data.get(name) for name in ("sha256", "train_end", "val_end"))
+    return Evidence(tuple(chosen[names] for names in sorted(chosen)), (), specs, tuple(notes))
 
 
 def _benchmarks(
@@ -190,7 +170,7 @@ def _benchmarks(
         else:
             try:
                 dataset = load_dataset(specs[name], data_dir, simulated=on_simulated_data(stored))
-                by_dataset[name] = Benchmark(stored, dataset, load_rows(stored, dataset))
+                by_dataset[name] = load_benchmark(stored, dataset)
             except InputError as error:
                 notes.append(Damage(f"Passed over a benchmark: {error}."))
         if reason:
@@ -200,18 +180,13 @@ def _benchmarks(
 
 def _setting_rank(benchmark: BenchmarkPaths) -> tuple[int, str]:
     """Larger budgets first, and refitted models before others."""
-    budget = benchmark.setting.split("-")[0]
-    place = PRESETS.index(budget) if budget in PRESETS else len(PRESETS)
-    return place, "" if benchmark.setting.endswith("-refit") else benchmark.setting
+    budget, *how = benchmark.setting.split("-")
+    place = PRESETS.index(budget) if budget in PRESETS else -1
+    return -place, "" if "refit" in how else benchmark.setting
 
 
-PRESETS = ("a100", "laptop", "test")
-"""Budgets, the largest first."""
-
-
-def warning_for(records: Iterable[StoredStudy | Benchmark]) -> str:
+def warning_for(records: Records) -> str:
     """The warning on a picture of these records, see `warning_text`."""
-    records = list(records)
     return warning_text(
         [record.source for record in records],
         is_test=any(record.is_test for record in records),

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib.errors import InputError
 from hpo_lib.families.search_space import value_in_words
-from hpo_lib.figures import forecasts
+from hpo_lib.figures import series
 from hpo_lib.figures.evidence import warning_for
 from hpo_lib.figures.studies import RING, draw_study_front, trials_of
 from hpo_lib.figures.style import ACCENT, SCREEN, date_axis, hours_axis, marked
@@ -122,20 +122,20 @@ def draw(
     front.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
     front.set_title("Pareto front: click a trial")
 
-    hourly = forecasts.by_hour(predictions)
-    forecasts.draw_band(residuals, hourly)
+    hourly = series.by_hour(predictions)
+    series.draw_band(residuals, hourly)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
     hours_axis(residuals, len(hourly))
     title = "Residuals by hour ahead: median, 10 to 90 %"
     residuals.set(xlabel="", ylabel=study.unit, title=title)
-    forecasts.draw_coverage(coverage, hourly)
+    series.draw_coverage(coverage, hourly)
     coverage.set_title("Coverage by hour ahead")
 
-    hours = forecasts.hours_of_days(predictions, first, count)
-    forecasts.draw_forecast(days, hours, ms=3)
+    hours = series.hours_of_days(predictions, first, count)
+    series.draw_forecast(days, hours, ms=3)
     days.set(ylabel=study.unit, title=f"Forecasts of trial {number}, UTC")
     days.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
-    daily = forecasts.daily_errors(predictions)
+    daily = series.daily_errors(predictions)
     errors.axvspan(hours.index[0], hours.index[-1], color="#000000", alpha=0.08, lw=0)
     dots = errors.scatter(daily.index, daily["mae"], c=daily["picp"], vmin=0, vmax=100, s=22)
     figure.colorbar(dots, ax=errors, pad=0.01, aspect=12, label="hours inside, %")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
-from hpo_lib.figures.forecasts import spread_origins
+from hpo_lib.figures.series import spread_origins
 from hpo_lib.figures.style import (
     ACCENT,
     BLUE,

@@ -17,9 +17,14 @@ from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import get_family
 from hpo_lib.families.search_space import value_in_words
-from hpo_lib.figures.data import banner, data_overview, data_summary
 from hpo_lib.figures.evidence import warning_for
-from hpo_lib.figures.forecasts import by_hour_figure, forecast_weeks
+from hpo_lib.figures.series import (
+    banner,
+    by_hour_figure,
+    data_overview,
+    data_summary,
+    forecast_weeks,
+)
 from hpo_lib.figures.studies import front_figure, proof_figure
 from hpo_lib.figures.style import MISSING, marked, model_name, number, unit_text
 from hpo_lib.paths import atomic

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, product
-from types import MappingProxyType
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
-from hpo_lib.benchmark.record import Benchmark
+from hpo_lib.benchmark.tables import Benchmark, of_rows
 from hpo_lib.families.search_space import in_words, value_in_words
 from hpo_lib.figures.benchmarks import PARAMS
 from hpo_lib.figures.evidence import Evidence, Records
@@ -25,9 +24,15 @@ _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 def caption(shows: str, evidence: Evidence, records: Records) -> str:
     """A few sentences that begin with ``shows``; ``records`` are all studies or all benchmarks."""
     studies = [record for record in records if isinstance(record, StoredStudy)]
-    spans = [_of_study(study, evidence) for study in studies]
-    spans += [_of_benchmark(record) for record in records if isinstance(record, Benchmark)]
-    origins, budgets = (dict.fromkeys(texts) for texts in zip(*spans, strict=True))
+    spans = [
+        _of_study(record, evidence) if isinstance(record, StoredStudy) else _of_benchmark(record)
+        for record in records
+    ]
+    origins = dict.fromkeys(
+        f"{title} {days} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
+        for title, days, first, last, _ in spans
+    )
+    budgets = dict.fromkeys(budget for *_, budget in spans)
     split = "Validation" if studies else "Test"
     text = f"{shows} {split} split, daily origins: {', '.join(origins)}. {'; '.join(budgets)}."
     if not studies:
@@ -38,29 +43,28 @@ def caption(shows: str, evidence: Evidence, records: Records) -> str:
     return f"{text} {complete} of {finished} trials are complete, {rest}."
 
 
-def _of_benchmark(benchmark: Benchmark) -> tuple[str, str]:
-    """The days of its test split, and how its models were trained."""
+Span = tuple[str, int, pd.Timestamp, pd.Timestamp, str]
+"""A dataset's title, how many days of it count, the first and the last, and how was trained."""
+
+
+def _of_benchmark(benchmark: Benchmark) -> Span:
+    """Of its test split."""
     days = benchmark.rows[0].test.origins + _HOUR
-    seeds = [len(row.seeds) for row in benchmark.families]
-    ends = dict.fromkeys((min(seeds), max(seeds)) if seeds else ("no",))
-    count = " to ".join(map(str, ends))
+    seeds = sorted({len(row.trainings) for row in benchmark.families})
+    count = " to ".join(map(str, seeds[:1] + seeds[1:][-1:])) or "no"
     budget, *how = benchmark.paths.setting.split("-")
     trained = f"{budget.capitalize()} budget, {count} {'seed' if count == '1' else 'seeds'}"
     if "refit" in how:
         trained += ", trained again on training and validation split"
-    return _span(benchmark.dataset.spec.title, len(days), days[0], days[-1]), trained
+    return benchmark.series.spec.title, len(days), days[0], days[-1], trained
 
 
-def _of_study(study: StoredStudy, evidence: Evidence) -> tuple[str, str]:
-    """The days of its validation split, and its budget."""
+def _of_study(study: StoredStudy, evidence: Evidence) -> Span:
+    """Of its validation split."""
     first, last = pd.Timestamp(study.data["train_end"]) + _HOUR, pd.Timestamp(study.data["val_end"])
     left_out = (study.data.get("origins_left_out") or {}).get("validation", 0)
-    span = _span(evidence.title(study.dataset), _days(first, last) - left_out, first, last)
-    return span, f"{str(study.provenance.get('preset')).capitalize()} budget"
-
-
-def _span(title: str, days: int, first: pd.Timestamp, last: pd.Timestamp) -> str:
-    return f"{title} {days} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
+    budget = f"{str(study.provenance.get('preset')).capitalize()} budget"
+    return evidence.title(study.dataset), _days(first, last) - left_out, first, last, budget
 
 
 def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
@@ -70,17 +74,12 @@ def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
 
 # The printed columns of a table: heading, column of the frame, and how its values become cells.
 Declared = Sequence[tuple[str, str, Callable[[pd.Series], Iterable[str]]]]
-Cells = Mapping[str, Sequence[str]]
+Section = tuple[str, Columns]
 
 
-def _printed(
-    rows: pd.DataFrame, declared: Declared, cells: Cells = MappingProxyType({})
-) -> Columns:
-    """The columns as cells; those that need several columns of the frame are given."""
-    return [
-        (heading, cells[key] if key in cells else text(rows[key]))
-        for heading, key, text in declared
-    ]
+def _section(title: str, rows: pd.DataFrame, declared: Declared, **cells: list[str]) -> Section:
+    """Rows of a frame as cells; those that need several columns are given."""
+    return title, [(heading, cells.get(key, text(rows[key]))) for heading, key, text in declared]
 
 
 def _each(text: Callable[[Any], str]) -> Callable[[pd.Series], Iterable[str]]:
@@ -97,8 +96,10 @@ def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
     return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
 
 
-NAME, TEXT, THREE_DIGITS = _each(model_name), _each("{}".format), _each(number)
+NAME, TEXT, THREE_DIGITS = _each(model_name), _each(str), _each(number)
 COUNT = _each(lambda count: MISSING if math.isnan(count) else f"{count:.0f}")
+VALUE = _each(lambda value: MISSING if pd.isna(value) else value_in_words(value, 3))
+PARAMETER = _each(lambda name: name.replace("_", " "))
 
 SCORES: Declared = (
     ("Model", "model", NAME),
@@ -125,10 +126,10 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:
         rows, mode = benchmark.shown, benchmark.correction.mode
-        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.dataset.sha256))
-        texts = {score: _with_interval(rows, score) for score in ("mae", "picp")}
-        texts["mae"] = best_bold(texts["mae"], rows["mae"])
-        sections.append((_title(benchmark), _printed(rows, SCORES, texts)))
+        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.series.sha256))
+        maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
+        cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
+        sections.append(_section(_title(benchmark), rows, SCORES, **cells))
     groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
     return Table(joined(frames), sections, caption, "llrrrrrr", groups)
 
@@ -138,30 +139,33 @@ CALIBRATED_SCORES = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler 
 
 def ablation(evidence: Evidence) -> Table:
     """Coverage, width and Winkler score raw, after split and after rolling calibration."""
-    frames, sections = [], []
-    for benchmark in evidence.benchmarks:
-        models = [(row.model, row.params) for row in benchmark.row_per_model]
-        rows = benchmark.table.merge(pd.DataFrame(models, columns=["model", "params"]))
-        names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
-        frames.append(rows[names].assign(unit=benchmark.unit))
-        by_mae = rows.drop_duplicates("model").sort_values("mae", kind="stable")["model"]
-        wide = rows.pivot(index="model", columns="calibration").reindex(by_mae)
-        columns: list[tuple[str, Iterable[str]]] = [("Model", by_mae.map(model_name))]
-        for score, mode in product(CALIBRATED_SCORES, MODES):
-            columns.append(("raw" if mode == "none" else mode, aligned(wide[score, mode])))
-        sections.append((_title(benchmark), columns))
     caption = (
         "Conformal calibration on the test split: raw forecasts, one correction from all of "
         f"validation (split), one from the {ROLLING_DAYS} days before each origin (rolling). PICP "
         "in %, width and Winkler score in the unit of the dataset."
     )
+    names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
+    frames, sections = [], []
+    for benchmark in evidence.benchmarks:
+        rows = benchmark.in_unit(of_rows(benchmark.scores, benchmark.row_per_model))
+        frames.append(rows[names].assign(unit=benchmark.unit))
+        modes = dict([*rows.sort_values("mae", kind="stable").groupby("calibration")])
+        columns: list[tuple[str, Iterable[str]]] = [("Model", NAME(modes["none"]["model"]))]
+        for score, mode in product(CALIBRATED_SCORES, MODES):
+            columns.append(("raw" if mode == "none" else mode, aligned(modes[mode][score])))
+        sections.append((_title(benchmark), columns))
     groups = (("", 1), *((score, len(MODES)) for score in CALIBRATED_SCORES.values()))
     return Table(joined(frames), sections, caption, "l" + "r" * 9, groups)
 
 
 def hyperparameters(evidence: Evidence) -> Table:
     """The untuned defaults, and the values chosen for each dataset."""
-    rows, sections, number_of = [], [], "chosen trial"
+    caption = (
+        "Hyperparameters: the untuned defaults, and those that were chosen from the Pareto "
+        "front of each study."
+    )
+    titles = {"untuned": "untuned"} | {name: evidence.title(name) for name in evidence.datasets}
+    rows, sections, number_of = [], list[Section](), "chosen trial"
     for model, studies in evidence.by_model():
         default = studies[0].default.params
         params = {"untuned": {**default, number_of: 0}}
@@ -170,44 +174,39 @@ def hyperparameters(evidence: Evidence) -> Table:
             params[study.dataset] = {**chosen, number_of: trial}
             origin = (model, study.dataset, study.run.job_id, trial)
             rows += [(*origin, name, default.get(name), chosen[name]) for name in sorted(chosen)]
-        names = [*sorted({*chain(*params.values())} - {number_of}), number_of]
-        columns = [("Hyperparameter", [name.replace("_", " ") for name in names])]
-        titles = {"untuned": "untuned"} | {name: evidence.title(name) for name in evidence.datasets}
-        for name, title in titles.items():
-            columns.append((title, _values(params.get(name, {}), names)))
-        sections.append((model_name(model), columns))
-    caption = (
-        "Hyperparameters: the untuned defaults, and those that were chosen from the Pareto "
-        "front of each study."
-    )
+        wide = pd.DataFrame(params, columns=[*titles], dtype=object)
+        wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
+        columns = [(title, VALUE(wide[name])) for name, title in titles.items()]
+        parameters = ("Hyperparameter", PARAMETER(wide.index.to_series()))
+        sections.append((model_name(model), [parameters, *columns]))
     header = ["model", "dataset", "job_id", "trial", "parameter", "default", "chosen"]
     frame = pd.DataFrame(rows, columns=header)
     return Table(frame, sections, caption, "lr" + "r" * len(evidence.datasets))
 
 
-def _values(params: Mapping[str, float], names: Iterable[str]) -> list[str]:
-    """The values of these hyperparameters, as they are printed."""
-    return [value_in_words(params[name], 3) if name in params else MISSING for name in names]
+SPACES: Declared = (
+    ("Hyperparameter", "parameter", PARAMETER),
+    ("Range", "range", TEXT),
+    ("Untuned default", "default", VALUE),
+)
 
 
 def search_spaces(evidence: Evidence) -> Table:
     """The ranges that the studies drew from."""
-    frames, sections = [], []
-    for model, studies in evidence.by_model():
-        for study in [study for study in studies if study.has_storage][:1]:
-            space, default = study.search_space, study.default.params
-            rows = pd.DataFrame({"model": model, "parameter": sorted(space)})
-            rows["range"] = [in_words(space[name]) for name in rows["parameter"]]
-            rows["default"] = rows["parameter"].map(default.get).astype(object)
-            frames.append(rows)
-            columns: Columns = [
-                ("Hyperparameter", rows["parameter"].str.replace("_", " ")),
-                ("Range", rows["range"]),
-                ("Untuned default", _values(default, rows["parameter"])),
-            ]
-            sections.append((model_name(model), columns))
     caption = "Search spaces of the studies; trial 0 of each study is the untuned default."
-    return Table(joined(frames), sections, caption, "llr")
+    rows = [
+        (model, name, in_words(dimension), study.default.params.get(name))
+        for model, studies in evidence.by_model()
+        for study in [study for study in studies if study.has_storage][:1]
+        for name, dimension in sorted(study.search_space.items())
+    ]
+    header = ["model", "parameter", "range", "default"]
+    frame = pd.DataFrame(rows, columns=header, dtype=object)
+    sections = [
+        _section(model_name(str(model)), rows, SPACES)
+        for model, rows in frame.groupby("model", sort=False)
+    ]
+    return Table(frame, sections, caption, "llr")
 
 
 PARTS = ("train", "validation", "test")
@@ -215,55 +214,41 @@ PARTS = ("train", "validation", "test")
 
 def datasets(evidence: Evidence) -> Table:
     """Source, span and splits of the data."""
+    caption = (
+        "Datasets and their splits (UTC). Covariates: known up to the forecast origin, and "
+        "known in advance."
+    )
     # Each dataset is a column, because three spans do not fit side by side.
     names = ["Source", "Unit", "Training", "days", "Validation", "days", "Test", "days"]
     rows, columns = [], [("", [*names, "Covariates"])]
     for dataset in evidence.datasets:
         data = next(study.data for study in evidence.studies if study.dataset == dataset)
-        ends = [data["train_end"], data["val_end"], data.get("test_end") or data["last_hour"]]
-        first, *lasts = map(pd.Timestamp, (data["first_hour"], *ends))
-        firsts = [first, *(last + _HOUR for last in lasts[:-1])]
-        spans: dict[str, Iterable[Any]] = {
-            "from": map(str, firsts),
-            "to": map(str, lasts),
-            "days": map(_days, firsts, lasts),
-        }
-        row = {
-            "dataset": dataset,
-            "title": evidence.title(dataset),
-            "source": data["source"],
-            "unit": data["unit"],
-            **{
-                f"{part}_{name}": value
-                for name, values in spans.items()
-                for part, value in zip(PARTS, values, strict=True)
-            },
-            "hours_filled": data["hours_filled"],
-            "past_covariates": len(data["past_covariates"]),
-            "future_covariates": len(data["future_covariates"]),
-            "sha256": data["sha256"],
-        }
+        kinds = [len(data[f"{kind}_covariates"]) for kind in ("past", "future")]
+        row = {**data, "dataset": dataset, "title": evidence.title(dataset)}
+        row |= {"past_covariates": kinds[0], "future_covariates": kinds[1]}
+        cells, first = [data["source"], unit_text(data["unit"])], pd.Timestamp(data["first_hour"])
+        ends = data["train_end"], data["val_end"], data.get("test_end") or data["last_hour"]
+        for part, last in zip(PARTS, map(pd.Timestamp, ends), strict=True):
+            days = _days(first, last)
+            row |= {f"{part}_from": str(first), f"{part}_to": str(last), f"{part}_days": days}
+            cells += [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING, str(days)]
+            first = last + _HOUR
         rows.append(row)
-        cells = [row["source"], unit_text(row["unit"])]
-        for part in PARTS:
-            begin, end, days = (row[f"{part}_{name}"] for name in spans)
-            cells += [f"{begin:.10} to {end:.10}" if days else MISSING, str(days)]
-        covariates = f"{row['past_covariates']} + {row['future_covariates']}"
-        columns.append((row["title"], [*cells, covariates]))
-    caption = (
-        "Datasets and their splits (UTC). Covariates: known up to the forecast origin, and "
-        "known in advance."
-    )
-    return Table(pd.DataFrame(rows), [("", columns)], caption, "l" * len(columns))
+        columns.append((row["title"], [*cells, f"{kinds[0]} + {kinds[1]}"]))
+    spans = [f"{part}_{name}" for name in ("from", "to", "days") for part in PARTS]
+    counts = ["hours_filled", "past_covariates", "future_covariates"]
+    header = ["dataset", "title", "source", "unit", *spans, *counts, "sha256"]
+    frame = pd.DataFrame(rows, columns=header)
+    return Table(frame, [("", columns)], caption, "l" * len(columns))
 
 
 RUNTIME: Declared = (
     ("Model", "model", NAME),
     ("Budget", "preset", TEXT),
     ("Device", "device", TEXT),
-    ("Complete", "complete", COUNT),
-    ("Stopped", "stopped", COUNT),
-    ("Failed", "failed", COUNT),
+    ("Complete", "complete", TEXT),
+    ("Stopped", "stopped", TEXT),
+    ("Failed", "failed", TEXT),
     ("s per trial", "median_seconds", THREE_DIGITS),
     ("Minutes", "minutes", THREE_DIGITS),
 )
@@ -271,23 +256,22 @@ RUNTIME: Declared = (
 
 def runtime(evidence: Evidence) -> Table:
     """Trials and time of each study."""
-    counts = ["complete", "stopped", "failed"]
-    columns = ["dataset", "model", "job_id", "preset", "device", *counts, "median_seconds", "hours"]
-    rows = studies_frame(evidence.studies).rename(columns={"trials": "complete"})
-    seconds = [
-        [trial.seconds for trial in study.trials if trial.finished and trial.seconds > 0]
-        for study in evidence.studies
-    ]
-    medians = [pd.Series(one, dtype=float).median() for one in seconds]
-    devices = [str(study.provenance["device"]) for study in evidence.studies]
-    rows = rows.assign(device=devices, median_seconds=medians).reindex(columns=columns)
-    frame = rows.astype(dict.fromkeys(counts, int))
     caption = (
         "Trials and training time of the studies; seconds per trial are the median of "
         "finished trials."
     )
+    seconds = [
+        [trial.seconds for trial in study.trials if trial.finished and trial.seconds > 0]
+        for study in evidence.studies
+    ]
+    rows = studies_frame(evidence.studies).rename(columns={"trials": "complete"})
+    rows["median_seconds"] = [pd.Series(one, dtype=float).median() for one in seconds]
+    rows["device"] = [str(study.provenance["device"]) for study in evidence.studies]
+    counts = ["complete", "stopped", "failed"]
+    header = ["dataset", "model", "job_id", "preset", "device", *counts, "median_seconds", "hours"]
+    frame = rows[header].astype(dict.fromkeys(counts, int))
     sections = [
-        (evidence.title(str(dataset)), _printed(rows, RUNTIME))
+        _section(evidence.title(str(dataset)), rows, RUNTIME)
         for dataset, rows in frame.assign(minutes=60 * frame["hours"]).groupby("dataset")
     ]
     return Table(frame, sections, caption, "lllrrrrr")
@@ -313,6 +297,10 @@ def overview(studies: pd.DataFrame) -> Table:
 
     Per dataset, the lowest MAE is on top and bold.
     """
+    caption = (
+        "Scores of the validation split. Gain: by how much the MAE is below that of the "
+        "untuned defaults."
+    )
     sections = []
     for (dataset, source, _), group in studies.groupby(["dataset", "source", "sha256"]):
         rows = group.sort_values("mae", kind="stable").assign(minutes=60 * group["hours"])
@@ -321,12 +309,8 @@ def overview(studies: pd.DataFrame) -> Table:
         default, chosen = (aligned(maes[name], like=maes.to_numpy().ravel()) for name in maes)
         cells = {"mae_default": default, "mae": best_bold(chosen, rows["mae"])}
         title = f"{dataset} ({unit_text(unit)}, data: {source})"
-        sections.append((title, _printed(rows, STUDIES, cells)))
+        sections.append(_section(title, rows, STUDIES, **cells))
     groups = (("", 3), ("Trials", 3), ("", 1), ("MAE", 2), ("", 2))
-    caption = (
-        "Scores of the validation split. Gain: by how much the MAE is below that of the "
-        "untuned defaults."
-    )
     return Table(studies, sections, caption, "lllrrrrrrrr", groups)
 
 
@@ -343,4 +327,4 @@ TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
 
 def _title(benchmark: Benchmark) -> str:
     days = len(benchmark.rows[0].test.origins)
-    return f"{benchmark.dataset.spec.title} ({unit_text(benchmark.unit)}, {days} days)"
+    return f"{benchmark.series.spec.title} ({unit_text(benchmark.unit)}, {days} days)"

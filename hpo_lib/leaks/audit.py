@@ -1,18 +1,36 @@
-"""The leak audit of a dataset: its feature file, and models that are trained on it."""
+"""The leak audit of a dataset: its feature file, and models that are trained on it.
+
+A model knows the future if its forecasts move when what came after is disturbed.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
+import numpy as np
+import pandas as pd
+
+from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import MARKS
 from hpo_lib.data.raw_files import rebuilt_features
+from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.models import RECIPES
+from hpo_lib.families.models import RECIPES, Budget, Forecaster, family_names, get_family
+from hpo_lib.families.search_space import Choice
 from hpo_lib.leaks.columns import Finding, Kind, audit_columns
-from hpo_lib.leaks.models import audit_model, model_names
 
 NO_MODEL = "none"
+
+BUDGET = Budget(steps=10, batch_size=16, checks=1)
+"""Of a family: what a network reads does not depend on how long it has learnt."""
+
+Training = Callable[[Dataset], Forecaster]
+
+ORIGINS = 5
+"""Forecast origins that are disturbed, evenly over validation and test."""
 
 
 def audit(
@@ -89,3 +107,92 @@ def report_lines(findings: Sequence[Finding]) -> list[str]:
 def n_leaks(findings: Sequence[Finding]) -> int:
     """How many of them are leaks."""
     return sum(finding.kind == "leak" for finding in findings)
+
+
+def audit_model(dataset: Dataset, model: str, recipe: str = "standard") -> list[Finding]:
+    """Findings on a family or baseline of the registry, which is trained twice at a small budget.
+
+    With the recipe ``standard`` a network that has learnt little is held back altogether. So all of
+    it counts here.
+    """
+
+    def train(data: Dataset) -> Forecaster:
+        if model in baseline_names():
+            return get_baseline(model).fit(data, seed=1, quick=True)
+        family = get_family(model)
+        # what a network reads does not depend on its size
+        smallest = {
+            name: min(dimension.options) if isinstance(dimension, Choice) else dimension.low
+            for name, dimension in family.search_space.items()
+        }
+        whole_network = replace(RECIPES[recipe], residual_share=False)
+        return family.fit(smallest, data, BUDGET, seed=1, recipe=whole_network)
+
+    return audit_training(dataset, model, train)
+
+
+def model_names() -> tuple[str, ...]:
+    """Every model that can be audited by its name."""
+    return (*family_names(), *baseline_names())
+
+
+def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding]:
+    """Findings on a model that ``train`` trains on a dataset.
+
+    It may use the training and validation splits only.
+    """
+    known, test = (dataset.spec.target, *dataset.past), dataset.test_origins
+    origins = np.concatenate([dataset.validation_origins, test])
+    chosen = np.linspace(0, len(origins) - 1, ORIGINS).round().astype(int)
+    days = np.unique(origins[chosen])
+    forecaster = train(dataset)
+    forecasts = {origin: _forecast(forecaster, dataset, [origin]) for origin in days}
+
+    def moves(columns: Sequence[str], first: int, last: int | None, origin: int) -> bool:
+        """Whether the forecast moves if columns change ``first`` to ``last`` hours after it."""
+        rows = slice(origin + first, None if last is None else origin + last + 1)
+        other = replace(dataset, frame=disturbed(dataset.frame, columns, rows))
+        return bool((_forecast(forecaster, other, [origin]) != forecasts[origin]).any())
+
+    moving = [origin for origin in days if moves(known, 1, None, origin)]
+    if read := [column for column in known if moving and moves([column], 1, None, moving[0])]:
+        why = (
+            f"{len(moving)} of {len(days)} forecasts move when {{!r}} changes after their origin: "
+            "the model reads the future; let it read past covariates and the target up to the "
+            "origin only"
+        )
+        return [Finding(name, "leak", why.format(column)) for column in read]
+    if len(test):
+        # Trained with another test split, neither validation nor the first test day may change.
+        after = slice(int(test[0]) + 1, None)
+        again = train(replace(dataset, frame=disturbed(dataset.frame, known, after)))
+        day, day_again = (_forecast(model, dataset, test[:1]) for model in (forecaster, again))
+        same = np.array_equal(again.validation.values, forecaster.validation.values)
+        if not (same and np.array_equal(day, day_again)):
+            why = (
+                "its forecasts change when only the test split changes before training: it learns, "
+                "scales or chooses with test days; fit everything on the training split and "
+                "choose on validation"
+            )
+            return [Finding(name, "leak", why)]
+    seen = [column for column in known if moves([column], 1 - HISTORY, 0, days[0])]
+    seen += [column for column in dataset.future if moves([column], 1, HORIZON, days[0])]
+    fine = f"nothing after the origin moves any of {len(days)} forecasts"
+    fine += ", and no test day moves a training" if len(test) else ""
+    return [Finding(name, "fine", f"{fine}; it reads {', '.join(seen) or 'nothing at all'}")]
+
+
+def disturbed(frame: pd.DataFrame, columns: Sequence[str], rows: slice) -> pd.DataFrame:
+    """A copy with large random numbers in some columns of some rows."""
+    copy, names, hours = frame.copy(), list(columns), frame.index[rows]
+    random = np.random.default_rng(3).random((len(hours), len(names)))
+    copy.loc[hours, names] = (frame[names].abs().max().to_numpy() + 1) * (1 + 10 * random)
+    return copy
+
+
+def _forecast(
+    forecaster: Forecaster, dataset: Dataset, origins: Sequence[int] | Positions
+) -> np.ndarray:
+    """[N, H, Q] from windows that hold what came after the origins, unlike a real `Context`."""
+    holding_the_future = dataset.windows(np.asarray(origins, dtype=np.int64))
+    return forecaster.predict(cast(Context, holding_the_future)).values

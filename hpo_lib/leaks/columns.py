@@ -83,36 +83,10 @@ def audit_columns(dataset: Dataset, rebuilt: Sequence[pd.DataFrame] = ()) -> lis
             any, the file's own target and weather are trusted.
     """
     audit = _Audit(dataset, rebuilt)
-    return [audit.finding(str(name)) for name in dataset.frame]
+    return [Finding(f"column {name!r}", *audit.judged(str(name))) for name in dataset.frame]
 
 
-@dataclass(frozen=True)
-class _Explained:
-    """Share of what 168 hours of history leave open of a series that a column explains.
-
-    The largest one over the ``hour`` ahead, out of sample; ``chance``: the same of shifted copies;
-    ``made_of``: the column's daily changes are a linear function of the series around it. The last
-    two are computed for large shares only.
-    """
-
-    series: str
-    share: float
-    hour: int
-    chance: float
-    made_of: bool
-
-    @property
-    def leaks(self) -> bool:
-        return self.share > max(EXPLAINED_BY_ITSELF if self.made_of else EXPLAINED, 2 * self.chance)
-
-    def __str__(self) -> str:
-        share, chance = (f"{max(0, round(100 * value))} %" for value in (self.share, self.chance))
-        text = (
-            f"{share} of what {HISTORY} h of history leave open of {self.series} {self.hour} "
-            "h ahead"
-        )
-        copies = f" (copies shifted by weeks: {chance})"
-        return text + copies if self.share > EXPLAINED_BY_ITSELF else text
+Judgement = tuple[Kind, str]
 
 
 @dataclass(frozen=True)
@@ -120,32 +94,29 @@ class _Audit:
     dataset: Dataset
     rebuilt: Sequence[pd.DataFrame]
 
-    def finding(self, name: str) -> Finding:
-        subject, column = f"column {name!r}", self.dataset.frame[name]
+    def judged(self, name: str) -> Judgement:
+        """What is said of a column: by its scale, beside what it should be, by what it explains."""
+        column = self.dataset.frame[name]
         if how := _scaled_by_all(self.dataset, name):
-            scaled = (
+            return "leak", (
                 f"scaled with {how} of the whole series, test days included; give it in its own "
                 "unit, models scale it with the training split"
             )
-            return Finding(subject, "leak", scaled)
         ends = ", ".join(f"{part.index[-1]:%Y-%m-%d %H:%M}" for part in self.rebuilt)
-        expected = [part[name] for part in self.rebuilt if name in part]
-        made_of = f"raw data that ends at {ends}"
-        if not expected:
-            made_of = "target, weather and hour"
-            expected = [self.made_of_file[name]] if name in self.made_of_file else []
+        made_of, parts = f"raw data that ends at {ends}", self.rebuilt
+        if not any(name in part for part in parts):
+            made_of, parts = "target, weather and hour", [self.made_of_file]
         made = f"as `hpo prepare` makes it of {made_of}"
-        differing = max((_share_other(self.dataset, column, part) for part in expected), default=1)
-        if differing <= MOST_OTHER:
-            return Finding(subject, "fine", made)
+        others = [_share_other(self.dataset, column, part[name]) for part in parts if name in part]
+        if others and max(others) <= MOST_OTHER:
+            return "fine", made
         if not self.rebuilt and name == self.dataset.spec.target:
-            taken = "taken as measured; --raw RAW.csv compares it with the raw series"
-            return Finding(subject, "note", taken)
-        differs = f"in {100 * differing:.0f} % of the hours not {made}, and " if expected else ""
-        kind, sentence = self.judged(name, differs)
-        return Finding(subject, kind, differs + sentence)
+            return "note", "taken as measured; --raw RAW.csv compares it with the raw series"
+        differs = f"in {100 * max(others):.0f} % of the hours not {made}, and " if others else ""
+        kind, sentence = self.judged_by_use(name)
+        return "note" if differs and kind == "fine" else kind, differs + sentence
 
-    def judged(self, name: str, differs: str) -> tuple[Kind, str]:
+    def judged_by_use(self, name: str) -> Judgement:
         """What a column explains of the future of the target, and of the weather most like it."""
         known_ahead = name in self.dataset.future
         if known_ahead and name in WEATHER_COLUMNS:
@@ -154,23 +125,23 @@ class _Audit:
                 "weather is not known then; move it to past_covariates and state "
                 "[day_ahead_weather]"
             )
-        column, most = self.dataset.frame[name].to_numpy(), []
+        fix = (
+            "compute it from hours up to its own, without centred windows, two-sided "
+            "filters or decompositions of the whole series, or remove it"
+        )
+        when = "its values of the day ahead explain" if known_ahead else "it explains"
+        column, most = self.dataset.frame[name].to_numpy(), list[tuple[float, str]]()
         for series in self.asked(name):
-            explained = self.explained(series, column, known_ahead=known_ahead)
-            most.append(explained)
-            if explained.leaks:
-                when = "its values of the day ahead explain" if known_ahead else "it explains"
-                fix = (
-                    "compute it from hours up to its own, without centred windows, two-sided "
-                    "filters or decompositions of the whole series, or remove it"
-                )
-                if explained.made_of:
+            share, chance, made_of, sentence = self.explained(series, column, HORIZON * known_ahead)
+            if share > max(EXPLAINED_BY_ITSELF if made_of else EXPLAINED, 2 * chance):
+                if made_of:
                     when = f"made of {series} before and after its hour: {when}"
                 else:
                     fix = f"keep it only if every value was known at its hour, and else {fix}"
-                return "leak", f"{when} {explained}; {fix}"
-        strongest = max(most, key=lambda explained: explained.share)
-        return "note" if differs else "fine", f"it explains at most {strongest}"
+                return "leak", f"{when} {sentence}; {fix}"
+            most.append((share, sentence))
+        _, strongest = max(most, key=lambda explained: explained[0])
+        return "fine", f"it explains at most {strongest}"
 
     def asked(self, name: str) -> list[str]:
         """Series whose future a column may know: the target and all weather.
@@ -179,7 +150,7 @@ class _Audit:
         future than it does.
         """
         target, *weather = map(str, self.trusted)
-        if name in weather and name not in self.last_rebuilt:
+        if name in weather and not any(name in part for part in self.rebuilt[-1:]):
             weather.remove(name)
         if name in WEATHER_COLUMNS and weather:
             train = self.dataset.positions.train
@@ -188,24 +159,35 @@ class _Audit:
             weather = [str(alike.idxmax())]
         return [target, *weather]
 
-    def explained(self, series: str, column: np.ndarray, *, known_ahead: bool) -> _Explained:
-        origins, last = self.origins, HORIZON if known_ahead else 0
-        values = self.trusted[series].to_numpy()
+    def explained(
+        self, series: str, column: np.ndarray, last: int
+    ) -> tuple[float, float, bool, str]:
+        """What a column, up to ``last`` hours after an origin, explains of a series ahead.
+
+        The largest share over the hours ahead of what history leaves open, out of sample; the same
+        of shifted copies; whether the column's daily changes are a linear function of the series
+        around it; and a sentence. The second and third are computed for large shares only.
+        """
+        origins, values = self.origins, self.trusted[series].to_numpy()
         base, ahead = self.history(series), windows(values, origins, 1, HORIZON)
 
         def shares(column: np.ndarray) -> np.ndarray:
             return _shares(origins, base, ahead, windows(column, origins, -HORIZON, last))
 
         by_hour, chance, made_of = shares(column), 0.0, False
-        if by_hour.max() > EXPLAINED_BY_ITSELF:
+        share = float(by_hour.max())
+        sentence = (
+            f"{_percent(share)} of what {HISTORY} h of history leave open of {series} "
+            f"{by_hour.argmax() + 1} h ahead"
+        )
+        if share > EXPLAINED_BY_ITSELF:
             weeks = len(column) // HISTORY
             least = min(4, weeks // 3)
             shifts = np.random.default_rng(0).integers(least, weeks - least, SHIFTS) * HISTORY
             chance = max(float(shares(np.roll(column, shift)).max()) for shift in shifts)
             made_of = _follows(origins, values, column) > MADE_OF
-        return _Explained(
-            series, float(by_hour.max()), int(by_hour.argmax()) + 1, chance, made_of=made_of
-        )
+            sentence += f" (copies shifted by weeks: {_percent(chance)})"
+        return share, chance, made_of, sentence
 
     def history(self, series: str) -> np.ndarray:
         """[N, F] what is known anyway: history of the series and the target, and the calendar."""
@@ -232,17 +214,14 @@ class _Audit:
         given = [dataset.spec.target, "is_school_holiday", *weather]
         return made.drop(columns=given, errors="ignore")
 
-    @property
-    def last_rebuilt(self) -> pd.DataFrame:
-        return self.rebuilt[-1] if self.rebuilt else pd.DataFrame()
-
     @cached_property
     def trusted(self) -> pd.DataFrame:
         """Target and weather, of the raw data if there is any."""
         names = [self.dataset.spec.target, *WEATHER_COLUMNS]
         frame = self.dataset.frame.filter(names).astype(float)
-        for name in frame.columns.intersection(self.last_rebuilt.columns):
-            frame[name] = self.last_rebuilt[name].reindex(frame.index).ffill().bfill()
+        for part in self.rebuilt[-1:]:
+            for name in frame.columns.intersection(part.columns):
+                frame[name] = part[name].reindex(frame.index).ffill().bfill()
         return frame
 
     @cached_property
@@ -303,9 +282,8 @@ def _shares(
     for fit, held in _halves(origins):
         rest = both - _ridge(base[fit], both[fit]).predict(base)
         open_, of_column = np.hsplit(rest, [HORIZON])
-        explained = _ridge(of_column[fit], open_[fit]).predict(of_column[held])
         left += np.square(open_[held]).sum(axis=0)
-        still_left += np.square(open_[held] - explained).sum(axis=0)
+        still_left += _left(of_column, open_, fit, held)
     return np.asarray(1 - still_left / np.maximum(left, 1e-300))
 
 
@@ -316,11 +294,9 @@ def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> floa
     now, day_before = (
         windows(series, hours, -HISTORY, HISTORY) for hours in (origins, origins - HORIZON)
     )
-    around = now - day_before
     left = total = 0.0
     for fit, held in _halves(origins):
-        explained = _ridge(around[fit], change[fit]).predict(around[held])
-        left += float(np.square(change[held] - explained).sum())
+        left += float(_left(now - day_before, change, fit, held))
         total += float(np.square(change[held] - change[held].mean()).sum())
     return 1 - left / total if total > 0 else 0.0
 
@@ -328,6 +304,16 @@ def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> floa
 def _ridge(x: np.ndarray, y: np.ndarray) -> Pipeline:
     """Fitted to inputs [N, F], which it scales, and outputs [N, K] or [N]."""
     return make_pipeline(StandardScaler(), Ridge(PENALTY)).fit(x, y)
+
+
+def _left(x: np.ndarray, y: np.ndarray, fit: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """[K] squares that a regression on inputs [N, F] leaves of [N, K] or [N], out of sample."""
+    explained = _ridge(x[fit], y[fit]).predict(x[held])
+    return np.asarray(np.square(y[held] - explained).sum(axis=0))
+
+
+def _percent(share: float) -> str:
+    return f"{max(0, round(100 * share))} %"
 
 
 def _halves(origins: Positions) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -338,5 +324,5 @@ def _halves(origins: Positions) -> list[tuple[np.ndarray, np.ndarray]]:
     edges = origins[np.linspace(0, len(origins) - 1, BLOCKS + 1).astype(int)]
     block = np.searchsorted(edges[1:-1], origins, side="right")
     inside = np.abs(origins[:, None] - edges[1:-1]).min(axis=1) > HORIZON
-    even, odd = (inside & (block % 2 == part) for part in (0, 1))
+    even, odd = (inside & (block % 2 == half) for half in (0, 1))
     return [(even, odd), (odd, even)]

@@ -12,9 +12,8 @@ from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.errors import InputError
-from hpo_lib.families.feature_table import make_feature_table
+from hpo_lib.families.feature_table import exponential_mean, make_feature_table, weather_inputs
 from hpo_lib.families.models import Budget, family_names, get_family
-from hpo_lib.families.weather_inputs import exponential_mean, weather_inputs
 from tests.contract.conftest import ORIGIN
 from tests.contract.test_families import UNSHRUNK, smallest, with_small_networks
 

@@ -39,7 +39,7 @@ def refit(name, trained, dataset):
         return model.fit(dataset, seed=1, refit=True, quick=True)
     family, like = with_small_networks(get_family(name)), copy.copy(trained)
     like.best_step = 2
-    refitted = family.refit(smallest(family), dataset, BUDGET, like=like, seed=1, recipe=UNSHRUNK)
+    refitted = family.fit(smallest(family), dataset, BUDGET, like=like, seed=1, recipe=UNSHRUNK)
     assert refitted.best_step == 2
     return refitted
 

@@ -13,7 +13,6 @@ OPTIONS = {
     "two LSTM layers": {"lstm_layers": 2},
     "one head": {"num_attention_heads": 1},
     "hidden as wide as a prescaled variable": {"hidden_size": 8},
-    "skip_interpolation": {"skip_interpolation": True},
 }
 
 

@@ -15,7 +15,7 @@ from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec, GapRule
-from hpo_lib.families import feature_table, weather_inputs
+from hpo_lib.families import feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import RECIPES, Budget, family_names, get_family
 from hpo_lib.records.trainings import MODEL_VERSION
@@ -61,23 +61,16 @@ def of_gaps(dataset, folder):
 def of_windows(dataset, _):
     import torch
 
-    from hpo_lib.families.windows import Scaling, WindowSource, learnt_origins
+    from hpo_lib.families.training import DartsForecaster
+    from hpo_lib.families.windows import Scaling, learnt_origins
 
     found = {}
     for recipe in RECIPES:
         scaling = Scaling.fit(dataset, RECIPES[recipe])
         found[f"{recipe}, origins"] = numbers(learnt_origins(dataset, RECIPES[recipe]))
         for as_past in (True, False):
-            windows = dataset.windows(origins(dataset))
-            linear = scaling.linear
-            source = WindowSource.build(
-                dataset,
-                windows,
-                scaling,
-                RECIPES[recipe],
-                calendar_as_past=as_past,
-                expected=None if linear is None else linear.predict(dataset, windows),
-            )
+            forecaster = DartsForecaster(dataset, scaling, RECIPES[recipe], as_past)
+            source = forecaster.source(dataset.windows(origins(dataset)))
             batch = source.gather(torch.from_numpy(origins(dataset)), with_target=True)
             for name in BATCH:
                 tensor = getattr(batch, name)
@@ -97,8 +90,9 @@ def of_feature_table(dataset, _):
 
 def of_linear_baseline(dataset, _):
     fitted = LinearBaseline.fit(dataset, origins(dataset), LinearOptions(False))
+    windows = dataset.windows(dataset.validation_origins)
     return {
-        "validation": numbers(fitted.predict(dataset, dataset.windows(dataset.validation_origins))),
+        "validation": numbers(fitted.quantiles(dataset, windows)[:, :, 1]),
         "training": numbers(fitted.out_of_fold),
     }
 
@@ -130,7 +124,7 @@ def of_weather_inputs(dataset, _):
         spec, dataset.frame, None, dataset.training_frame, dataset.spec.target
     )
     seen = dataclasses.replace(dataset, weather=weather)
-    inputs = weather_inputs.weather_inputs(seen, seen.windows(origins(seen)), thermal=True)
+    inputs = feature_table.weather_inputs(seen, seen.windows(origins(seen)), thermal=True)
     return {name: numbers(column) for name, column in inputs.items()}
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from hpo_lib.data.splits import training_origins
@@ -37,24 +36,18 @@ def made(
     level=None,
     scaling=None,
     as_past=True,
-    expected=None,
     origins=ORIGINS,
 ):
     """The source of windows in the data's own numbers, unless there is a level or a scaling."""
     from hpo_lib.families import windows
+    from hpo_lib.families.training import DartsForecaster
 
     columns = dataset.frame.columns
     scaling = scaling or windows.Scaling(
-        mean=pd.Series(0.0, columns), std=pd.Series(1.0, columns), level=level
+        dict.fromkeys(columns, 0.0), dict.fromkeys(columns, 1.0), level
     )
-    return windows.WindowSource.build(
-        dataset,
-        dataset.windows(np.array(origins)),
-        scaling,
-        recipe,
-        calendar_as_past=as_past,
-        expected=expected,
-    )
+    forecaster = DartsForecaster(dataset, scaling, recipe, as_past)
+    return forecaster.source(dataset.windows(np.array(origins)))
 
 
 def gathered(source, *origins, with_target=True):
@@ -228,7 +221,9 @@ def test_when_there_is_a_linear_baseline_then_targets_are_residuals_and_it_is_an
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=0.0, log_std=1.0)
     mean, origins = 488.5, torch.tensor([500])  # of the hours 477 to 500
     expected = np.arange(501.0, 525.0)[None] - 10
-    source = made(counted, level=level, expected=expected, origins=[500])
+    source = dataclasses.replace(
+        made(counted, level=level, origins=[500]), expected=torch.from_numpy(expected).float()
+    )
     batch = source.gather(origins, with_target=True)
     np.testing.assert_allclose(batch.future_target[0, :, 0], 10 / (mean * 0.5), rtol=1e-5)
     shown = batch.past_covariates[0, :, -1]
@@ -245,7 +240,9 @@ def test_when_there_is_a_linear_baseline_then_targets_are_residuals_and_it_is_an
 def test_when_another_window_is_gathered_than_the_source_was_made_for_then_it_is_an_error(
     counted,
 ):
-    source = made(counted, expected=np.ones((1, 24)), origins=[500])
+    import torch
+
+    source = dataclasses.replace(made(counted, origins=[500]), expected=torch.ones((1, 24)))
     with pytest.raises(IndexError):
         gathered(source, 501)
 

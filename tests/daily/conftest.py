@@ -80,7 +80,7 @@ class Utility:
         family, dataset = get_family("NHITS_Q"), self.dataset()
         where = SMALL, dataset, family.budgets["test"]
         fitted = family.fit(*where, seed=42, recipe=UNSHRUNK)
-        return fitted, family.refit(*where, like=fitted, seed=42, recipe=UNSHRUNK)
+        return fitted, family.fit(*where, like=fitted, seed=42, recipe=UNSHRUNK)
 
     def put_in_use(self, fitted, refitted):
         """As `hpo retrain` stores them, of models that were trained on the dataset's own splits."""

@@ -15,7 +15,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.families.feature_table import level_floor
 from hpo_lib.families.models import STANDARD
 from hpo_lib.families.windows import Scaling
-from hpo_lib.figures.data import banner, data_summary
+from hpo_lib.figures.series import banner, data_summary
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive
 
@@ -95,7 +95,7 @@ def test_when_hours_are_missing_then_no_scale_counts_what_stands_in_for_them(sma
             np.nanquantile(d.training_target, [1 / 3, 2 / 3]).tolist(),
             d.training_frame.mean().to_dict(),
             networks.level,
-            networks.std.to_dict(),
+            networks.std,
             networks.linear.weights.tolist(),
         ]
 

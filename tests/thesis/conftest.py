@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.record import Benchmark
-from hpo_lib.benchmark.tables import BenchmarkRow
+from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow
 from hpo_lib.families.search_space import FloatRange
 from hpo_lib.figures.evidence import Evidence, find_evidence
 from hpo_lib.paths import BenchmarkPaths, RunPaths
