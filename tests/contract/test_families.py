@@ -7,6 +7,7 @@ import dataclasses
 import math
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def smallest(family):
     """The cheapest parameters of the search space; a high learning rate, so that a few steps leave
     a mark.
     """
-    params: dict[str, int | float] = {}
+    params = {}
     for name, dimension in family.search_space.items():
         match dimension:
             case IntRange(low, _):
@@ -98,7 +99,7 @@ def smallest(family):
 
 
 def train(family, dataset, budget=BUDGET, seed=SEED):
-    checks: list[tuple[int, QuantileForecasts]] = []
+    checks = []
     forecaster = family.fit(
         smallest(family),
         dataset,
@@ -253,7 +254,7 @@ def test_when_a_training_is_checked_then_checks_are_spread_evenly_and_the_best_o
 def test_when_the_last_check_is_not_the_best_then_earlier_weights_are_kept(
     family, tiny_dataset, monkeypatch
 ):
-    losses: dict[bytes, float] = {}
+    losses = {}
 
     def second_is_best(forecasts):
         return losses.setdefault(forecasts.values.tobytes(), (3.0, 1.0, 2.0)[len(losses) % 3])
@@ -390,27 +391,31 @@ import hashlib, pickle, sys
 from hpo_lib.families.models import get_family
 from hpo_lib.families.models import Budget
 
-name, params, dataset, steps, seed = pickle.load(open(sys.argv[1], "rb"))
-forecaster = get_family(name).fit(params, dataset, Budget(steps, batch_size=8, checks=1), seed=seed)
-print(hashlib.sha256(forecaster.validation.values.tobytes()).hexdigest())
+orders, dataset, seed = pickle.load(open(sys.argv[1], "rb"))
+for name, params in orders:
+    forecaster = get_family(name).fit(params, dataset, Budget(3, batch_size=8, checks=1), seed=seed)
+    print(name, hashlib.sha256(forecaster.validation.values.tobytes()).hexdigest())
 """
 
 
 @pytest.mark.slow
 def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(
-    family, tiny_dataset, tmp_path, root
+    tiny_dataset, tmp_path, root
 ):
-    order, params = tmp_path / "order.pickle", smallest(get_family(family.name))
-    order.write_bytes(pickle.dumps((family.name, params, tiny_dataset, 3, SEED)))
-    command = [sys.executable, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    digests = []
-    for _ in range(2):
+    digests, orders = [], [(name, smallest(get_family(name))) for name in family_names()]
+    for number in range(2):  # in another order, too
+        order = tmp_path / f"order{number}.pickle"
+        order.write_bytes(pickle.dumps((orders[:: 1 - 2 * number], tiny_dataset, SEED)))
         run = subprocess.run(
-            command, cwd=root, env=environment, check=True, capture_output=True, text=True
+            [sys.executable, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)],
+            cwd=root,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=True,
+            capture_output=True,
+            text=True,
         )
-        digests.append(run.stdout.strip().splitlines()[-1])
-    assert len(digests[0]) == 64
+        digests.append(dict(re.findall(r"^(\w+) ([0-9a-f]{64})$", run.stdout, re.MULTILINE)))
+    assert [*digests[0]] == [name for name, _ in orders]
     assert digests[0] == digests[1]
 
 
