@@ -4,7 +4,7 @@ Every training is kept as a version with its card. One small file, written last,
 in use.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -31,12 +31,13 @@ from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import RECIPES, Family, Forecaster, family_names, get_family
 from hpo_lib.figures.card import render_card
 from hpo_lib.paths import ModelPaths, atomic
-from hpo_lib.records.files import write_json
+from hpo_lib.records.files import load_predictions, write_json
 from hpo_lib.records.provenance import code_provenance, data_provenance
-from hpo_lib.records.trainings import family_key, is_stored, training_key
+from hpo_lib.records.trainings import family_key, training_key
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.mixture import mixture
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, compare
 from hpo_lib.settings import Settings
 
@@ -102,50 +103,8 @@ def retrain(
     paths = ModelPaths(models_dir, family.name, dataset.spec.name)
     before = in_use(paths)
     parameters = _parameters(settings, family, dataset, params, before)
-    for note in parameters.notes:
-        say(f"note: {note}")
-    chosen, source = parameters.params, Path(parameters.source).name
-    say(f"parameters of {source}")
-    budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
-    fitting, whole = _fitting_and_whole(dataset)
-    end, seed = str(whole.spec.splits.val_end), settings.seed
-    key = family_key(family, chosen, budget, recipe, fitting, seed=seed, trained_until=end)
-    stored = (Version.read(paths, number) for number in paths.versions())
-    version = next((one for one in stored if one.facts["key"] == key), None)
-    models = {}
-    if version is None:
-        number = max(paths.versions(), default=0) + 1
-        fitted = family.fit(chosen, fitting, budget, seed=seed, recipe=recipe)
-        refitted = family.fit(chosen, whole, budget, like=fitted, seed=seed, recipe=recipe)
-        models = {FITTED: fitted, REFITTED: refitted}
-    else:
-        number, fitted = version.number, version.model(FITTED, dataset)
-        say(f"{version} was already trained in this way")
-    held_out = whole.validation_origins[whole.validation_origins >= fitting.positions.val.stop - 1]
-    compared = fitted.forecasts(dataset, held_out)
-    say(
-        f"v{number:03d}: MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f} over "
-        f"{len(held_out)} held-out days"
-    )
-    forecasts, verdict = {"held-out days, this model": compared}, None
-    if before is not None and before.number != number:
-        rival = before.model(FITTED, dataset).forecasts(dataset, held_out)
-        forecasts[f"held-out days, v{before.number:03d} before it"] = rival
-        verdict = _verdict(before.number, compared, rival)
-        say(f"v{number:03d}: {verdict}")
-    if version is None:
-        origin = {"Parameters": source, "Budget": settings.budget_name, "Seed": seed}
-        facts = {
-            "params": dict(chosen),
-            "best_step": fitted.best_step,
-            **_facts(settings, key, fitting, end, compared),
-            "comparison": None if verdict is None else asdict(verdict),
-        }
-        version = Version(paths, number, facts)
-        origin["Best step"] = fitted.best_step
-        files = [paths.trained(number, which) for which in models]
-        _write_card(version, dataset, origin, forecasts, _notes(version, before, verdict), files)
-        store(version, models, compared=compared)
+    ends = _fitting_and_whole(dataset)
+    version, verdict = _trained(settings, paths, dataset, parameters, *ends, before, say)
     return _in_use_unless_worse(version, before, verdict, replace)
 
 
@@ -159,10 +118,10 @@ def retrain_mixture(
     """Train every family and baseline on the dataset as it is now, and put their mixture in use.
 
     The validation split is moved to the end of the data. On the whole of it each member is chosen,
-    which is where its forecasts begin to make the weights; then it is refitted on all days, as by
-    `hpo benchmark --refit`. Families have the parameters of their newest study, else the defaults.
-    The mixture is compared with the one in use over the newest validation days. Members are stored
-    in its folder, and those of an interrupted command are not trained again.
+    and there the weights begin; then the member is refitted on all days, as by `hpo benchmark
+    --refit`. Families have the parameters of their newest study, else the defaults. The mixture is
+    compared with the one in use over the newest validation days. Members are stored in its folder,
+    and those of an interrupted command are not trained again.
 
     Raises:
         InputError: the data do not suffice; the mixture in use cannot be read.
@@ -173,85 +132,104 @@ def retrain_mixture(
     )
     paths = ModelPaths(models_dir, MIXTURE, dataset.spec.name)
     before, number = in_use(paths), max(paths.versions(), default=0) + 1
-    fitting, whole = _fitting_and_whole(dataset)
-    end, members = str(whole.spec.splits.val_end), dict[str, str]()
+    (fitting, whole), members = _fitting_and_whole(dataset), dict[str, Version]()
+    recipe = settings.recipe
     for name in (*family_names(), *baseline_names()):
+        found = FoundParameters({}, "own choices")
+        if name in family_names():
+            lookup = Lookup(get_family(name), dataset, settings.budget_name, recipe, False)
+            found = lookup.best(settings.runs_dir)
         member = ModelPaths(paths.version(number), name, dataset.spec.name)
-        members[name] = _train_member(member, settings, whole, say)
-    recipe = RECIPES[settings.recipe].effective(whole)
-    key = training_key(whole, recipe=recipe, seed=settings.seed, trained_until=end)
-    facts: dict[str, Any] = {"params": {}, "members": [*members]}
-    # What it is worth follows from what it says.
-    version = MixtureVersion(paths, number, {**facts, "key": key, "trained_until": end})
-    notes, held_out = list[str](), whole.validation_origins
-    validation = version.forecasts(dataset, held_out, notes)
-    recent = held_out >= fitting.positions.val.stop - 1
-    compared, verdict = validation.rows(recent), None
-    forecasts = {"newest validation days, this mixture": compared}
-    if before is not None:
-        rival = before.forecasts(dataset, held_out[recent], notes)
-        forecasts[f"newest validation days, v{before.number:03d} before it"] = rival
-        verdict = _verdict(before.number, compared, rival)
-        notes.append(f"Compared with the version before: {verdict}.")
-    for note in notes:
-        say(f"v{number:03d}: {note}")
-    facts |= _facts(settings, key, whole, end, compared)
-    facts["comparison"] = None if verdict is None else asdict(verdict)
+        members[name], _ = _trained(settings, member, dataset, found, whole, whole, None, say)
+    files = [one.paths.training(one.number).forecasts["compared"] for one in members.values()]
+    mixed, weights = mixture(list(map(load_predictions, files)))
+    compared = mixed.rows(mixed.origins >= fitting.spec.splits.val_end)
+    numbers = {name: member.number for name, member in members.items()}
+    how = {"members": numbers, "recipe": RECIPES[recipe].effective(whole), "seed": settings.seed}
+    facts = {"params": {}, "members": numbers, **_facts(settings, paths, number, whole, compared)}
+    facts["key"] = training_key(whole, **how)
     version = MixtureVersion(paths, number, facts)
-    origin = {"Budget": settings.budget_name, "Seed": settings.seed, **members}
-    notes.append(
-        f"Scores are of models before their refit, which chose their weights on the days up to "
-        f"{end}, those of these scores among them."
+    origin = {name: f"weight {last:.2f}" for name, last in zip(numbers, weights[-1], strict=True)}
+    verdict = _told(
+        version, before, dataset, compared, origin, [file.parent for file in files], say
     )
-    files = [ModelPaths(paths.version(number), name, paths.dataset).folder for name in members]
-    _write_card(version, dataset, origin, forecasts, notes, files)
-    store(version, {}, compared=validation)
+    store(version, {}, compared=mixed)
     return _in_use_unless_worse(version, before, verdict, replace)
 
 
-def _train_member(
-    paths: ModelPaths, settings: Settings, whole: Dataset, say: Callable[[str], None]
-) -> str:
-    """Train and store a member of a mixture unless it is there; returns whose parameters it has."""
-    name, seed, end = paths.model, settings.seed, str(whole.spec.splits.val_end)
+def _trained(
+    settings: Settings,
+    paths: ModelPaths,
+    dataset: Dataset,
+    parameters: FoundParameters,
+    fitting: Dataset,
+    whole: Dataset,
+    before: Version | None,
+    say: Callable[[str], None],
+) -> tuple[Version, Verdict | None]:
+    """A family or baseline that chose its weights on ``fitting`` and was refitted on ``whole``.
+
+    Its scores are of the validation days that are in ``whole`` alone; of all if there are none.
+    """
+    for note in parameters.notes:
+        say(f"note: {note}")
+    chosen, source = parameters.params, Path(parameters.source).name
+    say(f"{paths.model}: parameters of {source}")
+    how: dict[str, Any] = {"seed": settings.seed}
+    deciding = {**how, "trained_until": str(whole.spec.splits.val_end)}
     fit: Callable[..., Forecaster]
-    if name in family_names():
-        family, recipe = get_family(name), RECIPES[settings.recipe]
+    if paths.model in family_names():
+        family, recipe = get_family(paths.model), RECIPES[settings.recipe]
         budget = family.budgets[settings.budget_name]
-        lookup = Lookup(family, whole, settings.budget_name, settings.recipe, same_data=False)
-        found = lookup.best(settings.runs_dir)
-        params, source = found.params, Path(found.source).name
-        key = family_key(family, params, budget, recipe, whole, seed=seed)
-        fit = partial(family.fit, params, whole, budget, seed=seed, recipe=recipe)
+        key = family_key(family, chosen, budget, recipe, fitting, **deciding)
+        fit = partial(family.fit, chosen, budget=budget, recipe=recipe, **how)
     else:
-        baseline, params, source = get_baseline(name), {}, "own choices"
-        quick = settings.budget_name == "test"
-        key = training_key(whole, settings=baseline.settings, quick=quick, seed=seed)
-        fit = partial(baseline.fit, whole, seed=seed, quick=quick)
-    if is_stored(paths.training(1), key):
-        say(f"{name}: stored")
-        return source
-    fitted = fit()
-    facts = {"params": dict(params), **_facts(settings, key, whole, end, fitted.validation)}
-    models = {FITTED: fitted, REFITTED: fit(like=fitted)}
-    store(Version(paths, 1, facts), models, compared=fitted.validation)
-    mae, picp = (metrics.METRICS[score](fitted.validation) for score in ("mae", "picp"))
-    say(f"{name} ({source}): validation MAE {mae:.5g}, PICP {picp:.1f}")
-    return source
+        baseline, how["quick"] = get_baseline(paths.model), settings.budget_name == "test"
+        key = training_key(fitting, settings=baseline.settings, **deciding, **how)
+        fit = partial(baseline.fit, **how)
+    stored = (Version.read(paths, number) for number in paths.versions())
+    version = next((one for one in stored if one.facts["key"] == key), None)
+    number, models = max(paths.versions(), default=0) + 1, dict[str, Forecaster]()
+    if version is None:
+        fitted = fit(dataset=fitting)
+        models = {FITTED: fitted, REFITTED: fit(dataset=whole, like=fitted)}
+    else:
+        number, fitted = version.number, version.model(FITTED, dataset)
+        say(f"{version} was already trained in this way")
+    days = whole.validation_origins
+    held_out = days[days >= fitting.positions.val.stop - 1]
+    compared = fitted.forecasts(dataset, held_out if len(held_out) else days)
+    facts = {
+        "params": dict(chosen),
+        "key": key,
+        "best_step": fitted.best_step,
+        **_facts(settings, paths, number, fitting, compared),
+        "trained_until": deciding["trained_until"],
+    }
+    own = version or Version(paths, number, facts)
+    origin = {"Parameters": source, "Best step": fitted.best_step}
+    files = [paths.trained(number, which) for which in (FITTED, REFITTED)]
+    verdict = _told(own, before, dataset, compared, origin, files, say)
+    if version is None:
+        store(own, models, compared=compared)
+    return own, verdict
 
 
 def _facts(
     settings: Settings,
-    key: Mapping[str, Any],
+    paths: ModelPaths,
+    number: int,
     fitting: Dataset,
-    end: str,
     compared: QuantileForecasts,
 ) -> dict[str, Any]:
-    """What a card for programs says of every training; ``end``: of the days of the refit."""
+    """What a card for programs says of every training."""
     return {
+        "version": number,
+        "model": paths.model,
+        "dataset": paths.dataset,
         "preset": settings.budget_name,
-        "key": key,
-        "trained_until": end,
+        "seed": settings.seed,
+        "trained_until": str(fitting.spec.splits.val_end),
         "compared_metrics": {name: metric(compared) for name, metric in metrics.METRICS.items()},
         "relative_mae": relative_mae(compared, fitting),
         "provenance": {**code_provenance(), "data": data_provenance(fitting)},
@@ -327,8 +305,8 @@ def _verdict(before: int, own: QuantileForecasts, rival: QuantileForecasts) -> V
 def _notes(version: Version, before: Version | None, verdict: Verdict | None) -> list[str]:
     notes = [
         "Scores are of the model before its refit, which chose its weights on days up to "
-        f"{version.chosen_until} and has not seen the days of these scores. In use is its refit on "
-        f"all days up to {version.trained_until}."
+        f"{version.chosen_until} and has {'not seen the' if version.held_out else 'seen'} days of "
+        f"these scores. In use is its refit on all days up to {version.trained_until}."
     ]
     if before is not None and verdict is not None:
         notes.append(f"Compared with the version before: {verdict}.")
@@ -340,31 +318,45 @@ def _notes(version: Version, before: Version | None, verdict: Verdict | None) ->
     return notes
 
 
-def _write_card(
+def _told(
     version: Version,
+    before: Version | None,
     dataset: Dataset,
+    compared: QuantileForecasts,
     origin: Mapping[str, object],
-    forecasts: Mapping[str, QuantileForecasts],
-    notes: list[str],
-    files: Iterable[Path],
-) -> None:
+    files: Sequence[Path],
+    say: Callable[[str], None],
+) -> Verdict | None:
+    """Say what a version is worth, also beside the one in use, and write the card of a new one."""
     paths, number, facts = version.paths, version.number, version.facts
-    card, compared = paths.training(number)
-    days, own = next(iter(forecasts.items()))
-    positions = dataset.index.get_indexer(own.origins)
-    naive = {
-        f"{days.partition(',')[0]}, naive {lag} h": seasonal_naive(dataset, positions, lag)
-        for lag in SEASONAL_LAGS
+    scores = f"MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f}"
+    days = "held-out days" if version.held_out else "validation days"
+    say(f"v{number:03d}: {scores} over {len(compared.origins)} {days}")
+    positions = dataset.index.get_indexer(compared.origins)
+    forecasts, verdict = {f"{days}, this model": compared}, None
+    if before is not None and before.number != number:
+        rival = before.before_refit(dataset, positions)
+        forecasts[f"{days}, v{before.number:03d} before it"] = rival
+        verdict = _verdict(before.number, compared, rival)
+        say(f"v{number:03d}: {verdict}")
+    card, stored = paths.training(number)
+    if card.exists():
+        return verdict
+    facts["comparison"] = None if verdict is None else asdict(verdict)
+    forecasts |= {
+        f"{days}, naive {lag} h": seasonal_naive(dataset, positions, lag) for lag in SEASONAL_LAGS
     }
+    made = {"Version": f"v{number:03d}", "Budget": facts["preset"], "Seed": facts["seed"]}
     text = render_card(
         model=paths.model,
         title=dataset.spec.title,
         params=facts["params"],
-        origin={"Version": f"v{number:03d}", **origin},
+        origin={**made, **origin},
         provenance=facts["provenance"],
-        forecasts={**forecasts, **naive},
-        notes=notes,
-        files=[file.name for file in (*files, *compared.values(), card)],
+        forecasts=forecasts,
+        notes=_notes(version, before, verdict),
+        files=[file.name for file in (*files, *stored.values(), card)],
     )
     with atomic(paths.card(number)) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    return verdict

@@ -1,6 +1,6 @@
 """The versions of a trained model: their files, which one is in use, and what it forecasts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -40,7 +40,7 @@ class _Facts(Part):
     """The card for programs of a trained model."""
 
     key: _Key
-    members: Sequence[str] = ()
+    members: Mapping[str, int] | None = None
     params: Params
     preset: str
     trained_until: Time
@@ -60,7 +60,7 @@ class Version:
 
     paths: ModelPaths
     number: int
-    facts: Mapping[str, Any]
+    facts: dict[str, Any]
 
     @classmethod
     def read(cls, paths: ModelPaths, number: int) -> Self:
@@ -89,6 +89,15 @@ class Version:
     def trained_until(self) -> pd.Timestamp:
         """Last hour that the refitted model has seen."""
         return pd.Timestamp(self.facts["trained_until"])
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are days of the refit that chose nothing before it."""
+        return self.chosen_until < self.trained_until
+
+    def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
+        """What the fitted model says, to be compared with another one."""
+        return self.model(FITTED, dataset).forecasts(dataset, origins)
 
     def model(self, which: str, dataset: Dataset) -> Forecaster:
         """The ``fitted`` or the ``refitted`` model, for forecasts of a dataset.
@@ -143,29 +152,28 @@ class Version:
         return replace(joined, values=joined.values.astype(np.float32).astype(np.float64))
 
 
-@dataclass(frozen=True)
-class Mixed:
-    """A mixture over N days: its weights [N, M] with names, and what each member says itself."""
-
-    forecasts: QuantileForecasts
-    weights: pd.DataFrame
-    members: Mapping[str, QuantileForecasts]
-
-
 class MixtureVersion(Version):
     """The mixture of the models in its folder, whose weights begin on the first validation day."""
 
-    def mixed(self, dataset: Dataset, last: int, notes: list[str]) -> Mixed:
-        """It on every day from the begin of validation to the origin ``last``, a position.
+    def mixed(
+        self, dataset: Dataset, last: int, notes: list[str]
+    ) -> tuple[dict[str, QuantileForecasts], pd.DataFrame]:
+        """Forecasts and weights from the begin of validation to the origin ``last``, a position.
+
+        The forecasts are those of the mixture and of each member, by name; weights are [N, M].
 
         A member that cannot be read is a `Damage` among the notes; the others share its weight.
         """
         first = max(HISTORY - 1, int(dataset.index.searchsorted(self.learnt_until)))
         earlier = np.arange(first + (last - first) % HORIZON, last, HORIZON)
         days, members = np.append(dataset.complete(earlier), last), dict[str, QuantileForecasts]()
-        for name in self.facts["members"]:
+        for name, number in self.facts["members"].items():
+            paths = ModelPaths(self.paths.version(self.number), name, self.paths.dataset)
             try:
-                members[name] = self._member(name).forecasts(dataset, days)
+                member = Version.read(paths, number)
+                if member.facts["key"]["data"] != self.facts["key"]["data"]:
+                    raise InputError(f"{paths.version(number)}: was trained on other days or data")
+                members[name] = member.forecasts(dataset, days)
             except InputError as error:
                 shared = "; the other members share its weight."
                 notes.append(Damage(f"Passed over the member {error}{shared}"))
@@ -173,33 +181,27 @@ class MixtureVersion(Version):
             raise InputError(
                 f"{self}: none of its members can be read; run `hpo retrain --mixture`"
             )
-        forecasts, weights = mixture([*members.values()])
-        return Mixed(forecasts, pd.DataFrame(weights, forecasts.origins, [*members]), members)
-
-    def _member(self, name: str) -> Version:
-        folder = self.paths.version(self.number)
-        member = Version.read(ModelPaths(folder, name, self.paths.dataset), 1)
-        days = [version.facts["key"]["data"] for version in (self, member)]
-        if days[0] != days[1]:
-            raise InputError(
-                f"{member.paths.version(1)}: was trained on other days or data than the mixture; "
-                "restore its folder, or run `hpo retrain --mixture`"
-            )
-        return member
+        mixed, weights = mixture([*members.values()])
+        by_day = pd.DataFrame(weights, mixed.origins, [*members])
+        return {MIXTURE: mixed, **members}, by_day
 
     def forecasts(
         self, dataset: Dataset, origins: Positions, notes: list[str] | None = None
     ) -> QuantileForecasts:
         """As for one model; of the days before the last of ``origins`` its weights are made."""
-        if notes is None:
-            notes = []
         if not len(origins):
             return super().forecasts(dataset, origins)
-        mixed = self.mixed(dataset, int(origins[-1]), notes)
-        today = mixed.weights.iloc[-1].sort_values(ascending=False)
-        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in today.items())
-        notes.append(f"{self} is made of {weights}.")
-        return mixed.forecasts.rows(mixed.forecasts.origins.isin(dataset.index[origins]))
+        notes = [] if notes is None else notes
+        forecasts, weights = self.mixed(dataset, int(origins[-1]), notes)
+        today = weights.iloc[-1].sort_values(ascending=False)
+        shares = ", ".join(f"{name} {weight:.2f}" for name, weight in today.items())
+        notes.append(f"{self} is made of {shares}.")
+        mixed = forecasts[MIXTURE]
+        return mixed.rows(mixed.origins.isin(dataset.index[origins]))
+
+    def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
+        """The mixture as it would have served, of the models that had not seen the day."""
+        return self.forecasts(dataset, origins)
 
 
 def in_use(paths: ModelPaths) -> Version | None:

@@ -1,17 +1,18 @@
 """The models in use against what came since: errors and coverage, and whether to retrain."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from hpo_lib.daily.day_ahead import DAY, days_before, unseen
-from hpo_lib.daily.versions import Mixed, MixtureVersion, Version, each_in_use, relative_mae
+from hpo_lib.daily.versions import MixtureVersion, Version, each_in_use, relative_mae
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
+from hpo_lib.scoring.forecasts import QuantileForecasts
 
 COVERAGE = (70.0, 90.0)
 """Percent of the hours that the calibrated interval should cover; outside a retraining is due."""
@@ -96,22 +97,25 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
             "add hours"
         )
     if isinstance(version, MixtureVersion):
-        notes += _members(version.mixed(dataset, int(days[-1]), []), recent.origins)
+        notes += _members(*version.mixed(dataset, int(days[-1]), []), recent.origins)
     before, unit = version.facts["relative_mae"], dataset.spec.unit
     coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
     return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)
 
 
-def _members(mixed: Mixed, days: pd.DatetimeIndex) -> Iterator[str]:
+def _members(
+    forecasts: Mapping[str, QuantileForecasts], weights: pd.DataFrame, days: pd.DatetimeIndex
+) -> Iterator[str]:
     """What the members say for themselves of these days, and who has not been trusted."""
-    rows = {name: own.rows(own.origins.isin(days)) for name, own in mixed.members.items()}
-    rows["the mixture"] = mixed.forecasts.rows(mixed.forecasts.origins.isin(days))
-    losses = [f"{name} {metrics.pinball(own):.5g}" for name, own in rows.items()]
-    yield f"Raw pinball loss of these days: {', '.join(losses)}."
-    season = mixed.weights.iloc[-SEASON_DAYS:].max()
-    for name, largest in season.items():
-        if largest < TRUSTED and len(mixed.weights) >= SEASON_DAYS:
-            yield (
-                f"{name} has not been trusted for a season: its weight was never above "
-                f"{largest:.1%} in {SEASON_DAYS} days."
-            )
+    losses = ", ".join(
+        f"{name} {metrics.pinball(one.rows(one.origins.isin(days))):.5g}"
+        for name, one in forecasts.items()
+    )
+    yield f"Raw pinball loss of these days: {losses}."
+    if len(weights) >= SEASON_DAYS:
+        for name, largest in weights.iloc[-SEASON_DAYS:].max().items():
+            if largest < TRUSTED:
+                yield (
+                    f"{name} has not been trusted for a season: its weight was never above "
+                    f"{largest:.1%} in {SEASON_DAYS} days."
+                )
