@@ -56,7 +56,7 @@ def replayed(
 def table(folder: Path) -> dict[tuple[str, str], float]:
     """Of each rule and loss, the change against the member with the lowest loss on test."""
     *rows, mixture = load_rows(BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name))
-    members = [row for row in rows if row.label in mixture.weights]
+    members = [row for row in rows if (row.model, row.params) in mixture.weights]
     tests, rules = [row.test for row in members], {"the library's": mixture.test}
     for start, rate, pooled, per_level in product(STARTS, RATES, GROUPS, (False, True)):
         parts = [[row.validation, row.test][start != "validation" :] for row in members]

@@ -121,21 +121,23 @@ def _mixed(members: Sequence[BenchmarkRow]) -> BenchmarkRow:
     both = [QuantileForecasts.joined([row.validation, row.test]) for row in members]
     mixed, weights = mixture(both)
     is_test = mixed.origins >= members[0].test.origins[0]
-    by_day = pd.DataFrame(weights, mixed.origins.rename("origin"), [row.label for row in members])
-    shares = ", ".join(f"{label} {weight:.2f}" for label, weight in by_day.iloc[-1].items())
-    note = f"weights of the last day: {shares}"
+    names = pd.MultiIndex.from_tuples(
+        [(row.model, row.params) for row in members], names=["model", "params"]
+    )
+    by_day = pd.DataFrame(weights, mixed.origins.rename("origin"), names)
+    shares = ", ".join(
+        f"{one.model} {last:.2f}" for one, last in zip(members, weights[-1], strict=True)
+    )
     parts = mixed.rows(~is_test), mixed.rows(is_test)
+    note = f"weights of the last day: {shares}"
     return BenchmarkRow("MIXTURE", "own", *parts, note=note, weights=by_day)
 
 
 def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
-    """The mixture's weights: ``origin``, ``model``, ``params``, ``weight``; empty without one."""
-    by_day = [row.weights for row in rows if row.weights is not None]
-    if not by_day:
-        return pd.DataFrame(columns=["origin", "model", "params", "weight"])
-    long = by_day[0].reset_index().melt("origin", var_name="label", value_name="weight")
-    names = long.pop("label").str.split(expand=True)
-    return long.assign(model=names[0], params=names[1])[["origin", "model", "params", "weight"]]
+    """``model``, ``params``, ``origin`` and ``weight`` of the mixture; empty without one."""
+    tables = [row.weights for row in rows if row.weights is not None]
+    by_day = tables[0] if tables else pd.DataFrame()
+    return pd.Series(by_day.unstack(), name="weight").reset_index()
 
 
 def verify_weights(file: Path) -> Verification:

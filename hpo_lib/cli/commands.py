@@ -181,15 +181,15 @@ def _audit(arguments: Namespace) -> int:
 
 
 def _retrain(arguments: Namespace) -> None:
-    from hpo_lib.daily.retrain import retrain, retrain_mixture
+    from hpo_lib.daily.retrain import retrain
     from hpo_lib.families.models import family_names
 
     models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
     if arguments.mixture:
         arguments.model = family_names()[0]  # settings hold one; all families are trained
     settings = study_settings(arguments)
-    train = retrain_mixture if arguments.mixture else retrain
-    version = call(train, arguments, settings=settings, models_dir=models_dir)
+    how = {"settings": settings, "models_dir": models_dir, "of_all": arguments.mixture}
+    version = call(retrain, arguments, **how)
     print(f"in use: {version.paths.version(version.number)}")
     print(f"card: {version.paths.card(version.number)}")
 

@@ -75,6 +75,7 @@ def retrain(
     models_dir: Path,
     *,
     params: str = "",
+    of_all: bool = False,
     replace: bool = False,
     say: Callable[[str], None] = print,
 ) -> Version:
@@ -85,10 +86,17 @@ def retrain(
     On the held-out days it is compared with the version in use as that was before its refit, so
     neither has seen them. A version with the same key is not trained again.
 
-    Args: settings: model, dataset, preset, recipe, seed and folders; the rest is not used.
-        models_dir: folder of the trained models. params: path of a best_params JSON; empty: the
-        parameters of the version in use or, without one, those that a
-            benchmark would take.
+    A mixture is of every family and baseline. Each member is chosen on the whole validation split,
+    as by `hpo benchmark --refit`, and there the weights begin. Families have the parameters of
+    their newest study, else the defaults. Members are stored in the folder of the version, and
+    those of an interrupted command are not trained again.
+
+    Args:
+        settings: model, dataset, preset, recipe, seed and folders; the rest is not used.
+        models_dir: folder of the trained models.
+        params: path of a best_params JSON; empty: the parameters of the version in use or, without
+            one, those that a benchmark would take.
+        of_all: a mixture instead of the model of the settings.
         replace: put it in use even if it is worse than the version in use.
         say: is called with one line per step.
 
@@ -99,45 +107,41 @@ def retrain(
     dataset = load_dataset(
         load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
     )
-    family = get_family(settings.model)
-    paths = ModelPaths(models_dir, family.name, dataset.spec.name)
-    before = in_use(paths)
-    parameters = _parameters(settings, family, dataset, params, before)
-    ends = _fitting_and_whole(dataset)
-    version, verdict = _trained(settings, paths, dataset, parameters, *ends, before, say)
-    return _in_use_unless_worse(version, before, verdict, replace)
+    name = MIXTURE if of_all else get_family(settings.model).name
+    paths = ModelPaths(models_dir, name, dataset.spec.name)
+    before, ends = in_use(paths), _fitting_and_whole(dataset)
+    if of_all:
+        version, verdict = _mixed(settings, paths, dataset, *ends, before, say)
+    else:
+        found = _parameters(settings, get_family(name), dataset, params, before)
+        version, verdict = _trained(settings, paths, dataset, found, *ends, before, say)
+    if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
+        stays = f"v{verdict.before:03d}"
+        raise StudyError(
+            f"{paths.version(version.number)}: is worse than {stays} ({verdict}), so {stays} stays "
+            "in use; look at both cards, and give --replace to put the new one in use anyway"
+        )
+    if before is None or version.number != before.number:
+        write_json(paths.current, {"version": version.number, "before": before and before.number})
+    return version
 
 
-def retrain_mixture(
+def _mixed(
     settings: Settings,
-    models_dir: Path,
-    *,
-    replace: bool = False,
-    say: Callable[[str], None] = print,
-) -> Version:
-    """Train every family and baseline on the dataset as it is now, and put their mixture in use.
-
-    The validation split is moved to the end of the data. On the whole of it each member is chosen,
-    and there the weights begin; then the member is refitted on all days, as by `hpo benchmark
-    --refit`. Families have the parameters of their newest study, else the defaults. The mixture is
-    compared with the one in use over the newest validation days. Members are stored in its folder,
-    and those of an interrupted command are not trained again.
-
-    Raises:
-        InputError: the data do not suffice; the mixture in use cannot be read.
-        StudyError: it is worse than the mixture in use, which stays.
-    """
-    dataset = load_dataset(
-        load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
-    )
-    paths = ModelPaths(models_dir, MIXTURE, dataset.spec.name)
-    before, number = in_use(paths), max(paths.versions(), default=0) + 1
-    (fitting, whole), members = _fitting_and_whole(dataset), dict[str, Version]()
-    recipe = settings.recipe
+    paths: ModelPaths,
+    dataset: Dataset,
+    fitting: Dataset,
+    whole: Dataset,
+    before: Version | None,
+    say: Callable[[str], None],
+) -> tuple[Version, Verdict | None]:
+    """A mixture, whose scores are of the days of validation that are in ``whole`` alone."""
+    members, number = dict[str, Version](), max(paths.versions(), default=0) + 1
     for name in (*family_names(), *baseline_names()):
         found = FoundParameters({}, "own choices")
         if name in family_names():
-            lookup = Lookup(get_family(name), dataset, settings.budget_name, recipe, False)
+            budget = settings.budget_name
+            lookup = Lookup(get_family(name), dataset, budget, settings.recipe, same_data=False)
             found = lookup.best(settings.runs_dir)
         member = ModelPaths(paths.version(number), name, dataset.spec.name)
         members[name], _ = _trained(settings, member, dataset, found, whole, whole, None, say)
@@ -145,16 +149,16 @@ def retrain_mixture(
     mixed, weights = mixture(list(map(load_predictions, files)))
     compared = mixed.rows(mixed.origins >= fitting.spec.splits.val_end)
     numbers = {name: member.number for name, member in members.items()}
-    how = {"members": numbers, "recipe": RECIPES[recipe].effective(whole), "seed": settings.seed}
+    recipe = RECIPES[settings.recipe].effective(whole)
+    key = training_key(whole, members=numbers, recipe=recipe, seed=settings.seed)
     facts = {"params": {}, "members": numbers, **_facts(settings, paths, number, whole, compared)}
-    facts["key"] = training_key(whole, **how)
-    version = MixtureVersion(paths, number, facts)
+    version = MixtureVersion(paths, number, {**facts, "key": key})
     origin = {name: f"weight {last:.2f}" for name, last in zip(numbers, weights[-1], strict=True)}
     verdict = _told(
         version, before, dataset, compared, origin, [file.parent for file in files], say
     )
     store(version, {}, compared=mixed)
-    return _in_use_unless_worse(version, before, verdict, replace)
+    return version, verdict
 
 
 def _trained(
@@ -234,21 +238,6 @@ def _facts(
         "relative_mae": relative_mae(compared, fitting),
         "provenance": {**code_provenance(), "data": data_provenance(fitting)},
     }
-
-
-def _in_use_unless_worse(
-    version: Version, before: Version | None, verdict: Verdict | None, replace: bool
-) -> Version:
-    paths, number = version.paths, version.number
-    if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
-        stays = f"v{verdict.before:03d}"
-        raise StudyError(
-            f"{paths.version(number)}: is worse than {stays} ({verdict}), so {stays} stays in use; "
-            "look at both cards, and give --replace to put the new one in use anyway"
-        )
-    if before is None or number != before.number:
-        write_json(paths.current, {"version": number, "before": before and before.number})
-    return version
 
 
 def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:

@@ -312,22 +312,21 @@ def draw_drift(data: pd.DataFrame) -> Figure:
 def mixture_weights(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """The ``weight`` of each ``model`` in the mixture of each ``day``, from validation on."""
     weights = weights_table(benchmark.rows)
-    day = (weights.pop("origin") + pd.Timedelta(hours=1)).dt.tz_localize(None)
-    yield weights.assign(day=day, begin=benchmark.rows[0].test.origins[0].tz_localize(None))
+    if len(weights):
+        begin = benchmark.rows[0].test.origins[0].tz_localize(None)
+        yield weights.assign(day=weights["origin"].dt.tz_localize(None), begin=begin)
 
 
 def draw_mixture_weights(data: pd.DataFrame) -> Figure:
     """Who was trusted when: weights as stacked areas; a panel per dataset."""
     figure, columns = style.dataset_columns(data, 1, height=2.4, sharey=True)
     for (axes,), rows in columns:
-        by_day = rows.pivot(index="day", columns="model", values="weight")
         models = in_order(rows["model"])
-        colours = [model_colour(model) for model in models]
-        axes.stackplot(by_day.index, by_day[models].T, colors=colours, lw=0)
+        by_day = rows.pivot(index="day", columns="model", values="weight")[models]
+        axes.stackplot(by_day.index, by_day.T, colors=list(map(model_colour, models)), lw=0)
         axes.axvline(rows["begin"].iloc[0], **TARGET)
-        axes.set(ylim=(0, 1), xlim=(by_day.index[0], by_day.index[-1]))
+        axes.set(ylim=(0, 1), ylabel="weight", xlim=by_day.index[[0, -1]])
         style.date_axis(axes, 2, 4)
-    columns[0][0][0].set_ylabel("weight")
     style.legend_below(figure, style.model_handles(data["model"], marker="", lw=5))
     return figure
 

@@ -74,7 +74,7 @@ def test_when_mornings_are_replayed_then_each_is_the_mixture_of_the_benchmark(ut
     run_benchmark(plan, say=lambda _: None)
     benchmark = load_benchmark(plan.paths, plan.dataset)
     row = benchmark.rows[-1]
-    assert tuple(row.weights.columns.str.split().str[0]) == MEMBERS
+    assert tuple(row.weights.columns.get_level_values("model")) == MEMBERS
     expected = benchmark.calibrated[row, "rolling"]
     assert len(expected.origins) == DAYS
     assert row.weights.iloc[-1].nunique() == len(MEMBERS)
