@@ -250,7 +250,7 @@ def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_t
     table = benchmark.tables["table"]
     assert list(table["calibration"]) == ["none", "rolling"] * (len(table) // 2)
     raw = table[table["calibration"] == "none"].set_index("model")
-    assert list(raw.index) == [model for model, _ in OWN]
+    assert list(raw.index) == [*(model for model, _ in OWN), "MIXTURE"]
     for model, seeds in (("LIGHTGBM_Q", (42, 43)), ("LINEAR_Q", (42,))):
         frames = [stored_frame(finished.paths, model, "own", seed, "test") for seed in seeds]
         low, median, high = (

@@ -50,6 +50,17 @@ def test_when_two_members_forecast_two_days_then_the_weights_are_those_worked_by
     assert mixed.values[1] == pytest.approx(4 * weights[1, 0])
 
 
+def test_when_all_actuals_are_low_then_too_low_a_lower_quantile_gains_more_than_an_upper_one():
+    # The slope of the loss is 1 - level: 0.9 at the lowest, 0.1 at the highest.
+    actual = np.full((2, 24), -10.0)
+    low, narrow = (
+        QuantileForecasts(np.broadcast_to(np.array(values), (2, 24, 3)), actual, DAYS[:2])
+        for values in ([0.0, 2.0, 4.0], [1.0, 2.0, 2.0])
+    )
+    _, weights = mixture([low, narrow])
+    assert weights[1, 0] > 0.5
+
+
 def test_when_the_days_go_by_then_weights_sum_to_one_follow_the_gains_and_keep_quantiles_sorted(
     members,
 ):

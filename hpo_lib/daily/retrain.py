@@ -189,7 +189,7 @@ def _trained(
         fit = partial(family.fit, chosen, budget=budget, recipe=recipe, **how)
     else:
         baseline, how["quick"] = get_baseline(paths.model), settings.budget_name == "test"
-        key = training_key(fitting, settings=baseline.settings, **deciding, **how)
+        key = training_key(fitting, settings=baseline.settings, **{**how, **deciding})
         fit = partial(baseline.fit, **how)
     stored = (Version.read(paths, number) for number in paths.versions())
     version = next((one for one in stored if one.facts["key"] == key), None)
