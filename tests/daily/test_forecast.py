@@ -200,7 +200,7 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
     shutil.copytree(in_use.models.folder, other.folder)
     files = {"current": other.current, "card": other.training(1).record}
-    file = files.get(damaged, other.trained(1, "refitted"))
+    file = files.get(damaged, other.trained(1, "fitted"))
     if damaged == "scaling":  # a whole file, without the means that scale the inputs
         import torch
 
