@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.context import Context, Windows
+from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_csv
 from hpo_lib.data.day_ahead_weather import (
     DayAheadWeather,

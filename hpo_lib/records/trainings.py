@@ -15,7 +15,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import Budget, Family, Params, Recipe
 from hpo_lib.paths import SPLITS, BenchmarkPaths, RunPaths, TrainingFiles
-from hpo_lib.records.files import (
+from hpo_lib.records.read_write import (
     Name,
     Part,
     checked_json,

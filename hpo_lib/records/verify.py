@@ -10,7 +10,7 @@ from typing import Any
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.records.choice import CHALLENGERS, prove
+from hpo_lib.records.trial_choice import CHALLENGERS, prove
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
