@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table

@@ -13,7 +13,7 @@ from hpo_lib.daily import versions, watch
 from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.families.models import family_names
 from hpo_lib.paths import ModelPaths
-from hpo_lib.records.files import read_json, write_json
+from hpo_lib.records.read_write import read_json, write_json
 from tests.daily.conftest import Utility, quantiles
 
 DAYS = 15
