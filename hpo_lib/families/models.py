@@ -271,22 +271,6 @@ class Family(Model, ABC):
         over. This forecaster has no ``validation``: nothing is held out.
         """
 
-    def restored(
-        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
-    ) -> Forecaster:
-        from hpo_lib.families.training import DartsForecaster, untrained_module
-        from hpo_lib.families.windows import TrainingWindows
-
-        recipe = parts["recipe"]
-        forecaster = DartsForecaster(dataset, parts["scaling"], recipe, self.calendar_as_past)
-        forecaster.shares = parts["shares"]
-        if not forecaster.keeps_nothing:
-            sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
-            network = recipe.updated(params)[1]
-            forecaster.module = untrained_module(self, network, sample).eval()
-            forecaster.module.load_state_dict(parts["network"])
-        return forecaster
-
     def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
         """What a study of a dataset draws, a dimension after the one that it depends on.
 
