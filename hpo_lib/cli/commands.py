@@ -182,14 +182,12 @@ def _audit(arguments: Namespace) -> int:
 
 def _retrain(arguments: Namespace) -> None:
     from hpo_lib.daily.retrain import retrain
-    from hpo_lib.families.models import family_names
 
     models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
     if arguments.mixture:
-        arguments.model = family_names()[0]  # settings hold one; all families are trained
+        arguments.model = "MIXTURE"
     settings = study_settings(arguments)
-    how = {"settings": settings, "models_dir": models_dir, "of_all": arguments.mixture}
-    version = call(retrain, arguments, **how)
+    version = call(retrain, arguments, settings=settings, models_dir=models_dir)
     print(f"in use: {version.paths.version(version.number)}")
     print(f"card: {version.paths.card(version.number)}")
 

@@ -75,7 +75,6 @@ def retrain(
     models_dir: Path,
     *,
     params: str = "",
-    of_all: bool = False,
     replace: bool = False,
     say: Callable[[str], None] = print,
 ) -> Version:
@@ -92,11 +91,10 @@ def retrain(
     those of an interrupted command are not trained again.
 
     Args:
-        settings: model, dataset, preset, recipe, seed and folders; the rest is not used.
+        settings: model or MIXTURE, dataset, preset, recipe, seed and folders; the rest is not used.
         models_dir: folder of the trained models.
         params: path of a best_params JSON; empty: the parameters of the version in use or, without
             one, those that a benchmark would take.
-        of_all: a mixture instead of the model of the settings.
         replace: put it in use even if it is worse than the version in use.
         say: is called with one line per step.
 
@@ -107,13 +105,12 @@ def retrain(
     dataset = load_dataset(
         load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
     )
-    name = MIXTURE if of_all else get_family(settings.model).name
-    paths = ModelPaths(models_dir, name, dataset.spec.name)
+    paths = ModelPaths(models_dir, settings.model, dataset.spec.name)
     before, ends = in_use(paths), _fitting_and_whole(dataset)
-    if of_all:
+    if settings.model == MIXTURE:
         version, verdict = _mixed(settings, paths, dataset, *ends, before, say)
     else:
-        found = _parameters(settings, get_family(name), dataset, params, before)
+        found = _parameters(settings, get_family(settings.model), dataset, params, before)
         version, verdict = _trained(settings, paths, dataset, found, *ends, before, say)
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
         stays = f"v{verdict.before:03d}"
