@@ -16,8 +16,6 @@ from scipy.special import softmax
 from hpo_lib.errors import InputError
 from hpo_lib.scoring.forecasts import QuantileForecasts, check_comparable
 
-_TINY = np.finfo(float).tiny
-
 
 def mixture(members: Sequence[QuantileForecasts]) -> tuple[QuantileForecasts, np.ndarray]:
     """The mixture of M members on all N days that any of them forecasts, and its weights [N, M].
@@ -33,7 +31,8 @@ def mixture(members: Sequence[QuantileForecasts]) -> tuple[QuantileForecasts, np
     speaks = ~np.isnan(values[:, :, 0, 0]).T
     values = np.nan_to_num(values)
     weights, gains = np.zeros((2, *speaks.shape))
-    regret, squares, largest = np.zeros((3, len(members)))
+    regret = np.zeros(len(members))
+    squares, largest = np.full((2, len(members)), np.finfo(float).tiny)
     rate = np.ones(len(members))
     ends = days.origins + pd.Timedelta(hours=days.actual.shape[1])
     learnt = 0
@@ -43,10 +42,7 @@ def mixture(members: Sequence[QuantileForecasts]) -> tuple[QuantileForecasts, np
             # A silent member's rate moves with those of the others.
             size = np.where(speaks[learnt], np.abs(gain), np.abs(gain[speaks[learnt]]).mean())
             largest, squares = np.maximum(largest, size), squares + np.square(size)
-            rate = np.minimum(
-                1 / np.maximum(2 * largest, _TINY),
-                np.sqrt(np.log(max(len(members), 2)) / np.maximum(squares, _TINY)),
-            )
+            rate = np.minimum(1 / (2 * largest), np.sqrt(np.log(max(len(members), 2)) / squares))
             step = rate * gain
             regret = regret + gain * (1 - step) / 2 + largest * (step > 0.5)
             learnt += 1
