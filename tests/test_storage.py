@@ -1,4 +1,7 @@
+import contextlib
+import itertools
 import json
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -7,6 +10,8 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import create_trial
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
@@ -125,3 +130,30 @@ def test_when_a_storage_was_written_after_its_complete_record_then_a_brief_reade
         os.utime(run.sqlite, (run.best_params.stat().st_mtime + seconds,) * 2)
         assert StoredStudy.read(run, brief=True).has_storage is reads
         assert StoredStudy.read(run).has_storage
+
+
+@pytest.mark.slow
+def test_when_a_worker_is_killed_at_any_write_of_a_new_sqlite_then_the_study_stays_one(tmp_path):
+    def begin(run, writes):
+        def write(connection, cursor="", statement="COMMIT", *_):
+            if not statement.startswith(("SELECT", "PRAGMA")) and next(writes) == 0:
+                os._exit(9)
+
+        event.listen(Engine, "before_cursor_execute", write)
+        event.listen(Engine, "commit", write)
+        created(run, "sqlite")
+
+    for writes in itertools.count():
+        run = RunPaths(tmp_path / str(writes), *RUN)
+        countdown = itertools.count(writes, -1)
+        worker = multiprocessing.get_context("fork").Process(target=begin, args=(run, countdown))
+        worker.start()
+        worker.join()
+        if worker.exitcode == 0:
+            break
+        with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):
+            created(run, "sqlite")
+        with pytest.raises(optuna.exceptions.DuplicatedStudyError):
+            created(run, "sqlite")
+        assert loaded(Storage(run, "sqlite").open()).trials == []
+    assert writes > 20

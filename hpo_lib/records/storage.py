@@ -9,7 +9,7 @@ import os
 import re
 import urllib.parse
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,6 +25,7 @@ from optuna.distributions import (
 )
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages._rdb.models import BaseModel
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -147,8 +148,8 @@ class Storage:
             for _ in range(5):
                 # Workers that make the tables of a new database at once disturb each other.
                 with suppress(IntegrityError, ProgrammingError):
-                    return RDBStorage(url, engine_kwargs=options)
-            return RDBStorage(url, engine_kwargs=options)
+                    return _database(url, options)
+            return _database(url, options)
         except OSError as error:
             raise WriteError(
                 f"{file or folder}: cannot be written ({error.strerror}); {MAKE_ROOM}"
@@ -166,7 +167,8 @@ class Storage:
                     f"storage {self.recorded}: no answer ({why}); start the database, or fix the "
                     "URL or the password"
                 ) from None
-            if not os.access(file if file.exists() else folder, os.W_OK):
+            writable = os.access(file if file.exists() else folder, os.W_OK)
+            if not writable or re.search("disk (is full|I/O)", why):
                 raise WriteError(f"{file}: cannot be written ({why}); {MAKE_ROOM}") from None
             raise InputError(f"{file}: not a readable study ({why}); {RESTORE}") from None
 
@@ -224,6 +226,19 @@ class Storage:
             raise InputError(
                 f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}"
             ) from None
+
+
+def _database(url: str, options: Mapping[str, Any]) -> RDBStorage:
+    """A database with all its tables and indexes.
+
+    SQLite commits a table and its index apart, and optuna does not look for indexes: one that was
+    killed in between would take a second study of the same name.
+    """
+    storage = RDBStorage(url, engine_kwargs=dict(options))
+    for table in BaseModel.metadata.tables.values():
+        for index in table.indexes:
+            index.create(storage.engine, checkfirst=True)
+    return storage
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:

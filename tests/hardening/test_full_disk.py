@@ -108,6 +108,19 @@ def test_when_the_disk_fills_up_then_one_sentence_says_so_and_with_room_the_stud
     assert left_behind(files) == []
 
 
+@pytest.mark.parametrize("free", [8, 12, 16, 20, 24])
+def test_when_the_disk_is_full_as_a_study_begins_then_it_is_named_and_with_room_the_study_completes(
+    free, disk, start, family
+):
+    filler = fill(disk, free)
+    for _ in range(2):
+        with pytest.raises(WriteError, match=r"(disk|device).*; make room or access, and run again"):
+            start(runs_dir=disk, storage="sqlite")
+    filler.unlink()
+    for _ in range(2):
+        assert len(start(runs_dir=disk, storage="sqlite").complete) == 3
+
+
 @pytest.mark.parametrize("disk", [20], indirect=True)
 def test_when_records_are_read_only_then_reports_work_and_what_would_write_says_one_sentence(
     disk, read_only, start, family, tmp_path, capsys
