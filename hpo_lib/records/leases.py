@@ -1,5 +1,7 @@
 """Leases: who decides now, and which workers live."""
 
+import math
+import os
 import platform
 import shutil
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
+from hpo_lib import stop_requests
 from hpo_lib.errors import MAKE_ROOM, StudyError, WriteError
 from hpo_lib.paths import RunPaths
 
@@ -24,6 +27,9 @@ REFRESH = 5.0
 
 POLL = 0.02
 """Seconds between two attempts to take a lease."""
+
+STOP_PATIENCE = 60.0
+"""Seconds for which a process that was asked to stop still waits for a lease."""
 
 
 class Lease:
@@ -63,6 +69,7 @@ class Lease:
             with suppress(Timeout, LeaseSettingsMismatch):
                 self._lease.acquire(blocking=False)
                 return True
+            os.utime(self.file.parent)  # on a read-only file system its holder cannot give it up
         except OSError as error:
             raise WriteError(
                 f"{self.file}: cannot be written ({error.strerror or error}); {MAKE_ROOM}"
@@ -107,7 +114,15 @@ class Lease:
         self._lease.release()
 
     def __enter__(self) -> "Lease":
+        last = math.inf
         while not self.take():
+            if stop_requests.requested():
+                last = min(last, time.monotonic() + STOP_PATIENCE)
+            if time.monotonic() > last:
+                raise StudyError(
+                    f"{self.file}: another process has held it for {STOP_PATIENCE:.0f} s since "
+                    "the request to stop; finished trials are kept, run again to go on"
+                )
             time.sleep(POLL)
         return self
 
