@@ -89,15 +89,17 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
     assert not other.sqlite.exists()
 
 
-def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_that_line_is_left_out(
+def test_when_a_writer_of_a_journal_was_killed_or_paused_within_a_line_then_it_is_left_out(
     tmp_path, run
 ):
     study = created(run)
     study.add_trial(create_trial(value=1.5))
     whole = run.journal.read_bytes()
-    with run.journal.open("ab") as journal:
-        journal.write(whole.splitlines()[-1][:40])  # as SIGKILL or a full disk leaves it
-    study.add_trial(create_trial(value=0.5))
+    line = whole.splitlines(keepends=True)[-1]
+    with run.journal.open("ab", buffering=0) as journal:
+        journal.write(line[:40])  # as SIGKILL or a full disk leaves it
+        study.add_trial(create_trial(value=0.5))
+        journal.write(line[40:])  # as a writer does that was only paused
     assert run.journal.read_bytes().startswith(whole)
     assert all(json.loads(line) for line in run.journal.read_text(encoding="utf-8").splitlines())
     again = loaded(Storage(run).open())

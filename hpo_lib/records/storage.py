@@ -4,6 +4,7 @@ optuna's trials become `TrialRecord`s here, and dimensions of a search space its
 loads optuna, so readers of records import it where they need it.
 """
 
+import json
 import math
 import os
 import re
@@ -33,7 +34,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from hpo_lib.errors import MAKE_ROOM, UNREADABLE, InputError, WriteError, in_one_line
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
-from hpo_lib.paths import RunPaths
+from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.read_write import Count, Part, check
 from hpo_lib.records.trial import TrialRecord, check_trial
 from hpo_lib.scoring.objectives import Objective, coverage_error
@@ -48,7 +49,7 @@ _STATEMENTS: dict[Any, Any] = {}
 
 
 class JournalLock(JournalFileOpenLock):
-    """Cuts off the half line of a killed writer, which would make the journal unreadable."""
+    """Leaves out the half line of a killed or paused writer, and what that one adds later."""
 
     def __init__(self, journal: Path) -> None:
         super().__init__(str(journal))
@@ -57,13 +58,17 @@ class JournalLock(JournalFileOpenLock):
     def acquire(self) -> bool:
         """Wait for the lock, then look at the journal's end."""
         acquired = super().acquire()
-        with self._journal.open("rb+") as stream:
-            end = stream.seek(0, 2)
-            at = end
-            while at and (stream.seek(at - 1), stream.read(1))[1] != b"\n":
-                at -= 1
-            if at < end:
-                stream.truncate(at)
+        with self._journal.open("rb") as stream:
+            if stream.seek(0, 2) and (stream.seek(-1, 2), stream.read())[1] != b"\n":
+                stream.seek(0)
+                whole, line_end, _ = stream.read().rpartition(b"\n")
+                try:
+                    # A new file: a writer that is only paused still has the old one open.
+                    with atomic(self._journal) as journal:
+                        journal.write_bytes(whole + line_end)
+                except WriteError:
+                    self.release()
+                    raise
         return acquired
 
     def release(self) -> None:
@@ -170,7 +175,7 @@ class Storage:
             writable = os.access(file if file.exists() else folder, os.W_OK)
             if not writable or re.search("disk (is full|I/O)", why):
                 raise WriteError(f"{file}: cannot be written ({why}); {MAKE_ROOM}") from None
-            raise InputError(f"{file}: not a readable study ({why}); {RESTORE}") from None
+            raise self.damaged(error) from None
 
     def read(self) -> Study | None:
         """The study, only to be read: nothing is written, created or locked.
@@ -223,9 +228,20 @@ class Storage:
             being_made = r"no such table: (version_info|stud)"
             if file is None or re.search(being_made, str(error.__cause__)):
                 return None
-            raise InputError(
-                f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}"
-            ) from None
+            raise self.damaged(error) from None
+
+    def damaged(self, error: BaseException) -> InputError:
+        """The sentence on a file that cannot be read; of a journal it names the line."""
+        file, why = self.run.sqlite, in_one_line(error)
+        if not file.exists():
+            file = self.run.journal
+            for number, line in enumerate(file.read_bytes().splitlines(), 1):
+                try:
+                    json.loads(line)
+                except ValueError:
+                    why = f"line {number} is no JSON"
+                    break
+        return InputError(f"{file}: not a readable study ({why}); {RESTORE}")
 
 
 def _database(url: str, options: Mapping[str, Any]) -> RDBStorage:

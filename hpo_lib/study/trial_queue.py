@@ -6,6 +6,7 @@ lease, and a running trial counts until its worker is known to be dead.
 
 import functools
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -78,6 +79,8 @@ def _patient(ask: Callable[..., T]) -> Callable[..., T]:
                 raise WriteError(
                     f"{error.filename or self.run.folder}: {error.strerror or error}; {MAKE_ROOM}"
                 ) from None
+            except json.JSONDecodeError as error:
+                raise self.stored.damaged(error) from None
             except (StorageInternalError, SQLAlchemyError) as error:
                 why = in_one_line(error.__cause__ or error)
                 if file := self.stored.file:

@@ -11,6 +11,7 @@ from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Lease, somebody_lives
+from hpo_lib.records.storage import Storage
 from hpo_lib.study import trial_queue
 
 # Folders and files
@@ -36,6 +37,22 @@ def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(start,
         match=rf"\A{files.sqlite}: cannot be read or written \(.*\); make room or access",
     ):
         start(storage="sqlite")
+
+
+def test_when_a_line_of_a_journal_is_damaged_in_mid_study_then_one_sentence_names_it(
+    start, files, family
+):
+    def damage(call):
+        if call == 1:
+            with files.journal.open("a") as stream:
+                stream.write('{"op_code": 8 "trial_id"}\n' * 2)
+
+    family.before, sentence = damage, r"not a readable study \(line \d+ is no JSON\); restore"
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"\A{files.journal}: {sentence}"):
+            start()
+    with pytest.raises(InputError, match=sentence):
+        Storage(files).read()
 
 
 def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(monkeypatch, capsys):
