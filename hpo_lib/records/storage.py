@@ -24,13 +24,13 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.exceptions import OptunaError
+from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages._rdb.models import BaseModel
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from hpo_lib.errors import MAKE_ROOM, UNREADABLE, InputError, WriteError, in_one_line
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
@@ -41,6 +41,9 @@ from hpo_lib.scoring.objectives import Objective, coverage_error
 
 DAMAGE = CommandError, OptunaError, SQLAlchemyError, *UNREADABLE
 """What optuna and its database raise at damaged values in a storage."""
+
+_REFUSED = "password|authenti|pg_hba|permission|does not exist|host name|resolve"
+"""What a database says that waiting does not change."""
 
 RESTORE = "restore it from a copy, or use another job_id"
 
@@ -136,7 +139,8 @@ class Storage:
 
         Raises:
             InputError: the study was begun with another storage; its file is damaged; the
-                database cannot be reached.
+                database refuses this user.
+            OperationalError, StorageInternalError: the database does not answer.
             WriteError: its file cannot be written.
         """
         self.check()
@@ -168,9 +172,11 @@ class Storage:
         except DAMAGE as error:
             why = in_one_line(error)
             if file is None:
+                silent = isinstance(error, OperationalError | StorageInternalError)
+                if silent and not kind.startswith("sqlite") and not re.search(_REFUSED, why):
+                    raise
                 raise InputError(
-                    f"storage {self.recorded}: no answer ({why}); start the database, or fix the "
-                    "URL or the password"
+                    f"storage {self.recorded}: cannot be used ({why}); fix the URL or the password"
                 ) from None
             writable = os.access(file if file.exists() else folder, os.W_OK)
             if not writable or re.search("disk (is full|I/O)", why):

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from hpo_lib import stop_requests
-from hpo_lib.errors import MAKE_ROOM, InputError, StudyError, WriteError, in_one_line
+from hpo_lib.errors import MAKE_ROOM, NO_ANSWER, InputError, StudyError, WriteError, in_one_line
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
 from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.read_write import write_json
@@ -92,8 +92,8 @@ def _patient(ask: Callable[..., T]) -> Callable[..., T]:
                     print(f"The database does not answer ({why}); waiting up to {OUTAGE:.0f} s.")
                 if time.monotonic() - silent_since > OUTAGE or stop_requests.requested():
                     raise StudyError(
-                        f"the database of this study does not answer ({why}); finished trials "
-                        f"are kept, run again under job_id {self.run.job_id!r} to go on"
+                        f"{NO_ANSWER} ({why}); start it, or fix its URL; finished trials are "
+                        f"kept, run again under job_id {self.run.job_id!r} to go on"
                     ) from None
                 time.sleep(PAUSE)
 
