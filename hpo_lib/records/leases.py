@@ -1,6 +1,5 @@
 """Leases: who decides now, and which workers live."""
 
-import math
 import os
 import platform
 import shutil
@@ -29,7 +28,7 @@ POLL = 0.02
 """Seconds between two attempts to take a lease."""
 
 STOP_PATIENCE = 60.0
-"""Seconds for which a process that was asked to stop still waits for a lease."""
+"""Seconds for which a process that is asked to stop waits for a lease."""
 
 
 class Lease:
@@ -114,14 +113,12 @@ class Lease:
         self._lease.release()
 
     def __enter__(self) -> "Lease":
-        last = math.inf
+        begun = time.monotonic()
         while not self.take():
-            if stop_requests.requested():
-                last = min(last, time.monotonic() + STOP_PATIENCE)
-            if time.monotonic() > last:
+            if stop_requests.requested() and time.monotonic() - begun > STOP_PATIENCE:
                 raise StudyError(
-                    f"{self.file}: another process has held it for {STOP_PATIENCE:.0f} s since "
-                    "the request to stop; finished trials are kept, run again to go on"
+                    f"{self.file}: is held by another process, and a stop was asked for; finished "
+                    "trials are kept, run again to go on"
                 )
             time.sleep(POLL)
         return self

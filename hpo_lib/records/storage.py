@@ -6,7 +6,6 @@ loads optuna, so readers of records import it where they need it.
 
 import json
 import math
-import os
 import re
 import urllib.parse
 import warnings
@@ -178,10 +177,9 @@ class Storage:
                 raise InputError(
                     f"storage {self.recorded}: cannot be used ({why}); fix the URL or the password"
                 ) from None
-            writable = os.access(file if file.exists() else folder, os.W_OK)
-            if not writable or re.search("disk (is full|I/O)", why):
+            if re.search("disk (is full|I/O)|readonly|unable to open", why):
                 raise WriteError(f"{file}: cannot be written ({why}); {MAKE_ROOM}") from None
-            raise self.damaged(error) from None
+            raise damaged(file, error) from None
 
     def read(self) -> Study | None:
         """The study, only to be read: nothing is written, created or locked.
@@ -234,20 +232,16 @@ class Storage:
             being_made = r"no such table: (version_info|stud)"
             if file is None or re.search(being_made, str(error.__cause__)):
                 return None
-            raise self.damaged(error) from None
+            raise damaged(file, error) from None
 
-    def damaged(self, error: BaseException) -> InputError:
-        """The sentence on a file that cannot be read; of a journal it names the line."""
-        file, why = self.run.sqlite, in_one_line(error)
-        if not file.exists():
-            file = self.run.journal
-            for number, line in enumerate(file.read_bytes().splitlines(), 1):
-                try:
-                    json.loads(line)
-                except ValueError:
-                    why = f"line {number} is no JSON"
-                    break
-        return InputError(f"{file}: not a readable study ({why}); {RESTORE}")
+
+def damaged(file: Path | None, error: BaseException) -> InputError:
+    """The sentence on a storage that cannot be read; of a journal it names the line."""
+    why = in_one_line(error)
+    if file and isinstance(error, json.JSONDecodeError):
+        line = file.read_text(encoding="utf-8").partition(error.doc)[0].count("\n") + 1
+        why = f"line {line} is no JSON"
+    return InputError(f"{file}: not a readable study ({why}); {RESTORE}")
 
 
 def _database(url: str, options: Mapping[str, Any]) -> RDBStorage:

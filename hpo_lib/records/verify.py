@@ -77,10 +77,12 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
             wrong = f"holds the result of {study.run.study_name}, which its name does not say"
             return Verification(path, 0, (("DRIFT", wrong),))
         data = _data(study, data_dir, dataset or study.dataset, messages)
-        figures = dict(_figures("", _recomputed(study, data, messages)))
-        stored = dict(_figures("", study.result))
-        for key, value in figures.items():
-            if not _equal(stored.get(key), value):
+        again = _recomputed(study, data, messages)
+        figures = dict(_figures("", again))
+        stored = dict(_figures("", {name: study.result[name] for name in again}))
+        for key in {**figures, **stored} if data else figures:
+            value = figures.get(key)
+            if not _equal(stored.get(key), value) and key != "selection.reason":
                 drift = f"{key} is {stored.get(key)!r}, recomputed {value!r}"
                 messages.append(("DRIFT", drift))
     except (InputError, StudyError) as error:
@@ -132,7 +134,7 @@ def _recomputed(study: StoredStudy, data: Dataset | None, messages: Messages) ->
         again = {"baselines": validation_baselines(data), "proof": proof}
     policy = study.result["selection"]["policy"]
     again |= choice_entries(trials, study.objectives, policy, proof, study.provenance)
-    del again["selection"]["reason"]  # prose with rounded numbers
+    del again["selection"]["reason"]
     return again
 
 

@@ -25,7 +25,7 @@ from hpo_lib.errors import MAKE_ROOM, NO_ANSWER, InputError, StudyError, WriteEr
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
 from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.read_write import write_json
-from hpo_lib.records.storage import Storage, distribution, quiet_optuna, trial_record
+from hpo_lib.records.storage import Storage, damaged, distribution, quiet_optuna, trial_record
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
 from hpo_lib.study.first_trials import FirstTrial
@@ -80,7 +80,7 @@ def _patient(ask: Callable[..., T]) -> Callable[..., T]:
                     f"{error.filename or self.run.folder}: {error.strerror or error}; {MAKE_ROOM}"
                 ) from None
             except json.JSONDecodeError as error:
-                raise self.stored.damaged(error) from None
+                raise damaged(self.stored.file, error) from None
             except (StorageInternalError, SQLAlchemyError) as error:
                 why = in_one_line(error.__cause__ or error)
                 if file := self.stored.file:

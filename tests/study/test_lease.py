@@ -178,7 +178,7 @@ def test_when_a_stop_is_asked_for_while_another_holds_the_lease_then_the_wait_fo
 ):
     monkeypatch.setattr(leases, "STOP_PATIENCE", 0.1)
     monkeypatch.setattr(leases.stop_requests, "requested", lambda: "SIGTERM")
-    with Lease(tmp_path / "lease"), pytest.raises(StudyError, match="since the request to stop"):
+    with Lease(tmp_path / "lease"), pytest.raises(StudyError, match="a stop was asked for"):
         Lease(tmp_path / "lease").__enter__()
 
 
