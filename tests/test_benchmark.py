@@ -156,6 +156,15 @@ def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(name, 
         load_benchmark(plan.paths, plan.dataset)
 
 
+def test_when_stored_forecasts_were_changed_then_no_table_is_made_of_them(finished, tmp_path):
+    plan = copied(finished, tmp_path)
+    file = plan.paths.training("LIGHTGBM_LINEAR_Q", "own", 42).forecasts["test"]
+    table = pd.read_parquet(file)
+    table.assign(q50=(table["q50"] + table["actual"]) / 2).to_parquet(file)
+    with pytest.raises(InputError, match=rf"{file}: it or its record was changed"):
+        load_benchmark(plan.paths, plan.dataset)
+
+
 def test_when_the_folder_is_empty_then_the_sentence_says_so(tiny_dataset, tmp_path):
     with pytest.raises(InputError, match="holds no finished training; run `hpo benchmark` first"):
         load_benchmark(quick_plan(tiny_dataset, tmp_path).paths, tiny_dataset)

@@ -394,6 +394,7 @@ TRAINING = {
     "key": {"data": {}, "version": 1},
     "seconds": 1.0,
     "provenance": {},
+    "sha256": {},
 }
 
 
@@ -429,6 +430,7 @@ FACTS = {
     "trained_until": "2019-06-07 23:00:00+00:00",
     "relative_mae": 0.8,
     "provenance": {"data": {"source": "csv"}},
+    "sha256": {},
 }
 
 

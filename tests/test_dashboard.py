@@ -37,14 +37,30 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
         "--runs-dir",
         str(tmp_path),
     ]
+    here = f"http://localhost:{port}"
     with subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
-            (shown,) = ask(process, f"http://localhost:{port}/api/studies")["study_summaries"]
-            detail = ask(process, f"http://localhost:{port}/api/studies/{shown['study_id']}")
+            address = next(word for word in process.stdout.readline().split() if "token" in word)
+            _, _, token = address.partition("?")
+            (shown,) = ask(process, f"{here}/api/studies?{token}")["study_summaries"]
+            study = f"{here}/api/studies/{shown['study_id']}"
+            detail = ask(process, f"{study}?{token}")
+            jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            assert b"<html" in jar.open(address, timeout=60).read()
+            assert json.load(jar.open(study, timeout=60)) == detail
+            foreign = {"Host": f"evil.example:{port}"}
+            for change in ({}, {"method": "DELETE"}, {"headers": foreign}):
+                url = f"{study}?{token}" if change else study
+                with pytest.raises(urllib.error.HTTPError, match="403"):
+                    urllib.request.urlopen(urllib.request.Request(url, **change), timeout=60)
+            busy = subprocess.run(command, cwd=root, capture_output=True, text=True)
         finally:
             process.kill()
+    assert (busy.returncode, busy.stderr.count("\n")) == (2, 1)
+    assert f"hpo: port {port} cannot be used" in busy.stderr
+    assert len(Storage(run, kind).read().trials) == 2
     assert shown["study_name"] == "TFT_Q_heat_4711"
     assert [trial["state"] for trial in detail["trials"]] == ["Complete", "Complete"]
 

@@ -4,6 +4,7 @@ import inspect
 import json
 import logging
 import os
+import secrets
 import shlex
 import shutil
 import sys
@@ -234,14 +235,29 @@ def _dashboard(arguments: Namespace) -> None:
             "give the file back, or the URL of the database with --storage"
         )
     try:
-        from optuna_dashboard import run_server
+        from bottle import abort, request, response
+        from optuna_dashboard import wsgi
     except ImportError:
         command = f"{sys.executable} -m pip install optuna-dashboard"
         raise InputError(
             f"optuna-dashboard is not installed, which serves the trials; run `{command}`"
         ) from None
-    print(f"{study.run.study_name}: http://localhost:{arguments.port}/ until Ctrl-C", flush=True)
-    run_server(study.storage or arguments.storage, port=arguments.port)
+    app, token = wsgi(study.storage or arguments.storage), secrets.token_urlsafe()
+    port, host = arguments.port, f"localhost:{arguments.port}"
+
+    @app.hook("before_request")  # type: ignore[untyped-decorator]
+    def check() -> None:
+        """Refuse what changes something, and whatever a web page of others sends."""
+        own = token in (request.query.get("token"), request.get_cookie("token"))
+        if request.method != "GET" or request.get_header("Host") != host or not own:
+            abort(403, "it can only be read, by the address that hpo dashboard printed")
+        response.set_cookie("token", token, httponly=True, samesite="strict", path="/")
+
+    print(f"{study.run.study_name}: http://{host}/?token={token} until Ctrl-C", flush=True)
+    try:
+        app.run(host="localhost", port=port, quiet=True)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"port {port} cannot be used ({error}); give another --port") from None
 
 
 def _verify(arguments: Namespace) -> int:
