@@ -120,10 +120,7 @@ def _lines(lines: Iterable[str]) -> str:
 
 def _scores(name: str, f: QuantileForecasts) -> str:
     intervals = bootstrap_intervals(f)
-    scores = [
-        with_interval(score.value, score.low, score.high)
-        for score in (intervals[key] for key in ("mae", "picp", "winkler"))
-    ]
+    scores = [with_interval(*intervals[key]) for key in ("mae", "picp", "winkler")]
     return _row(name, len(f.origins), *scores, number(metrics.pinball(f)))
 
 

@@ -125,7 +125,7 @@ def draw(
     hourly = series.by_hour(predictions)
     series.draw_band(residuals, hourly)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
-    hours_axis(residuals, len(hourly))
+    hours_axis(residuals)
     title = "Residuals by hour ahead: median, 10 to 90 %"
     residuals.set(xlabel="", ylabel=study.unit, title=title)
     series.draw_coverage(coverage, hourly)

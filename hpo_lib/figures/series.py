@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import MARKS
+from hpo_lib.data.features import season_of
 from hpo_lib.figures import style
 from hpo_lib.figures.style import (
     BLUE,
@@ -20,6 +21,7 @@ from hpo_lib.figures.style import (
     unit_text,
 )
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.evaluation import SEASON_NAMES
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import daily_losses
 
@@ -144,6 +146,19 @@ def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.Da
     return pd.DataFrame({name: getattr(part, name).ravel() for name in COLUMNS}, hours)
 
 
+def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> int | None:
+    """Position of the first forecast of the middle whole week of a season; None without one.
+
+    Weeks are from Monday to Sunday, UTC.
+    """
+    days = (f.origins + pd.Timedelta(hours=1)).tz_localize(None)
+    seasons = season_of(days.month.to_numpy(), hemisphere)
+    inside = pd.Series(np.flatnonzero(seasons == SEASON_NAMES.index(season)))
+    weeks = inside.groupby(days[inside].to_period("W"))
+    whole = weeks.min()[weeks.size() == 7]
+    return whole.iloc[len(whole) // 2] if len(whole) else None
+
+
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:
     """MAE in the target's unit and PICP in % of each forecast, by its first hour."""
     hours = forecasts.origins + pd.Timedelta(hours=1)
@@ -192,7 +207,7 @@ def draw_coverage(axes: Axes, hourly: pd.DataFrame) -> None:
     """PICP over the hours ahead of `by_hour`, on its full scale beside its target."""
     axes.plot(hourly["picp"], marker=".")
     style.coverage_line(axes)
-    hours_axis(axes, len(hourly))
+    hours_axis(axes)
     axes.set(ylabel="PICP in %", ylim=(0, 100))
 
 
@@ -236,7 +251,7 @@ def by_hour_figure(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     figure, ((left, right),) = style.panels(1, 2, height=2.6, width=8)
     hourly = by_hour(forecasts)
     left.plot(hourly["mae"], marker=".")
-    hours_axis(left, len(hourly))
+    hours_axis(left)
     left.set(ylabel=f"MAE in {unit}", ylim=(0, None))
     draw_coverage(right, hourly)
     return figure

@@ -408,3 +408,26 @@ def proof_figure(proof: Mapping[str, Any]) -> Figure:
     axes.set_xlabel("change of the score in %, with 90 % interval; left of the line is better")
     axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
+
+
+PICTURES = {
+    "pareto_fronts": (
+        fronts,
+        draw_fronts,
+        "Pareto fronts of the studies: each point is a complete trial, lower left is better. "
+        "Within the grey band all coverage counts as equally good.",
+    ),
+    "optimisation_history": (
+        history,
+        draw_history,
+        "Optimisation history: the first objective of each complete trial with the lowest so "
+        "far, and the share of the box of all objectives that the trials so far dominate "
+        "(hypervolume).",
+    ),
+    "cost": (
+        cost,
+        draw_cost,
+        "Training time of every trial and of the whole studies.",
+    ),
+}
+"""Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""

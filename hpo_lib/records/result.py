@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import read_recipe
@@ -71,28 +71,6 @@ class _Versioned(Part):
     schema_version: int = 1
 
 
-class _OldRecord(Part):
-    """The JSON of the original HPO plan; each variant lacked some of these keys."""
-
-    model: Name
-    dataset: Name
-    best_params: Params
-    job_id: Name | None = None
-    optimization_date: str | None = None
-    n_trials: Count | None = None
-    n_completed: Count | None = None
-    n_pruned: Count | None = None
-    n_pareto_optimal: Count | None = None
-    best_trial_number: Count | None = None
-    best_mae: float | None = None
-    best_picp_approx: float | None = None
-    all_pareto_trials: list[_Trial] | None = None
-    validation_metrics: _Scores | None = None
-    study_name: str | None = None
-    storage_path: str | None = None
-    training_time_hours: float | None = None
-
-
 class _Record(Part):
     """The JSON as `study_result` makes it, in its order."""
 
@@ -128,6 +106,29 @@ class _Record(Part):
     failures: list[_Failure]
     objectives: list[_Objective]
     provenance: Provenance
+
+
+_OLD_KEYS = (
+    "job_id",
+    "optimization_date",
+    "n_trials",
+    "n_completed",
+    "n_pruned",
+    "n_pareto_optimal",
+    "best_trial_number",
+    "best_mae",
+    "best_picp_approx",
+    "all_pareto_trials",
+    "validation_metrics",
+    "study_name",
+    "storage_path",
+    "training_time_hours",
+)
+"""Each variant of the original HPO plan's JSON lacked some of these."""
+_MAYBE: dict[str, Any] = {key: (_Record.__annotations__[key] | None, None) for key in _OLD_KEYS}
+_OldRecord = create_model(
+    "_OldRecord", __base__=Part, model=Name, dataset=Name, best_params=Params, **_MAYBE
+)
 
 
 def study_result(

@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,16 +294,14 @@ class StoredStudy:
     def trial(self, number: int) -> TrialRecord:
         return next(trial for trial in self.trials if trial.number == number)
 
-    def predictions(self, number: int) -> QuantileForecasts:
-        """Validation forecasts of a complete trial, as they were scored; read once.
+    @cached_property
+    def predictions(self) -> Callable[[int], QuantileForecasts]:
+        """Number of a complete trial -> its validation forecasts, as they were scored; read once.
 
         Raises:
             InputError: the file is missing, unreadable or incomplete.
         """
-        read: dict[int, QuantileForecasts] = vars(self).setdefault("_predictions", {})
-        if number not in read:
-            read[number] = load_predictions(self.run.trial_predictions(number))
-        return read[number]
+        return cache(lambda number: load_predictions(self.run.trial_predictions(number)))
 
     @property
     def files(self) -> list[Path]:
@@ -339,22 +337,17 @@ _STUDY_FILE = re.compile(
 )
 
 
-def read_studies(
-    runs_dir: Path, model: str = "", dataset: str = ""
-) -> tuple[list[StoredStudy], list[str]]:
+def read_studies(runs_dir: Path) -> tuple[list[StoredStudy], list[str]]:
     """Every study with a best_params JSON of any schema, and a `Damage` per unreadable one.
 
-    Without a model or dataset, those of all. Storages are not read yet.
+    Storages are not read yet.
     """
     studies, notes = list[StoredStudy](), list[str]()
     for file in paths.best_params_files(runs_dir):
         try:
-            study = StoredStudy.of_file(file, runs_dir)
+            studies.append(StoredStudy.of_file(file, runs_dir))
         except InputError as error:
             notes.append(Damage(f"Passed over {error}."))
-            continue
-        if model in ("", study.model) and dataset in ("", study.dataset):
-            studies.append(study)
     return studies, notes
 
 
