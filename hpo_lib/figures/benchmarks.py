@@ -253,9 +253,8 @@ def drift(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """Mean error, actual less median, of the 28 days up to each ``day``, in the target's unit."""
     for row in benchmark.families:
         daily = pd.Series((row.test.actual - row.test.median).mean(axis=1))
-        day = (row.test.origins + pd.Timedelta(hours=1)).tz_localize(None)
-        errors = {"model": row.model, "day": day, "error": daily.rolling(DRIFT_DAYS).mean()}
-        yield benchmark.in_unit(pd.DataFrame(errors).dropna())
+        errors = {"day": row.test.days.tz_localize(None), "error": daily.rolling(DRIFT_DAYS).mean()}
+        yield benchmark.in_unit(pd.DataFrame(errors).dropna().assign(model=row.model))
 
 
 def draw_drift(data: pd.DataFrame) -> Figure:
@@ -306,13 +305,12 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
 def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     """MAE and PICP of every row with intervals, the lowest MAE on top; two panels per dataset."""
     datasets = style.by_dataset(data)
-    counts = [len(rows) for rows in datasets]
     figure, grid = style.panels(
         len(datasets),
         2,
-        height=min(0.5 + 0.55 * len(datasets) + 0.16 * sum(counts), 7.8),
+        height=min(0.5 + 0.55 * len(datasets) + 0.16 * len(data), 7.8),
         sharey="row",
-        height_ratios=counts,
+        height_ratios=[*map(len, datasets)],
         width_ratios=(3, 2),
     )
     for (left, right), rows in zip(grid, datasets, strict=True):
@@ -324,9 +322,16 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
             axes.hlines(*ends, colors=part["model"].map(model_colour), lw=0.9)
         _draw(left, rows[~beyond], "mae", "place", ms=4, ls="")
         for row in rows[beyond].itertuples():
-            at_edge = {"xycoords": left.get_yaxis_transform(), "ha": "right", "va": "center"}
-            look = {"color": model_colour(row.model), "fontsize": 7}
-            left.annotate(f"{style.number(row.mae)} →", (1, row.place), **at_edge, **look)
+            left.text(
+                1,
+                row.place,
+                f"{style.number(row.mae)} →",
+                transform=left.get_yaxis_transform(),
+                ha="right",
+                va="center",
+                color=model_colour(row.model),
+                fontsize=7,
+            )
         _draw_both(right, rows, "picp", upright=False)
         labels = rows["params"].map(PARAMS).radd(rows["model"].map(model_name) + ", ")
         left.set_yticks(rows["place"], labels.str.removesuffix(", "))

@@ -141,9 +141,7 @@ def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.Da
     Columns are those of `COLUMNS`, the index is the UTC hour.
     """
     part = forecasts.rows(slice(first, first + count))
-    rows = part.to_frame()
-    hours = pd.DatetimeIndex(rows["origin"] + pd.to_timedelta(rows["step"], unit="h"))
-    return pd.DataFrame({name: getattr(part, name).ravel() for name in COLUMNS}, hours)
+    return pd.DataFrame({name: getattr(part, name).ravel() for name in COLUMNS}, part.hours)
 
 
 def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> int | None:
@@ -151,7 +149,7 @@ def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") ->
 
     Weeks are from Monday to Sunday, UTC.
     """
-    days = (f.origins + pd.Timedelta(hours=1)).tz_localize(None)
+    days = f.days.tz_localize(None)
     seasons = season_of(days.month.to_numpy(), hemisphere)
     inside = pd.Series(np.flatnonzero(seasons == SEASON_NAMES.index(season)))
     weeks = inside.groupby(days[inside].to_period("W"))
@@ -161,8 +159,7 @@ def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") ->
 
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:
     """MAE in the target's unit and PICP in % of each forecast, by its first hour."""
-    hours = forecasts.origins + pd.Timedelta(hours=1)
-    return pd.DataFrame(daily_losses(forecasts), hours, ["mae", "picp"])
+    return pd.DataFrame(daily_losses(forecasts), forecasts.days, ["mae", "picp"])
 
 
 def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:

@@ -49,7 +49,7 @@ Span = tuple[str, int, pd.Timestamp, pd.Timestamp, str]
 
 def _of_benchmark(benchmark: Benchmark) -> Span:
     """Of its test split."""
-    days = benchmark.rows[0].test.origins + _HOUR
+    days = benchmark.rows[0].test.days
     seeds = sorted({len(row.trainings) for row in benchmark.families})
     count = " to ".join(map(str, seeds[:1] + seeds[1:][-1:])) or "no"
     budget, *how = benchmark.paths.setting.split("-")

@@ -60,9 +60,9 @@ class TrialRecord:
             "state": self.state,
             **(pair if self.state == "complete" else dict.fromkeys(pair)),
             **{name: self.scores.get(name) for name in LISTED_SCORES},
-            "values": dict(self.values),
-            "shares": None if self.shares is None else list(self.shares),
-            "params": dict(self.params),
+            "values": self.values,
+            "shares": self.shares,
+            "params": self.params,
         }
 
     @classmethod

@@ -85,9 +85,7 @@ def conditional_coverage(f: QuantileForecasts, dataset: Dataset) -> pd.DataFrame
         ``picp`` in percent, ``mean_width`` and ``mae`` in the target's unit. There is no row for a
         group without an hour.
     """
-    frame = f.to_frame()
-    times = pd.DatetimeIndex(frame["origin"] + pd.to_timedelta(frame["step"], unit="h"))
-    local = local_columns(times, dataset.spec)
+    local = local_columns(f.hours, dataset.spec)
     terciles = np.nanquantile(dataset.training_target, [1 / 3, 2 / 3])
     levels = np.searchsorted(terciles, f.median.ravel(), side="right")
     positions = local["hour"], local["day_of_week"], local["season"], levels
