@@ -21,7 +21,16 @@ from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, of_rows
 from hpo_lib.families.models import described, model_names
 from hpo_lib.figures import series, style
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.style import BLUE, INK, TARGET, handle, in_order, model_colour, model_name
+from hpo_lib.figures.style import (
+    BLUE,
+    INK,
+    TARGET,
+    Look,
+    handle,
+    in_order,
+    model_colour,
+    model_name,
+)
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import GROUPS
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
@@ -30,7 +39,7 @@ from hpo_lib.scoring.uncertainty import holm
 WEEK_SEASONS = ("winter", "summer")
 SIGNIFICANCE, DRIFT_DAYS = 0.05, 28
 
-POINT: dict[str, Any] = {"color": INK, "ls": "", "marker": "o", "ms": 3.5}
+POINT: Look = {"color": INK, "ls": "", "marker": "o", "ms": 3.5}
 RAW_AND_CALIBRATED = [handle("raw", **POINT, mfc="white"), handle("calibrated", **POINT)]
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
 
@@ -171,7 +180,7 @@ def _draw(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> None:
         axes.plot(rows[x], rows[y], **{**_look(model), **look})
 
 
-def _look(model: str) -> dict[str, Any]:
+def _look(model: str) -> Look:
     """A family's line, a baseline's dashed one; points with the model's marker."""
     line = {"lw": 1.1} if described(model).kind == "family" else {"lw": 0.9, "ls": (0, (4, 2))}
     return {"color": model_colour(model), "marker": style.model_marker(model), **line}

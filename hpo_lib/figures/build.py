@@ -35,7 +35,7 @@ from hpo_lib.figures.latex import booktabs, html, included
 from hpo_lib.figures.studies_table import load_studies, studies_frame
 from hpo_lib.figures.tables import TABLES, caption, overview
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
-from hpo_lib.records.read_write import write_json
+from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
 from hpo_lib.scoring.calibration import Calibration
 
@@ -186,7 +186,7 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
         for record in records
         for part in ([record.result] if isinstance(record, StoredStudy) else record.records)
     ]
-    sidecar: dict[str, Any] = {
+    sidecar: Json = {
         "files": [file.name for file in files],
         "caption": shows,
         "marked": warning_for(records),

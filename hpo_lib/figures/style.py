@@ -147,7 +147,10 @@ TEXT_WIDTH = 150 / 25.4
 """Inches: the text width of an A4 thesis with margins of 30 mm."""
 
 GREY, INK = "#b5b5b5", "#222222"
-TARGET: dict[str, Any] = {"color": "#000000", "lw": 0.6, "ls": "--"}
+Look = dict[str, Any]
+"""Keywords of matplotlib."""
+
+TARGET: Look = {"color": "#000000", "lw": 0.6, "ls": "--"}
 """The line of an ideal value."""
 
 

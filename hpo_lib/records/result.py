@@ -4,7 +4,7 @@ Nothing here imports optuna: `hpo_lib.records.storage` turns its trials into `Tr
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import Provenance
-from hpo_lib.records.read_write import Count, Name, Params, Part, check, checked_json
+from hpo_lib.records.read_write import Count, Json, Name, Params, Part, check, checked_json
 from hpo_lib.records.trial import TrialRecord, check_trial, default_trial
 from hpo_lib.records.trial_choice import Selection, pareto_front, select
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
@@ -96,7 +96,7 @@ class _Record(Part):
     chosen_trial: _Trial
     validation_metrics: _Scores
     proof: _Proof | None
-    best_recipe: dict[str, Any] | None
+    best_recipe: Json | None
     default_trial: _Trial
     baselines: dict[str, dict[str, float]]
     study_name: str
@@ -125,7 +125,7 @@ _OLD_KEYS = (
     "training_time_hours",
 )
 """Each variant of the original HPO plan's JSON lacked some of these."""
-_MAYBE: dict[str, Any] = {key: (_Record.__annotations__[key] | None, None) for key in _OLD_KEYS}
+_MAYBE: Json = {key: (_Record.__annotations__[key] | None, None) for key in _OLD_KEYS}
 _OldRecord = create_model(
     "_OldRecord", __base__=Part, model=Name, dataset=Name, best_params=Params, **_MAYBE
 )
@@ -136,10 +136,10 @@ def study_result(
     trials: Sequence[TrialRecord],
     objectives: Sequence[Objective],
     policy: str,
-    proof: Mapping[str, Any] | None = None,
+    proof: Json | None = None,
     proof_seconds: float = 0.0,
     **stated: Any,
-) -> dict[str, Any]:
+) -> Json:
     """The content of a best_params JSON.
 
     Args:
@@ -180,9 +180,9 @@ def choice_entries(
     trials: Sequence[TrialRecord],
     objectives: Sequence[Objective],
     policy: str,
-    proof: Mapping[str, Any] | None,
-    provenance: Mapping[str, Any],
-) -> dict[str, Any]:
+    proof: Json | None,
+    provenance: Json,
+) -> Json:
     """The entries that follow from the scores of trials, arguments as in `study_result`.
 
     Raises:
@@ -209,9 +209,7 @@ def choice_entries(
     }
 
 
-def objectives_of(
-    entries: Sequence[Mapping[str, Any]] | None, source: Path
-) -> tuple[Objective, ...]:
+def objectives_of(entries: Sequence[Json] | None, source: Path) -> tuple[Objective, ...]:
     """The objectives that a record states, by name and tolerance; those of the HPO plan if none.
 
     Raises:
@@ -229,7 +227,7 @@ def objectives_of(
     return tuple(objectives) or FORMER_PAIR
 
 
-def load_result(path: Path) -> dict[str, Any]:
+def load_result(path: Path) -> Json:
     """A best_params JSON, checked, with today's keys. Values that an old file lacks are None.
 
     Old files say ``best_trial`` for ``best_trial_number``, ``optuna_study_name`` for
@@ -268,14 +266,14 @@ _RENAMED = {
 }
 
 
-def listed_trials(record: Mapping[str, Any]) -> list[TrialRecord]:
+def listed_trials(record: Json) -> list[TrialRecord]:
     """The trials that a best_params JSON lists, some twice: untuned defaults, choice and front."""
     named = [record.get("default_trial"), record.get("chosen_trial")]
     entries = [*named, *(record.get("all_pareto_trials") or ())]
     return [TrialRecord.from_json(entry) for entry in entries if entry]
 
 
-def _contradictions(record: Mapping[str, Any], objectives: Sequence[str]) -> Iterator[str]:
+def _contradictions(record: Json, objectives: Sequence[str]) -> Iterator[str]:
     """What the parts of a checked JSON say against each other."""
     trials = listed_trials(record)
     is_old = record["schema_version"] < SCHEMA_VERSION

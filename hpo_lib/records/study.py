@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
@@ -15,7 +15,7 @@ from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.leases import somebody_lives
-from hpo_lib.records.read_write import load_predictions
+from hpo_lib.records.read_write import Json, load_predictions
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import PROVEN, pareto_front
@@ -47,7 +47,7 @@ class StoredStudy:
     """
 
     run: RunPaths
-    result: Mapping[str, Any]
+    result: Json
     file: Path
     database: str = ""
     brief: bool = False
@@ -90,12 +90,12 @@ class StoredStudy:
         return f"{self.model} on {self.dataset}, {self.run.job_id}: {scores}{mark_of(self.source)}"
 
     @property
-    def provenance(self) -> Mapping[str, Any]:
+    def provenance(self) -> Json:
         """Data, code, packages and device; empty in files of schema 1."""
         return self.result.get("provenance") or {}
 
     @property
-    def data(self) -> Mapping[str, Any]:
+    def data(self) -> Json:
         return self.provenance.get("data") or {}
 
     @property
@@ -313,11 +313,11 @@ class StoredStudy:
         return [file for file in (self.run.sqlite, self.run.journal) if file.exists()]
 
     @property
-    def _identity(self) -> Mapping[str, Any]:
+    def _identity(self) -> Json:
         return self._attributes.get("identity") or {}
 
     @property
-    def _attributes(self) -> Mapping[str, Any]:
+    def _attributes(self) -> Json:
         return self.optuna_study.user_attrs if self.optuna_study is not None else {}
 
 

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from hpo_lib.checked import sentence
+from hpo_lib.records.read_write import Json
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class TrialRecord:
 
     number: int
     state: str
-    params: Mapping[str, Any]
+    params: Json
     mae: float = math.nan
     picp_penalty: float = math.nan
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class TrialRecord:
         """Whether it counts towards the requested number of trials."""
         return self.state in ("complete", "failed", "stopped")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Its entry in a best_params JSON."""
         pair = {"mae": self.mae, "picp_penalty": self.picp_penalty}
         return {
@@ -66,7 +67,7 @@ class TrialRecord:
         }
 
     @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> "TrialRecord":
+    def from_json(cls, entry: Json) -> "TrialRecord":
         """The inverse of `to_json`; a score that the entry lacks is NaN."""
         known = {name: value for name, value in entry.items() if value is not None}
         names = ("state", "params", "mae", "picp_penalty", "shares", "values")

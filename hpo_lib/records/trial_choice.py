@@ -1,14 +1,13 @@
 """The choice among the trials of a study: Pareto front, policies, and the proof of a challenger."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hpo_lib.errors import InputError, StudyError, choices
-from hpo_lib.records.read_write import Count, Part
+from hpo_lib.records.read_write import Count, Json, Part
 from hpo_lib.records.trainings import TrainingFailed
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -50,7 +49,7 @@ def prove(
     seeds: Sequence[int],
     replicate: Callable[[int, int], QuantileForecasts],
     target: pd.Series,
-) -> dict[str, Any]:
+) -> Json:
     """Compare challengers with the defaults over fresh seeds, one by one until one is proven.
 
     Args:
@@ -66,7 +65,7 @@ def prove(
         nothing was compared).
     """
     numbers, cause = challengers(trials, scored, most)
-    proof: dict[str, Any] = {"seeds": list(seeds), "days": 0, "challengers": [], "trainings": 0}
+    proof: Json = {"seeds": list(seeds), "days": 0, "challengers": [], "trainings": 0}
     proof["cause"] = cause
     if cause:
         return proof
@@ -94,7 +93,7 @@ def prove(
     return proof
 
 
-def chosen_of(proof: Mapping[str, Any], default: int) -> tuple[int, str]:
+def chosen_of(proof: Json, default: int) -> tuple[int, str]:
     """The trial that a proof chooses, and why, in one sentence."""
     challengers, n_seeds, stay = proof["challengers"], len(proof["seeds"]), "untuned defaults stay"
     if proof["cause"]:
@@ -199,7 +198,7 @@ def select(
     policy: str,
     *,
     default: TrialRecord | None = None,
-    proof: Mapping[str, Any] | None = None,
+    proof: Json | None = None,
 ) -> Selection:
     """Choose a trial: one of a Pareto front (ascending MAE), or the one that a proof chooses.
 
