@@ -3,7 +3,7 @@
 Every table names its ``dataset``, ``title`` and ``unit``, and is of the test split.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import wraps
 from itertools import zip_longest
 from typing import Any
@@ -41,11 +41,12 @@ SIGNIFICANCE, DRIFT_DAYS = 0.05, 28
 
 POINT: Look = {"color": INK, "ls": "", "marker": "o", "ms": 3.5}
 RAW_AND_CALIBRATED = [handle("raw", **POINT, mfc="white"), handle("calibrated", **POINT)]
+Frames = Iterator[pd.DataFrame]
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
 
 
 def _of_each_benchmark(
-    tables_of: Callable[[Benchmark], Iterable[pd.DataFrame]],
+    tables_of: Callable[[Benchmark], Frames],
 ) -> Callable[[Evidence], pd.DataFrame]:
     """One table of all benchmarks, which names their dataset; empty without any row."""
 
@@ -71,7 +72,7 @@ def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
 
 
 @_of_each_benchmark
-def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+def weeks(benchmark: Benchmark) -> Frames:
     """A winter and a summer week of the family that validation prefers.
 
     ``target`` in words, ``season``, ``hour`` in UTC, ``actual``, ``median``; ``lower`` and
@@ -126,7 +127,7 @@ def _draw_week(axes: Axes, rows: pd.DataFrame, season: str) -> None:
 
 
 @_of_each_benchmark
-def reliability(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+def reliability(benchmark: Benchmark) -> Frames:
     """Share of actuals at or below each ``level``, both 0 to 1, of the models of `by_hour`.
 
     ``observed`` is raw, ``observed_calibrated`` corrected.
@@ -187,7 +188,7 @@ def _look(model: str) -> Look:
 
 
 @_of_each_benchmark
-def coverage(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+def coverage(benchmark: Benchmark) -> Frames:
     """PICP of the families in percent, see `conditional_coverage`, raw and corrected."""
     yield benchmark.raw_and_corrected(of_rows(benchmark.coverage, benchmark.families), "picp")
 
@@ -235,7 +236,7 @@ def _picp_limits(values: pd.Series | pd.DataFrame) -> tuple[float, float]:
 
 
 @_of_each_benchmark
-def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+def by_hour(benchmark: Benchmark) -> Frames:
     """``mae`` and ``picp`` (percent) per hour ``ahead``, of the families and the best baseline."""
     for row in _families_and_best_baseline(benchmark):
         hourly = series.by_hour(row.test)[["mae", "picp"]].reset_index(names="ahead")
@@ -258,7 +259,7 @@ def draw_by_hour(data: pd.DataFrame) -> Figure:
 
 
 @_of_each_benchmark
-def drift(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+def drift(benchmark: Benchmark) -> Frames:
     """Mean error, actual less median, of the 28 days up to each ``day``, in the target's unit."""
     for row in benchmark.families:
         daily = pd.Series((row.test.actual - row.test.median).mean(axis=1))
@@ -279,7 +280,7 @@ def draw_drift(data: pd.DataFrame) -> Figure:
 
 
 @_of_each_benchmark
-def mixture_weights(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+def mixture_weights(benchmark: Benchmark) -> Frames:
     """The ``weight`` of each ``model`` in the mixture of each ``day``, from validation on."""
     weights = tables.weights_table(benchmark.rows)
     if len(weights):
@@ -302,7 +303,7 @@ def draw_mixture_weights(data: pd.DataFrame) -> Figure:
 
 
 @_of_each_benchmark
-def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
     """Raw test scores with 95 % bootstrap bounds by ascending MAE, and the calibrated PICP.
 
     A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline or the mixture
@@ -354,7 +355,7 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
 
 
 @_of_each_benchmark
-def significance(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+def significance(benchmark: Benchmark) -> Frames:
     """Every ordered pair of models: ``row``, ``column``, ``difference`` in percent, ``p_holm``.
 
     The difference of pinball loss is below 0 where the row is better. p-values are those of

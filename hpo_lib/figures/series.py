@@ -10,14 +10,17 @@ from matplotlib.figure import Figure
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import MARKS
 from hpo_lib.data.features import season_of
-from hpo_lib.figures import style
 from hpo_lib.figures.style import (
     BLUE,
     PINK,
     SKY_BLUE,
+    coverage_line,
     date_axis,
     hours_axis,
+    marked_by_source,
     number,
+    on_screen,
+    panels,
     unit_text,
 )
 from hpo_lib.scoring import metrics
@@ -92,14 +95,14 @@ def data_summary(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-@style.on_screen()
+@on_screen()
 def data_overview(dataset: Dataset) -> Figure:
     """The target over time, coloured by split, and its mean by local hour on workdays and weekends.
 
     Gaps that the gap rule does not fill are shaded.
     """
     spec, target, parts = dataset.spec, dataset.known_target, vars(dataset.positions).values()
-    figure, ((left, right),) = style.panels(1, 2, height=2.8, width=9, width_ratios=(3, 1))
+    figure, ((left, right),) = panels(1, 2, height=2.8, width=9, width_ratios=(3, 1))
     daily = target.resample("D").mean()
     for (split, colour), part in zip(SPLIT_COLOURS.items(), parts, strict=True):
         if len(hours := dataset.index[part]):
@@ -126,7 +129,7 @@ def data_overview(dataset: Dataset) -> Figure:
         right.plot(target[chosen].groupby(local[chosen].hour).mean(), label=label)
     right.set(xlabel="local hour", ylabel=f"mean ({spec.unit})", xticks=range(0, 25, 6))
     right.legend()
-    return style.marked_by_source(figure, dataset.source)
+    return marked_by_source(figure, dataset.source)
 
 
 # Forecasts as tidy tables of hours and of days, and the figures that are drawn from them.
@@ -203,17 +206,17 @@ def draw_forecast(axes: Axes, table: pd.DataFrame, *, ms: float) -> None:
 def draw_coverage(axes: Axes, hourly: pd.DataFrame) -> None:
     """PICP over the hours ahead of `by_hour`, on its full scale beside its target."""
     axes.plot(hourly["picp"], marker=".")
-    style.coverage_line(axes)
+    coverage_line(axes)
     hours_axis(axes)
     axes.set(ylabel="PICP in %", ylim=(0, 100))
 
 
-@style.on_screen()
+@on_screen()
 def forecast_rows(
     tables: Mapping[str, pd.DataFrame], *, unit: str, xlabel: str, ms: float = 0.0
 ) -> Figure:
     """Forecasts with their interval, beside the actual values: a row per table, by its title."""
-    figure, rows = style.panels(len(tables), 1, height=2.2 * len(tables), width=8)
+    figure, rows = panels(len(tables), 1, height=2.2 * len(tables), width=8)
     for axes, (title, table) in zip(rows[:, 0], tables.items(), strict=True):
         draw_forecast(axes, table, ms=ms)
         axes.set(ylabel=unit, title=title)
@@ -242,10 +245,10 @@ def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     return forecast_rows(tables, unit=unit, xlabel="UTC")
 
 
-@style.on_screen()
+@on_screen()
 def by_hour_figure(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     """MAE and PICP per hour ahead."""
-    figure, ((left, right),) = style.panels(1, 2, height=2.6, width=8)
+    figure, ((left, right),) = panels(1, 2, height=2.6, width=8)
     hourly = by_hour(forecasts)
     left.plot(hourly["mae"], marker=".")
     hours_axis(left)

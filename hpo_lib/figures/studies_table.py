@@ -11,7 +11,7 @@ import pandas as pd
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.paths import atomic, consolidated
-from hpo_lib.records.study import StoredStudy, read_studies
+from hpo_lib.records.study import StoredStudy, StudiesAndNotes, read_studies
 
 # The success criteria of the original HPO plan.
 IMPROVEMENT_PERCENT = 5.0
@@ -46,9 +46,7 @@ SUMMARIES = {
 SCORES = ("rmse", "mape", "wape", "mase", "mean_width", "winkler", "pinball")
 
 
-def load_studies(
-    runs_dir: Path, model: str = "", dataset: str = ""
-) -> tuple[list[StoredStudy], list[str]]:
+def load_studies(runs_dir: Path, model: str = "", dataset: str = "") -> StudiesAndNotes:
     """As `read_studies`; empty names: of all models or datasets.
 
     Raises:

@@ -337,7 +337,10 @@ _STUDY_FILE = re.compile(
 )
 
 
-def read_studies(runs_dir: Path) -> tuple[list[StoredStudy], list[str]]:
+StudiesAndNotes = tuple[list[StoredStudy], list[str]]
+
+
+def read_studies(runs_dir: Path) -> StudiesAndNotes:
     """Every study with a best_params JSON of any schema, and a `Damage` per unreadable one.
 
     Storages are not read yet.
