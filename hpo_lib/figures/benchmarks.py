@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.benchmark import tables
 from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, of_rows
-from hpo_lib.families.models import described, model_names
+from hpo_lib.families.models import model_names
 from hpo_lib.figures import series, style
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.style import (
@@ -172,19 +172,7 @@ def _draw_both(axes: Axes, data: pd.DataFrame, score: str, *, upright: bool = Tr
     lines(*ends, colors=data["model"].map(model_colour), lw=0.6, alpha=0.7)
     for name, look in ((score, {"mfc": "white"}), (calibrated, {})):
         x, y = ("place", name) if upright else (name, "place")
-        _draw(axes, data, x, y, ms=3.5, ls="", **look)
-
-
-def _draw(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> None:
-    """Each model's rows with its look, but for what ``look`` says."""
-    for model, rows in style.by_model(data):
-        axes.plot(rows[x], rows[y], **{**_look(model), **look})
-
-
-def _look(model: str) -> Look:
-    """A family's line, a baseline's dashed one; points with the model's marker."""
-    line = {"lw": 1.1} if described(model).kind == "family" else {"lw": 0.9, "ls": (0, (4, 2))}
-    return {"color": model_colour(model), "marker": style.model_marker(model), **line}
+        style.draw_models(axes, data, x, y, ms=3.5, ls="", **look)
 
 
 @_of_each_benchmark
@@ -216,7 +204,7 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
             part, groups = of_dataset[of_dataset["by"] == by], GROUPS[by]
             if by == "hour":
                 for score, line in (("picp", ":"), ("picp_calibrated", "-")):
-                    _draw(axes, part, "place", score, ls=line, marker="", lw=0.8)
+                    style.draw_models(axes, part, "place", score, ls=line, marker="", lw=0.8)
             else:
                 _draw_both(axes, part, "picp")
             style.coverage_line(axes)
@@ -248,12 +236,12 @@ def draw_by_hour(data: pd.DataFrame) -> Figure:
     figure, columns = style.dataset_columns(data, 2, height=3.6, sharex=True)
     for (top, bottom), rows in columns:
         for axes, score in ((top, "mae"), (bottom, "picp")):
-            _draw(axes, rows, "ahead", score, marker="")
+            style.draw_models(axes, rows, "ahead", score, marker="")
         style.coverage_line(bottom)
         top.set(ylim=(0, None), ylabel=f"MAE in {style.unit_of(rows)}")
         bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
     columns[0][0][1].set_ylabel("PICP in %")
-    looks = {model: {**_look(model), "marker": ""} for model in in_order(data["model"])}
+    looks = {model: {**style.model_look(model), "marker": ""} for model in in_order(data["model"])}
     style.legend_below(figure, [handle(model_name(model), **looks[model]) for model in looks])
     return figure
 
@@ -271,7 +259,7 @@ def draw_drift(data: pd.DataFrame) -> Figure:
     """How the mean error over four weeks moves through the test split; a panel per dataset."""
     figure, columns = style.dataset_columns(data, 1, height=2.2)
     for (axes,), rows in columns:
-        _draw(axes, rows, "day", "error", marker="")
+        style.draw_models(axes, rows, "day", "error", marker="")
         axes.axhline(0, **TARGET)
         axes.set(ylabel=f"mean error in {style.unit_of(rows)}", xlabel="end of the 28 days")
         style.date_axis(axes, 2, 4)
@@ -330,18 +318,11 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
         for axes, score, part in ((left, "mae", rows[~beyond]), (right, "picp", rows)):
             ends = part["place"], part[f"{score}_low"], part[f"{score}_high"]
             axes.hlines(*ends, colors=part["model"].map(model_colour), lw=0.9)
-        _draw(left, rows[~beyond], "mae", "place", ms=4, ls="")
+        style.draw_models(left, rows[~beyond], "mae", "place", ms=4, ls="")
+        at_edge: Look = {"transform": left.get_yaxis_transform(), "ha": "right", "va": "center"}
         for row in rows[beyond].itertuples():
-            left.text(
-                1,
-                row.place,
-                f"{style.number(row.mae)} →",
-                transform=left.get_yaxis_transform(),
-                ha="right",
-                va="center",
-                color=model_colour(row.model),
-                fontsize=7,
-            )
+            look = {**at_edge, "color": model_colour(row.model), "fontsize": 7}
+            left.text(1, row.place, f"{style.number(row.mae)} →", **look)
         _draw_both(right, rows, "picp", upright=False)
         labels = rows["params"].map(PARAMS).radd(rows["model"].map(model_name) + ", ")
         left.set_yticks(rows["place"], labels.str.removesuffix(", "))

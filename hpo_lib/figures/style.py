@@ -198,6 +198,19 @@ def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield model, data[data["model"] == model]
 
 
+def model_look(model: str) -> Look:
+    """A family's line, a baseline's dashed one; points with the model's marker."""
+    one = described(model)
+    line = {"lw": 1.1} if one.kind == "family" else {"lw": 0.9, "ls": (0, (4, 2))}
+    return {"color": one.colour, "marker": one.marker, **line}
+
+
+def draw_models(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> None:
+    """The rows of each model with its own look, but for what ``look`` says."""
+    for model, rows in by_model(data):
+        axes.plot(rows[x], rows[y], **{**model_look(model), **look})
+
+
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for all panels, in a row of its own below them; long labels take several rows."""
     most = 6 if sum(len(handle.get_label()) for handle in handles) < 72 else 3
