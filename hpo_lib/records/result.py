@@ -16,7 +16,7 @@ from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import Provenance
 from hpo_lib.records.read_write import Count, Json, Name, Params, Part, check, checked_json
-from hpo_lib.records.trial import TrialRecord, check_trial, default_trial
+from hpo_lib.records.trial import TrialRecord, Trials, check_trial, default_trial
 from hpo_lib.records.trial_choice import Selection, pareto_front, select
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
@@ -133,7 +133,7 @@ _OldRecord = create_model(
 
 def study_result(
     run: RunPaths,
-    trials: Sequence[TrialRecord],
+    trials: Trials,
     objectives: Sequence[Objective],
     policy: str,
     proof: Json | None = None,
@@ -177,7 +177,7 @@ def study_result(
 
 
 def choice_entries(
-    trials: Sequence[TrialRecord],
+    trials: Trials,
     objectives: Sequence[Objective],
     policy: str,
     proof: Json | None,

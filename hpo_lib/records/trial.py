@@ -76,6 +76,8 @@ class TrialRecord:
         return cls(known["trial"], scores=scores, **{"state": "complete", **stated})
 
 
+Trials = Sequence[TrialRecord]
+
 LISTED_SCORES = ("picp", "pinball", "winkler", "picp_calibrated", "winkler_calibrated")
 """Scores of each trial in the JSON, beside MAE: all that an objective is a function of."""
 
@@ -107,7 +109,7 @@ def check_trial(
 _SCHEMA = TypeAdapter(TrialRecord)
 
 
-def default_trial(trials: Sequence[TrialRecord]) -> TrialRecord:
+def default_trial(trials: Trials) -> TrialRecord:
     """The trial of the untuned defaults: the first, or its last retry if its worker died."""
     default = trials[0]
     for trial in trials:
