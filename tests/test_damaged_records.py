@@ -18,7 +18,7 @@ from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
 from hpo_lib.figures.evidence import find_evidence
 from hpo_lib.figures.explorer import trial_counts, trial_facts
-from hpo_lib.figures.studies import cost, fronts, history
+from hpo_lib.figures.studies import PICTURES
 from hpo_lib.figures.studies_table import (
     improvement_report,
     load_studies,
@@ -206,7 +206,7 @@ def report(run):
     _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
     none = run.runs_dir / "none"
     evidence = find_evidence(run.runs_dir, none, none)
-    for make in (fronts, history, cost, *(make for make, _ in TABLES.values())):
+    for make, *_ in (*PICTURES.values(), *TABLES.values()):
         make(evidence)
     for study in evidence.studies:
         trial_facts(study, study.chosen.number)

@@ -92,8 +92,8 @@ def test_when_a_study_or_a_trial_cannot_be_shown_then_a_sentence_says_why(
     assert [study.model for study in studies] == ["TFT_Q"]
     assert ["no forecasts of the chosen trial" in note for note in notes] == [True]
     (copied / JSON).write_text("{", encoding="utf-8")
-    studies, (note,) = find_studies()
-    assert [study.model for study in studies] == ["TFT_Q"]
+    ((study,), (note,)) = find_studies()
+    assert study.model == "TFT_Q"
     assert "not a complete JSON file" in note
     with refusal(
         f"{tmp_path / 'no'}: holds no study with stored forecasts, expected one; make it with `hpo "
