@@ -185,7 +185,7 @@ def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials(
     save(tmp_path, "NHITS_Q", "c", 0.198, dataset="water_tommerby")
     save(tmp_path, "NHITS_Q", "quick", 0.1, preset="test")
     save_old(tmp_path)
-    table = summary(table_of(tmp_path), "model").set_index("preset", append=True)
+    table = summary(table_of(tmp_path), "model").set_index(["model", "preset"])
     assert [preset for _, preset in table.index] == ["laptop", "test", "unknown"]
     row = table.loc[("NHITS_Q", "laptop")]
     assert (row["studies"], row["trials"], row["hours"]) == (3, 6, 3.0)

@@ -248,9 +248,6 @@ class Analysis:
     def explored(self) -> Iterator[Image]:
         """Per model, if storages are there: the first objective over each varied hyperparameter."""
         trials = studies.explored(self.evidence)
-        if not trials.empty:
-            parameters = trials.groupby(["model", "parameter"])["value"]
-            trials = trials[parameters.transform("nunique") > 1]
         for model in style.in_order(trials.get("model", ())):
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 

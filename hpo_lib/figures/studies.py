@@ -120,13 +120,14 @@ cost = partial(_trials, condition="finished and seconds > 0")
 
 
 def explored(evidence: Evidence) -> pd.DataFrame:
-    """Every ``parameter`` with its ``value`` in each trial of `history` with a ``change``."""
+    """Every varied ``parameter`` with its ``value`` in each trial of `history` with a ``change``."""
     trials = history(evidence)
     if trials.empty:
         return trials
     trials = trials.assign(item=trials["params"].map(lambda params: sorted(params.items())))
     rows = trials.dropna(subset="change").explode("item")
-    return rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
+    rows = rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
+    return rows[rows.groupby(["model", "parameter"])["value"].transform("nunique") > 1]
 
 
 def hypervolumes(excesses: np.ndarray) -> list[float]:

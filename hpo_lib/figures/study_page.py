@@ -68,8 +68,7 @@ def score_table(study: StoredStudy) -> pd.DataFrame:
         for label, trial in trials.items()
         if trial.scores
     }
-    table = pd.DataFrame(rows)
-    return table.reindex([name for name in SHOWN_SCORES if name in table.index]).T
+    return pd.DataFrame(rows).filter([*SHOWN_SCORES], axis="index").T
 
 
 def short_scores(study: StoredStudy) -> str:
@@ -137,9 +136,9 @@ def files_table(study: StoredStudy) -> pd.DataFrame:
 
 def provenance_table(study: StoredStudy) -> pd.DataFrame:
     """Data, code, packages and device behind this study, one row each."""
-    flat = pd.json_normalize(dict(study.provenance)).astype(object).iloc[0].fillna(MISSING)
-    texts = [", ".join(map(str, one)) if isinstance(one, list) else str(one) for one in flat]
-    return pd.DataFrame({"value": texts}, flat.index)
+    flat = pd.json_normalize(study.provenance).astype(object).iloc[0].fillna(MISSING)
+    texts = flat.map(lambda one: ", ".join(map(str, one)) if isinstance(one, list) else str(one))
+    return texts.to_frame("value")
 
 
 def unshortened(table: pd.DataFrame) -> HTML:

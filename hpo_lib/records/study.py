@@ -201,9 +201,11 @@ class StoredStudy:
             return {}
         from hpo_lib.records.storage import dimension
 
-        trials = self.optuna_study.get_trials(deepcopy=False)
-        distributions = {name: one for trial in trials for name, one in trial.distributions.items()}
-        return {name: dimension(one) for name, one in distributions.items()}
+        return {
+            name: dimension(distribution)
+            for trial in self.optuna_study.get_trials(deepcopy=False)
+            for name, distribution in trial.distributions.items()
+        }
 
     @property
     def tells_of_parameters(self) -> bool:
@@ -277,8 +279,8 @@ class StoredStudy:
         ended = [trial for trial in self.trials if trial.finished]
         if ended and all(trial.state == "failed" for trial in ended):
             return "failed", ended[-1].cause
-        workers = of_all_workers(self.run)
-        records = [read_record(one.notebook) for one in workers if one.notebook.exists()]
+        notebooks = [worker.notebook for worker in of_all_workers(self.run)]
+        records = [read_record(notebook) for notebook in notebooks if notebook.exists()]
         errors = [
             record
             for record in records

@@ -65,11 +65,8 @@ class QuantileForecasts:
 
     def with_actual(self, target: pd.Series) -> "QuantileForecasts":
         """The forecasts beside what came; hours that the hourly ``target`` lacks stay NaN."""
-        positions = pd.DatetimeIndex(target.index).get_indexer(self.origins)[:, None]
-        hours = positions + np.arange(1, self.actual.shape[1] + 1)
-        known = (positions >= 0) & (hours < len(target))
-        values = target.to_numpy(dtype=np.float64)[np.where(known, hours, 0)]
-        return replace(self, actual=np.where(known, values, np.nan))
+        actual = target.reindex(self.hours).to_numpy(dtype=np.float64)
+        return replace(self, actual=actual.reshape(self.actual.shape))
 
     @property
     def median(self) -> np.ndarray:
