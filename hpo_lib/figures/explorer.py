@@ -73,8 +73,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     roles = {
         "chosen": trial == study.chosen,
         "untuned defaults": trial == study.default,
-        "on the front": trial in study.front,
-        "beaten by others": trial not in study.front,
+        "on the front" if trial in study.front else "beaten by others": True,
     }
     policies = study.result["selection"]["alternatives"].items()
     roles |= {f"choice of {policy}": chosen == number for policy, chosen in policies}

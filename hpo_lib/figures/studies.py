@@ -120,7 +120,7 @@ cost = partial(_trials, condition="finished and seconds > 0")
 
 
 def explored(evidence: Evidence) -> pd.DataFrame:
-    """Every varied ``parameter`` with its ``value`` in each trial of `history` with a ``change``."""
+    """Every varied ``parameter``, its ``value`` in each trial of `history` with a ``change``."""
     trials = history(evidence)
     if trials.empty:
         return trials
