@@ -169,7 +169,10 @@ class LockedCanvas(Canvas):  # type: ignore[misc]  # ipympl has no types
 
 
 class Explorer:
-    """Study, trial and days, each chosen in one place and shown everywhere; see `widget`."""
+    """Study, trial and days, each chosen in one place and shown everywhere.
+
+    ``widget`` holds all widgets as one, for the last line of a cell.
+    """
 
     def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
         whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 450, 170))
@@ -194,14 +197,10 @@ class Explorer:
         self.study_box.observe(self._show_study, names="index")
         for box in (self.trial_box, self.first, self.count):
             box.observe(self._show, names="value")
-        self._show_study()
-
-    def widget(self) -> widgets.VBox:
-        """All widgets as one, for the last line of a cell."""
         controls = widgets.VBox([self.trial_box, self.first, widgets.HBox([self.count, self.when])])
-        return widgets.VBox(
-            [self.notes, self.study_box, widgets.HBox([controls, self.text]), self.canvas]
-        )
+        facts = widgets.HBox([controls, self.text])
+        self.widget = widgets.VBox([self.notes, self.study_box, facts, self.canvas])
+        self._show_study()
 
     def _show_study(self, _: object = None) -> None:
         """Show the selected study with its chosen trial."""

@@ -285,14 +285,10 @@ def draw_history(data: pd.DataFrame) -> Figure:
     return figure
 
 
-DATASET_LOOKS = (
-    (BLUE, "o"),
-    (ACCENT, "^"),
-    (PINK, "s"),
-    (SKY_BLUE, "D"),
-    ("#009E73", "v"),
-    (INK, "P"),
-)
+DATASET_LOOKS = [
+    {"color": colour, "marker": marker}
+    for colour, marker in zip((BLUE, ACCENT, PINK, SKY_BLUE, "#009E73", INK), "o^sDvP", strict=True)
+]
 COLUMNS, FEW_VALUES = 4, 5
 
 
@@ -313,9 +309,9 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
         axes.axhline(0, **TARGET)
         placed = trials.assign(place=_places(axes, trials["value"]))
         for (title, chosen), group in placed.groupby(["title", "chosen"], sort=False):
-            colour, marker = looks[title]
-            look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"marker": marker, "ms": 3}
-            axes.plot("place", "change", data=group, ls="", c=colour, alpha=0.7, mew=0.5, **look)
+            mark: Look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"ms": 3}
+            look = {**looks[title], "alpha": 0.7, "mew": 0.5, **mark}
+            axes.plot("place", "change", data=group, ls="", **look)
         axes.set_xlabel(str(parameter).replace("_", " "), labelpad=1)
     grid[0, 0].set_title(model_name(model), loc="left")
     low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
@@ -323,9 +319,7 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
     goal = _objectives(data)[0].label
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
     handles = [
-        handle(title, ls="", c=colour, marker=marker)
-        for title, (colour, marker) in looks.items()
-        if title in set(data["title"])
+        handle(title, ls="", **looks[title]) for title in looks if title in set(data["title"])
     ]
     legend_below(figure, [*handles, handle("chosen", marker="*", ms=6, **RING)])
     return figure

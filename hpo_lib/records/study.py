@@ -362,12 +362,16 @@ def newest_first(studies: Iterable[StoredStudy]) -> list[StoredStudy]:
     Complete ones come before others, today's records before those of the original HPO plan, and
     then the newest.
     """
-
-    def rank(study: StoredStudy) -> tuple[bool, int, str, str]:
-        date = str(study.result["optimization_date"] or "")
-        return study.is_complete, study.result["schema_version"], date, study.file.name
-
-    return sorted(studies, key=rank, reverse=True)
+    return sorted(
+        studies,
+        key=lambda study: (
+            study.is_complete,
+            study.result["schema_version"],
+            study.result["optimization_date"] or "",
+            study.file.name,
+        ),
+        reverse=True,
+    )
 
 
 def last_written(run: RunPaths) -> float:
