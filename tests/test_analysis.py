@@ -21,7 +21,6 @@ from hpo_lib.figures.studies_table import (
     write_studies,
 )
 from hpo_lib.paths import DATASETS_DIR, RunPaths
-from hpo_lib.records import study
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
@@ -256,7 +255,7 @@ def test_when_a_study_is_stored_then_its_explored_space_and_reached_ends_are_sho
     (shown,) = found.explored()
     assert shown.data.startswith(b"\x89PNG")
     monkeypatch.setattr(StoredStudy, "is_test", False)
-    monkeypatch.setattr(study, "TELLING_TRIALS", 2)
+    monkeypatch.setattr("hpo_lib.figures.build.TELLING_TRIALS", 2)
     assert [line.split(";")[0] for line in found.boundaries()] == [
         "TFT_Q on heat: hidden_size 32 is at the lower end of its choices (32, 64, 128, 256)",
     ]

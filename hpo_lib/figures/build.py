@@ -255,7 +255,7 @@ class Analysis:
         """Advice on chosen values at an end of their search space, where trials are enough."""
         advice, n_silent, n_studies = list[str](), 0, len(self.evidence.studies)
         for study in self.evidence.studies:
-            if study.tells_of_parameters:
+            if not study.is_test and len(study.complete) >= TELLING_TRIALS:
                 label = f"{study.model} on {study.dataset}"
                 advice += boundary_advice(label, study.result["best_params"], study.search_space)
             else:

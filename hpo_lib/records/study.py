@@ -208,11 +208,6 @@ class StoredStudy:
         }
 
     @property
-    def tells_of_parameters(self) -> bool:
-        """Whether it has enough trials at a real budget to tell of a single hyperparameter."""
-        return not self.is_test and len(self.complete) >= TELLING_TRIALS
-
-    @property
     def complete(self) -> list[TrialRecord]:
         return [trial for trial in self.trials if trial.state == "complete"]
 
