@@ -54,7 +54,7 @@ def find_studies(runs_dir: str = "") -> StudiesAndNotes:
     for study in studies:
         if study.result["schema_version"] < 2:
             notes.append(f"{study.file}: written before forecasts were stored")
-        elif study.run.trial_predictions(int(study.result["best_trial_number"])).exists():
+        elif study.run.trial_predictions(study.result["best_trial_number"]).exists():
             viewable.append(study)
         else:
             notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")

@@ -99,7 +99,7 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
                 unit=unit,
                 model=study.model,
                 objectives=",".join(names),
-                hours=float(study.result["training_time_hours"]),
+                hours=study.result["training_time_hours"],
                 device=study.provenance.get("device"),
                 has_storage=study.has_storage,
                 value=value,

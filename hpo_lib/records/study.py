@@ -118,7 +118,7 @@ class StoredStudy:
     @property
     def is_complete(self) -> bool:
         """Whether its record says so; a record of the original HPO plan does not."""
-        return bool(self.result.get("status") == "complete")
+        return self.result.get("status") == "complete"
 
     def doubts(self, *, test: bool, simulated: bool) -> Iterator[str]:
         """Why its choice does not count for the test preset (or another), for twins (or real data).
@@ -226,7 +226,7 @@ class StoredStudy:
 
     @property
     def chosen(self) -> TrialRecord:
-        return self.trial(int(self.result["best_trial_number"]))
+        return self.trial(self.result["best_trial_number"])
 
     @property
     def default(self) -> TrialRecord:

@@ -46,7 +46,7 @@ class QuantileForecasts:
                 f"origins and {len(self.levels)} levels do not belong together"
             )
         if not np.isfinite(self.values).all():
-            bad = int((~np.isfinite(self.values)).any(axis=(1, 2)).sum())
+            bad = (~np.isfinite(self.values)).any(axis=(1, 2)).sum()
             raise NonFiniteForecast(f"{bad} of {n} forecasts hold NaN or infinity")
         if (np.diff(self.values, axis=2) < 0).any():
             raise ValueError("quantiles cross: values must not decrease along the level axis")
@@ -135,7 +135,7 @@ class QuantileForecasts:
                 f"{source}: rows do not form complete forecasts, expected for every origin the "
                 "steps 1, 2 and so on, each once and as many as for the others; write them again"
             )
-        n, horizon = len(sizes), int(sizes.iloc[0])
+        n, horizon = len(sizes), sizes.iloc[0]
         levels = tuple(sorted(round(float(name[1:]) / 100, 12) for name in names))
 
         def hours_of(column: str) -> np.ndarray:
