@@ -32,7 +32,7 @@ def model_name(model: str) -> str:
 
 
 def model_colour(model: str) -> str:
-    """The same in every figure."""
+    """The same in every figure; the model's own file states it."""
     return described(model).colour
 
 
