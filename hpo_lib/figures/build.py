@@ -119,10 +119,6 @@ def make_all(
     return written, notes
 
 
-METADATA = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
-"""Without date and version, which would change the bytes of a figure each time."""
-
-
 def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     """Write every figure, table and card for which there are records.
 
@@ -143,10 +139,11 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         pdf, png, tex = out.figure(file)
         text = caption(picture.shows, page, records)
         snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
-        pictures = (
-            _as_file(figure, format=kind, metadata=metadata) for kind, metadata in METADATA.items()
-        )
-        contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
+        contents = {  # without date and version, which would change the bytes each time
+            pdf: _as_file(figure, format="pdf", metadata={"CreationDate": None}),
+            png: _as_file(figure, format="png", metadata={"Software": None}),
+            tex: snippet.encode(),
+        }
         written += _write(contents, text, records)
     for name, (make, kind) in TABLES.items():
         records = evidence.records(kind)
