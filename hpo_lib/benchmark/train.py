@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from hpo_lib.baselines import chronos2
 from hpo_lib.baselines.contract import SeasonalNaive, baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
@@ -26,7 +28,7 @@ from hpo_lib.families.models import (
     registered,
 )
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
-from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
 from hpo_lib.records.trainings import (
     Training,
     check_same_data,
@@ -172,6 +174,8 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     tasks = [*_baselines(plan), *_families(plan, notes)]
     for note in notes:
         say(f"note: {note}")
+    origins = np.append(dataset.validation_origins, dataset.test_origins)
+    write_scales(paths.scales, dataset, origins)
     data = data_provenance(dataset)
     provenance = {**code_provenance(), "data": data, "preset": plan.preset}
     for i, (model, params, seed, key, train) in enumerate(tasks, start=1):

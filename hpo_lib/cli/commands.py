@@ -266,6 +266,8 @@ def _verify(arguments: Namespace) -> int:
         print_json([asdict(verification) for verification in verifications])
     else:
         print_all(verifications)
+        notes = [note for one in verifications for word, note in one.told if word == "note"]
+        print_all(dict.fromkeys(notes), "note   ")
     return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 
@@ -360,7 +362,7 @@ def _benchmark(arguments: Namespace) -> None:
         raise HpoError(
             "interrupted; finished trainings are kept, the same command continues"
         ) from None
-    stored = load_benchmark(plan.paths, plan.dataset, calibration)
+    stored = load_benchmark(plan.paths, plan.dataset.spec, calibration)
     days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
     print(
         f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, "

@@ -93,7 +93,7 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
         forecasts = members[MIXTURE].rows(slice(-len(days), None))
     else:
         forecasts = version.forecasts(dataset, days)
-    calibrated = calibrate(forecasts, None, dataset.known_target, Calibration())
+    calibrated = calibrate(forecasts, None, dataset.scales, Calibration())
     recent = calibrated.rows(forecasts.origins >= dataset.index[end] - ROLLING_DAYS * DAY)
     if not len(recent.origins):
         raise InputError(

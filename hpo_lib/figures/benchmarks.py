@@ -50,7 +50,7 @@ def _of_each_benchmark(
     @wraps(tables_of)
     def table(evidence: Evidence) -> pd.DataFrame:
         return style.joined(
-            rows.assign(dataset=one.dataset, title=one.series.spec.title, unit=one.unit)
+            rows.assign(dataset=one.dataset, title=one.spec.title, unit=one.unit)
             for one in evidence.benchmarks
             for rows in tables_of(one)
         )
@@ -91,7 +91,7 @@ def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     ``target`` in words, ``season``, ``hour`` in UTC, ``actual``, ``median``; ``lower`` and
     ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
     """
-    spec = benchmark.series.spec
+    spec = benchmark.spec
     for row in sorted(benchmark.families, key=validation_loss)[:1]:
         corrected = benchmark.calibrated[row, benchmark.correction.mode]
         for season in WEEK_SEASONS:

@@ -56,7 +56,7 @@ def _of_benchmark(benchmark: Benchmark) -> Span:
     trained = f"{budget.capitalize()} budget, {count} {'seed' if count == '1' else 'seeds'}"
     if "refit" in how:
         trained += ", trained again on training and validation split"
-    return benchmark.series.spec.title, len(days), days[0], days[-1], trained
+    return benchmark.spec.title, len(days), days[0], days[-1], trained
 
 
 def _of_study(study: StoredStudy, evidence: Evidence) -> Span:
@@ -126,7 +126,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:
         rows, mode = benchmark.shown, benchmark.correction.mode
-        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.series.sha256))
+        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
         maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
         sections.append(_section(_title(benchmark), rows, SCORES, **cells))
@@ -327,4 +327,4 @@ TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
 
 def _title(benchmark: Benchmark) -> str:
     days = len(benchmark.rows[0].test.origins)
-    return f"{benchmark.series.spec.title} ({unit_text(benchmark.unit)}, {days} days)"
+    return f"{benchmark.spec.title} ({unit_text(benchmark.unit)}, {days} days)"

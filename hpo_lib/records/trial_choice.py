@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, StudyError, choices
 from hpo_lib.records.read_write import Count, Part
 from hpo_lib.records.trainings import TrainingFailed
@@ -49,7 +49,7 @@ def prove(
     most: int,
     seeds: Sequence[int],
     replicate: Callable[[int, int], QuantileForecasts],
-    target: pd.Series,
+    scales: Scales,
 ) -> dict[str, Any]:
     """Compare challengers with the defaults over fresh seeds, one by one until one is proven.
 
@@ -59,7 +59,7 @@ def prove(
         most: so many challengers.
         seeds: fresh ones.
         replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing`.
-        target: hourly target, for the correction of the intervals.
+        scales: of the series, for the correction of the intervals.
 
     Returns:
         The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause`` (why
@@ -75,7 +75,7 @@ def prove(
         days = []
         for seed in seeds:
             proof["trainings"] += 1
-            days.append(daily_scores(replicate(number, seed), target))
+            days.append(daily_scores(replicate(number, seed), scales))
         return days
 
     try:
