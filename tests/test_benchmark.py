@@ -56,7 +56,7 @@ def benchmark(finished):
 def copied(finished, out):
     """The same benchmark in a folder that a test may change."""
     plan = dataclasses.replace(finished, out=out)
-    shutil.copytree(finished.paths.runs, plan.paths.runs)
+    shutil.copytree(finished.paths.folder, plan.paths.folder)
     return plan
 
 

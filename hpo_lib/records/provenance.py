@@ -6,7 +6,6 @@ import subprocess
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -15,7 +14,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.scales import Scales
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError
-from hpo_lib.records.read_write import Count, Part, Time, checked_json, write_json
+from hpo_lib.records.read_write import Count, Json, Part, Time, checked_json, write_json
 
 
 class _Data(Part):
@@ -39,13 +38,13 @@ class Provenance(Part):
 
     data: _Data | None = None
     preset: str | None = None
-    recipe: dict[str, Any] | None = None
+    recipe: Json | None = None
     device: str | None = None
     git_commit: str | None = None
     packages: dict[str, str | None] | None = None
 
 
-def data_key(dataset: Dataset) -> dict[str, Any]:
+def data_key(dataset: Dataset) -> Json:
     """Fingerprint and split dates: equal for two results on the same data."""
     splits = dataset.spec.splits
     ends = {name: str(getattr(splits, name)) for name in ("train_end", "val_end", "test_end")}
@@ -92,7 +91,7 @@ def read_scales(file: Path, sha256: object) -> Scales:
 PACKAGES = ("torch", "darts", "neuralforecast", "pytorch-lightning", "optuna", "numpy", "pandas")
 
 
-def data_provenance(dataset: Dataset) -> dict[str, Any]:
+def data_provenance(dataset: Dataset) -> Json:
     """Source, file, fingerprint, span and splits of the data."""
     splits, hours = dataset.spec.splits, dataset.index
     return {
@@ -117,7 +116,7 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def code_provenance() -> dict[str, Any]:
+def code_provenance() -> Json:
     """Version, git commit (``+changes`` if the tree differs), package versions, Python, device."""
     return {
         "hpo_lib": __version__,

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.scales import Scales
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.records.provenance import read_scales
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
@@ -119,7 +119,7 @@ def _data(
     return None
 
 
-def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> dict[str, Any]:
+def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
     """The part of the JSON that follows from what is there, in the JSON's own shape.
 
     Raises:

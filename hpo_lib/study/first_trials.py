@@ -91,14 +91,15 @@ def best_of_others(
         except InputError:
             return False
         return (
-            study.result["space"] == "wide"
+            study.model == family.name
+            and study.result["space"] == "wide"
             and is_whole(_adapted(study.result["best_params"], space), space)
             and _series(study.dataset) != _series(dataset.spec.name)
             and study.data.get("sha256") != dataset.sha256
             and not any(study.doubts(test=budget_name == "test", simulated=dataset.is_simulated))
         )
 
-    studies, _ = read_studies(runs_dir, family.name)
+    studies, _ = read_studies(runs_dir)
     return newest_first(filter(fits, studies))[:MOST_STUDIES]
 
 
