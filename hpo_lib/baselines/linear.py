@@ -21,7 +21,7 @@ from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 PENALTIES = (0.004, 0.01, 0.025, 0.06)
 """Candidates for ``alpha`` on standardised features and target."""
 
-TRIED_STEPS = range(1, HORIZON, 4)
+TRIED_STEPS = list(range(1, HORIZON, 4))
 """Hours ahead (from 0) on which the candidates are compared; all hours would take four times as
 long.
 """
@@ -51,10 +51,8 @@ class LinearQuantile(Baseline):
 
         def loss(penalty: float) -> float:
             tried = fitted(penalty, TRIED_STEPS).forecasts(dataset, dataset.validation_origins)
-            steps = list(TRIED_STEPS)
-            return metrics.pinball(
-                QuantileForecasts(tried.values[:, steps], tried.actual[:, steps], tried.origins)
-            )
+            values, actual = tried.values[:, TRIED_STEPS], tried.actual[:, TRIED_STEPS]
+            return metrics.pinball(QuantileForecasts(values, actual, tried.origins))
 
         if choice is None:
             choice = PENALTIES[-1] if quick else min(PENALTIES, key=loss)

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hpo_lib.baselines import chronos2
-from hpo_lib.baselines.contract import SeasonalNaive, baseline_names, get_baseline
+from hpo_lib.baselines.contract import SeasonalNaive, baselines
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import (
     RECIPES,
@@ -130,7 +129,7 @@ def make_plan(
     chosen = tuple(dict.fromkeys(models)) or family_names()
     settings = Settings.create(chosen[0], dataset, **given)
     return Plan(
-        dataset=load_dataset(load_spec(dataset), settings.data_dir, simulated=settings.simulated),
+        dataset=load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
         models=chosen,
         params=params,
         preset=settings.budget_name,
@@ -249,7 +248,7 @@ def _baselines(plan: Plan) -> Iterator[_Task]:
         if isinstance(naive, SeasonalNaive):
             key = training_key(dataset, refit=False)
             yield _Task(naive.name, "own", FIRST_SEED, key, partial(naive.fit, dataset))
-    for baseline in map(get_baseline, baseline_names()):
+    for baseline in baselines().values():
         quick = plan.is_test
         key = training_key(dataset, settings=baseline.settings, refit=plan.refit, quick=quick)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
@@ -53,7 +52,7 @@ MARKS = {
 THRESHOLDS = np.arange(5.0, 25.25, 0.5)
 """Candidates for `heating_threshold`, in degrees C."""
 
-Values = npt.NDArray[np.float64]
+Values = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

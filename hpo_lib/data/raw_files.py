@@ -37,6 +37,7 @@ PLAIN = ["", "0"]
 """Header of a plain raw CSV, whose times are UTC if they have no offset."""
 _DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+_FORMATS = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
 _OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 _HOUR = pd.Timedelta(hours=1)
 _LOOK = 50
@@ -111,9 +112,9 @@ def _only(columns: list[str], what: str, holds: str, header: list[str]) -> str:
 
 def _formats(cell: str) -> list[str]:
     """Formats in which a cell is a time."""
-    known = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
-    times = {form: pd.to_datetime(cell, format=form, errors="coerce") for form in known}
-    return [form for form, time in times.items() if not pd.isna(time)]
+    return [
+        form for form in _FORMATS if pd.notna(pd.to_datetime(cell, format=form, errors="coerce"))
+    ]
 
 
 def _times(cells: pd.Series) -> pd.Series:

@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from hpo_lib import paths
-from hpo_lib.checked import expected, sentence
+from hpo_lib.checked import Whole, expected, sentence
 from hpo_lib.data.csv_checks import LARGEST, TIME, YEARS
 from hpo_lib.errors import InputError, choices
 
@@ -73,7 +73,6 @@ Columns = Annotated[tuple[String, ...], expected("a list of column names in quot
 Hour = Annotated[
     pd.Timestamp, PlainValidator(_hour), expected("a full hour in UTC such as '2018-12-31 23:00'")
 ]
-Whole = Annotated[int, Field(strict=True, ge=0), expected("a whole number of at least 0")]
 Share = Annotated[
     float, Field(strict=True, gt=0, lt=1), expected("a share between 0 and 1, such as 0.7")
 ]

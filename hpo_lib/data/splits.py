@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib.data.spec import Splits
@@ -29,7 +28,7 @@ HORIZON = 24
 MIN_TRAINING = HISTORY + HORIZON + 30 * 24
 """Fewest hours of a training split: 30 days of training windows beside the first one."""
 
-Positions = npt.NDArray[np.int64]
+Positions = np.ndarray
 _HOUR = pd.Timedelta(hours=1)
 
 
@@ -87,7 +86,7 @@ def training_origins(
     return near
 
 
-def complete_windows(origins: Positions, missing: npt.NDArray[np.bool_]) -> Positions:
+def complete_windows(origins: Positions, missing: np.ndarray) -> Positions:
     """The origins without an hour of ``missing`` [T] in their history or forecast hours."""
     if not missing.any():
         return origins
@@ -103,7 +102,7 @@ def time_span(index: pd.DatetimeIndex) -> str:
 
 def settled_splits(
     index: pd.DatetimeIndex,
-    missing: npt.NDArray[np.bool_],
+    missing: np.ndarray,
     plan: Splits,
     tz: ZoneInfo,
     data: str,

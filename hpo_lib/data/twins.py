@@ -7,7 +7,6 @@ lock file: numpy may change its normal deviates).
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib.data.features import calendar_columns, engineer
@@ -28,7 +27,7 @@ _SCHOOL_HOLIDAYS = (
 )
 """Of every year, both days inclusive."""
 
-Hours = npt.NDArray[np.float64]
+Hours = np.ndarray
 """One value per hour, [T]."""
 
 
@@ -125,10 +124,10 @@ def _demand(kind: str, temp: pd.Series, calendar: pd.DataFrame, rng: np.random.G
         level = households + 0.1 * np.maximum(0, felt - 14) * _peak(hour, 20, 2)
     # Multiplicative noise: a busy hour varies more than a quiet one, and use cannot turn negative.
     noise = _noise(rng, n, 300) + _noise(rng, n, 8) + rng.standard_normal(n)
-    return level * np.exp(0.06 * noise)
+    return np.asarray(level * np.exp(0.06 * noise))
 
 
-def _peak(hour: npt.NDArray[np.int64], centre: float, width: float) -> Hours:
+def _peak(hour: np.ndarray, centre: float, width: float) -> Hours:
     """[T] a peak of height 1 over the local hours 0 to 23, which go round the clock."""
     away = (hour - centre + 12) % 24 - 12
     return np.asarray(np.exp(-0.5 * (away / width) ** 2))

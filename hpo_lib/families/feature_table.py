@@ -97,7 +97,7 @@ def make_feature_table(
     `weather_inputs`.
     """
     frame, origins = windows.frame, windows.positions
-    y = frame[dataset.spec.target].to_numpy(dtype=float)
+    y = frame[dataset.spec.target].to_numpy()
     past = origins[:, None] + np.arange(1 - HISTORY, 1)  # [N, L]
     hours = origins[:, None] + np.arange(1, HORIZON + 1)  # [N, H]
     history, floor = y[past], level_floor(dataset) if floor is None else floor
@@ -105,12 +105,12 @@ def make_feature_table(
     relative = history / level[:, None] - 1
     days = relative.reshape(len(origins), DAYS, HORIZON)  # the last one ends at the origin
     flags = [name for name in ("is_weekend", "is_public_holiday") if name in dataset.future]
-    off = frame[flags].max(axis=1).to_numpy(dtype=float) if flags else np.zeros(len(frame))
+    off = frame[flags].max(axis=1).to_numpy() if flags else np.zeros(len(frame))
     past_off = off[past].reshape(days.shape)
     season = 2 * np.pi * pd.DatetimeIndex(frame.index).day_of_year.to_numpy()[hours] / 365.25
     # The columns are [N, H], or [N, 1] or [H] where origins or hours ahead are alike.
     columns: dict[str, np.ndarray] = {"step": np.arange(1.0, HORIZON + 1)}
-    columns |= {name: frame[name].to_numpy(dtype=float)[hours] for name in dataset.future}
+    columns |= {name: frame[name].to_numpy()[hours] for name in dataset.future}
     columns |= {"year_sin": np.sin(season), "year_cos": np.cos(season)}
     columns |= {f"same_hour_{k}d": days[:, -k] for k in range(1, DAYS + 1)}
     earlier, week = hours - HISTORY, past
@@ -151,7 +151,7 @@ def make_feature_table(
     }
     for name in dataset.past:
         if not follows_from_target(name):
-            values = frame[name].to_numpy(dtype=float)[past[:, -HORIZON:]]
+            values = frame[name].to_numpy()[past[:, -HORIZON:]]
             of_origin |= {f"{name}_last": values[:, -1], f"{name}_day_mean": values.mean(axis=1)}
     columns |= {name: values[:, None] for name, values in of_origin.items()}
     columns |= weather_inputs(dataset, windows, thermal=thermal)
@@ -182,7 +182,7 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
         return {}
     assert ahead is not None, "a dataset with weather of the day ahead makes windows that hold it"
     history = windows.positions[:, None] + np.arange(1 - HISTORY, 1)
-    observed = windows.frame[list(weather.columns)].to_numpy(dtype=float)[history]  # [N, L, W]
+    observed = windows.frame[list(weather.columns)].to_numpy()[history]  # [N, L, W]
     before, now = (
         dict(zip(weather.columns, np.moveaxis(part, 2, 0), strict=True))
         for part in (observed, ahead)
@@ -196,7 +196,7 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
     means = {hours: exponential_mean(temp, hours)[:, -HORIZON:] for hours in MEMORY_HOURS}
     columns |= {f"temp_mean_{hours}h_ahead": mean for hours, mean in means.items()}
     degrees = np.maximum(weather.threshold - temp, 0)
-    target, usual = windows.frame[dataset.spec.target].to_numpy(dtype=float), weather.usual_demand
+    target, usual = windows.frame[dataset.spec.target].to_numpy(), weather.usual_demand
     demand = np.abs(target[history[:, -HORIZON:]].mean(axis=1))
     yesterday = degrees[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True)
     relative = usual / np.maximum(demand, 0.05 * usual)

@@ -239,7 +239,10 @@ class Family(Model, ABC):
     0 of a study.
     """
     portfolio: ClassVar[Mapping[str, Params]] = {}
-    """Series on which they won -> configurations of the wide space, which a study tries next."""
+    """Series on which they won -> configurations of the wide space, which a study tries next.
+    
+    What they do not name is as in the untuned defaults of the standard recipe.
+    """
     budgets: ClassVar[Mapping[str, Budget]]
     """Preset name -> budget."""
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
@@ -96,7 +95,7 @@ def _data(
     """The data that the study had, or None."""
     sha256 = str(study.data.get("sha256"))
     try:
-        data = load_dataset(load_spec(name), data_dir, simulated=study.is_simulated)
+        data = load_dataset(name, data_dir, simulated=study.is_simulated)
         if data.sha256 == sha256:
             return data
         why = f"the study had data with sha256 {sha256[:12]} and {data.path} has {data.sha256[:12]}"

@@ -115,9 +115,8 @@ def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_o
         settings = Settings.create(
             "NHITS_Q", str(in_use.toml), preset=preset, runs_dir=str(in_use.folder / "runs")
         )
-        family = get_family("NHITS_Q")
         before = with_facts(version, provenance={"data": {"source": source}})
-        found[preset, source] = _parameters(settings, family, data, "", before).params["lr"]
+        found[preset, source] = _parameters(settings, data, "", before).params["lr"]
     assert found == {
         ("test", "csv"): SMALL["lr"],
         ("laptop", "csv"): 2e-3,
