@@ -117,7 +117,7 @@ class LightgbmQuantile(Baseline):
             for trees in state["trees"]
         ]
         above = 0 if expected is None else expected[:, :, None]
-        return np.asarray(np.stack(values, axis=2) + above)
+        return np.stack(values, axis=2) + above
 
 
 class LightgbmLinearQuantile(LightgbmQuantile):

@@ -65,7 +65,7 @@ class LinearQuantile(Baseline):
         by_level = [
             (features * of_level).sum(axis=2) for of_level in np.moveaxis(state["weights"], 1, 0)
         ]
-        return np.asarray(np.stack(by_level, axis=2) + state["intercepts"])
+        return np.stack(by_level, axis=2) + state["intercepts"]
 
 
 def _regressions(table: FeatureTable, penalty: float, steps: Iterable[int]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class ResidualLinear(Baseline):
 
     def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
         linear: LinearBaseline = state["linear"]
-        return np.asarray(linear.relative(table)[:, :, None] + linear.errors)
+        return linear.relative(table)[:, :, None] + linear.errors
 
 
 register(LinearQuantile())

@@ -248,7 +248,7 @@ def _verify(arguments: Namespace) -> int:
     from hpo_lib.benchmark.tables import verify_weights
     from hpo_lib.records.verify import verify
 
-    runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
+    runs_dir = _runs_dir(arguments)
     files = arguments.file or paths.best_params_files(runs_dir)
     if not arguments.file and not arguments.runs_dir:
         files += sorted(paths.BENCHMARK_DIR.glob("*/*/weights.csv"))
@@ -325,7 +325,7 @@ def _analyze(arguments: Namespace) -> int:
 def _consolidate(arguments: Namespace) -> int:
     from hpo_lib.figures.studies_table import load_studies, write_studies
 
-    studies = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR))
+    studies = load_studies(_runs_dir(arguments))
     code = print_all(studies.notes, "note: ")
     for file in write_studies(studies, Path(arguments.out or paths.DRAFTS_DIR).expanduser()):
         print(f"wrote {file} ({len(studies.table)} studies)")

@@ -143,7 +143,7 @@ class Version:
         was before the refit. Quantiles are rounded as in records. ``notes`` gets sentences on
         members, if it has any.
         """
-        before = np.asarray(dataset.index[origins] < self.trained_until)
+        before = dataset.index[origins] < self.trained_until
         joined = QuantileForecasts.joined(
             [
                 self.model(which, dataset).forecasts(dataset, origins[chosen])

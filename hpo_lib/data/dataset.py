@@ -136,19 +136,18 @@ class Dataset:
     def complete(self, origins: Positions) -> Positions:
         """The origins [N] without a missing hour in their window and with known weather ahead."""
         whole = complete_windows(origins, self.is_missing)
-        return np.asarray(whole[self.weather_is_known(whole)])
+        return whole[self.weather_is_known(whole)]
 
     def weather_is_known(self, origins: Positions) -> np.ndarray:
         """[N] whether models have the weather of the day ahead that they see at each origin."""
         ahead = self._ahead(origins)
-        known = np.full(len(origins), True) if ahead is None else np.isfinite(ahead).all((1, 2))
-        return np.asarray(known)
+        return np.full(len(origins), True) if ahead is None else np.isfinite(ahead).all((1, 2))
 
     @property
     def known_until(self) -> dict[str, str]:
         """Column -> until when it is known: ``origin`` or ``always``; without weather ahead."""
-        up_to_origin = {name: "origin" for name in (self.spec.target, *self.past)}
-        return up_to_origin | {name: "always" for name in self.future}
+        up_to_origin = dict.fromkeys((self.spec.target, *self.past), "origin")
+        return up_to_origin | dict.fromkeys(self.future, "always")
 
     def windows(self, origins: Positions) -> Windows:
         """The windows of origins [N] with what came after them, to learn from."""
@@ -297,8 +296,7 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
                 "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo "
                 "prepare` on it"
             )
-        covariates = (*spec.past_covariates, *spec.future_covariates)
-        required = [column for column in covariates if column not in spec.optional_covariates]
+        required = [column for column in spec.covariates if column not in spec.optional_covariates]
         advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
         check_header(header, [TIMESTAMP, spec.target, *required], advice)
         past, future = (

@@ -245,7 +245,7 @@ def _errors(
     first, last = np.array([deviations[name] for name in spec.columns]).T
     share = (np.arange(steps) / (HORIZON - 1))[:, None]
     errors = lfilter([1.0], [1.0, -memory], shocks, axis=1)
-    return np.asarray(errors * ((1 - share) * first + share * last))
+    return errors * ((1 - share) * first + share * last)
 
 
 def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:

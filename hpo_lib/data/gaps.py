@@ -15,7 +15,6 @@ A filled hour of a continuous column knows the value that ends its gap, so a gap
 origin lets up to ``max_hours`` hours of the future through; keep ``max_hours`` small.
 """
 
-import numpy as np
 import pandas as pd
 
 from hpo_lib.data.csv_checks import (
@@ -50,7 +49,7 @@ def hourly_frame(
         over ``max_hours``.
     """
     times = timestamps(cells[TIMESTAMP])
-    keep = np.asarray(times >= (spec.start or times[0]))
+    keep = times >= (spec.start or times[0])
     if not keep.any():
         raise InputError(
             f"covers {time_span(times)}, expected hours from start "

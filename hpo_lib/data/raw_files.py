@@ -331,8 +331,7 @@ def rebuilt_features(
     table.loc[table.index.isin(missing), spec.target] = np.nan
     table = table.loc[table[spec.target].first_valid_index() :]
     empty = int(table[spec.target].isna().sum())
-    wanted = (*spec.past_covariates, *spec.future_covariates)
-    left_out = [name for name in wanted if name not in table.columns]
+    left_out = [name for name in spec.covariates if name not in table.columns]
     holiday_note = _holiday_note(index, spec, holidays, school_holidays)
     notes: dict[str, object] = {
         f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
@@ -361,8 +360,8 @@ def prepare_features(
     table, notes = rebuilt_features(spec, raw, weather, school_holidays)
     with atomic(out) as part:
         table.to_csv(part, index_label=TIMESTAMP, date_format="%Y-%m-%d %H:%M:%S+00:00")
-    span = time_span(pd.DatetimeIndex(table.index))
-    return "\n".join([f"wrote {out}: {len(table)} hours, {span}", *notes])
+    written = f"wrote {out}: {len(table)} hours, {time_span(table.index)}"
+    return "\n".join([written, *notes])
 
 
 def _holiday_note(

@@ -182,6 +182,11 @@ class DatasetSpec:
     path: InstanceOf[Path]
 
     @property
+    def covariates(self) -> tuple[str, ...]:
+        """The past ones, then the future-known ones."""
+        return (*self.past_covariates, *self.future_covariates)
+
+    @property
     def target_words(self) -> str:
         """The target's name for people: ``heat consumption``."""
         return self.target.replace("_", " ")
@@ -291,8 +296,7 @@ def _contradiction(spec: DatasetSpec) -> str | None:
                 f"splits.{late_name} is {late:%Y-%m-%d %H:%M}, expected a time after "
                 f"splits.{early_name} ({early:%Y-%m-%d %H:%M}); fix the split dates"
             )
-    covariates = [*spec.past_covariates, *spec.future_covariates]
-    roles = [spec.target, *covariates]
+    roles = [spec.target, *spec.covariates]
     if twice := sorted(column for column in roles if roles.count(column) > 1):
         return (
             f"column {twice[0]!r} has two roles, expected one of target, past or future covariate"
@@ -321,7 +325,7 @@ def _contradiction(spec: DatasetSpec) -> str | None:
             "day_ahead_weather.csv is missing; name the archive of forecasts (see "
             "docs/day_ahead_weather.md)"
         )
-    if stray := sorted(set(spec.optional_covariates) - set(covariates)):
+    if stray := sorted(set(spec.optional_covariates) - set(spec.covariates)):
         return (
             f"optional_covariates lists {stray[0]!r}, which is neither a past nor a future "
             "covariate"

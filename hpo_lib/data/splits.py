@@ -82,8 +82,7 @@ def training_origins(
     stop = split_positions(index, splits).train.stop
     origins = np.arange(HISTORY - 1, stop - HORIZON, dtype=np.int64)
     after_daily = (origins - (stop - 1)) % HORIZON
-    near: Positions = origins[np.minimum(after_daily, HORIZON - after_daily) <= near_hours]
-    return near
+    return origins[np.minimum(after_daily, HORIZON - after_daily) <= near_hours]
 
 
 def complete_windows(origins: Positions, missing: np.ndarray) -> Positions:
@@ -91,11 +90,10 @@ def complete_windows(origins: Positions, missing: np.ndarray) -> Positions:
     if not missing.any():
         return origins
     before = np.concatenate([[0], np.cumsum(missing)])  # missing hours before each position
-    complete: Positions = origins[before[origins + HORIZON + 1] == before[origins - HISTORY + 1]]
-    return complete
+    return origins[before[origins + HORIZON + 1] == before[origins - HISTORY + 1]]
 
 
-def time_span(index: pd.DatetimeIndex) -> str:
+def time_span(index: pd.Index) -> str:
     """The first and the last hour, in words: ``2015-06-02 00:00 to 2019-12-31 23:00 UTC``."""
     return f"{index[0]:%Y-%m-%d %H:%M} to {index[-1]:%Y-%m-%d %H:%M} UTC"
 

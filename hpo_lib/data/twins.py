@@ -62,8 +62,7 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
     demand *= spec.twin.mean_level / demand[index >= FIRST_HOUR].mean()
     target = pd.Series(demand.round(_DECIMALS), index=index)
     table = engineer(target, spec, weather, school).loc[FIRST_HOUR:].astype(float).round(_DECIMALS)
-    covariates = (*spec.past_covariates, *spec.future_covariates)
-    absent = [column for column in covariates if column not in table]
+    absent = [column for column in spec.covariates if column not in table]
     if absent or table.index[0] != FIRST_HOUR:
         what = f"column {absent[0]!r}" if absent else "a lag of more than a year"
         raise InputError(
@@ -82,7 +81,7 @@ def _smooth(x: Hours | pd.Series, memory: float) -> Hours:
 def _noise(rng: np.random.Generator, n: int, memory: float) -> Hours:
     """AR(1) noise [n] of standard deviation 1; its correlation falls to 1/e in ``memory`` hours."""
     noise = _smooth(rng.standard_normal(n), memory)
-    return np.asarray(noise / noise.std())
+    return noise / noise.std()
 
 
 def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
@@ -124,10 +123,10 @@ def _demand(kind: str, temp: pd.Series, calendar: pd.DataFrame, rng: np.random.G
         level = households + 0.1 * np.maximum(0, felt - 14) * _peak(hour, 20, 2)
     # Multiplicative noise: a busy hour varies more than a quiet one, and use cannot turn negative.
     noise = _noise(rng, n, 300) + _noise(rng, n, 8) + rng.standard_normal(n)
-    return np.asarray(level * np.exp(0.06 * noise))
+    return level * np.exp(0.06 * noise)
 
 
 def _peak(hour: np.ndarray, centre: float, width: float) -> Hours:
     """[T] a peak of height 1 over the local hours 0 to 23, which go round the clock."""
     away = (hour - centre + 12) % 24 - 12
-    return np.asarray(np.exp(-0.5 * (away / width) ** 2))
+    return np.exp(-0.5 * (away / width) ** 2)

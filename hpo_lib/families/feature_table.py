@@ -217,7 +217,7 @@ def exponential_mean(values: np.ndarray, hours: float) -> np.ndarray:
 
     share = 1 - np.exp(-1 / hours)
     means, _ = lfilter([share], [1, share - 1], values, axis=1, zi=(1 - share) * values[:, :1])
-    return np.asarray(means)
+    return means
 
 
 def linear_features(table: FeatureTable) -> np.ndarray:

@@ -267,7 +267,7 @@ def _scaled_by_all(dataset: Dataset, name: str) -> str:
 
 def windows(values: np.ndarray, origins: Positions, first: int, last: int) -> np.ndarray:
     """[N, K] values at the hours ``first`` to ``last`` after each origin, which is hour 0."""
-    return np.asarray(values[origins[:, None] + np.arange(first, last + 1)])
+    return values[origins[:, None] + np.arange(first, last + 1)]
 
 
 def _shares(
@@ -284,7 +284,7 @@ def _shares(
         open_, of_column = np.hsplit(rest, [HORIZON])
         left += np.square(open_[held]).sum(axis=0)
         still_left += _left(of_column, open_, fit, held)
-    return np.asarray(1 - still_left / np.maximum(left, 1e-300))
+    return 1 - still_left / np.maximum(left, 1e-300)
 
 
 def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> float:
@@ -309,7 +309,7 @@ def _ridge(x: np.ndarray, y: np.ndarray) -> Pipeline:
 def _left(x: np.ndarray, y: np.ndarray, fit: np.ndarray, held: np.ndarray) -> np.ndarray:
     """[K] squares that a regression on inputs [N, F] leaves of [N, K] or [N], out of sample."""
     explained = _ridge(x[fit], y[fit]).predict(x[held])
-    return np.asarray(np.square(y[held] - explained).sum(axis=0))
+    return np.square(y[held] - explained).sum(axis=0)
 
 
 def _percent(share: float) -> str:
