@@ -254,4 +254,4 @@ def _baselines(plan: Plan) -> Iterator[_Task]:
     if plan.chronos2 is not None:
         key = training_key(dataset, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, dataset, plan.chronos2)
-        yield _Task(chronos2.CHRONOS2.name, "own", FIRST_SEED, key, zero_shot)
+        yield _Task(chronos2.Chronos2.name, "own", FIRST_SEED, key, zero_shot)

@@ -207,7 +207,7 @@ def _day_after(
             f"{version.chosen_until:%Y-%m-%d %H:%M} UTC."
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
-    if min(off, HORIZON - off) > version.near_hours:
+    if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
         usual = version.trained_until + HOUR
         notes.append(
             f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at "

@@ -71,16 +71,6 @@ class Version:
         return f"{self.paths.model} v{self.number:03d}"
 
     @property
-    def near_hours(self) -> int:
-        """How far from the hour of the daily forecasts the days began that it learnt from."""
-        return int(self.facts["key"]["recipe"]["near_hours"])
-
-    @property
-    def learnt_until(self) -> pd.Timestamp:
-        """Last hour that the fitted model learnt from."""
-        return pd.Timestamp(self.facts["key"]["data"]["train_end"])
-
-    @property
     def chosen_until(self) -> pd.Timestamp:
         """Last hour that the fitted model has seen: of the days that chose its weights."""
         return pd.Timestamp(self.facts["key"]["data"]["val_end"])
@@ -97,7 +87,8 @@ class Version:
 
     def unseen(self, dataset: Dataset, origins: Positions) -> Positions:
         """The past origins of a complete window whose days the fitted model has not learnt from."""
-        first = max(HISTORY - 1, int(dataset.index.searchsorted(self.learnt_until)))
+        learnt_until = pd.Timestamp(self.facts["key"]["data"]["train_end"])
+        first = max(HISTORY - 1, int(dataset.index.searchsorted(learnt_until)))
         return dataset.complete(origins[origins >= first])
 
     def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:

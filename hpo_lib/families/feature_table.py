@@ -109,10 +109,13 @@ def make_feature_table(
     past_off = off[past].reshape(days.shape)
     season = 2 * np.pi * pd.DatetimeIndex(frame.index).day_of_year.to_numpy()[hours] / 365.25
     # The columns are [N, H], or [N, 1] or [H] where origins or hours ahead are alike.
-    columns: dict[str, np.ndarray] = {"step": np.arange(1.0, HORIZON + 1)}
-    columns |= {name: frame[name].to_numpy()[hours] for name in dataset.future}
-    columns |= {"year_sin": np.sin(season), "year_cos": np.cos(season)}
-    columns |= {f"same_hour_{k}d": days[:, -k] for k in range(1, DAYS + 1)}
+    columns: dict[str, np.ndarray] = {
+        "step": np.arange(1.0, HORIZON + 1),
+        **{name: frame[name].to_numpy()[hours] for name in dataset.future},
+        "year_sin": np.sin(season),
+        "year_cos": np.cos(season),
+        **{f"same_hour_{k}d": days[:, -k] for k in range(1, DAYS + 1)},
+    }
     earlier, week = hours - HISTORY, past
     for k in range(2, weeks + 1):
         earlier = np.where(earlier >= HISTORY, earlier - HISTORY, earlier)
@@ -140,9 +143,9 @@ def make_feature_table(
     columns |= {f"last_{k}": relative[:, [-1 - k]] for k in (0, 1, 2, 3, 6, 12)}
     daily, last_day = days.mean(axis=2), days[:, -1]
     columns |= {f"day_mean_{k}": daily[:, [-1 - k]] for k in range(DAYS)}
-    of_origin = {"week_mean": daily.mean(axis=1)}
-    of_origin |= {f"mean_{k}h": relative[:, -k:].mean(axis=1) for k in (3, 6, 12)}
-    of_origin |= {
+    of_origin = {
+        "week_mean": daily.mean(axis=1),
+        **{f"mean_{k}h": relative[:, -k:].mean(axis=1) for k in (3, 6, 12)},
         "day_low": last_day.min(axis=1),
         "day_high": last_day.max(axis=1),
         "day_spread": last_day.std(axis=1),

@@ -179,7 +179,7 @@ _last_fits: deque[tuple[pd.DataFrame, tuple[object, ...], LinearBaseline]] = deq
 
 def covers_seasons(dataset: Dataset, years: float) -> bool:
     """Whether training covers ``years``: with fewer, season and other changes look the same."""
-    return bool(dataset.positions.train.stop >= years * HOURS_OF_A_YEAR)
+    return dataset.positions.train.stop >= years * HOURS_OF_A_YEAR
 
 
 def least_absolute(

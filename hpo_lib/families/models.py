@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.information_set import Context, Windows
@@ -317,15 +317,13 @@ class Family(Model, ABC):
 
 
 _MODELS: dict[str, Model] = {}
-M = TypeVar("M", bound=Model)
 
 
-def register(model: M) -> M:
+def register(model: Model) -> None:
     """Add a model to the registry. A name that is taken is an error."""
     if model.name in _MODELS:
         raise ValueError(f"two models are named {model.name}")
     _MODELS[model.name] = model
-    return model
 
 
 @cache
