@@ -124,8 +124,7 @@ class TableForecaster(Forecaster):
 
     def predict(self, context: Context) -> QuantileForecasts:
         table = make_feature_table(self.dataset, context, self.floor, seasons=self.seasons)
-        normalised = self.baseline.normalised(self.state, table)
-        values = (1 + normalised) * table.level[:, None, None]
+        values = (1 + self.baseline.normalised(self.state, table)) * table.level[:, None, None]
         return QuantileForecasts.of_model(values, context.origins, self.lowest)
 
 

@@ -174,8 +174,7 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     tasks = [*_baselines(plan), *_families(plan, notes)]
     for note in notes:
         say(f"note: {note}")
-    data = data_provenance(dataset)
-    provenance = {**code_provenance(), "data": data, "preset": plan.preset}
+    provenance = {**code_provenance(), "data": data_provenance(dataset), "preset": plan.preset}
     for i, (model, params, seed, key, fit) in enumerate(tasks, start=1):
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
         if is_stored(paths.training(model, params, seed), key):

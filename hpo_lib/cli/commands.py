@@ -189,8 +189,7 @@ def _retrain(arguments: Namespace) -> None:
     models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
     if arguments.mixture:
         arguments.model = "MIXTURE"
-    settings = study_settings(arguments)
-    version = call(retrain, arguments, settings=settings, models_dir=models_dir)
+    version = call(retrain, arguments, settings=study_settings(arguments), models_dir=models_dir)
     print(f"in use: {version.paths.version(version.number)}")
     print(f"card: {version.paths.card(version.number)}")
 

@@ -103,8 +103,7 @@ def retrain(
     if settings.model == MIXTURE:
         version, verdict = training.mixed(paths)
     else:
-        found = _parameters(settings, dataset, params, before)
-        version, verdict = training.trained(paths, found)
+        version, verdict = training.trained(paths, _parameters(settings, dataset, params, before))
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
         stays = f"v{verdict.before:03d}"
         raise StudyError(

@@ -83,9 +83,10 @@ def _complete(
         _check_cells(gaps[column], line_of, fills=fills)
     target = fill_short_gaps(frame[spec.target], spec.gaps.max_hours)
     missing = target.isna()
-    of_the_week = target.groupby(hours.day_of_week * 24 + hours.hour).ffill()
     # Before the second week there is no earlier one.
-    frame[spec.target] = of_the_week.interpolate("linear")
+    frame[spec.target] = (
+        target.groupby(hours.day_of_week * 24 + hours.hour).ffill().interpolate("linear")
+    )
     for column in frame.columns[gaps.any()].drop(spec.target, errors="ignore"):
         frame[column] = _filled(frame[column], spec)
         unknown = frame[column].isna() & ~missing

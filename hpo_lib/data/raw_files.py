@@ -73,8 +73,7 @@ def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
     step = steps[steps > pd.Timedelta(0)].mode()
     if len(step) and step.iloc[0] != _HOUR:
         utc, values = _hourly(utc, values, step.iloc[0], raw.aggregate)
-    stamps = utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00")
-    return pd.DataFrame({TIMESTAMP: stamps, target: values})
+    return pd.DataFrame({TIMESTAMP: utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00"), target: values})
 
 
 def columns_of(cells: pd.DataFrame, raw: RawFile, target: str) -> tuple[str, str]:
@@ -217,8 +216,7 @@ def read_raw_series(
         :func:`hpo_lib.data.gaps.hourly_frame`.
     """
     with about(path):
-        table = read_csv(path, "raw CSV", separators=SEPARATORS)
-        cells = own_cells(table, spec.raw, spec.target)
+        cells = own_cells(read_csv(path, "raw CSV", separators=SEPARATORS), spec.raw, spec.target)
         if end is not None:
             cells = cells.loc[timestamps(cells[TIMESTAMP]) <= end]
             texts = cells[spec.target]

@@ -57,8 +57,7 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
         columns=["start_date", "end_date"],
     ).astype("datetime64[s]")
     weather = _weather(index, rng)
-    calendar = calendar_columns(index, spec, school)
-    demand = _demand(spec.twin.kind, weather["temp"], calendar, rng)
+    demand = _demand(spec.twin.kind, weather["temp"], calendar_columns(index, spec, school), rng)
     demand *= spec.twin.mean_level / demand[index >= FIRST_HOUR].mean()
     target = pd.Series(demand.round(_DECIMALS), index=index)
     table = engineer(target, spec, weather, school).loc[FIRST_HOUR:].astype(float).round(_DECIMALS)

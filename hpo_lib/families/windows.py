@@ -205,9 +205,8 @@ class WindowSource:
     linear: np.ndarray
 
     def to(self, device: torch.device) -> "WindowSource":
-        parts = vars(self).items()
         tensors: dict[str, Any] = {
-            name: part.to(device) for name, part in parts if isinstance(part, Tensor)
+            name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)
         }
         return replace(self, **tensors)
 

@@ -31,8 +31,7 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
             run.mae_history: visualization.plot_optimization_history(study, **first),
         }
         if complete >= TELLING_TRIALS:
-            importance = visualization.plot_param_importances(study, **first)
-            figures[run.param_importance] = importance
+            figures[run.param_importance] = visualization.plot_param_importances(study, **first)
     why = f"importance needs {TELLING_TRIALS} complete trials, there are {complete}{source}."
     few = f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
     texts = {run.plotly: script, run.param_importance: few}
