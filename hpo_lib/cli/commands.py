@@ -98,7 +98,7 @@ def _runs_dir(arguments: Namespace) -> Path:
 
 def _datasets(arguments: Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
-    from hpo_lib.data.spec import known_datasets
+    from hpo_lib.data.spec import known_datasets, load_spec
     from hpo_lib.launch.doctor import dataset_facts, dataset_lines, dataset_text, wrapped
 
     if arguments.json:
@@ -110,8 +110,8 @@ def _datasets(arguments: Namespace) -> int:
     else:
         print_all(dataset_lines(arguments.data_dir))
     for name in arguments.dataset:
-        data = load_dataset(name, arguments.data_dir)
-        spec = data.spec
+        spec = load_spec(name)
+        data = load_dataset(spec, arguments.data_dir)
         picture = Path(f"{name}.png") if name == spec.name else spec.path.with_suffix(".png")
         with paths.atomic(picture) as temporary:
             data_overview(data).savefig(temporary, dpi=120)

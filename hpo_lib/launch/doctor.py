@@ -15,7 +15,7 @@ from typing import Any
 
 from hpo_lib import __version__, paths
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.spec import known_datasets
+from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import get_family
@@ -76,15 +76,15 @@ def dataset_lines(data_dir: str) -> list[str]:
 def dataset_facts(name: str, data_dir: str) -> dict[str, Any]:
     """The provenance of a dataset's data, or why it has none."""
     try:
-        return {"dataset": name, **data_provenance(load_dataset(name, data_dir))}
+        return {"dataset": name, **data_provenance(load_dataset(load_spec(name), data_dir))}
     except InputError as error:
         return {"dataset": name, "error": str(error)}
 
 
 def _dataset(name: str, data_dir: str) -> Finding:
     try:
-        data = load_dataset(name, data_dir)
-        return Finding(data.spec.name, dataset_text(data))
+        spec = load_spec(name)
+        return Finding(spec.name, dataset_text(load_dataset(spec, data_dir)))
     except InputError as error:
         return Finding(name, str(error), is_problem=True)
 
@@ -149,7 +149,8 @@ def checked(settings: Settings) -> tuple[Settings, RunPaths]:
         InputError: the study itself would stop with the same error.
     """
     get_family(settings.model)
-    spec = load_dataset(settings.dataset, settings.data_dir, simulated=settings.simulated).spec
+    spec = load_spec(settings.dataset)
+    load_dataset(spec, settings.data_dir, simulated=settings.simulated)
     if settings.dataset != spec.name:
         settings = replace(settings, dataset=str(spec.path.resolve()))
     return settings, settings.files(spec.name)
