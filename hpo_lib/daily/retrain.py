@@ -30,7 +30,7 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import RECIPES, Forecaster, family_names, get_family
 from hpo_lib.figures.card import render_card
-from hpo_lib.paths import ModelPaths, atomic
+from hpo_lib.paths import ModelPaths, write_text
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.read_write import load_predictions, write_json
 from hpo_lib.records.trainings import family_key, training_key
@@ -154,7 +154,7 @@ class _Training:
         origin = {
             name: f"weight {last:.2f}" for name, last in zip(numbers, weights[-1], strict=True)
         }
-        verdict = self.told(version, compared, origin, [file.parent for file in files])
+        verdict = self.report(version, compared, origin, [file.parent for file in files])
         store(version, {}, compared=mixed)
         return version, verdict
 
@@ -180,14 +180,14 @@ class _Training:
             key = family_key(family, chosen, budget, recipe, fitting, **deciding)
             fit = partial(family.fit, chosen, budget=budget, recipe=recipe, **how)
         stored = (Version.read(paths, number) for number in paths.versions())
-        version = next((one for one in stored if one.facts["key"] == key), None)
+        same = next((version for version in stored if version.facts["key"] == key), None)
         number, models = _next_number(paths), dict[str, Forecaster]()
-        if version is None:
+        if same is None:
             fitted = fit(dataset=fitting)
             models = {FITTED: fitted, REFITTED: fit(dataset=whole, like=fitted)}
         else:
-            number, fitted = version.number, version.model(FITTED, self.dataset)
-            print(f"{version} was already trained in this way")
+            number, fitted = same.number, same.model(FITTED, self.dataset)
+            print(f"{same} was already trained in this way")
         days = whole.validation_origins
         held_out = days[days >= fitting.positions.val.stop - 1]
         compared = fitted.forecasts(self.dataset, held_out if len(held_out) else days)
@@ -198,13 +198,13 @@ class _Training:
             **self.facts(paths, number, compared),
             "trained_until": deciding["trained_until"],
         }
-        own = version or Version(paths, number, facts)
+        version = same or Version(paths, number, facts)
         origin = {"Parameters": source, "Best step": fitted.best_step}
         files = [paths.trained(number, which) for which in (FITTED, REFITTED)]
-        verdict = self.told(own, compared, origin, files)
-        if version is None:
-            store(own, models, compared=compared)
-        return own, verdict
+        verdict = self.report(version, compared, origin, files)
+        if same is None:
+            store(version, models, compared=compared)
+        return version, verdict
 
     def facts(self, paths: ModelPaths, number: int, compared: QuantileForecasts) -> dict[str, Any]:
         """What a card for programs says of every training."""
@@ -222,7 +222,7 @@ class _Training:
             "provenance": {**code_provenance(), "data": data_provenance(self.fitting)},
         }
 
-    def told(
+    def report(
         self,
         version: Version,
         compared: QuantileForecasts,
@@ -261,8 +261,7 @@ class _Training:
             notes=_notes(version, before, verdict),
             files=[file.name for file in (*files, *stored.values(), card)],
         )
-        with atomic(paths.card(number)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(paths.card(number), text)
         return verdict
 
 

@@ -236,7 +236,8 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
                 "from `hpo datasets`"
             )
         return _parse(file)
-    known, every = known_datasets(), known_datasets() | development_datasets()
+    known = known_datasets()
+    every = known | development_datasets()
     if text not in every:
         raise InputError(
             f"dataset is {text!r}, which is not in the registry; {choices(text, known)}; "

@@ -215,9 +215,9 @@ class Model:
     """As it is printed."""
     colour: str = "#444444"
     marker: str = "."
-    kind: ClassVar[str] = ""
+    kind = ""
     """One of `KINDS`; empty for a model that a record names and the registry does not know."""
-    seeded: ClassVar[bool] = False
+    seeded = False
     """Whether another seed gives another model."""
 
     def restored(
@@ -231,7 +231,7 @@ class Family(Model, ABC):
     """A model family: search space, untuned defaults, budgets, and training of a `darts` model."""
 
     kind, seeded = "family", True
-    calendar_as_past: ClassVar[bool]
+    calendar_as_past: bool
     """Whether the model has no future input of its own, see `WindowSource`."""
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]

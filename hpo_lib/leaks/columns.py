@@ -192,8 +192,7 @@ class _Audit:
     def history(self, series: str) -> np.ndarray:
         """[N, F] what is known anyway: history of the series and the target, and the calendar."""
         dataset, origins = self.dataset, self.origins
-        calendar = calendar_columns(dataset.index, dataset.spec, None)[list(CALENDAR_COLUMNS)]
-        local = calendar.to_numpy(dtype=float)
+        local = calendar_columns(dataset.index, dataset.spec, None).to_numpy(dtype=float)
         hours = np.eye(HORIZON)[local[origins, CALENDAR_COLUMNS.index("hour")].astype(int)]
         names = dict.fromkeys((series, dataset.spec.target))
         parts = [windows(self.trusted[name].to_numpy(), origins, 1 - HISTORY, 0) for name in names]
