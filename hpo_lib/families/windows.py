@@ -56,7 +56,7 @@ class Level:
     spread: float
     log_mean: float
     log_std: float
-    unit: float
+    unit: float = 1.0
 
     @classmethod
     def fit(cls, target: np.ndarray, hours: int) -> "Level":
