@@ -58,8 +58,8 @@ def test_when_days_are_drawn_in_blocks_then_the_interval_is_the_one_worked_by_ha
     losses, block_days, confidence, bounds
 ):
     f = forecasts(np.repeat(np.array(losses, dtype=float)[:, None], 24, axis=1))
-    interval = bootstrap_intervals(f, block_days=block_days, confidence=confidence)["mae"]
-    assert (interval.value, interval.low, interval.high) == (np.mean(losses), *bounds)
+    intervals = bootstrap_intervals(f, block_days=block_days, confidence=confidence)
+    assert intervals["mae"] == (np.mean(losses), *bounds)
 
 
 def test_when_days_are_independent_then_the_interval_is_that_of_the_central_limit_theorem():

@@ -21,7 +21,7 @@ from optuna.trial import TrialState, create_trial
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.figures.studies_table import load_studies
+from hpo_lib.figures.studies_table import load_studies, studies_frame
 from hpo_lib.figures.study_page import write_page
 from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
@@ -343,7 +343,7 @@ def test_when_a_study_was_killed_then_the_tables_say_interrupted_without_asking_
         file.chmod(0o755)
     monkeypatch.setenv("PATH", str(nine), prepend=os.pathsep)
     with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
-        table = load_studies(nine).table.set_index("job_id")["status"]
+        table = studies_frame(load_studies(nine)[0]).set_index("job_id")["status"]
     assert {job_id: table[job_id] for job_id in ("100", "101", "102")} == {
         "100": "complete",
         "101": "running",

@@ -274,18 +274,18 @@ def _analyze(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import wrapped
 
     analysis = call(analyse, arguments)
-    studies, evidence = analysis.studies, analysis.evidence
-    tables = {"studies": studies.table}
+    studies, evidence = analysis.table, analysis.evidence
+    tables = {"studies": studies}
     tables |= {f"by_{by}": summary(studies, by).reset_index() for by in SUMMARIES}
     if arguments.json:
-        notes = [*studies.notes, *evidence.notes]
+        notes = [*analysis.notes, *evidence.notes]
         content: dict[str, object] = {
             name: json.loads(table.to_json(orient="records")) for name, table in tables.items()
         }
         content |= {"criteria": improvement_report(studies), "boundaries": analysis.boundaries()}
         print_json({**content, "notes": notes})
         return damaged(notes)
-    code = print_all(studies.notes, "note: ")
+    code = print_all(analysis.notes, "note: ")
     table, by_model, by_dataset = tables.values()
     usual = [
         name
@@ -322,12 +322,12 @@ def _analyze(arguments: Namespace) -> int:
 
 
 def _consolidate(arguments: Namespace) -> int:
-    from hpo_lib.figures.studies_table import load_studies, write_studies
+    from hpo_lib.figures.studies_table import load_studies, studies_frame, write_studies
 
-    studies = load_studies(_runs_dir(arguments))
-    code = print_all(studies.notes, "note: ")
-    for file in write_studies(studies, Path(arguments.out or paths.DRAFTS_DIR).expanduser()):
-        print(f"wrote {file} ({len(studies.table)} studies)")
+    studies, notes = load_studies(_runs_dir(arguments))
+    code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
+    for file in write_studies(studies_frame(studies), out):
+        print(f"wrote {file} ({len(studies)} studies)")
     return code
 
 

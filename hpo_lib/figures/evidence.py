@@ -99,8 +99,9 @@ def find_evidence(
     """
     runs = records_folder(str(runs_dir))
     benchmark_results = Path(benchmark_dir or paths.BENCHMARK_DIR).expanduser()
-    gathered = gather_studies(runs, datasets)
-    studies, notes = list[StoredStudy](), list(gathered.notes)
+    readable, notes = read_studies(runs)
+    gathered = gather_studies(readable, datasets)
+    studies, notes = list[StoredStudy](), [*notes, *gathered.notes]
     for study in gathered.studies:
         lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
         lacking += [key for key in _OF_CODE if study.provenance.get(key) is None]
@@ -116,16 +117,13 @@ def find_evidence(
     return Evidence(tuple(studies), benchmarks, gathered.specs, tuple(notes))
 
 
-def gather_studies(
-    runs_dir: Path, datasets: Sequence[str] = (), model: str = "", dataset: str = ""
-) -> Evidence:
+def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> Evidence:
     """The studies that can be shown side by side: one per model and dataset, all of the same data.
 
     Of each dataset that is the data of the newest study, of each model the newest complete study. A
     study of the test preset counts only if there is no other.
 
-    Without a model or dataset, those of all; ``datasets`` are TOMLs of datasets that the registry
-    does not know.
+    ``datasets`` are TOMLs of datasets that the registry does not know.
 
     Raises:
         InputError: an unreadable TOML.
@@ -134,8 +132,7 @@ def gather_studies(
         spec.name: spec
         for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])
     }
-    studies, notes = read_studies(runs_dir, model, dataset)
-    chosen: dict[tuple[str, str], StoredStudy] = {}
+    notes, chosen = list[str](), dict[tuple[str, str], StoredStudy]()
     ranked = sorted(newest_first(studies), key=lambda study: (study.dataset, study.is_test))
     for study in ranked:
         newest = next((one for one in chosen.values() if one.dataset == study.dataset), study)

@@ -3,7 +3,7 @@
 The thesis, a study's notebook and page, and the explorer draw with the same functions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import cycle
 from typing import Any
@@ -25,6 +25,7 @@ from hpo_lib.figures.style import (
     PINK,
     SKY_BLUE,
     TARGET,
+    Look,
     by_model,
     dataset_columns,
     handle,
@@ -41,12 +42,13 @@ from hpo_lib.figures.style import (
     unit_text,
     write_inside,
 )
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.scoring.metrics import readable_unit
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, Objective
 
-RING: dict[str, Any] = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
+RING: Look = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
 
 
 def trials_of(study: StoredStudy) -> pd.DataFrame:
@@ -262,7 +264,7 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
 def draw_history(data: pd.DataFrame) -> Figure:
     """The first objective of each complete trial and its lowest so far, and hypervolume."""
     figure, columns = dataset_columns(data, 2, height=3.9, sharex=True)
-    points: dict[str, Any] = {"ls": "", "ms": 2.5, "alpha": 0.5}
+    points: Look = {"ls": "", "ms": 2.5, "alpha": 0.5}
     for (top, bottom), of_dataset in columns:
         for model, trials in by_model(of_dataset):
             colour, order = model_colour(model), trials["order"]
@@ -351,7 +353,7 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     titles = data["title"].str.replace(", ", ",\n")
     data = data.assign(title=titles, duration=factor * data["hours"])
     figure, ((left, right),) = panels(1, 2, height=2.6)
-    look: dict[str, Any] = {"data": data, "x": "title", "hue": "model", "hue_order": models}
+    look: Look = {"data": data, "x": "title", "hue": "model", "hue_order": models}
     look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
     seconds = {**look, "y": "seconds", "ax": left, "dodge": 0.8 - 0.8 / len(models)}
     sns.stripplot(**seconds, jitter=False, size=3, alpha=0.6)
@@ -376,7 +378,7 @@ CHANGES = {
 
 
 @on_screen()
-def proof_figure(proof: Mapping[str, Any]) -> Figure:
+def proof_figure(proof: Json) -> Figure:
     """What each challenger changes of the untuned defaults' scores, in percent, over fresh seeds.
 
     Intervals are of 90 %. The probability of a lower score is beside them; if nothing was compared,
@@ -408,3 +410,26 @@ def proof_figure(proof: Mapping[str, Any]) -> Figure:
     axes.set_xlabel("change of the score in %, with 90 % interval; left of the line is better")
     axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
+
+
+PICTURES = {
+    "pareto_fronts": (
+        fronts,
+        draw_fronts,
+        "Pareto fronts of the studies: each point is a complete trial, lower left is better. "
+        "Within the grey band all coverage counts as equally good.",
+    ),
+    "optimisation_history": (
+        history,
+        draw_history,
+        "Optimisation history: the first objective of each complete trial with the lowest so "
+        "far, and the share of the box of all objectives that the trials so far dominate "
+        "(hypervolume).",
+    ),
+    "cost": (
+        cost,
+        draw_cost,
+        "Training time of every trial and of the whole studies.",
+    ),
+}
+"""Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""

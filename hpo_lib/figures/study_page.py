@@ -49,8 +49,9 @@ SHOWN_SCORES = {
 
 def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     """A table as it is shown: scores with their unit, numbers with three significant digits."""
-    words = {float: number, bool: value_in_words}
-    texts = table.map(lambda value: words.get(type(value), lambda same: same)(value))
+    texts = table.map(
+        lambda value: number(value) if isinstance(value, float) else value_in_words(value)
+    )
     return texts.rename(
         columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()}
     )

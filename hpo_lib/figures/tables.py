@@ -28,11 +28,7 @@ def caption(shows: str, evidence: Evidence, records: Records) -> str:
         _of_study(record, evidence) if isinstance(record, StoredStudy) else _of_benchmark(record)
         for record in records
     ]
-    origins = dict.fromkeys(
-        f"{title} {days} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
-        for title, days, first, last, _ in spans
-    )
-    budgets = dict.fromkeys(budget for *_, budget in spans)
+    origins, budgets = map(dict.fromkeys, zip(*spans, strict=True))
     split = "Validation" if studies else "Test"
     text = f"{shows} {split} split, daily origins: {', '.join(origins)}. {'; '.join(budgets)}."
     if not studies:
@@ -43,28 +39,26 @@ def caption(shows: str, evidence: Evidence, records: Records) -> str:
     return f"{text} {complete} of {finished} trials are complete, {rest}."
 
 
-Span = tuple[str, int, pd.Timestamp, pd.Timestamp, str]
-"""A dataset's title, how many days of it count, the first and the last, and how was trained."""
-
-
-def _of_benchmark(benchmark: Benchmark) -> Span:
-    """Of its test split."""
-    days = benchmark.rows[0].test.origins + _HOUR
+def _of_benchmark(benchmark: Benchmark) -> tuple[str, str]:
+    """The days of its test split, and how was trained."""
+    days = benchmark.rows[0].test.days
     seeds = sorted({len(row.trainings) for row in benchmark.families})
     count = " to ".join(map(str, seeds[:1] + seeds[1:][-1:])) or "no"
     budget, *how = benchmark.paths.setting.split("-")
     trained = f"{budget.capitalize()} budget, {count} {'seed' if count == '1' else 'seeds'}"
     if "refit" in how:
         trained += ", trained again on training and validation split"
-    return benchmark.series.spec.title, len(days), days[0], days[-1], trained
+    span = f"{len(days)} ({days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d})"
+    return f"{benchmark.series.spec.title} {span}", trained
 
 
-def _of_study(study: StoredStudy, evidence: Evidence) -> Span:
-    """Of its validation split."""
+def _of_study(study: StoredStudy, evidence: Evidence) -> tuple[str, str]:
+    """The days of its validation split, and how was trained."""
     first, last = pd.Timestamp(study.data["train_end"]) + _HOUR, pd.Timestamp(study.data["val_end"])
     left_out = (study.data.get("origins_left_out") or {}).get("validation", 0)
+    span = f"{_days(first, last) - left_out} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
     budget = f"{str(study.provenance.get('preset')).capitalize()} budget"
-    return evidence.title(study.dataset), _days(first, last) - left_out, first, last, budget
+    return f"{evidence.title(study.dataset)} {span}", budget
 
 
 def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
@@ -306,7 +300,7 @@ def overview(studies: pd.DataFrame) -> Table:
         rows = group.sort_values("mae", kind="stable").assign(minutes=60 * group["hours"])
         unit, factor = readable_unit(rows["unit"].iloc[0], rows["mae"].min())
         maes = factor * rows[["mae_default", "mae"]]
-        default, chosen = (aligned(maes[name], like=maes.to_numpy().ravel()) for name in maes)
+        default, chosen = (aligned(maes[name], like=maes.to_numpy().flat) for name in maes)
         cells = {"mae_default": default, "mae": best_bold(chosen, rows["mae"])}
         title = f"{dataset} ({unit_text(unit)}, data: {source})"
         sections.append(_section(title, rows, STUDIES, **cells))

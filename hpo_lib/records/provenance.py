@@ -5,11 +5,10 @@ import platform
 import subprocess
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from hpo_lib import __version__, paths
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.records.read_write import Count, Part, Time
+from hpo_lib.records.read_write import Count, Json, Part, Time
 
 
 class _Data(Part):
@@ -33,13 +32,13 @@ class Provenance(Part):
 
     data: _Data | None = None
     preset: str | None = None
-    recipe: dict[str, Any] | None = None
+    recipe: Json | None = None
     device: str | None = None
     git_commit: str | None = None
     packages: dict[str, str | None] | None = None
 
 
-def data_key(dataset: Dataset) -> dict[str, Any]:
+def data_key(dataset: Dataset) -> Json:
     """Fingerprint and split dates: equal for two results on the same data."""
     splits = dataset.spec.splits
     ends = {name: str(getattr(splits, name)) for name in ("train_end", "val_end", "test_end")}
@@ -49,7 +48,7 @@ def data_key(dataset: Dataset) -> dict[str, Any]:
 PACKAGES = ("torch", "darts", "neuralforecast", "pytorch-lightning", "optuna", "numpy", "pandas")
 
 
-def data_provenance(dataset: Dataset) -> dict[str, Any]:
+def data_provenance(dataset: Dataset) -> Json:
     """Source, file, fingerprint, span and splits of the data."""
     splits, hours = dataset.spec.splits, dataset.index
     return {
@@ -74,7 +73,7 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def code_provenance() -> dict[str, Any]:
+def code_provenance() -> Json:
     """Version, git commit (``+changes`` if the tree differs), package versions, Python, device."""
     return {
         "hpo_lib": __version__,

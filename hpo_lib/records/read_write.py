@@ -24,6 +24,9 @@ def _is_time(value: str) -> str:
     return value
 
 
+Json = dict[str, Any]
+"""A JSON object."""
+
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Time = Annotated[str, AfterValidator(_is_time), expected("a time with its zone")]
@@ -56,9 +59,9 @@ def check(schema: type[Part], record: object, source: Path | str, what: str) -> 
         ) from None
 
 
-def checked_json(path: Path, what: str, schema: type[Part]) -> dict[str, Any]:
+def checked_json(path: Path, what: str, schema: type[Part]) -> Json:
     """The content of a JSON file that fits a schema; errors as in `read_json` and `check`."""
-    record: dict[str, Any] = read_json(path, what)
+    record: Json = read_json(path, what)
     check(schema, record, path, what)
     return record
 
@@ -97,7 +100,7 @@ def _refused(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Json) -> None:
     """Write JSON atomically."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 

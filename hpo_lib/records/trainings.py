@@ -17,6 +17,7 @@ from hpo_lib.families.models import Budget, Family, Params, Recipe
 from hpo_lib.paths import SPLITS, BenchmarkPaths, RunPaths, TrainingFiles
 from hpo_lib.records.provenance import Provenance, data_key
 from hpo_lib.records.read_write import (
+    Json,
     Name,
     Part,
     checked_json,
@@ -32,7 +33,7 @@ gaps, features, networks or baselines; `tests/contract/test_versions.py` notices
 
 
 class _Key(Part):
-    data: dict[str, Any]
+    data: Json
     version: int
 
 
@@ -61,7 +62,7 @@ class TrainingMissing(Exception):
     """There is no such training: its files are not whole, or something else made them."""
 
 
-def training_key(dataset: Dataset, **deciding: object) -> dict[str, Any]:
+def training_key(dataset: Dataset, **deciding: object) -> Json:
     """All that decides a training's forecasts, as JSON has it."""
     key = {**deciding, "data": data_key(dataset), "version": MODEL_VERSION}
     return dict(json.loads(json.dumps(key)))
@@ -74,7 +75,7 @@ def family_key(
     recipe: Recipe,
     dataset: Dataset,
     **deciding: object,
-) -> dict[str, Any]:
+) -> Json:
     """The key of a family's training.
 
     Fields of the recipe among ``params`` become part of the recipe: however it is stated, a
@@ -90,7 +91,7 @@ def family_key(
     )
 
 
-def store(files: TrainingFiles, record: Mapping[str, Any], **forecasts: QuantileForecasts) -> None:
+def store(files: TrainingFiles, record: Json, **forecasts: QuantileForecasts) -> None:
     """Write the forecasts, then the record; while they are written there is none."""
     files.record.unlink(missing_ok=True)
     for name, one in forecasts.items():
@@ -98,7 +99,7 @@ def store(files: TrainingFiles, record: Mapping[str, Any], **forecasts: Quantile
     write_json(files.record, record)
 
 
-def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) -> dict[str, Any]:
+def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) -> Json:
     """The record of a training.
 
     Raises:
@@ -109,14 +110,14 @@ def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) ->
 
 def whole_records(
     files: Iterable[Path], schema: type[TrainingRecord] = BenchmarkRecord
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Json]:
     """The whole ones of some records; a training with a damaged one is done again."""
     for file in files:
         with suppress(InputError):
             yield read_training(file, schema)
 
 
-def stored(files: TrainingFiles, key: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def stored(files: TrainingFiles, key: Json | None = None) -> Json:
     """The record of a whole training; only if ``key`` made it, where that is given.
 
     Raises:
@@ -137,7 +138,7 @@ def stored(files: TrainingFiles, key: Mapping[str, Any] | None = None) -> dict[s
     return record
 
 
-def is_stored(files: TrainingFiles, key: Mapping[str, Any]) -> bool:
+def is_stored(files: TrainingFiles, key: Json) -> bool:
     """Whether a whole training that ``key`` made is there."""
     try:
         return bool(stored(files, key))
@@ -145,9 +146,7 @@ def is_stored(files: TrainingFiles, key: Mapping[str, Any]) -> bool:
         return False
 
 
-def replicate(
-    run: RunPaths, trial: int, seed: int, key: Mapping[str, Any] | None = None
-) -> QuantileForecasts:
+def replicate(run: RunPaths, trial: int, seed: int, key: Json | None = None) -> QuantileForecasts:
     """Validation forecasts of a trial's configuration trained with another seed, see `stored`."""
     files = run.replicate(trial, seed)
     stored(files, key)
@@ -170,12 +169,12 @@ class Training:
     The model was not trained on the days of ``validation``, even if a refit forecasts ``test``.
     """
 
-    record: Mapping[str, Any]
+    record: Json
     validation: QuantileForecasts
     test: QuantileForecasts
 
     @classmethod
-    def load(cls, paths: BenchmarkPaths, record: Mapping[str, Any]) -> "Training":
+    def load(cls, paths: BenchmarkPaths, record: Json) -> "Training":
         """The training of a record, whose forecasts have to be there."""
         files = files_of(paths, record).forecasts
         return cls(record, *(load_predictions(files[split]) for split in SPLITS))

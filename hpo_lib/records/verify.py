@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.errors import InputError, StudyError
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
@@ -109,14 +109,14 @@ def _data(
     return None
 
 
-def _recomputed(study: StoredStudy, data: Dataset | None, messages: Messages) -> dict[str, Any]:
+def _recomputed(study: StoredStudy, data: Dataset | None, messages: Messages) -> Json:
     """The part of the JSON that follows from what is there, in the JSON's own shape.
 
     Raises:
         TrainingMissing: so are forecasts of a trial, and so is what front and choice follow from.
     """
     trials = [_scored(study, trial, data) for trial in _trials(study, messages)]
-    proof, again = study.result["proof"], dict[str, Any]()
+    proof, again = study.result["proof"], Json()
     if data is not None:
         if proof:
             target, most = data.known_target, 1 if study.is_test else CHALLENGERS

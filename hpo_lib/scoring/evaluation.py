@@ -62,34 +62,33 @@ def validation_baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
 
 
 SEASON_NAMES = ("winter", "spring", "summer", "autumn")
-WEEKDAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+GROUPS = {
+    "hour": [f"{hour:02d}" for hour in range(24)],
+    "weekday": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "season": SEASON_NAMES,
+    "level": ("low", "middle", "high"),
+}
+"""By which coverage is grouped -> its groups, in order."""
 
 
 def conditional_coverage(f: QuantileForecasts, dataset: Dataset) -> pd.DataFrame:
     """Coverage and width of the interval by local hour, weekday, season and level of the forecast.
+
+    The groups are those of `GROUPS`.
 
     Levels are bounded by terciles of the training split. The median forecast sets the level,
     because it is known in advance: grouped by actuals, even intervals of a good forecast cover less
     at both ends.
 
     Returns:
-        One row per group: ``by`` (hour, weekday, season, level), ``group``, ``hours`` counted,
+        One row per group: ``by`` (of `GROUPS`), ``group``, ``hours`` counted,
         ``picp`` in percent, ``mean_width`` and ``mae`` in the target's unit. There is no row for a
         group without an hour.
     """
-    frame = f.to_frame()
-    times = pd.DatetimeIndex(frame["origin"] + pd.to_timedelta(frame["step"], unit="h"))
-    local = local_columns(times, dataset.spec)
+    local = local_columns(f.hours, dataset.spec)
     terciles = np.nanquantile(dataset.training_target, [1 / 3, 2 / 3])
-    groups = {
-        "hour": (local["hour"], [f"{hour:02d}" for hour in range(24)]),
-        "weekday": (local["day_of_week"], WEEKDAY_NAMES),
-        "season": (local["season"], SEASON_NAMES),
-        "level": (
-            np.searchsorted(terciles, f.median.ravel(), side="right"),
-            ("low", "middle", "high"),
-        ),
-    }
+    levels = np.searchsorted(terciles, f.median.ravel(), side="right")
+    positions = local["hour"], local["day_of_week"], local["season"], levels
     scores = pd.DataFrame(
         {
             "hours": 1.0,
@@ -99,8 +98,8 @@ def conditional_coverage(f: QuantileForecasts, dataset: Dataset) -> pd.DataFrame
         }
     )
     tables = {}
-    for by, (codes, names) in groups.items():
-        grouped = scores.groupby(codes)
+    for (by, names), of_group in zip(GROUPS.items(), positions, strict=True):
+        grouped = scores.groupby(of_group)
         table = grouped.mean().assign(hours=grouped.size())
         tables[by] = table.rename(index=dict(enumerate(names)))
     return pd.concat(tables, names=["by", "group"]).reset_index()

@@ -83,6 +83,17 @@ class QuantileForecasts:
     def upper(self) -> np.ndarray:
         return self.values[:, :, -1]
 
+    @property
+    def days(self) -> pd.DatetimeIndex:
+        """[N] UTC, the first hour of each forecast."""
+        return self.origins + pd.Timedelta(hours=1)
+
+    @property
+    def hours(self) -> pd.DatetimeIndex:
+        """[N * H] UTC, every hour that is forecast, forecast by forecast."""
+        frame = self.to_frame()
+        return pd.DatetimeIndex(frame["origin"] + pd.to_timedelta(frame["step"], unit="h"))
+
     def rows(self, chosen: np.ndarray | slice) -> "QuantileForecasts":
         """The forecasts of some origins."""
         return QuantileForecasts(

@@ -1,7 +1,7 @@
 """Bootstrap intervals of scores, and tests of which of two forecasts is better."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -27,8 +27,7 @@ def daily_losses(f: QuantileForecasts) -> dict[str, np.ndarray]:
     }
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A score with the bounds of its bootstrap interval."""
 
     value: float
@@ -67,8 +66,7 @@ def drawn_days(n: int, block_days: int = BLOCK_DAYS) -> np.ndarray:
     return ((starts + np.arange(block)) % n).reshape(BOOTSTRAP_REPEATS, -1)[:, :n]
 
 
-@dataclass(frozen=True)
-class DieboldMariano:
+class DieboldMariano(NamedTuple):
     """Result of a Diebold-Mariano test over n days, with ``lags`` of autocovariance.
 
     ``difference`` is the mean daily loss of the first forecasts minus that of the second: below 0
@@ -138,3 +136,10 @@ def compare(a: QuantileForecasts, b: QuantileForecasts, loss: str = "mae") -> Di
     """Diebold-Mariano test of two sets of forecasts over the same origins."""
     check_comparable([a, b])
     return diebold_mariano(daily_losses(a)[loss], daily_losses(b)[loss])
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """p-values corrected for their number by the step-down rule of Holm (1979), in their order."""
+    order = np.argsort(p_values, kind="stable")
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    return np.maximum.accumulate(np.minimum(1.0, steps))[np.argsort(order)]

@@ -95,7 +95,8 @@ def best_of_others(
         except InputError:
             return False
         return (
-            study.result["space"] == "wide"
+            study.model == family.name
+            and study.result["space"] == "wide"
             and is_whole(_adapted(study.result["best_params"], space), space)
             # ``heat_dev`` has other splits than ``heat``, but the same hours.
             and study.dataset.removesuffix("_dev") != dataset.spec.name.removesuffix("_dev")
@@ -103,5 +104,5 @@ def best_of_others(
             and not any(study.doubts(test=budget_name == "test", simulated=dataset.is_simulated))
         )
 
-    studies, _ = read_studies(runs_dir, family.name)
+    studies, _ = read_studies(runs_dir)
     return newest_first(filter(fits, studies))[:MOST_STUDIES]
