@@ -34,9 +34,10 @@ def forecast(forecaster, frame, *origins):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", baselines())
-def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(name, tiny_dataset):
-    forecaster = baselines()[name].fit(tiny_dataset, seed=1)
+def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(
+    baseline, tiny_dataset
+):
+    forecaster = baseline.fit(tiny_dataset, seed=1)
     naive = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
     assert metrics.mae(forecaster.validation) < 0.8 * metrics.mae(naive)
     assert metrics.pinball(forecaster.validation) < 0.8 * metrics.pinball(naive)
@@ -179,9 +180,10 @@ def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_o
 def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fold_residuals(
     refit, tiny_dataset
 ):
-    fitted = baselines()["RESIDUAL_LINEAR"].fit(tiny_dataset)
+    fit = baselines()["RESIDUAL_LINEAR"].fit
+    fitted = fit(tiny_dataset)
     if refit:
-        fitted = baselines()["RESIDUAL_LINEAR"].fit(tiny_dataset, like=fitted)
+        fitted = fit(tiny_dataset, like=fitted)
     learnt = tiny_dataset.trained_through_validation() if refit else tiny_dataset
     origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
     linear = LinearBaseline.fit(learnt, origins, LinearOptions(False))

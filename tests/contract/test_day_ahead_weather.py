@@ -60,8 +60,8 @@ def dataset(tiny_dataset, forecasts):
 
 @pytest.fixture(scope="module", params=[*family_names(), *baselines()])
 def model(request, dataset):
-    if request.param in baselines():
-        return baselines()[request.param].fit(dataset, seed=1, quick=True)
+    if baseline := baselines().get(request.param):
+        return baseline.fit(dataset, seed=1, quick=True)
     family = with_small_networks(get_family(request.param))
     return family.fit(smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=UNSHRUNK)
 

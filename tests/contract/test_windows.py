@@ -47,9 +47,9 @@ def made(
         dict.fromkeys(columns, 0.0),
         dict.fromkeys(columns, 1.0),
         level,
-        seasons=True,
-        linear=None,
-        weather=np.empty((2, 0)),
+        True,
+        None,
+        np.empty((2, 0)),
     )
     forecaster = DartsForecaster(dataset, scaling, recipe, as_past)
     return forecaster.source(dataset.windows(np.array(origins)))
