@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines.contract import get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows, weights_table
 from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.cli.main import main
@@ -179,7 +179,7 @@ def test_when_the_settings_of_a_baseline_have_changed_then_its_row_alone_is_trai
     plan, said, name = copied(finished, tmp_path), [], "LIGHTGBM_LINEAR_Q"
     training(plan, name, "default", 42, width=1).store(plan.paths)
     plan.paths.training(name, "own", 43).record.write_text("{}", encoding="utf-8")
-    baseline = get_baseline(name)
+    baseline = baselines()[name]
     monkeypatch.setattr(type(baseline), "settings", {**baseline.settings, "num_leaves": 7})
     assert run_benchmark(plan, say=said.append) == [
         f"{name}-own-seed{seed}.json was made with other parameters, budget or code and was "

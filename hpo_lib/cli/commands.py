@@ -189,8 +189,7 @@ def _retrain(arguments: Namespace) -> None:
     models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
     if arguments.mixture:
         arguments.model = "MIXTURE"
-    settings = study_settings(arguments)
-    version = call(retrain, arguments, settings=settings, models_dir=models_dir)
+    version = call(retrain, arguments, settings=study_settings(arguments), models_dir=models_dir)
     print(f"in use: {version.paths.version(version.number)}")
     print(f"card: {version.paths.card(version.number)}")
 
@@ -248,7 +247,7 @@ def _verify(arguments: Namespace) -> int:
     from hpo_lib.benchmark.tables import verify_weights
     from hpo_lib.records.verify import verify
 
-    runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
+    runs_dir = _runs_dir(arguments)
     files = arguments.file or paths.best_params_files(runs_dir)
     if not arguments.file and not arguments.runs_dir:
         files += sorted(paths.BENCHMARK_DIR.glob("*/*/weights.csv"))
@@ -327,7 +326,7 @@ def _analyze(arguments: Namespace) -> int:
 def _consolidate(arguments: Namespace) -> int:
     from hpo_lib.figures.studies_table import load_studies, studies_frame, write_studies
 
-    studies, notes = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR))
+    studies, notes = load_studies(_runs_dir(arguments))
     code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
     for file in write_studies(studies_frame(studies), out):
         print(f"wrote {file} ({len(studies)} studies)")

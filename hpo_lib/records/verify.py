@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.scales import Scales
-from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.records.provenance import read_scales
 from hpo_lib.records.read_write import Json
@@ -108,7 +107,7 @@ def _data(
     """The data that the study had, or None."""
     sha256 = str(study.data.get("sha256"))
     try:
-        data = load_dataset(load_spec(name), data_dir, simulated=study.is_simulated)
+        data = load_dataset(name, data_dir, simulated=study.is_simulated)
         if data.sha256 == sha256:
             return data
         why = f"the study had data with sha256 {sha256[:12]} and {data.path} has {data.sha256[:12]}"

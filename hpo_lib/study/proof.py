@@ -44,9 +44,8 @@ class Plan:
 
     def fit(self, params: Params, seed: int, on_check: OnCheck | None = None) -> Forecaster:
         """Train a configuration."""
-        budget, recipe = self.budget, self.recipe
         return self.family.fit(
-            params, self.dataset, budget, seed=seed, recipe=recipe, on_check=on_check
+            params, self.dataset, self.budget, seed=seed, recipe=self.recipe, on_check=on_check
         )
 
 
@@ -94,8 +93,9 @@ class Proof:
         n_seeds, most = (1, 1) if self.small else (FRESH_SEEDS, CHALLENGERS)
 
         def trained(number: int, seed: int) -> QuantileForecasts:
-            parts = plan.family, params[number], plan.budget, plan.recipe, plan.dataset
-            key = family_key(*parts, seed=seed)
+            key = family_key(
+                plan.family, params[number], plan.budget, plan.recipe, plan.dataset, seed=seed
+            )
             try:
                 return replicate(plan.run, number, seed, key)
             except TrainingMissing:
