@@ -51,7 +51,7 @@ def _of_benchmarks(tables_of: Callable[[Benchmark], Frames]) -> Callable[[Eviden
     @wraps(tables_of)
     def table(evidence: Evidence) -> pd.DataFrame:
         return style.joined(
-            rows.assign(dataset=one.dataset, title=one.series.spec.title, unit=one.unit)
+            rows.assign(dataset=one.dataset, title=one.spec.title, unit=one.unit)
             for one in evidence.benchmarks
             for rows in tables_of(one)
         )
@@ -76,7 +76,7 @@ def weeks(benchmark: Benchmark) -> Frames:
     ``target`` in words, ``season``, ``hour`` in UTC, ``actual``, ``median``; ``lower`` and
     ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
     """
-    spec = benchmark.series.spec
+    spec = benchmark.spec
     for row in sorted(benchmark.families, key=validation_loss)[:1]:
         corrected = benchmark.calibrated[row, benchmark.correction.mode]
         for season in WEEK_SEASONS:

@@ -18,8 +18,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib import __version__, paths
 from hpo_lib.benchmark.tables import load_benchmark
-from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.spec import load_spec
+from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.families.search_space import boundary_advice
 from hpo_lib.figures import benchmarks, studies, style
@@ -93,7 +92,6 @@ def _as_file(figure: Figure, **options: Any) -> bytes:
 def make_all(
     runs_dir: str = "",
     benchmark_dir: str = "",
-    data_dir: str = "",
     datasets: Sequence[str] = (),
     out: str = "",
     *,
@@ -104,7 +102,7 @@ def make_all(
     They go below ``out``, by default a folder that git ignores. With ``publish`` they take the
     places of the tracked ones instead, and a sentence names each of those that they replace.
     """
-    evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets)
+    evidence = find_evidence(runs_dir, benchmark_dir, datasets)
     drafts = ThesisPaths.below(Path(out or paths.DRAFTS_DIR).expanduser())
     place = ThesisPaths() if publish else drafts
     tracked = [file for folder in vars(place).values() for file in sorted(folder.glob("*.*"))]
@@ -265,14 +263,14 @@ class Analysis:
         return advice or ["No chosen value is known to be at an end of its search space."]
 
 
-def of_benchmark(paths: BenchmarkPaths, dataset: Dataset, correction: Calibration) -> Evidence:
+def of_benchmark(paths: BenchmarkPaths, spec: DatasetSpec, correction: Calibration) -> Evidence:
     """One stored benchmark for `picture` and `table`, calibrated by this correction.
 
     Raises:
-        InputError: nothing is stored, or it is on other data.
+        InputError: nothing is stored.
     """
-    benchmark = load_benchmark(paths, dataset, correction)
-    return Evidence((), (benchmark,), {benchmark.dataset: dataset.spec}, ())
+    benchmark = load_benchmark(paths, spec, correction)
+    return Evidence((), (benchmark,), {benchmark.dataset: spec}, ())
 
 
 def picture(name: str, evidence: Evidence) -> Image | None:

@@ -49,7 +49,7 @@ def _of_benchmark(benchmark: Benchmark) -> tuple[str, str]:
     if "refit" in how:
         trained += ", trained again on training and validation split"
     span = f"{len(days)} ({days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d})"
-    return f"{benchmark.series.spec.title} {span}", trained
+    return f"{benchmark.spec.title} {span}", trained
 
 
 def _of_study(study: StoredStudy, evidence: Evidence) -> tuple[str, str]:
@@ -133,7 +133,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:
         rows, mode = benchmark.shown, benchmark.correction.mode
-        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.series.sha256))
+        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
         maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
         sections.append(_section(_title(benchmark), rows, SCORES, **cells))
@@ -336,4 +336,4 @@ TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
 
 def _title(benchmark: Benchmark) -> str:
     days = len(benchmark.rows[0].test.origins)
-    return f"{benchmark.series.spec.title} ({unit_text(benchmark.unit)}, {days} days)"
+    return f"{benchmark.spec.title} ({unit_text(benchmark.unit)}, {days} days)"

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import InputError, in_one_line
-from hpo_lib.paths import NAME, atomic
+from hpo_lib.paths import NAME, atomic, write_text
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 MAX_JSON_BYTES = 100_000_000
@@ -102,9 +102,7 @@ def _refused(constant: str) -> None:
 
 def write_json(path: Path, content: Json) -> None:
     """Write JSON atomically."""
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_predictions(path: Path, forecasts: QuantileForecasts) -> QuantileForecasts:
