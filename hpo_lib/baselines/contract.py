@@ -16,6 +16,7 @@ from hpo_lib.families.feature_table import FeatureTable, level_floor, make_featu
 from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.models import (
     STANDARD,
+    ByName,
     Forecaster,
     Model,
     Params,
@@ -87,7 +88,7 @@ class Baseline(Model, ABC):
         """[N, H, Q] quantiles of actual / level - 1 by what was learnt."""
 
     def restored(
-        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
     ) -> "TableForecaster":
         seasons, state = parts.pop("seasons"), parts.pop("state")
         forecaster = TableForecaster(self, dataset, seasons, state)
@@ -119,7 +120,7 @@ class TableForecaster(Forecaster):
         """See `level_floor`."""
         return level_floor(self.dataset)
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> ByName:
         return {"seasons": self.seasons, "state": self.state, "floor": self.floor}
 
     def predict(self, context: Context) -> QuantileForecasts:

@@ -11,7 +11,7 @@ import numpy as np
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import STANDARD, Family, Recipe
-from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension, draw, is_whole
+from hpo_lib.families.search_space import WITH_TEMPERATURE, SearchSpace, draw, is_whole
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies
 
 BEGINNING = 6
@@ -73,7 +73,7 @@ def origins(first: Sequence[FirstTrial]) -> str:
     return f"First trials: {'; '.join(parts)}."
 
 
-def _adapted(params: Mapping[str, Any], space: Mapping[str, Dimension]) -> dict[str, Any]:
+def _adapted(params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
     """What won on other series, for a series that has weather of the day ahead or has none."""
     standard = {name: getattr(STANDARD, name) for name in WITH_TEMPERATURE if name in space}
     return standard | {

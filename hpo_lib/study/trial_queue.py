@@ -23,7 +23,7 @@ from hpo_lib import stop_requests
 from hpo_lib.errors import MAKE_ROOM, InputError, StudyError, WriteError, in_one_line
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
 from hpo_lib.records.leases import Lease, Liveness
-from hpo_lib.records.read_write import write_json
+from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.storage import Storage, distribution, quiet_optuna, trial_record
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
@@ -241,7 +241,7 @@ class TrialQueue:
         self._finish(trial, TrialState.FAIL, interrupted=True, asked_to_stop=asked_by)
 
     @_decision
-    def write(self, content: Callable[[list[TrialRecord]], dict[str, Any]]) -> dict[str, Any]:
+    def write(self, content: Callable[[list[TrialRecord]], Json]) -> Json:
         """Write the study's JSON; a later writer writes what an earlier one did and more."""
         result = content(self.records())
         if self.lease.held:
@@ -269,7 +269,7 @@ class TrialQueue:
         """All trials, after marking those of dead workers; some more may have been queued."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if not self.liveness.lives(trial.user_attrs.get("worker")):
-                attributes: dict[str, Any] = {"interrupted": True}
+                attributes: Json = {"interrupted": True}
                 if (attempt := trial.user_attrs.get("attempt", 1)) >= MAX_ATTEMPTS:
                     attributes["cause"] = (
                         f"the worker died during this configuration {attempt} times, perhaps "
@@ -301,5 +301,5 @@ def _values(identity: Mapping[str, Any]) -> dict[Any, Any]:
     return values.to_dict("records")[0]
 
 
-def _params(trial: FrozenTrial) -> dict[str, Any]:
+def _params(trial: FrozenTrial) -> Json:
     return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
