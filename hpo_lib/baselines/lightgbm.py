@@ -74,9 +74,6 @@ class LightgbmQuantile(Baseline):
             linear = LinearBaseline.of_table(table, level_floor(dataset), LinearOptions(seasons))
             expected = linear.relative_out_of_fold(table, origins)
 
-        def forecast(table: FeatureTable) -> np.ndarray | None:
-            return None if linear is None else linear.relative(table)
-
         def data(table: FeatureTable, expected: np.ndarray | None, **how: Any) -> lightgbm.Dataset:
             residual = table.target if expected is None else table.target - expected
             how |= {"free_raw_data": False, "params": {"verbose": -1}}
@@ -88,7 +85,8 @@ class LightgbmQuantile(Baseline):
             windows = dataset.windows(dataset.validation_origins)
             validation = make_feature_table(dataset, windows, seasons=seasons)
             weight = np.repeat(validation.level, HORIZON)  # the loss is in the target's unit
-            valid = data(validation, forecast(validation), weight=weight, reference=train)
+            forecast = None if linear is None else linear.relative(validation)
+            valid = data(validation, forecast, weight=weight, reference=train)
             stop = lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)
             stopping = {"valid_sets": [valid], "callbacks": [stop]}
         boosters = [

@@ -43,10 +43,27 @@ class LinearQuantile(Baseline):
         quick: bool,
         choice: float | None = None,
     ) -> TableForecaster:
+        from sklearn.linear_model import QuantileRegressor  # slow to import
+
         _, table = self.table(dataset, seasons, 0, quick)
+        features = linear_features(table)
 
         def fitted(penalty: float, steps: Iterable[int] = range(HORIZON)) -> TableForecaster:
-            state = _regressions(table, penalty, steps)
+            """Regressions of some steps, in the table's units; 0 at the other steps."""
+            weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
+            intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
+            for step in steps:
+                x, y = features[:, step], table.target[:, step]
+                mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(float(y.std()), 1e-12)
+                varies = spread > 1e-9
+                standardised = (x[:, varies] - mean[varies]) / spread[varies]
+                for q, level in enumerate(QUANTILE_LEVELS):
+                    regressor = QuantileRegressor(quantile=level, alpha=penalty, solver="highs")
+                    regressor.fit(standardised, y / scale)
+                    weights[step, q, varies] = regressor.coef_ * scale / spread[varies]
+                    offset = weights[step, q] @ mean
+                    intercepts[step, q] = regressor.intercept_ * scale - offset
+            state = {"weights": weights, "intercepts": intercepts}
             return TableForecaster(self, dataset, seasons, state, penalty)
 
         def loss(penalty: float) -> float:
@@ -66,27 +83,6 @@ class LinearQuantile(Baseline):
             (features * of_level).sum(axis=2) for of_level in np.moveaxis(state["weights"], 1, 0)
         ]
         return np.stack(by_level, axis=2) + state["intercepts"]
-
-
-def _regressions(table: FeatureTable, penalty: float, steps: Iterable[int]) -> dict[str, Any]:
-    """Quantile regressions of some steps, in the feature table's units; 0 at the other steps."""
-    from sklearn.linear_model import QuantileRegressor  # slow to import
-
-    features = linear_features(table)
-    weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
-    intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
-    for step in steps:
-        x, y = features[:, step], table.target[:, step]
-        mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(float(y.std()), 1e-12)
-        varies = spread > 1e-9
-        standardised = (x[:, varies] - mean[varies]) / spread[varies]
-        for q, level in enumerate(QUANTILE_LEVELS):
-            regressor = QuantileRegressor(quantile=level, alpha=penalty, solver="highs")
-            regressor.fit(standardised, y / scale)
-            weights[step, q, varies] = regressor.coef_ * scale / spread[varies]
-            intercepts[step, q] = regressor.intercept_ * scale - weights[step, q] @ mean
-
-    return {"weights": weights, "intercepts": intercepts}
 
 
 class ResidualLinear(Baseline):
