@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -31,7 +30,7 @@ class Baseline(Model, ABC):
     """A model to compare the families with. It has no study: it tunes itself on validation."""
 
     kind = "baseline"
-    settings: ClassVar[Mapping[str, Any]]
+    settings: ClassVar[ByName]
     """Part of a stored training's key: all fixed choices of the model."""
 
     def fit(
@@ -84,7 +83,7 @@ class Baseline(Model, ABC):
         """
 
     @abstractmethod
-    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+    def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         """[N, H, Q] quantiles of actual / level - 1 by what was learnt."""
 
     def restored(
@@ -111,7 +110,7 @@ class TableForecaster(Forecaster):
     baseline: Baseline
     dataset: Dataset
     seasons: bool
-    state: Mapping[str, Any]
+    state: ByName
     choice: Any = None
     best_step: int = 0
 

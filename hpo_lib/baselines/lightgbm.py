@@ -6,7 +6,6 @@ one change at a time and with one seed, so differences of a percent mean little.
 lists the comparisons.
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
-from hpo_lib.families.models import register
+from hpo_lib.families.models import ByName, register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 PARAMS: dict[str, Any] = {
@@ -104,7 +103,7 @@ class LightgbmQuantile(Baseline):
         state = {"linear": linear, "trees": trees}
         return TableForecaster(self, dataset, seasons, state, best_rounds, max(best_rounds))
 
-    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+    def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         import lightgbm
 
         linear: LinearBaseline | None = state["linear"]

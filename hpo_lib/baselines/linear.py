@@ -4,7 +4,7 @@ The latter, with the interval of its out-of-fold residuals, is step 0 of every n
 forecasts residuals: a network that is not better has earned nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, linear_features
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
-from hpo_lib.families.models import STANDARD, register
+from hpo_lib.families.models import STANDARD, ByName, register
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
@@ -75,7 +75,7 @@ class LinearQuantile(Baseline):
             choice = PENALTIES[-1] if quick else min(PENALTIES, key=loss)
         return fitted(choice)
 
-    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+    def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         features = linear_features(table)
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked
         # for.
@@ -101,7 +101,7 @@ class ResidualLinear(Baseline):
         linear = LinearBaseline.fit(dataset, origins, options)
         return TableForecaster(self, dataset, seasons, {"linear": linear.without_days()})
 
-    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+    def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         linear: LinearBaseline = state["linear"]
         return linear.relative(table)[:, :, None] + linear.errors
 

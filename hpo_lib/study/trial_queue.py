@@ -136,7 +136,7 @@ class TrialQueue:
         self.lease = Lease(self.run.decision_lease)
 
     @_decision
-    def open(self, identity: Mapping[str, Any], first: Sequence[FirstTrial]) -> list[FirstTrial]:
+    def open(self, identity: Json, first: Sequence[FirstTrial]) -> list[FirstTrial]:
         """Create the study, or continue the existing one after checking that it is the same one.
 
         Returns:
@@ -220,7 +220,7 @@ class TrialQueue:
         return trial
 
     @_decision
-    def end(self, trial: Trial, seconds: float, attributes: Mapping[str, Any]) -> TrialRecord:
+    def end(self, trial: Trial, seconds: float, attributes: Json) -> TrialRecord:
         """Store a trial's scores, from which its values follow, or why it has none.
 
         Without ``scores`` the attributes hold the ``cause``, and ``stopped_at`` where it was
@@ -291,7 +291,7 @@ class TrialQueue:
         return trials
 
 
-def _values(identity: Mapping[str, Any]) -> dict[Any, Any]:
+def _values(identity: Json) -> dict[Any, Any]:
     """An identity with the fields of its budget and its recipe side by side.
 
     Of early stopping only whether there is any is compared: a study goes on with its own rule.
