@@ -205,7 +205,7 @@ def report(run):
     found = studies_frame(load_studies(run.runs_dir)[0])
     _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
     none = run.runs_dir / "none"
-    evidence = find_evidence(run.runs_dir, none, none)
+    evidence = find_evidence(run.runs_dir, none)
     for make, *_ in (*PICTURES.values(), *TABLES.values()):
         make(evidence)
     for study in evidence.studies:
@@ -264,7 +264,7 @@ def test_when_a_storage_is_damaged_then_status_says_so_and_the_figures_have_the_
         _ = StoredStudy.read(run).trials
     report(run)
     assert status.study_status(run, []).state == "corrupt"
-    evidence = find_evidence(run.runs_dir, tmp_path / "none", tmp_path / "none")
+    evidence = find_evidence(run.runs_dir, tmp_path / "none")
     assert [study.model for study in evidence.studies] == ["TFT_Q"]
     assert any(run.study_name in note for note in evidence.notes)
 

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from hpo_lib.baselines import chronos2
 from hpo_lib.baselines.contract import SeasonalNaive, baselines
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
@@ -25,7 +27,7 @@ from hpo_lib.families.models import (
     registered,
 )
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
-from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
 from hpo_lib.records.trainings import (
     Training,
     check_same_data,
@@ -174,6 +176,8 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     tasks = [*_baselines(plan), *_families(plan, notes)]
     for note in notes:
         say(f"note: {note}")
+    origins = np.append(dataset.validation_origins, dataset.test_origins)
+    write_scales(paths.scales, dataset, origins)
     provenance = {**code_provenance(), "data": data_provenance(dataset), "preset": plan.preset}
     for i, (model, params, seed, key, fit) in enumerate(tasks, start=1):
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"

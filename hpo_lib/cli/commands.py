@@ -265,6 +265,8 @@ def _verify(arguments: Namespace) -> int:
         print_json([asdict(verification) for verification in verifications])
     else:
         print_all(verifications)
+        notes = [note for one in verifications for word, note in one.told if word == "note"]
+        print_all(dict.fromkeys(notes), "note   ")
     return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 
@@ -276,7 +278,7 @@ def _analyze(arguments: Namespace) -> int:
     analysis = call(analyse, arguments)
     studies, evidence = analysis.table, analysis.evidence
     tables = {"studies": studies}
-    tables |= {f"by_{by}": summary(studies, by).reset_index() for by in SUMMARIES}
+    tables |= {f"by_{by}": summary(studies, by) for by in SUMMARIES}
     if arguments.json:
         notes = [*analysis.notes, *evidence.notes]
         content: dict[str, object] = {
@@ -359,7 +361,7 @@ def _benchmark(arguments: Namespace) -> None:
         raise HpoError(
             "interrupted; finished trainings are kept, the same command continues"
         ) from None
-    stored = load_benchmark(plan.paths, plan.dataset, calibration)
+    stored = load_benchmark(plan.paths, plan.dataset.spec, calibration)
     days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
     print(
         f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, "

@@ -194,7 +194,7 @@ def _day_after(
     days = np.append(version.unseen(known, days_before(position)), position)
     spoken = version.forecasts(with_calendar, days, notes)
     raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
-    forecasts = calibrate(raw, warm_up, known.known_target, Calibration())
+    forecasts = calibrate(raw, warm_up, known.scales, Calibration())
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
             f"Only {len(warm_up.origins)} days before it calibrate the interval, not "

@@ -99,7 +99,7 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
         notes += _members(members, weights, dataset.index[days[is_recent]])
     else:
         forecasts = version.forecasts(dataset, days)
-    recent = calibrate(forecasts, None, dataset.known_target, Calibration()).rows(is_recent)
+    recent = calibrate(forecasts, None, dataset.scales, Calibration()).rows(is_recent)
     before, unit = version.facts["relative_mae"], dataset.spec.unit
     coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
     return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)

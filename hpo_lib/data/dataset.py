@@ -19,6 +19,7 @@ from hpo_lib.data.day_ahead_weather import (
 )
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.information_set import Context, Windows
+from hpo_lib.data.scales import Scales
 from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
 from hpo_lib.data.splits import (
     HORIZON,
@@ -104,6 +105,11 @@ class Dataset:
     def training_target(self) -> np.ndarray:
         """[T] the known target of the training split, with NaN where it is missing."""
         return self.known_target.to_numpy()[self.positions.train]
+
+    @cached_property
+    def scales(self) -> Scales:
+        """What scores need of the series."""
+        return Scales.of(self.known_target, self.training_target)
 
     @property
     def training_frame(self) -> pd.DataFrame:

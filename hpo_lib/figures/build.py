@@ -18,8 +18,7 @@ from matplotlib.figure import Figure
 
 from hpo_lib import __version__, paths
 from hpo_lib.benchmark.tables import load_benchmark
-from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.spec import load_spec
+from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.families.search_space import boundary_advice
 from hpo_lib.figures import benchmarks, studies, style
@@ -93,7 +92,6 @@ def _as_file(figure: Figure, **options: Any) -> bytes:
 def make_all(
     runs_dir: str = "",
     benchmark_dir: str = "",
-    data_dir: str = "",
     datasets: Sequence[str] = (),
     out: str = "",
     *,
@@ -104,7 +102,7 @@ def make_all(
     They go below ``out``, by default a folder that git ignores. With ``publish`` they take the
     places of the tracked ones instead, and a sentence names each of those that they replace.
     """
-    evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets)
+    evidence = find_evidence(runs_dir, benchmark_dir, datasets)
     drafts = ThesisPaths.below(Path(out or paths.DRAFTS_DIR).expanduser())
     place = ThesisPaths() if publish else drafts
     tracked = [file for folder in vars(place).values() for file in sorted(folder.glob("*.*"))]
@@ -117,10 +115,6 @@ def make_all(
         elif file.read_bytes() != content:
             notes.append(f"Replaced {file}.")
     return written, notes
-
-
-METADATA = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
-"""Without date and version, which would change the bytes of a figure each time."""
 
 
 def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
@@ -143,10 +137,11 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         pdf, png, tex = out.figure(file)
         text = caption(picture.shows, page, records)
         snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
-        pictures = (
-            _as_file(figure, format=kind, metadata=metadata) for kind, metadata in METADATA.items()
-        )
-        contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
+        contents = {  # without date and version, which would change the bytes each time
+            pdf: _as_file(figure, format="pdf", metadata={"CreationDate": None}),
+            png: _as_file(figure, format="png", metadata={"Software": None}),
+            tex: snippet.encode(),
+        }
         written += _write(contents, text, records)
     for name, (make, kind) in TABLES.items():
         records = evidence.records(kind)
@@ -248,9 +243,6 @@ class Analysis:
     def explored(self) -> Iterator[Image]:
         """Per model, if storages are there: the first objective over each varied hyperparameter."""
         trials = studies.explored(self.evidence)
-        if not trials.empty:
-            parameters = trials.groupby(["model", "parameter"])["value"]
-            trials = trials[parameters.transform("nunique") > 1]
         for model in style.in_order(trials.get("model", ())):
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 
@@ -258,7 +250,7 @@ class Analysis:
         """Advice on chosen values at an end of their search space, where trials are enough."""
         advice, n_silent, n_studies = list[str](), 0, len(self.evidence.studies)
         for study in self.evidence.studies:
-            if study.tells_of_parameters:
+            if not study.is_test and len(study.complete) >= TELLING_TRIALS:
                 label = f"{study.model} on {study.dataset}"
                 advice += boundary_advice(label, study.result["best_params"], study.search_space)
             else:
@@ -271,14 +263,14 @@ class Analysis:
         return advice or ["No chosen value is known to be at an end of its search space."]
 
 
-def of_benchmark(paths: BenchmarkPaths, dataset: Dataset, correction: Calibration) -> Evidence:
+def of_benchmark(paths: BenchmarkPaths, spec: DatasetSpec, correction: Calibration) -> Evidence:
     """One stored benchmark for `picture` and `table`, calibrated by this correction.
 
     Raises:
-        InputError: nothing is stored, or it is on other data.
+        InputError: nothing is stored.
     """
-    benchmark = load_benchmark(paths, dataset, correction)
-    return Evidence((), (benchmark,), {benchmark.dataset: dataset.spec}, ())
+    benchmark = load_benchmark(paths, spec, correction)
+    return Evidence((), (benchmark,), {benchmark.dataset: spec}, ())
 
 
 def picture(name: str, evidence: Evidence) -> Image | None:

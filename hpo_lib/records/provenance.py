@@ -5,10 +5,16 @@ import platform
 import subprocess
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
 
 from hpo_lib import __version__, paths
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.records.read_write import Count, Json, Part, Time
+from hpo_lib.data.scales import Scales
+from hpo_lib.data.splits import Positions
+from hpo_lib.errors import InputError
+from hpo_lib.records.read_write import Count, Json, Part, Time, checked_json, write_json
 
 
 class _Data(Part):
@@ -43,6 +49,43 @@ def data_key(dataset: Dataset) -> Json:
     splits = dataset.spec.splits
     ends = {name: str(getattr(splits, name)) for name in ("train_end", "val_end", "test_end")}
     return {"sha256": dataset.sha256, **ends}
+
+
+class _Scales(Part):
+    sha256: str
+    mase: float
+    terciles: list[float]
+    origins: list[Time]
+    level: list[float]
+    least: list[float]
+
+
+def write_scales(file: Path, dataset: Dataset, origins: Positions) -> None:
+    """Keep what scores need of the data at forecast origins [N]."""
+    scales, hours = dataset.scales, dataset.index[origins]
+    by_origin = {str(name): values.tolist() for name, values in scales.at(hours).items()}
+    numbers = {"mase": scales.mase, "terciles": scales.terciles, "origins": [*map(str, hours)]}
+    write_json(file, {"sha256": dataset.sha256, **numbers, **by_origin})
+
+
+def read_scales(file: Path, sha256: object) -> Scales:
+    """What `write_scales` kept.
+
+    Raises:
+        InputError: the file is missing, damaged, or of other data.
+    """
+    kept = checked_json(file, "the scales of a record", _Scales)
+    if kept["sha256"] != sha256:
+        raise InputError(
+            f"{file}: is of data with sha256 {kept['sha256'][:12]}, the record beside it of "
+            f"{str(sha256)[:12]}; restore the file from a copy, or run the command again"
+        )
+    try:
+        columns = {name: kept[name] for name in ("level", "least")}
+        by_hour = pd.DataFrame(columns, pd.DatetimeIndex(kept["origins"]))
+    except ValueError as error:
+        raise InputError(f"{file}: its lists do not fit ({error}); restore it") from None
+    return Scales(kept["mase"], kept["terciles"], by_hour)
 
 
 PACKAGES = ("torch", "darts", "neuralforecast", "pytorch-lightning", "optuna", "numpy", "pandas")

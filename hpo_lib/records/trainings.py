@@ -206,27 +206,16 @@ def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
                     )
 
 
-def on_simulated_data(paths: BenchmarkPaths) -> bool:
-    """Whether a folder holds trainings on a simulated twin."""
-    provenances = (record.get("provenance", {}) for record in whole_records(paths.records()))
-    sources = (str((provenance.get("data") or {}).get("source")) for provenance in provenances)
-    return any(source.startswith("simulated") for source in sources)
-
-
-def load_trainings(
-    paths: BenchmarkPaths, dataset: Dataset | None
-) -> dict[tuple[str, str], Sequence[Training]]:
+def load_trainings(paths: BenchmarkPaths) -> dict[tuple[str, str], Sequence[Training]]:
     """Every training of a benchmark, by row (model, params), with ascending seeds.
 
     Raises:
         InputError: there is none, one is damaged, on other data or of other code than the rest.
     """
-    if dataset is not None:
-        check_same_data(paths, dataset)
     records = [(file, read_training(file)) for file in paths.records()]
     if not records:
         raise InputError(f"{paths.folder}: holds no finished training; run `hpo benchmark` first")
-    first, version = records[0][0].name, records[0][1]["key"]["version"]
+    first, key = records[0][0].name, records[0][1]["key"]
     rows: dict[tuple[str, str], list[Training]] = {}
     for file, record in sorted(records, key=lambda one: one[1]["seed"]):
         if files_of(paths, record).record != file:
@@ -234,10 +223,14 @@ def load_trainings(
                 f"{file}: holds another training, which its name does not say; give it its name "
                 "again"
             )
-        if (other := record["key"]["version"]) != version:
+        if (other := record["key"]["version"]) != key["version"]:
             raise InputError(
                 f"{file}: was trained by version {other} of the models, {first} by version "
-                f"{version}; run `hpo benchmark` again for all models of this folder"
+                f"{key['version']}; run `hpo benchmark` again for all models of this folder"
+            )
+        if record["key"]["data"] != key["data"]:
+            raise InputError(
+                f"{file}: was made on other data than {first}; remove the ones or the others"
             )
         row = rows.setdefault((record["model"], record["params"]), [])
         row.append(Training.load(paths, record))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import numpy as np
-import pandas as pd
 
+from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, StudyError, choices
 from hpo_lib.records.read_write import Count, Json, Part
 from hpo_lib.records.trainings import TrainingFailed
@@ -48,7 +48,7 @@ def prove(
     most: int,
     seeds: Sequence[int],
     replicate: Callable[[int, int], QuantileForecasts],
-    target: pd.Series,
+    scales: Scales,
 ) -> Json:
     """Compare challengers with the defaults over fresh seeds, one by one until one is proven.
 
@@ -58,7 +58,7 @@ def prove(
         most: so many challengers.
         seeds: fresh ones.
         replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing`.
-        target: hourly target, for the correction of the intervals.
+        scales: of the series, for the correction of the intervals.
 
     Returns:
         The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause`` (why
@@ -74,7 +74,7 @@ def prove(
         days = []
         for seed in seeds:
             proof["trainings"] += 1
-            days.append(daily_scores(replicate(number, seed), target))
+            days.append(daily_scores(replicate(number, seed), scales))
         return days
 
     try:

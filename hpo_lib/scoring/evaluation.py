@@ -1,11 +1,15 @@
 """Walk-forward evaluation: forecasts of every daily origin -> scores, and coverage by condition."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import local_columns
 from hpo_lib.data.information_set import Context
+from hpo_lib.data.scales import Scales
+from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
@@ -38,15 +42,15 @@ def naive_ahead(dataset: Dataset, context: Context, lag: int) -> QuantileForecas
     return QuantileForecasts.of_model(median[:, :, None] + offsets, context.origins, dataset.lowest)
 
 
-def evaluate(forecasts: QuantileForecasts, dataset: Dataset) -> dict[str, float]:
-    """Score forecasts [N, H, Q] with every metric. The training split sets the scale of MASE.
+def evaluate(forecasts: QuantileForecasts, scales: Scales) -> dict[str, float]:
+    """Score forecasts [N, H, Q] with every metric.
 
     ``winkler_calibrated`` and ``picp_calibrated`` are scores after the rolling correction, which
     knows the errors of these forecasts alone: the first days stay as they are.
     """
-    corrected = calibrate(forecasts, None, dataset.known_target, Calibration("rolling"))
+    corrected = calibrate(forecasts, None, scales, Calibration("rolling"))
     return {
-        **metrics.score(forecasts, dataset.training_target),
+        **metrics.score(forecasts, scales.mase),
         "winkler_calibrated": metrics.winkler(corrected),
         "picp_calibrated": metrics.picp(corrected),
     }
@@ -56,7 +60,7 @@ def validation_baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
     """Scores of the seasonal-naive forecasts of validation: ``naive_24h``, ``naive_168h``."""
     origins = dataset.validation_origins
     return {
-        f"naive_{lag}h": evaluate(seasonal_naive(dataset, origins, lag), dataset)
+        f"naive_{lag}h": evaluate(seasonal_naive(dataset, origins, lag), dataset.scales)
         for lag in SEASONAL_LAGS
     }
 
@@ -71,22 +75,23 @@ GROUPS = {
 """By which coverage is grouped -> its groups, in order."""
 
 
-def conditional_coverage(f: QuantileForecasts, dataset: Dataset) -> pd.DataFrame:
+def conditional_coverage(
+    f: QuantileForecasts, spec: DatasetSpec, terciles: Sequence[float]
+) -> pd.DataFrame:
     """Coverage and width of the interval by local hour, weekday, season and level of the forecast.
 
     The groups are those of `GROUPS`.
 
-    Levels are bounded by terciles of the training split. The median forecast sets the level,
-    because it is known in advance: grouped by actuals, even intervals of a good forecast cover less
-    at both ends.
+    Levels are bounded by the ``terciles`` of the training split. The median forecast sets the
+    level, because it is known in advance: grouped by actuals, even intervals of a good forecast
+    cover less at both ends.
 
     Returns:
         One row per group: ``by`` (of `GROUPS`), ``group``, ``hours`` counted,
         ``picp`` in percent, ``mean_width`` and ``mae`` in the target's unit. There is no row for a
         group without an hour.
     """
-    local = local_columns(f.hours, dataset.spec)
-    terciles = np.nanquantile(dataset.training_target, [1 / 3, 2 / 3])
+    local = local_columns(f.hours, spec)
     levels = np.searchsorted(terciles, f.median.ravel(), side="right")
     positions = local["hour"], local["day_of_week"], local["season"], levels
     scores = pd.DataFrame(

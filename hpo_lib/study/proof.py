@@ -65,8 +65,8 @@ class Proof:
     @cached_property
     def _scored(self) -> Callable[[int], DailyScores]:
         """The daily scores of a trial by its number, each computed once."""
-        file, target = self.plan.run.trial_predictions, self.plan.dataset.known_target
-        return cache(lambda number: daily_scores(load_predictions(file(number)), target))
+        file, scales = self.plan.run.trial_predictions, self.plan.dataset.scales
+        return cache(lambda number: daily_scores(load_predictions(file(number)), scales))
 
     def train(self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]) -> None:
         """Train what is missing, until ``must_stop`` says so between two trainings.
@@ -115,7 +115,7 @@ class Proof:
 
         seeds = [self.seed + 1 + i for i in range(n_seeds)]
         try:
-            return prove(trials, self._scored, most, seeds, trained, plan.dataset.known_target)
+            return prove(trials, self._scored, most, seeds, trained, plan.dataset.scales)
         except TrainingMissing:
             return None
 

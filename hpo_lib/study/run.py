@@ -16,7 +16,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.records.leases import Liveness
-from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
 from hpo_lib.records.read_write import Json, write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import Storage
@@ -91,6 +91,7 @@ class _Worker:
         self.liveness = Liveness(run, str(settings.worker))
         objectives = settings.objectives.split(",")
         self.objectives = [OBJECTIVES[name] for name in objectives]
+        write_scales(run.scales, dataset, dataset.validation_origins)
         space = family.searched(settings.space, dataset)
         self.queue = TrialQueue(
             storage, self.liveness, space, self.objectives, settings.trials, settings.seed
@@ -207,7 +208,7 @@ class _Worker:
         forecaster = plan.fit(trial.params, self.settings.seed, on_check)
         # Scored as stored, so that every figure can be computed again from the file alone.
         stored = write_predictions(plan.run.trial_predictions(trial.number), forecaster.validation)
-        scores = evaluate(stored, plan.dataset)
+        scores = evaluate(stored, plan.dataset.scales)
         for name, score in scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")

@@ -72,7 +72,7 @@ def test_when_mornings_are_replayed_then_each_is_the_mixture_of_the_benchmark(ut
         out=tmp_path,
     )
     run_benchmark(plan, say=lambda _: None)
-    benchmark = load_benchmark(plan.paths, plan.dataset)
+    benchmark = load_benchmark(plan.paths, plan.dataset.spec)
     row = benchmark.rows[-1]
     assert tuple(row.weights.columns.get_level_values("model")) == MEMBERS
     expected = benchmark.calibrated[row, "rolling"]

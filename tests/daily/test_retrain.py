@@ -293,7 +293,7 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     assert found.mae == pytest.approx(mae, rel=1e-6)
     # The first of them calibrate the others.
     seen = QuantileForecasts.joined([trained[0].validation, after])
-    calibrated = calibrate(seen, None, dataset.known_target, Calibration())
+    calibrated = calibrate(seen, None, dataset.scales, Calibration())
     assert found.coverage == pytest.approx(metrics.picp(calibrated.rows(np.arange(2, 30))), abs=0.2)
     assert abs(found.coverage - metrics.picp(seen.rows(np.arange(2, 30)))) > 1, (
         "as raw intervals cover"

@@ -237,7 +237,12 @@ def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibra
     tiny_dataset, evidence
 ):
     rows = [row(tiny_dataset, "NHITS_Q", "best", 1.0, 1.0, half_width=0.5)]
-    narrow = Benchmark(BenchmarkPaths(Path("out"), "tiny", "laptop-standard"), tiny_dataset, rows)
+    narrow = Benchmark(
+        BenchmarkPaths(Path("out"), "tiny", "laptop-standard"),
+        tiny_dataset.spec,
+        tiny_dataset.scales,
+        rows,
+    )
     for table in (narrow.shown, narrow.raw_and_corrected(narrow.coverage, "picp")):
         assert table["picp"].max() == 0
         assert table["picp_calibrated"].mean() > 50
