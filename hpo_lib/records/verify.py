@@ -92,8 +92,7 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
         stored = dict(_figures("", study.result))
         for key, value in figures.items():
             if not _equal(stored.get(key), value):
-                drift = f"{key} is {stored.get(key)!r}, recomputed {value!r}"
-                messages.append(("DRIFT", drift))
+                messages.append(("DRIFT", f"{key} is {stored.get(key)!r}, recomputed {value!r}"))
     except (InputError, StudyError) as error:
         messages.append(("BROKEN", str(error).removeprefix(f"{path}: ")))
     except TrainingMissing as missing:
