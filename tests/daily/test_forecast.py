@@ -187,7 +187,7 @@ def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, c
     torch.save({**stored, "network": Hostile()}, file)
     record = in_use.models.training(1).record
     facts = read_json(record, "a card")
-    write_json(record, {**facts, "sha256": {"refitted": checksum(file, facts)}})
+    write_json(record, {**facts, "sha256": {**facts["sha256"], "refitted": checksum(file, facts)}})
     assert in_use.run("forecast") == 2
     sentence = (
         "cannot be read (it is no stored model, or holds more than numbers and text); restore"
@@ -216,7 +216,7 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
 
         with torch.serialization.safe_globals(ALLOWED):
             stored = torch.load(file, weights_only=True)
-        vars(stored["parts"]["scaling"])["mean"] *= 0
+        vars(stored["parts"]["scaling"]).update(mean={})
         torch.save(stored, file)
     else:
         file.write_bytes(b"PK no more")
