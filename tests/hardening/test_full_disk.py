@@ -96,6 +96,7 @@ def left_behind(run):
     """Files of the study that are none of its records."""
     kept = {
         run.best_params,
+        run.scales,
         run.pareto_front,
         run.mae_history,
         run.param_importance,
