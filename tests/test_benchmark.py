@@ -142,12 +142,12 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
 @pytest.mark.parametrize("name", ["sha256", "train_end", "val_end", "test_end"])
 def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(name, finished, tmp_path):
     plan = copied(finished, tmp_path)
-    file = plan.paths.training("LIGHTGBM_LINEAR_Q", "own", 42).record
+    file = plan.paths.training("LIGHTGBM_LINEAR_Q", "own", 43).record
     record = read_training(file)
     record["key"]["data"][name] = "0" * 64
     write_json(file, record)
     sentence = (
-        rf"LIGHTGBM_LINEAR_Q-own-seed42\.json: was made on other data \({name} is .*\); "
+        rf"LIGHTGBM_LINEAR_Q-own-seed43\.json: was made on other data \({name} is .*\); "
         r"give another --out"
     )
     with pytest.raises(InputError, match=sentence):
@@ -162,7 +162,7 @@ def test_when_stored_forecasts_were_changed_then_no_table_is_made_of_them(finish
     table = pd.read_parquet(file)
     table.assign(q50=(table["q50"] + table["actual"]) / 2).to_parquet(file)
     with pytest.raises(InputError, match=rf"{file}: it or its record was changed"):
-        load_benchmark(plan.paths, plan.dataset)
+        load_benchmark(plan.paths, plan.dataset.spec)
 
 
 def test_when_the_folder_is_empty_then_the_sentence_says_so(tiny_dataset, tmp_path):
