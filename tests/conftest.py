@@ -5,9 +5,12 @@ the root.
 import gc
 import json
 import os
+import random
 import re
+import socket
 import sqlite3
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +91,15 @@ def twins_simulated_once():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(twins, "simulate", simulated)
         yield
+
+
+def free_port():
+    """One below the range from which the system takes ports, drawn so that no other test has it."""
+    while True:
+        port = random.SystemRandom().randrange(15000, 32000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def refusal(sentence, error=InputError):

@@ -23,7 +23,7 @@ PATIENCE = 900.0
 """Seconds until a process that does not get on counts as stuck."""
 
 
-def python(root, *command, timeout=900, **environment):
+def python(root, *command, **environment):
     """Runs Python in the repository's root, outside any Slurm job, and waits for its end."""
     inherited = {name: value for name, value in os.environ.items() if name != "SLURM_JOB_ID"}
     return subprocess.run(
@@ -32,7 +32,7 @@ def python(root, *command, timeout=900, **environment):
         env={**inherited, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=2 * PATIENCE,
     )
 
 

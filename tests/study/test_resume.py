@@ -16,18 +16,23 @@ from tests.study.processes import PATIENCE, end, until
 
 pytestmark = pytest.mark.slow
 
+
 def begin(study, trials):
     """The command and its kernel with all that it has started, once trial 1 is running."""
     process = study.hpo_run(trials)
     until(study.files.trial_predictions(0).exists, "trial 0 is stored", [process])
-    until(lambda: [t for t in study.running("1") if t.number == 1], "trial 1 runs", [process])
+    until(
+        lambda: [t for t in study.running("1") if (t.number, len(t.params)) == (1, 7)],
+        "trial 1 runs",
+        [process],
+    )
     kernels = psutil.Process(process.pid).children(recursive=True)
     assert kernels, "papermill has started no kernel"
     return process, kernels
 
 
 def assert_gone(members):
-    _, alive = psutil.wait_procs(members, timeout=60)
+    _, alive = psutil.wait_procs(members, PATIENCE)
     assert alive == [], "a kernel outlived its papermill"
 
 
@@ -96,7 +101,11 @@ def test_when_papermill_and_then_every_process_gets_sigterms_then_the_record_is_
     study = study_in("sqlite", "NHITS_Q")
     process, kernels = begin(study, 50)
     process.terminate()
-    until(lambda: "asked_to_stop" in study.trials()[-1].user_attrs, "it is asked", [process])
+    until(
+        lambda: any("asked_to_stop" in trial.user_attrs for trial in study.trials()),
+        "it is asked",
+        [process],
+    )
     while not read_record(study.files.notebook).complete and process.poll() is None:
         for member in (psutil.Process(process.pid), *kernels):
             with suppress(psutil.NoSuchProcess):
