@@ -12,7 +12,6 @@ import numpy as np
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.splits import Positions
-from hpo_lib.errors import InputError, choices
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.models import (
@@ -20,7 +19,6 @@ from hpo_lib.families.models import (
     Forecaster,
     Model,
     Params,
-    model_names,
     register,
     registered,
 )
@@ -126,24 +124,13 @@ class TableForecaster(Forecaster):
 
     def predict(self, context: Context) -> QuantileForecasts:
         table = make_feature_table(self.dataset, context, self.floor, seasons=self.seasons)
-        normalised = self.baseline.normalised(self.state, table)
-        values = (1 + normalised) * table.level[:, None, None]
+        values = (1 + self.baseline.normalised(self.state, table)) * table.level[:, None, None]
         return QuantileForecasts.of_model(values, context.origins, self.lowest)
 
 
-def baseline_names() -> tuple[str, ...]:
-    """Names of all baselines that are trained."""
-    return model_names("baseline")
-
-
-def get_baseline(name: str) -> Baseline:
-    """The baseline of that name."""
-    baseline = registered().get(name)
-    if not isinstance(baseline, Baseline):
-        raise InputError(
-            f"model is {name!r}, which is not a baseline; {choices(name, baseline_names())}"
-        )
-    return baseline
+def baselines() -> dict[str, Baseline]:
+    """All baselines that are trained, by name."""
+    return {name: model for name, model in registered().items() if isinstance(model, Baseline)}
 
 
 class SeasonalNaive(Model):

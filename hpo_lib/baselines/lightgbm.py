@@ -52,7 +52,7 @@ class LightgbmQuantile(Baseline):
     title = "LightGBM"
     colour, marker = "#CC79A7", "D"
     seeded = True
-    settings: ClassVar[Mapping[str, Any]] = {
+    settings: ClassVar = {
         **PARAMS,
         "near_hours": NEAR_HOURS,
         "linear_part": False,
@@ -117,7 +117,7 @@ class LightgbmQuantile(Baseline):
             for trees in state["trees"]
         ]
         above = 0 if expected is None else expected[:, :, None]
-        return np.asarray(np.stack(values, axis=2) + above)
+        return np.stack(values, axis=2) + above
 
 
 class LightgbmLinearQuantile(LightgbmQuantile):
@@ -126,7 +126,7 @@ class LightgbmLinearQuantile(LightgbmQuantile):
     name = "LIGHTGBM_LINEAR_Q"
     title = "Linear + LightGBM"
     colour, marker = "#882255", "d"
-    settings: ClassVar[Mapping[str, Any]] = {**LightgbmQuantile.settings, "linear_part": True}
+    settings: ClassVar = {**LightgbmQuantile.settings, "linear_part": True}
 
 
 def _rows(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:

@@ -21,7 +21,7 @@ from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 PENALTIES = (0.004, 0.01, 0.025, 0.06)
 """Candidates for ``alpha`` on standardised features and target."""
 
-TRIED_STEPS = range(1, HORIZON, 4)
+TRIED_STEPS = list(range(1, HORIZON, 4))
 """Hours ahead (from 0) on which the candidates are compared; all hours would take four times as
 long.
 """
@@ -51,10 +51,8 @@ class LinearQuantile(Baseline):
 
         def loss(penalty: float) -> float:
             tried = fitted(penalty, TRIED_STEPS).forecasts(dataset, dataset.validation_origins)
-            steps = list(TRIED_STEPS)
-            return metrics.pinball(
-                QuantileForecasts(tried.values[:, steps], tried.actual[:, steps], tried.origins)
-            )
+            values, actual = tried.values[:, TRIED_STEPS], tried.actual[:, TRIED_STEPS]
+            return metrics.pinball(QuantileForecasts(values, actual, tried.origins))
 
         if choice is None:
             choice = PENALTIES[-1] if quick else min(PENALTIES, key=loss)
@@ -67,7 +65,7 @@ class LinearQuantile(Baseline):
         by_level = [
             (features * of_level).sum(axis=2) for of_level in np.moveaxis(state["weights"], 1, 0)
         ]
-        return np.asarray(np.stack(by_level, axis=2) + state["intercepts"])
+        return np.stack(by_level, axis=2) + state["intercepts"]
 
 
 def _regressions(table: FeatureTable, penalty: float, steps: Iterable[int]) -> dict[str, Any]:
@@ -109,7 +107,7 @@ class ResidualLinear(Baseline):
 
     def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
         linear: LinearBaseline = state["linear"]
-        return np.asarray(linear.relative(table)[:, :, None] + linear.errors)
+        return linear.relative(table)[:, :, None] + linear.errors
 
 
 register(LinearQuantile())

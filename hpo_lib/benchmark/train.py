@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from hpo_lib.baselines import chronos2
-from hpo_lib.baselines.contract import SeasonalNaive, baseline_names, get_baseline
+from hpo_lib.baselines.contract import SeasonalNaive, baselines
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import (
     RECIPES,
@@ -26,7 +27,7 @@ from hpo_lib.families.models import (
     registered,
 )
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
-from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
 from hpo_lib.records.trainings import (
     Training,
     check_same_data,
@@ -130,7 +131,7 @@ def make_plan(
     chosen = tuple(dict.fromkeys(models)) or family_names()
     settings = Settings.create(chosen[0], dataset, **given)
     return Plan(
-        dataset=load_dataset(load_spec(dataset), settings.data_dir, simulated=settings.simulated),
+        dataset=load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
         models=chosen,
         params=params,
         preset=settings.budget_name,
@@ -144,13 +145,16 @@ def make_plan(
 
 
 class _Task(NamedTuple):
-    """One training to be done: its row and seed, its key, and the call that does it."""
+    """One training to be done: its row and seed, its key, and the call that does it.
+
+    Where the key has ``refit``, the call also takes what it returned, as ``like``.
+    """
 
     model: str
     params: str
     seed: int
     key: dict[str, Any]
-    train: Callable[[], Forecaster]
+    fit: Callable[..., Forecaster]
 
 
 def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
@@ -172,9 +176,10 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     tasks = [*_baselines(plan), *_families(plan, notes)]
     for note in notes:
         say(f"note: {note}")
-    data = data_provenance(dataset)
-    provenance = {**code_provenance(), "data": data, "preset": plan.preset}
-    for i, (model, params, seed, key, train) in enumerate(tasks, start=1):
+    origins = np.append(dataset.validation_origins, dataset.test_origins)
+    write_scales(paths.scales, dataset, origins)
+    provenance = {**code_provenance(), "data": data_provenance(dataset), "preset": plan.preset}
+    for i, (model, params, seed, key, fit) in enumerate(tasks, start=1):
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
         if is_stored(paths.training(model, params, seed), key):
             say(f"{where}: stored")
@@ -196,8 +201,11 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
                 break
         else:
             begun = time.monotonic()
-            fitted = train()
-            validation, test = fitted.validation, fitted.forecasts(dataset, dataset.test_origins)
+            fitted = fit()
+            validation = fitted.validation
+            if key["refit"]:
+                fitted = fit(like=fitted)
+            test = fitted.forecasts(dataset, dataset.test_origins)
             seconds = time.monotonic() - begun
             outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
             record = {**outcome, **names, "provenance": provenance}
@@ -211,14 +219,15 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
 
 def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
     for family in map(get_family, plan.models):
-        where = plan.dataset, family.budgets[plan.preset]
+        budget, recipe = family.budgets[plan.preset], RECIPES[plan.recipe]
         for label, found in _rows(plan, family).items():
             notes += found.notes
-            recipe = RECIPES[plan.recipe]
-            key = family_key(family, found.params, where[1], recipe, where[0], refit=plan.refit)
+            key = family_key(family, found.params, budget, recipe, plan.dataset, refit=plan.refit)
             for seed in plan.all_seeds:
-                fit = partial(family.fit, found.params, *where, seed=seed, recipe=recipe)
-                yield _Task(family.name, label, seed, key, partial(_trained, plan, fit))
+                fit = partial(
+                    family.fit, found.params, plan.dataset, budget, seed=seed, recipe=recipe
+                )
+                yield _Task(family.name, label, seed, key, fit)
 
 
 def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
@@ -233,29 +242,19 @@ def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
     return rows
 
 
-def _trained(plan: Plan, fit: Callable[..., Forecaster]) -> Forecaster:
-    """What ``fit`` returns; with a refit its forecasts of validation are still of the first fit."""
-    fitted = fit()
-    if not plan.refit:
-        return fitted
-    refitted = fit(like=fitted)
-    refitted.validation = fitted.validation
-    return refitted
-
-
 def _baselines(plan: Plan) -> Iterator[_Task]:
     dataset = plan.dataset
     for naive in registered().values():
         if isinstance(naive, SeasonalNaive):
             key = training_key(dataset, refit=False)
             yield _Task(naive.name, "own", FIRST_SEED, key, partial(naive.fit, dataset))
-    for baseline in map(get_baseline, baseline_names()):
+    for baseline in baselines().values():
         quick = plan.is_test
         key = training_key(dataset, settings=baseline.settings, refit=plan.refit, quick=quick)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
             fit = partial(baseline.fit, dataset, seed=seed, quick=quick)
-            yield _Task(baseline.name, "own", seed, key, partial(_trained, plan, fit))
+            yield _Task(baseline.name, "own", seed, key, fit)
     if plan.chronos2 is not None:
         key = training_key(dataset, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, dataset, plan.chronos2)
-        yield _Task(chronos2.CHRONOS2.name, "own", FIRST_SEED, key, zero_shot)
+        yield _Task(chronos2.Chronos2.name, "own", FIRST_SEED, key, zero_shot)

@@ -11,7 +11,6 @@ from hpo_lib.daily.versions import MIXTURE, Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
-from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.figures.series import forecast_rows, hours_of_days
@@ -109,7 +108,7 @@ def forecast_day(
     Raises: InputError: the data or the models are not there, do not fit, or lack an hour that is
         needed.
     """
-    data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
+    data = load_dataset(dataset, data_dir, simulated=simulated)
     origin = _origin(data, at)
     if lack := _lack(_until(data, origin)):
         raise InputError(lack)
@@ -195,7 +194,7 @@ def _day_after(
     days = np.append(version.unseen(known, days_before(position)), position)
     spoken = version.forecasts(with_calendar, days, notes)
     raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
-    forecasts = calibrate(raw, warm_up, known.known_target, Calibration())
+    forecasts = calibrate(raw, warm_up, known.scales, Calibration())
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
             f"Only {len(warm_up.origins)} days before it calibrate the interval, not "
@@ -208,7 +207,7 @@ def _day_after(
             f"{version.chosen_until:%Y-%m-%d %H:%M} UTC."
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
-    if min(off, HORIZON - off) > version.near_hours:
+    if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
         usual = version.trained_until + HOUR
         notes.append(
             f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at "

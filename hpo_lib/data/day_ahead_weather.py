@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
@@ -53,7 +52,7 @@ MARKS = {
 THRESHOLDS = np.arange(5.0, 25.25, 0.5)
 """Candidates for `heating_threshold`, in degrees C."""
 
-Values = npt.NDArray[np.float64]
+Values = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +245,7 @@ def _errors(
     first, last = np.array([deviations[name] for name in spec.columns]).T
     share = (np.arange(steps) / (HORIZON - 1))[:, None]
     errors = lfilter([1.0], [1.0, -memory], shocks, axis=1)
-    return np.asarray(errors * ((1 - share) * first + share * last))
+    return errors * ((1 - share) * first + share * last)
 
 
 def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
@@ -25,7 +24,7 @@ class Windows:
 
     frame: pd.DataFrame
     positions: Positions
-    weather: npt.NDArray[np.float64] | None = None
+    weather: np.ndarray | None = None
 
     @property
     def origins(self) -> pd.DatetimeIndex:
@@ -53,7 +52,7 @@ class Context(Windows):
         frame: pd.DataFrame,
         positions: Positions,
         known_until: Mapping[str, str],
-        weather: npt.NDArray[np.float64] | None = None,
+        weather: np.ndarray | None = None,
     ) -> "Context":
         """The context of the origins at ``positions`` [N] of a complete hourly frame: a copy."""
         columns = list(known_until)

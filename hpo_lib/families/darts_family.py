@@ -58,7 +58,6 @@ class DartsFamily(Family):
         forecaster.shares = parts["shares"]
         if not forecaster.keeps_nothing:
             sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
-            network = recipe.updated(params)[1]
-            forecaster.module = untrained_module(self, network, sample).eval()
+            forecaster.module = untrained_module(self, recipe.updated(params)[1], sample).eval()
             forecaster.module.load_state_dict(parts["network"])
         return forecaster

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.information_set import Context, Windows
@@ -215,9 +215,9 @@ class Model:
     """As it is printed."""
     colour: str = "#444444"
     marker: str = "."
-    kind: ClassVar[str] = ""
+    kind = ""
     """One of `KINDS`; empty for a model that a record names and the registry does not know."""
-    seeded: ClassVar[bool] = False
+    seeded = False
     """Whether another seed gives another model."""
 
     def restored(
@@ -231,7 +231,7 @@ class Family(Model, ABC):
     """A model family: search space, untuned defaults, budgets, and training of a `darts` model."""
 
     kind, seeded = "family", True
-    calendar_as_past: ClassVar[bool]
+    calendar_as_past: bool
     """Whether the model has no future input of its own, see `WindowSource`."""
     search_space: ClassVar[Mapping[str, Dimension]]
     defaults: ClassVar[Params]
@@ -239,7 +239,10 @@ class Family(Model, ABC):
     0 of a study.
     """
     portfolio: ClassVar[Mapping[str, Params]] = {}
-    """Series on which they won -> configurations of the wide space, which a study tries next."""
+    """Series on which they won -> configurations of the wide space, which a study tries next.
+    
+    What they do not name is as in the untuned defaults of the standard recipe.
+    """
     budgets: ClassVar[Mapping[str, Budget]]
     """Preset name -> budget."""
 
@@ -314,15 +317,13 @@ class Family(Model, ABC):
 
 
 _MODELS: dict[str, Model] = {}
-M = TypeVar("M", bound=Model)
 
 
-def register(model: M) -> M:
+def register(model: Model) -> None:
     """Add a model to the registry. A name that is taken is an error."""
     if model.name in _MODELS:
         raise ValueError(f"two models are named {model.name}")
     _MODELS[model.name] = model
-    return model
 
 
 @cache

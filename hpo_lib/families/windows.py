@@ -5,7 +5,7 @@ from ``origin - L + 1 .. origin``, and only future-known columns are ever read b
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -87,10 +87,10 @@ class Scaling:
 
     mean: Mapping[Any, float]
     std: Mapping[Any, float]
-    level: Level | None = None
-    seasons: bool = True
-    linear: LinearBaseline | None = None
-    weather: np.ndarray = field(default_factory=lambda: np.empty((2, 0)))
+    level: Level | None
+    seasons: bool
+    linear: LinearBaseline | None
+    weather: np.ndarray
 
     @classmethod
     def fit(cls, dataset: Dataset, recipe: Recipe, *, seasons: bool | None = None) -> "Scaling":
@@ -205,9 +205,8 @@ class WindowSource:
     linear: np.ndarray
 
     def to(self, device: torch.device) -> "WindowSource":
-        parts = vars(self).items()
         tensors: dict[str, Any] = {
-            name: part.to(device) for name, part in parts if isinstance(part, Tensor)
+            name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)
         }
         return replace(self, **tensors)
 

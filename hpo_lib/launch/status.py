@@ -155,20 +155,21 @@ def as_rows(
     ``command`` submits or runs the missing trials, for a machine with or without Slurm; it is empty
     if nothing is missing.
     """
-    ours = {(experiment.model, experiment.dataset) for experiment in EXPERIMENTS}
-    others = [one for one in studies if one.is_test or (one.run.model, one.run.dataset) not in ours]
-    rows, counted = [], [one for one in studies if one not in others]
+    rows, counted, beside = [], list[StudyStatus](), list[StudyStatus]()
     for experiment in EXPERIMENTS:
         model, dataset = experiment.model, experiment.dataset
         candidates = [
-            one for one in counted if (one.run.model, one.run.dataset) == (model, dataset)
+            one
+            for one in studies
+            if not one.is_test and (one.run.model, one.run.dataset) == (model, dataset)
         ]
         best = min(
             candidates,
             key=lambda one: (STATES.index(one.state), -last_written(one.run)),
             default=None,
         )
-        others += [one for one in candidates if one.state == "corrupt" and one is not best]
+        counted += candidates
+        beside += [one for one in candidates if one.state == "corrupt" and one is not best]
         name, ids = paths.job_name(model, dataset), [one.run.job_id for one in candidates]
         active = [
             job
@@ -202,7 +203,8 @@ def as_rows(
                 "command": command,
             }
         )
-    return rows + [one.facts() for one in others]
+    others = [one for one in studies if one not in counted]
+    return rows + [one.facts() for one in (*others, *beside)]
 
 
 def table_text(rows: Sequence[Mapping[str, Any]], *, slurm: bool, extra: str = "") -> str:

@@ -192,8 +192,7 @@ class _Audit:
     def history(self, series: str) -> np.ndarray:
         """[N, F] what is known anyway: history of the series and the target, and the calendar."""
         dataset, origins = self.dataset, self.origins
-        calendar = calendar_columns(dataset.index, dataset.spec, None)[list(CALENDAR_COLUMNS)]
-        local = calendar.to_numpy(dtype=float)
+        local = calendar_columns(dataset.index, dataset.spec, None).to_numpy(dtype=float)
         hours = np.eye(HORIZON)[local[origins, CALENDAR_COLUMNS.index("hour")].astype(int)]
         names = dict.fromkeys((series, dataset.spec.target))
         parts = [windows(self.trusted[name].to_numpy(), origins, 1 - HISTORY, 0) for name in names]
@@ -267,7 +266,7 @@ def _scaled_by_all(dataset: Dataset, name: str) -> str:
 
 def windows(values: np.ndarray, origins: Positions, first: int, last: int) -> np.ndarray:
     """[N, K] values at the hours ``first`` to ``last`` after each origin, which is hour 0."""
-    return np.asarray(values[origins[:, None] + np.arange(first, last + 1)])
+    return values[origins[:, None] + np.arange(first, last + 1)]
 
 
 def _shares(
@@ -284,7 +283,7 @@ def _shares(
         open_, of_column = np.hsplit(rest, [HORIZON])
         left += np.square(open_[held]).sum(axis=0)
         still_left += _left(of_column, open_, fit, held)
-    return np.asarray(1 - still_left / np.maximum(left, 1e-300))
+    return 1 - still_left / np.maximum(left, 1e-300)
 
 
 def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> float:
@@ -309,7 +308,7 @@ def _ridge(x: np.ndarray, y: np.ndarray) -> Pipeline:
 def _left(x: np.ndarray, y: np.ndarray, fit: np.ndarray, held: np.ndarray) -> np.ndarray:
     """[K] squares that a regression on inputs [N, F] leaves of [N, K] or [N], out of sample."""
     explained = _ridge(x[fit], y[fit]).predict(x[held])
-    return np.asarray(np.square(y[held] - explained).sum(axis=0))
+    return np.square(y[held] - explained).sum(axis=0)
 
 
 def _percent(share: float) -> str:

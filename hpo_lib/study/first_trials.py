@@ -47,7 +47,11 @@ def first_trials(
     trials = [FirstTrial(defaults, "untuned defaults")]
     if space == "wide":
         dimensions = family.searched(space, dataset)
-        won = [(params, f"portfolio, won on {on}") for on, params in family.portfolio.items()]
+        standard = family.untuned(space, STANDARD, dataset)
+        won = [
+            ({**standard, **params}, f"portfolio, won on {on}")
+            for on, params in family.portfolio.items()
+        ]
         won += [(s.result["best_params"], f"best of {s.run.study_name}") for s in others]
         trials += [FirstTrial(_adapted(params, dimensions), origin) for params, origin in won]
         random = np.random.default_rng(seed)
@@ -91,17 +95,14 @@ def best_of_others(
         except InputError:
             return False
         return (
-            study.result["space"] == "wide"
+            study.model == family.name
+            and study.result["space"] == "wide"
             and is_whole(_adapted(study.result["best_params"], space), space)
-            and _series(study.dataset) != _series(dataset.spec.name)
+            # ``heat_dev`` has other splits than ``heat``, but the same hours.
+            and study.dataset.removesuffix("_dev") != dataset.spec.name.removesuffix("_dev")
             and study.data.get("sha256") != dataset.sha256
             and not any(study.doubts(test=budget_name == "test", simulated=dataset.is_simulated))
         )
 
-    studies, _ = read_studies(runs_dir, family.name)
+    studies, _ = read_studies(runs_dir)
     return newest_first(filter(fits, studies))[:MOST_STUDIES]
-
-
-def _series(dataset: str) -> str:
-    """Of a dataset: ``heat_dev`` has other splits than ``heat``, but the same hours."""
-    return dataset.removesuffix("_dev")

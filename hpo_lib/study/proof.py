@@ -44,9 +44,8 @@ class Plan:
 
     def fit(self, params: Params, seed: int, on_check: OnCheck | None = None) -> Forecaster:
         """Train a configuration."""
-        budget, recipe = self.budget, self.recipe
         return self.family.fit(
-            params, self.dataset, budget, seed=seed, recipe=recipe, on_check=on_check
+            params, self.dataset, self.budget, seed=seed, recipe=self.recipe, on_check=on_check
         )
 
 
@@ -67,8 +66,8 @@ class Proof:
     @cached_property
     def _scored(self) -> Callable[[int], DailyScores]:
         """The daily scores of a trial by its number, each computed once."""
-        file, target = self.plan.run.trial_predictions, self.plan.dataset.known_target
-        return cache(lambda number: daily_scores(load_predictions(file(number)), target))
+        file, scales = self.plan.run.trial_predictions, self.plan.dataset.scales
+        return cache(lambda number: daily_scores(load_predictions(file(number)), scales))
 
     def train(self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]) -> None:
         """Train what is missing, until ``must_stop`` says so between two trainings.
@@ -94,8 +93,9 @@ class Proof:
         n_seeds, most = (1, 1) if self.small else (FRESH_SEEDS, CHALLENGERS)
 
         def trained(number: int, seed: int) -> QuantileForecasts:
-            parts = plan.family, params[number], plan.budget, plan.recipe, plan.dataset
-            key = family_key(*parts, seed=seed)
+            key = family_key(
+                plan.family, params[number], plan.budget, plan.recipe, plan.dataset, seed=seed
+            )
             try:
                 return replicate(plan.run, number, seed, key)
             except TrainingMissing:
@@ -116,7 +116,7 @@ class Proof:
 
         seeds = [self.seed + 1 + i for i in range(n_seeds)]
         try:
-            return prove(trials, self._scored, most, seeds, trained, plan.dataset.known_target)
+            return prove(trials, self._scored, most, seeds, trained, plan.dataset.scales)
         except TrainingMissing:
             return None
 

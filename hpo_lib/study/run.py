@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from optuna.trial import Trial
+from pydantic import TypeAdapter
 from tqdm.auto import tqdm
 
 from hpo_lib import stop_requests
@@ -16,7 +17,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.records.leases import Liveness
-from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
 from hpo_lib.records.read_write import write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import Storage
@@ -81,7 +82,7 @@ class _Worker:
     def __init__(self, settings: Settings, dataset: Dataset | None) -> None:
         family = get_family(settings.model)
         dataset = dataset or load_dataset(
-            load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
+            settings.dataset, settings.data_dir, simulated=settings.simulated
         )
         spec = dataset.spec
         budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
@@ -89,7 +90,9 @@ class _Worker:
         self.settings, self.plan = settings, Plan(run, family, dataset, budget, recipe)
         storage = Storage(run, settings.storage)
         self.liveness = Liveness(run, str(settings.worker))
-        self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
+        objectives = settings.objectives.split(",")
+        self.objectives = [OBJECTIVES[name] for name in objectives]
+        write_scales(run.scales, dataset, dataset.validation_origins)
         space = family.searched(settings.space, dataset)
         self.queue = TrialQueue(
             storage, self.liveness, space, self.objectives, settings.trials, settings.seed
@@ -103,7 +106,7 @@ class _Worker:
             "budget": asdict(budget),
             "recipe": asdict(recipe),
             "space": settings.space,
-            "early_stopping": RULE.as_values() if settings.early_stopping else "off",
+            "early_stopping": asdict(RULE) if settings.early_stopping else "off",
         }
         self.identity = {
             "model": settings.model,
@@ -111,7 +114,7 @@ class _Worker:
             "data_sha256": dataset.sha256,
             "train_end": str(spec.splits.train_end),
             "val_end": str(spec.splits.val_end),
-            "objectives": [objective.name for objective in self.objectives],
+            "objectives": objectives,
             **setup,
         }
         self.provenance = {
@@ -137,7 +140,7 @@ class _Worker:
         first = first_trials(family, settings.space, dataset, plan.recipe, settings.seed, others)
         first = self.queue.open(self.identity, first)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
-        self.rule = None if rule == "off" else StoppingRule.from_values(rule)
+        self.rule = None if rule == "off" else TypeAdapter(StoppingRule).validate_python(rule)
         self.provenance["early_stopping"] = rule
         self.provenance["first_trials"] = [trial.origin for trial in first]
         return first
@@ -206,7 +209,7 @@ class _Worker:
         forecaster = plan.fit(trial.params, self.settings.seed, on_check)
         # Scored as stored, so that every figure can be computed again from the file alone.
         stored = write_predictions(plan.run.trial_predictions(trial.number), forecaster.validation)
-        scores = evaluate(stored, plan.dataset)
+        scores = evaluate(stored, plan.dataset.scales)
         for name, score in scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")
