@@ -42,12 +42,12 @@ frequency = "h"
 timezone = "America/New_York"
 country = "US"
 past_covariates = [
-    "temp", "humidity", "wind_speed", "users_lag_1h", "users_lag_24h", "users_rolling_24h"
+    "temp", "humidity", "wind_speed", "users_lag_1h", "users_lag_24h", "users_rolling_24h", "made"
 ]
 future_covariates = [
     "hour", "hour_sin", "hour_cos", "day_of_week", "month", "is_weekend", "season", "known"
 ]
-optional_covariates = ["temp", "humidity", "wind_speed", "known"]
+optional_covariates = ["temp", "humidity", "wind_speed", "made", "known"]
 
 [splits]
 train_end = "2011-07-30 04:00"
