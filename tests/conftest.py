@@ -102,6 +102,16 @@ def free_port():
             return port
 
 
+def short_twin(folder, name="heat"):
+    """A TOML of this name whose simulated data has 14 months to train on instead of eight years."""
+    text = (ROOT / "datasets" / f"{name}.toml").read_text(encoding="utf-8")
+    text, count = re.subn('^start = "20.*$', 'start = "2022-09-01 00:00"', text, flags=re.MULTILINE)
+    assert count == 1
+    toml = folder / f"{name}.toml"
+    toml.write_text(text, encoding="utf-8")
+    return toml
+
+
 def refusal(sentence, error=InputError):
     """``with refusal(sentence):`` passes if the block raises an error of exactly this sentence."""
     return pytest.raises(error, match=rf"\A{re.escape(sentence)}\Z")

@@ -31,7 +31,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mixture
 from hpo_lib.settings import Settings
 from hpo_lib.study.run import run_study
-from tests.conftest import quick_plan
+from tests.conftest import quick_plan, short_twin
 from tests.study.processes import python
 
 CALIBRATION = Calibration("rolling", days=14)
@@ -419,6 +419,9 @@ def test_when_an_option_is_wrong_then_the_command_ends_with_2_and_trains_nothing
 SMALL_TIMESNET = {"hidden_size": 64, "conv_hidden_size": 32, "top_k": 2, "lr": 1e-3, "dropout": 0.1}
 
 
+DATASETS = "heat", "water_centrum", "water_tommerby"
+
+
 def rows_with(params_of_nhits):
     families = ("NHITS_Q", params_of_nhits), ("TFT_Q", "default"), ("TIMESNET_Q", "best")
     return [*OWN, *families, ("MIXTURE", "own")]
@@ -429,18 +432,20 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
     root, tmp_path
 ):
     given = {"simulated": True, "test": True, "runs_dir": str(tmp_path)}
-    study = run_study(Settings.create("NHITS_Q", "heat", job_id="a", **given), progress=False)
+    tomls = {name: str(short_twin(tmp_path, name)) for name in DATASETS}
+    settings = Settings.create("NHITS_Q", tomls["heat"], job_id="a", **given)
+    study = run_study(settings, progress=False)
     family = get_family("NHITS_Q")
     assert study.trials[0].params == family.untuned("wide")
     shipped = [{**family.untuned("wide"), **params} for params in family.portfolio.values()]
     assert [dict(trial.params) for trial in study.trials[1:]][: len(shipped)] == shipped
     given = {"params": "best", "seeds": 1, "out": str(tmp_path / "out"), **given}
-    for name in ("heat", "water_centrum", "water_tommerby"):
+    for name in DATASETS:
         # An old study of TimesNet alone, whose defaults take three times as long.
         old = {"model": "TIMESNET_Q", "dataset": name, "best_params": SMALL_TIMESNET}
         old |= {"best_mae": 0.2, "best_trial": 1}
         write_json(tmp_path / f"best_params_TIMESNET_Q_{name}.json", old)
-        plan = make_plan(name, **given)
+        plan = make_plan(tomls[name], **given)
         *notes, of_old = run_benchmark(plan)
         without = ["TFT_Q"] if name == "heat" else ["NHITS_Q", "TFT_Q"]
         assert [note.split(" was found")[0] for note in notes] == [
@@ -460,7 +465,7 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
         calibrated = table[table["calibration"] == "rolling"].set_index("model")["picp"]
         assert calibrated.drop(["NAIVE_24H", "NAIVE_168H"]).between(75, 85).all(), calibrated
 
-    plan = make_plan("heat", **given)
+    plan = make_plan(tomls["heat"], **given)
     key = read_json(plan.paths.training("NHITS_Q", "best", 42).record, "a training")["key"]
     best = study.result["best_recipe"]  # where thermal has no effect without weather
     assert {**key["recipe"], "thermal": True} == best
@@ -468,7 +473,9 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
 
     # The notebook on the trainings that are there: it trains nothing, and its table is that of the
     # stored forecasts.
-    parameters = [f"-p {name} {value}" for name, value in {**given, "dataset": "heat"}.items()]
+    parameters = [
+        f"-p {name} {value}" for name, value in {**given, "dataset": tomls["heat"]}.items()
+    ]
     record = tmp_path / "out.ipynb"
     command = f"-m papermill notebooks/benchmark.ipynb {record} --no-progress-bar"
     words = " ".join([command, *parameters]).split()

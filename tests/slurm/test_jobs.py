@@ -12,13 +12,11 @@ from hpo_lib import paths
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import Record, attempts, of_all_workers, read_record
 from hpo_lib.records.result import load_result
+from tests.conftest import short_twin
 from tests.slurm.conftest import PATIENCE, wait_until
 from tests.study.processes import stored_trials
 
 pytestmark = pytest.mark.slow
-
-SUBMIT = ("NHITS_Q", "heat")
-
 
 PLAN = ("--space", "plan", "--policy", "calibrated")
 """Few hyperparameters and no proof: these tests are about jobs."""
@@ -27,14 +25,22 @@ PLAN = ("--space", "plan", "--policy", "calibrated")
 class Study:
     """A submitted study: its job, its files, its log."""
 
-    def __init__(self, cluster, runs_dir, *arguments, workers=1, storage="auto"):
+    def __init__(self, cluster, toml, runs_dir, *arguments, workers=1, storage="auto"):
         folders = ("--runs-dir", str(runs_dir), "--simulated")
         several = ("--workers", str(workers)) if workers > 1 else ()
         self.cluster, self.storage = cluster, storage
         self.job_id = cluster.submitted(
-            *SUBMIT, *arguments, "--test", *PLAN, *folders, "--storage", storage, *several
+            "NHITS_Q",
+            str(toml),
+            *arguments,
+            "--test",
+            *PLAN,
+            *folders,
+            "--storage",
+            storage,
+            *several,
         )
-        self.files = RunPaths(runs_dir, *SUBMIT, self.job_id)
+        self.files = RunPaths(runs_dir, "NHITS_Q", "heat", self.job_id)
         self.tasks = [f"{self.job_id}_{number + 1}" for number in range(workers)]
         if not several:
             self.tasks = [self.job_id]
@@ -44,7 +50,7 @@ class Study:
         return "".join(file.read_text(encoding="utf-8") for file in self.logs() if file.exists())
 
     def logs(self):
-        name, suffixes = paths.job_name(*SUBMIT), ("log", "err")
+        name, suffixes = paths.job_name("NHITS_Q", "heat"), ("log", "err")
         return [paths.job_log(name, task, suffix) for task in self.tasks for suffix in suffixes]
 
     def trials(self):
@@ -82,10 +88,10 @@ class Study:
 
 @pytest.fixture
 def study(cluster, tmp_path):
-    started = []
+    started, toml = [], short_twin(tmp_path)
 
     def start(*arguments, runs_dir=tmp_path, **given):
-        started.append(Study(cluster, runs_dir, *arguments, **given))
+        started.append(Study(cluster, toml, runs_dir, *arguments, **given))
         return started[-1]
 
     yield start

@@ -18,7 +18,7 @@ from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.settings import PARAMETERS
-from tests.conftest import SIMULATED_RUNS
+from tests.conftest import SIMULATED_RUNS, short_twin
 from tests.study.processes import python
 
 TEMPLATE = "hpo_template.ipynb"
@@ -63,8 +63,8 @@ TWINS = [
 def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_are_there(
     source, model, dataset, given, executed, tmp_path
 ):
-    runs_dir = tmp_path / "runs"
-    parameters = {"model": model, "dataset": dataset, "test": True, "simulated": True}
+    runs_dir, toml = tmp_path / "runs", short_twin(tmp_path, dataset)
+    parameters = {"model": model, "dataset": toml, "test": True, "simulated": True}
     notebook, text = executed(source, **parameters, **given)
 
     (file,) = runs_dir.rglob("best_params_*.json")
@@ -95,7 +95,7 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
     assert record["provenance"]["data"]["source"] == "simulated"
     assert record["provenance"]["data"]["unit"] == load_spec(dataset).unit
 
-    assert verify(file, tmp_path).told == ()
+    assert verify(file, tmp_path, str(toml)).told == ()
     objectives = given.get("objectives", "mae,picp_penalty").split(",")
     for trial in StoredStudy.of_file(file).trials:
         assert [*trial.values] == objectives
