@@ -136,6 +136,7 @@ def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_u
         f"mae_history_{one.job_id}.html",
         f"param_importance_{one.job_id}.html",
         f"report_{one.job_id}.html",
+        f"scales_{stem}.json",
     }
     assert f"attempt 1 (0 of at most 20 without progress) of study {stem}" in one.log
     assert not list(tmp_path.rglob("pwned")) + list(paths.PROJECT_ROOT.glob("pwned"))

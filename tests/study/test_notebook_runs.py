@@ -81,6 +81,7 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
         files.param_importance,
         files.predictions,
         files.report,
+        files.scales,
     }
     assert {path for path in files.folder.iterdir() if path.name[0] != "."} == expected
     for number in range(3):
