@@ -62,6 +62,16 @@ def _text(value: float, digits: str) -> str:
     return MISSING if math.isnan(value) else f"{value:{digits}}".replace("-", "\u2212")
 
 
+NETWORK_KEPT = "network kept in median/width, %"
+
+
+def network_kept(shares: Sequence[float] | None) -> str:
+    """The percentages of a network in the median and the width of a forecast: ``30/100``."""
+    if shares is None or any(map(math.isnan, shares)):
+        return MISSING
+    return "/".join(f"{100 * share:.0f}" for share in shares) if any(shares) else "none"
+
+
 def with_interval(value: float, low: float, high: float) -> str:
     """A score with its interval: ``0.312 [0.298, 0.327]``."""
     return f"{number(value)} [{number(low)}, {number(high)}]"
