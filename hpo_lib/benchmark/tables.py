@@ -289,7 +289,7 @@ class Benchmark:
                     entry[f"{name}_low"] = intervals[name].low
                     entry[f"{name}_high"] = intervals[name].high
             entry |= {"seed_mae": maes.mean(), "seed_mae_sd": maes.std()}
-            entry |= dict(zip(("share_median", "share_width"), row.shares, strict=True))
+            entry |= dict(zip(("share_medians", "share_widths"), row.shares, strict=True))
             entry |= {f"val_{name}": metrics.METRICS[name](row.validation) for name in VALIDATED}
             table.append({**entry, "seconds": row.seconds, "note": row.note})
         return pd.DataFrame(table)
@@ -394,4 +394,4 @@ def main_columns(table: pd.DataFrame) -> pd.DataFrame:
     """The columns of a benchmark's table that fit on a page."""
     table = table.set_index(["model", "params", "calibration"])
     names = "seeds mae mae_low mae_high picp winkler pinball val_mae val_picp {} {} seconds"
-    return table[names.format("share_median", "share_width").split()]
+    return table[names.format("share_medians", "share_widths").split()]

@@ -48,7 +48,7 @@ PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "same": "no gai
 def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of `Benchmark.shown` with ``label``, model and tuning, and ``network``, what is kept."""
     names, tuning = rows["model"].map(model_name), rows["params"].map(PARAMS)
-    shares = rows[["share_median", "share_width"]].to_numpy().tolist()
+    shares = rows[["share_medians", "share_widths"]].to_numpy().tolist()
     return rows.assign(
         label=(names + ", " + tuning).str.removesuffix(", "),
         network=[style.network_kept(kept) for kept in shares],

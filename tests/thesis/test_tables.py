@@ -16,7 +16,7 @@ from hpo_lib.figures.latex import Bold, Table, best_bold, booktabs, escaped, htm
 from hpo_lib.figures.style import aligned, number
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.trainings import Training
-from hpo_lib.scoring.metrics import readable_unit
+from hpo_lib.scoring.metrics import in_target_unit, readable_unit
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,7 @@ def test_when_a_study_chose_the_defaults_then_one_row_says_so_and_what_is_kept_o
         table = tables.scores_of_test_split(Evidence((), (of_rows,), {}, ()))
         rows = [row[:2] for row in table.rows[0][1] if row[0].startswith("N-HiTS")]
         assert rows == [(f"N-HiTS, {tuning}", "30/100") for tuning in tunings]
+    assert not any(in_target_unit(name) for name in ("share_medians", "share_widths"))
 
 
 def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other(
