@@ -21,7 +21,6 @@ from hpo_lib.figures.studies_table import (
     write_studies,
 )
 from hpo_lib.paths import DATASETS_DIR, RunPaths
-from hpo_lib.records import study
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
@@ -185,7 +184,7 @@ def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials(
     save(tmp_path, "NHITS_Q", "c", 0.198, dataset="water_tommerby")
     save(tmp_path, "NHITS_Q", "quick", 0.1, preset="test")
     save_old(tmp_path)
-    table = summary(table_of(tmp_path), "model").set_index("preset", append=True)
+    table = summary(table_of(tmp_path), "model").set_index(["model", "preset"])
     assert [preset for _, preset in table.index] == ["laptop", "test", "unknown"]
     row = table.loc[("NHITS_Q", "laptop")]
     assert (row["studies"], row["trials"], row["hours"]) == (3, 6, 3.0)
@@ -256,7 +255,7 @@ def test_when_a_study_is_stored_then_its_explored_space_and_reached_ends_are_sho
     (shown,) = found.explored()
     assert shown.data.startswith(b"\x89PNG")
     monkeypatch.setattr(StoredStudy, "is_test", False)
-    monkeypatch.setattr(study, "TELLING_TRIALS", 2)
+    monkeypatch.setattr("hpo_lib.figures.build.TELLING_TRIALS", 2)
     assert [line.split(";")[0] for line in found.boundaries()] == [
         "TFT_Q on heat: hidden_size 32 is at the lower end of its choices (32, 64, 128, 256)",
     ]

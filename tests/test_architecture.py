@@ -32,7 +32,16 @@ MAY_IMPORT = {
     "families": {"errors", "stop_requests", "data", "scoring"},
     "baselines": {"errors", "data", "scoring", "families"},
     "leaks": {"errors", "data", "scoring", "families", "baselines"},
-    "records": {"hpo_lib", "errors", "checked", "paths", "data", "scoring", "families"},
+    "records": {
+        "hpo_lib",
+        "errors",
+        "checked",
+        "paths",
+        "stop_requests",
+        "data",
+        "scoring",
+        "families",
+    },
     "study": {
         "errors",
         "paths",

@@ -527,6 +527,17 @@ def test_when_front_or_choice_were_altered_then_verify_finds_it_from_all_stored_
         assert (code, "DRIFT  " in text) == (1, True), what
 
 
+def test_when_a_trial_or_parameter_was_invented_then_verify_tells(run, run_verify):
+    change(
+        run.best_params, ("all_pareto_trials",), lambda front: [*front, {**front[0], "mae": 9.0}]
+    )
+    change(run.best_params, ("best_params",), lambda params: {**params, "width": 3})
+    code, told, _ = run_verify(run.best_params)
+    assert code == 1
+    assert ".mae is 9.0, recomputed None" in told
+    assert "best_params.width is 3, recomputed None" in told
+
+
 def test_when_the_parameters_of_a_trial_were_altered_then_its_storage_tells(run, run_verify):
     true, wrong = change(
         run.best_params, ("all_pareto_trials", 1, "params", "lr"), lambda value: value + 0.5

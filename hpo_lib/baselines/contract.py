@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ from hpo_lib.families.feature_table import FeatureTable, level_floor, make_featu
 from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.models import (
     STANDARD,
+    ByName,
     Forecaster,
     Model,
     Params,
@@ -30,7 +30,7 @@ class Baseline(Model, ABC):
     """A model to compare the families with. It has no study: it tunes itself on validation."""
 
     kind = "baseline"
-    settings: ClassVar[Mapping[str, Any]]
+    settings: ClassVar[ByName]
     """Part of a stored training's key: all fixed choices of the model."""
 
     def fit(
@@ -83,11 +83,11 @@ class Baseline(Model, ABC):
         """
 
     @abstractmethod
-    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+    def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         """[N, H, Q] quantiles of actual / level - 1 by what was learnt."""
 
     def restored(
-        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
     ) -> "TableForecaster":
         seasons, state = parts.pop("seasons"), parts.pop("state")
         forecaster = TableForecaster(self, dataset, seasons, state)
@@ -110,7 +110,7 @@ class TableForecaster(Forecaster):
     baseline: Baseline
     dataset: Dataset
     seasons: bool
-    state: Mapping[str, Any]
+    state: ByName
     choice: Any = None
     best_step: int = 0
 
@@ -119,7 +119,7 @@ class TableForecaster(Forecaster):
         """See `level_floor`."""
         return level_floor(self.dataset)
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> ByName:
         return {"seasons": self.seasons, "state": self.state, "floor": self.floor}
 
     def predict(self, context: Context) -> QuantileForecasts:

@@ -278,7 +278,7 @@ def _analyze(arguments: Namespace) -> int:
     analysis = call(analyse, arguments)
     studies, evidence = analysis.table, analysis.evidence
     tables = {"studies": studies}
-    tables |= {f"by_{by}": summary(studies, by).reset_index() for by in SUMMARIES}
+    tables |= {f"by_{by}": summary(studies, by) for by in SUMMARIES}
     if arguments.json:
         notes = [*analysis.notes, *evidence.notes]
         content: dict[str, object] = {

@@ -75,7 +75,10 @@ class DayAhead:
         """Write table and figure, by default beside the model."""
         default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
         file = Path(out).expanduser() if out else default
-        picture = file.with_suffix(".png")
+        if (picture := file.with_suffix(".png")) == file:
+            raise InputError(
+                f"{file}: is the figure beside the table; name the table, such as x.csv"
+            )
         with atomic(file) as table, atomic(picture) as figure:
             self.table().to_csv(table, index=False)
             self.figure().savefig(figure, dpi=120)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -32,7 +31,7 @@ from hpo_lib.families.models import RECIPES, Forecaster, family_names, get_famil
 from hpo_lib.figures.card import render_card
 from hpo_lib.paths import ModelPaths, write_text
 from hpo_lib.records.provenance import code_provenance, data_provenance
-from hpo_lib.records.read_write import load_predictions, write_json
+from hpo_lib.records.read_write import Json, load_predictions, write_json
 from hpo_lib.records.trainings import family_key, training_key
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
@@ -167,7 +166,7 @@ class _Training:
             print(f"note: {note}")
         chosen, source = parameters.params, Path(parameters.source).name
         print(f"{paths.model}: parameters of {source}")
-        how: dict[str, Any] = {"seed": settings.seed}
+        how: Json = {"seed": settings.seed}
         deciding = {**how, "trained_until": str(whole.spec.splits.val_end)}
         fit: Callable[..., Forecaster]
         if baseline := baselines().get(paths.model):
@@ -206,7 +205,7 @@ class _Training:
             store(version, models, compared=compared)
         return version, verdict
 
-    def facts(self, paths: ModelPaths, number: int, compared: QuantileForecasts) -> dict[str, Any]:
+    def facts(self, paths: ModelPaths, number: int, compared: QuantileForecasts) -> Json:
         """What a card for programs says of every training."""
         return {
             "version": number,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from hpo_lib.families.models import Forecaster, family_names, registered
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
 from hpo_lib.records.provenance import Provenance
-from hpo_lib.records.read_write import Params, Part, Time, checked_json, read_json
+from hpo_lib.records.read_write import Json, Params, Part, Time, checked_json, read_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -60,7 +60,7 @@ class Version:
 
     paths: ModelPaths
     number: int
-    facts: dict[str, Any]
+    facts: Json
 
     @classmethod
     def read(cls, paths: ModelPaths, number: int) -> Self:

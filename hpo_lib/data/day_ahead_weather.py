@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import check_header, numbers, read_csv, refuse, utc_times
+from hpo_lib.data.csv_checks import check_header, check_ranges, numbers, read_csv, refuse, utc_times
 from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec
 from hpo_lib.data.splits import HORIZON, time_span
 from hpo_lib.errors import InputError
@@ -100,7 +100,13 @@ def day_ahead_weather(
     """
     columns, hours = list(spec.columns), pd.DatetimeIndex(weather.index)
     if archive is not None:
-        values = _newest(archive, hours, columns)
+        # of each hour ahead the newest forecast that had been issued by the origin
+        right = archive.astype(dict.fromkeys((ISSUED, VALID), "datetime64[ns, UTC]"))
+        origins = hours.as_unit("ns").repeat(HORIZON)
+        steps = pd.to_timedelta(np.tile(np.arange(1, HORIZON + 1), len(hours)), unit="h")
+        ahead = pd.DataFrame({"origin": origins, VALID: (origins + steps).as_unit("ns")})
+        newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
+        values = newest[columns].to_numpy(dtype=np.float64).reshape(len(hours), HORIZON, -1)
     else:
         values = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
         if spec.kind == "degraded":
@@ -167,7 +173,8 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             what = f"a whole number of hours, at most {LONGEST_LEAD}"
             refuse(wrong, cells[LEAD], f", expected {what}; fix that cell")
             valid = issued + pd.to_timedelta(leads, unit="h")
-        table = numbers(cells[list(columns)]).assign(**{ISSUED: issued, VALID: valid})
+        check_ranges(table := numbers(cells[list(columns)]))
+        table = table.assign(**{ISSUED: issued, VALID: valid})
         for wrong, reason in (
             (valid != valid.dt.floor("h"), "expected a full hour; fix that cell"),
             (valid <= issued, f"expected an hour after {ISSUED}; fix one of the two cells"),
@@ -210,16 +217,6 @@ def _hours_ahead(values: Values) -> Values:
     """[T, H, W] the H values after each of the hourly ones [T, W]; NaN after their end."""
     later = np.pad(values[1:], ((0, HORIZON), (0, 0)), constant_values=np.nan)
     return np.lib.stride_tricks.sliding_window_view(later, HORIZON, axis=0).swapaxes(1, 2)
-
-
-def _newest(archive: pd.DataFrame, hours: pd.DatetimeIndex, columns: list[str]) -> Values:
-    """[T, H, W] of each hour ahead the newest forecast that had been issued by the origin."""
-    right = archive.astype(dict.fromkeys((ISSUED, VALID), "datetime64[ns, UTC]"))
-    origins = hours.as_unit("ns").repeat(HORIZON)
-    steps = pd.to_timedelta(np.tile(np.arange(1, HORIZON + 1), len(hours)), unit="h")
-    ahead = pd.DataFrame({"origin": origins, VALID: (origins + steps).as_unit("ns")})
-    newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
-    return newest[columns].to_numpy(dtype=np.float64).reshape(len(hours), HORIZON, -1)
 
 
 def _errors(

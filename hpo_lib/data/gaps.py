@@ -59,12 +59,6 @@ def hourly_frame(
     times, values = times[keep], numbers(cells.loc[keep].drop(columns=TIMESTAMP))
     check_target(values[spec.target], times, may_be_negative=spec.may_be_negative)
     check_ranges(values)
-    return _complete(values, times, spec)
-
-
-def _complete(
-    values: pd.DataFrame, times: pd.DatetimeIndex, spec: DatasetSpec
-) -> tuple[pd.DataFrame, int, pd.DatetimeIndex]:
     hours = pd.date_range(times[0], times[-1], freq="h", name=TIMESTAMP)
     frame = values.set_axis(times).reindex(hours)
     gaps = frame.isna()

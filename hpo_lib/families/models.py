@@ -20,6 +20,7 @@ from hpo_lib.families.search_space import (
     ONLY_WITH,
     RECIPE_SPACE,
     Dimension,
+    SearchSpace,
     is_drawn,
     recipe_space,
 )
@@ -27,6 +28,9 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 
 if TYPE_CHECKING:
     from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+
+ByName = dict[str, Any]
+"""Values of any kind by their names."""
 
 Params = Mapping[str, int | float]
 """Hyperparameters of a network; fields of `Recipe` among them replace those of the recipe."""
@@ -110,14 +114,14 @@ class Recipe:
     thermal: bool = True
     residual_share: bool = False
 
-    def effective(self, dataset: Dataset) -> dict[str, Any]:
+    def effective(self, dataset: Dataset) -> ByName:
         """The fields as plain data, without what has no effect on a dataset."""
         fields = asdict(self)
         if dataset.weather is None:
             del fields["thermal"]
         return fields
 
-    def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", dict[str, Any]]:
+    def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", ByName]:
         """The recipe with the fields that ``params`` name, and the params of the network."""
         names = {field.name for field in fields(self)} & set(params)
         network = {name: value for name, value in params.items() if name not in names}
@@ -183,7 +187,7 @@ class Forecaster(ABC):
         """See `Dataset.lowest`."""
         return self.dataset.lowest
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> ByName:
         """What was learnt, in tensors, arrays, plain values and text, for `Model.restored`."""
         raise NotImplementedError
 
@@ -221,7 +225,7 @@ class Model:
     """Whether another seed gives another model."""
 
     def restored(
-        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
     ) -> Forecaster:
         """The forecaster that had these `Forecaster.parts`; ``windows``: one like its own."""
         raise NotImplementedError
@@ -233,7 +237,7 @@ class Family(Model, ABC):
     kind, seeded = "family", True
     calendar_as_past: bool
     """Whether the model has no future input of its own, see `WindowSource`."""
-    search_space: ClassVar[Mapping[str, Dimension]]
+    search_space: ClassVar[SearchSpace]
     defaults: ClassVar[Params]
     """Untuned parameters: the defaults of the family's library where the search space allows. Trial
     0 of a study.
@@ -247,9 +251,7 @@ class Family(Model, ABC):
     """Preset name -> budget."""
 
     @abstractmethod
-    def darts_model(
-        self, network: dict[str, Any], common: dict[str, Any]
-    ) -> "TorchForecastingModel":
+    def darts_model(self, network: ByName, common: ByName) -> "TorchForecastingModel":
         """The untrained model; ``common`` holds the arguments that all families share.
 
         ``network`` holds the hyperparameters without those of the optimiser.

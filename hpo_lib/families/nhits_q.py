@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.models import Budget, register
+from hpo_lib.families.models import Budget, ByName, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
@@ -49,7 +49,7 @@ class NhitsQ(DartsFamily):
         ),  # quality: docs/performance.md
     }
 
-    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> Any:
+    def darts_model(self, network: ByName, common: ByName) -> Any:
         from darts.models import NHiTSModel
 
         class HourlyRateNHiTS(NHiTSModel):

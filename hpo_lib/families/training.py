@@ -30,7 +30,7 @@ from hpo_lib.data.features import DAY_COLUMNS
 from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.families.models import Budget, Family, Forecaster, OnCheck, Params, Recipe
+from hpo_lib.families.models import Budget, ByName, Family, Forecaster, OnCheck, Params, Recipe
 from hpo_lib.families.windows import (
     Scaling,
     TrainingWindows,
@@ -218,7 +218,7 @@ class DartsForecaster(Forecaster):
             raise
         self.module = model.model.eval()
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> ByName:
         scaling = self.scaling
         if scaling.linear is not None:
             scaling = replace(scaling, linear=scaling.linear.without_days())

@@ -55,9 +55,7 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _of_each_benchmark(
-    tables_of: Callable[[Benchmark], Frames],
-) -> Callable[[Evidence], pd.DataFrame]:
+def _of_benchmarks(tables_of: Callable[[Benchmark], Frames]) -> Callable[[Evidence], pd.DataFrame]:
     """One table of all benchmarks, which names their dataset; empty without any row."""
 
     @wraps(tables_of)
@@ -81,7 +79,7 @@ def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
     return [*benchmark.families, *sorted(trained, key=validation_loss)[:1]]
 
 
-@_of_each_benchmark
+@_of_benchmarks
 def weeks(benchmark: Benchmark) -> Frames:
     """A winter and a summer week of the family that validation prefers.
 
@@ -136,7 +134,7 @@ def _draw_week(axes: Axes, rows: pd.DataFrame, season: str) -> None:
     axes.set_title(f"{whose}\n{season} week from {week.index[0]:%-d %B %Y}")
 
 
-@_of_each_benchmark
+@_of_benchmarks
 def reliability(benchmark: Benchmark) -> Frames:
     """Share of actuals at or below each ``level``, both 0 to 1, of the models of `by_hour`.
 
@@ -185,14 +183,19 @@ def _draw_both(axes: Axes, data: pd.DataFrame, score: str, *, upright: bool = Tr
         style.draw_models(axes, data, x, y, ms=3.5, ls="", **look)
 
 
-@_of_each_benchmark
+@_of_benchmarks
 def coverage(benchmark: Benchmark) -> Frames:
     """PICP of the families in percent, see `conditional_coverage`, raw and corrected."""
     yield benchmark.raw_and_corrected(of_rows(benchmark.coverage, benchmark.families), "picp")
 
 
-TICKS = {"hour": (6, 2), "weekday": (1, 2), "season": (1, 3), "level": (1, 6)}
-"""Grouping of the coverage -> step from tick to tick, and letters of a tick."""
+TICKS = {
+    "hour": ("local hour", 6, 2),
+    "weekday": ("weekday", 1, 2),
+    "season": ("season", 1, 3),
+    "level": ("forecast", 1, 6),
+}
+"""Grouping of the coverage -> its axis, step from tick to tick, and letters of a tick."""
 
 
 def draw_coverage(data: pd.DataFrame) -> Figure:
@@ -210,7 +213,7 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
         width_ratios=(1.5, 1.2, 0.8, 0.7),
     )
     for panels, of_dataset in zip(grid, datasets, strict=True):
-        for axes, (by, (step, letters)) in zip(panels, TICKS.items(), strict=True):
+        for axes, (by, (label, step, letters)) in zip(panels, TICKS.items(), strict=True):
             part, groups = of_dataset[of_dataset["by"] == by], GROUPS[by]
             if by == "hour":
                 for score, line in (("picp", ":"), ("picp_calibrated", "-")):
@@ -220,7 +223,6 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
             style.coverage_line(axes)
             ticks = [group[:letters] for group in groups[::step]]
             axes.set_xticks(range(0, len(groups), step), ticks)
-            label = {"hour": "local hour", "level": "forecast"}.get(by, by)
             axes.set_xlabel(label if axes in grid[-1] else "")
         panels[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
     grid[0, 0].set_ylim(_picp_limits(data[["picp", "picp_calibrated"]]))
@@ -233,7 +235,7 @@ def _picp_limits(values: pd.Series | pd.DataFrame) -> tuple[float, float]:
     return min(50.0, 10 * np.floor(np.nanmin(values) / 10)), 101
 
 
-@_of_each_benchmark
+@_of_benchmarks
 def by_hour(benchmark: Benchmark) -> Frames:
     """``mae`` and ``picp`` (percent) per hour ``ahead``, of the families and the best baseline."""
     for row in _families_and_best_baseline(benchmark):
@@ -256,7 +258,7 @@ def draw_by_hour(data: pd.DataFrame) -> Figure:
     return figure
 
 
-@_of_each_benchmark
+@_of_benchmarks
 def drift(benchmark: Benchmark) -> Frames:
     """Mean error, actual less median, of the 28 days up to each ``day``, in the target's unit."""
     for row in benchmark.families:
@@ -277,7 +279,7 @@ def draw_drift(data: pd.DataFrame) -> Figure:
     return figure
 
 
-@_of_each_benchmark
+@_of_benchmarks
 def mixture_weights(benchmark: Benchmark) -> Frames:
     """The ``weight`` of each ``model`` in the mixture of each ``day``, from validation on."""
     weights = tables.weights_table(benchmark.rows)
@@ -300,12 +302,11 @@ def draw_mixture_weights(data: pd.DataFrame) -> Figure:
     return figure
 
 
-@_of_each_benchmark
+@_of_benchmarks
 def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
     """Raw test scores with 95 % bootstrap bounds by ascending MAE, and the calibrated PICP.
 
-    A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline or the mixture
-    (``own``).
+    A row is a ``model`` untuned (``default``), tuned (``best``), or of another kind (``own``).
     """
     yield benchmark.shown
 
@@ -346,7 +347,7 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     return figure
 
 
-@_of_each_benchmark
+@_of_benchmarks
 def significance(benchmark: Benchmark) -> Frames:
     """Every ordered pair of models: ``row``, ``column``, ``difference`` in percent, ``p_holm``.
 

@@ -117,10 +117,6 @@ def make_all(
     return written, notes
 
 
-METADATA = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
-"""Without date and version, which would change the bytes of a figure each time."""
-
-
 def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     """Write every figure, table and card for which there are records.
 
@@ -141,10 +137,11 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         pdf, png, tex = out.figure(file)
         text = caption(picture.shows, page, records)
         snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
-        pictures = (
-            _as_file(figure, format=kind, metadata=metadata) for kind, metadata in METADATA.items()
-        )
-        contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
+        contents = {  # without date and version, which would change the bytes each time
+            pdf: _as_file(figure, format="pdf", metadata={"CreationDate": None}),
+            png: _as_file(figure, format="png", metadata={"Software": None}),
+            tex: snippet.encode(),
+        }
         written += _write(contents, text, records)
     for name, (make, kind) in TABLES.items():
         records = evidence.records(kind)
@@ -246,9 +243,6 @@ class Analysis:
     def explored(self) -> Iterator[Image]:
         """Per model, if storages are there: the first objective over each varied hyperparameter."""
         trials = studies.explored(self.evidence)
-        if not trials.empty:
-            parameters = trials.groupby(["model", "parameter"])["value"]
-            trials = trials[parameters.transform("nunique") > 1]
         for model in style.in_order(trials.get("model", ())):
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 
@@ -256,7 +250,7 @@ class Analysis:
         """Advice on chosen values at an end of their search space, where trials are enough."""
         advice, n_silent, n_studies = list[str](), 0, len(self.evidence.studies)
         for study in self.evidence.studies:
-            if study.tells_of_parameters:
+            if not study.is_test and len(study.complete) >= TELLING_TRIALS:
                 label = f"{study.model} on {study.dataset}"
                 advice += boundary_advice(label, study.result["best_params"], study.search_space)
             else:

@@ -62,7 +62,7 @@ def find_studies(runs_dir: str = "") -> StudiesAndNotes:
     for study in studies:
         if study.result["schema_version"] < 2:
             notes.append(f"{study.file}: written before forecasts were stored")
-        elif study.run.trial_predictions(int(study.result["best_trial_number"])).exists():
+        elif study.run.trial_predictions(study.result["best_trial_number"]).exists():
             viewable.append(study)
         else:
             notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")
@@ -81,8 +81,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     roles = {
         "chosen": trial == study.chosen,
         "untuned defaults": trial == study.default,
-        "on the front": trial in study.front,
-        "beaten by others": trial not in study.front,
+        "on the front" if trial in study.front else "beaten by others": True,
     }
     policies = study.result["selection"]["alternatives"].items()
     roles |= {f"choice of {policy}": chosen == number for policy, chosen in policies}
@@ -179,7 +178,10 @@ class LockedCanvas(Canvas):  # type: ignore[misc]  # ipympl has no types
 
 
 class Explorer:
-    """Study, trial and days, each chosen in one place and shown everywhere; see `widget`."""
+    """Study, trial and days, each chosen in one place and shown everywhere.
+
+    ``widget`` holds all widgets as one, for the last line of a cell.
+    """
 
     def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
         whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 450, 170))
@@ -204,14 +206,10 @@ class Explorer:
         self.study_box.observe(self._show_study, names="index")
         for box in (self.trial_box, self.first, self.count):
             box.observe(self._show, names="value")
-        self._show_study()
-
-    def widget(self) -> widgets.VBox:
-        """All widgets as one, for the last line of a cell."""
         controls = widgets.VBox([self.trial_box, self.first, widgets.HBox([self.count, self.when])])
-        return widgets.VBox(
-            [self.notes, self.study_box, widgets.HBox([controls, self.text]), self.canvas]
-        )
+        facts = widgets.HBox([controls, self.text])
+        self.widget = widgets.VBox([self.notes, self.study_box, facts, self.canvas])
+        self._show_study()
 
     def _show_study(self, _: object = None) -> None:
         """Show the selected study with its chosen trial."""

@@ -173,8 +173,8 @@ def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:
     """
     residuals = np.quantile(forecasts.actual - forecasts.median, (0.1, 0.5, 0.9), axis=0)
     hours = pd.RangeIndex(1, residuals.shape[1] + 1, name="hours ahead")
-    scores = pd.DataFrame(metrics.by_step(forecasts), index=hours)
-    return scores.assign(**dict(zip(BAND, residuals, strict=True)))
+    band = dict(zip(BAND, residuals, strict=True))
+    return pd.DataFrame({**metrics.by_step(forecasts), **band}, hours)
 
 
 def spread_origins(n_origins: int, count: int) -> list[int]:

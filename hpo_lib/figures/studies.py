@@ -99,7 +99,7 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
                 unit=unit,
                 model=study.model,
                 objectives=",".join(names),
-                hours=float(study.result["training_time_hours"]),
+                hours=study.result["training_time_hours"],
                 device=study.provenance.get("device"),
                 has_storage=study.has_storage,
                 value=value,
@@ -120,13 +120,14 @@ cost = partial(_trials, condition="finished and seconds > 0")
 
 
 def explored(evidence: Evidence) -> pd.DataFrame:
-    """Every ``parameter`` with its ``value`` in each trial of `history` with a ``change``."""
+    """Every varied ``parameter``, its ``value`` in each trial of `history` with a ``change``."""
     trials = history(evidence)
     if trials.empty:
         return trials
     trials = trials.assign(item=trials["params"].map(lambda params: sorted(params.items())))
     rows = trials.dropna(subset="change").explode("item")
-    return rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
+    rows = rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
+    return rows[rows.groupby(["model", "parameter"])["value"].transform("nunique") > 1]
 
 
 def hypervolumes(excesses: np.ndarray) -> list[float]:
@@ -284,14 +285,10 @@ def draw_history(data: pd.DataFrame) -> Figure:
     return figure
 
 
-DATASET_LOOKS = (
-    (BLUE, "o"),
-    (ACCENT, "^"),
-    (PINK, "s"),
-    (SKY_BLUE, "D"),
-    ("#009E73", "v"),
-    (INK, "P"),
-)
+DATASET_LOOKS = [
+    {"color": colour, "marker": marker}
+    for colour, marker in zip((BLUE, ACCENT, PINK, SKY_BLUE, "#009E73", INK), "o^sDvP", strict=True)
+]
 COLUMNS, FEW_VALUES = 4, 5
 
 
@@ -312,9 +309,9 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
         axes.axhline(0, **TARGET)
         placed = trials.assign(place=_places(axes, trials["value"]))
         for (title, chosen), group in placed.groupby(["title", "chosen"], sort=False):
-            colour, marker = looks[title]
-            look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"marker": marker, "ms": 3}
-            axes.plot("place", "change", data=group, ls="", c=colour, alpha=0.7, mew=0.5, **look)
+            mark: Look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"ms": 3}
+            look = {**looks[title], "alpha": 0.7, "mew": 0.5, **mark}
+            axes.plot("place", "change", data=group, ls="", **look)
         axes.set_xlabel(str(parameter).replace("_", " "), labelpad=1)
     grid[0, 0].set_title(model_name(model), loc="left")
     low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
@@ -322,9 +319,7 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
     goal = _objectives(data)[0].label
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
     handles = [
-        handle(title, ls="", c=colour, marker=marker)
-        for title, (colour, marker) in looks.items()
-        if title in set(data["title"])
+        handle(title, ls="", **looks[title]) for title in looks if title in set(data["title"])
     ]
     legend_below(figure, [*handles, handle("chosen", marker="*", ms=6, **RING)])
     return figure

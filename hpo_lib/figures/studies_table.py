@@ -159,13 +159,13 @@ def summary(studies: pd.DataFrame, by: str) -> pd.DataFrame:
         }
     )
     if by == "model":
-        return rows.reset_index(["source", "preset"])
+        return rows.reset_index()
     best = table.sort_values(["covered", "mae"], ascending=[False, True]).drop_duplicates(keys)
     best = best.set_index(keys)[["model", "mae", "picp"]]
     rows = rows.join(best.set_axis(["best", "its mae", "its picp"], axis=1)).reset_index()
     rows["sha256"], rows["val_end"] = rows["sha256"].str[:12], rows["val_end"].str[:10]
     names = {"sha256": "data", "val_end": "until"}
-    return rows.rename(columns=names).drop(columns="train_end").set_index("dataset")
+    return rows.rename(columns=names).drop(columns="train_end")
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:

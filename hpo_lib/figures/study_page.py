@@ -76,8 +76,7 @@ def score_table(study: StoredStudy) -> pd.DataFrame:
         for label, trial in trials.items()
         if trial.scores
     }
-    table = pd.DataFrame(rows)
-    return table.reindex([name for name in SHOWN_SCORES if name in table.index]).T
+    return pd.DataFrame(rows).filter([*SHOWN_SCORES], axis="index").T
 
 
 def short_scores(study: StoredStudy) -> str:
@@ -122,15 +121,6 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("trial").drop(columns="picp_penalty", errors="ignore")
 
 
-def objectives_text(study: StoredStudy) -> str:
-    """What the study minimises, and which values count as equal, in one sentence."""
-    labels = [
-        one.label + f" (up to {one.tolerance:g} is equally good)" * bool(one.tolerance)
-        for one in study.objectives
-    ]
-    return f"Minimised: {', '.join(labels)}."
-
-
 def files_table(study: StoredStudy) -> pd.DataFrame:
     """Where everything of this study was saved."""
     files = {
@@ -147,9 +137,9 @@ def files_table(study: StoredStudy) -> pd.DataFrame:
 
 def provenance_table(study: StoredStudy) -> pd.DataFrame:
     """Data, code, packages and device behind this study, one row each."""
-    flat = pd.json_normalize(dict(study.provenance)).astype(object).iloc[0].fillna(MISSING)
-    texts = [", ".join(map(str, one)) if isinstance(one, list) else str(one) for one in flat]
-    return pd.DataFrame({"value": texts}, flat.index)
+    flat = pd.json_normalize(study.provenance).astype(object).iloc[0].fillna(MISSING)
+    texts = flat.map(lambda one: ", ".join(map(str, one)) if isinstance(one, list) else str(one))
+    return texts.to_frame("value")
 
 
 def unshortened(table: pd.DataFrame) -> HTML:
@@ -220,6 +210,10 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
     for figure in (front, weeks, hours, *proven):
         marked(figure, warning_for([study]))
+    goals = [
+        one.label + f" (up to {one.tolerance:g} is equally good)" * bool(one.tolerance)
+        for one in study.objectives
+    ]
     reason = f"Trial {chosen}, by the policy {selection['policy']}: {selection['reason']}."
     if proof:
         reason += " The defaults stay unless a challenger is better with fresh seeds, too."
@@ -244,7 +238,7 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
         ("The choice and its proof" if proof else "The choice", reason, proven),
         (
             "Pareto front",
-            f"{objectives_text(study)} No trial beats a trial of the front in all of "
+            f"Minimised: {', '.join(goals)}. No trial beats a trial of the front in all of "
             "them. The table shows which trial each policy would choose. "
             f"{stopped_early(study)}",
             [front, labelled(front_table(study), unit)],

@@ -4,7 +4,6 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def model_name(model: str) -> str:
 
 
 def model_colour(model: str) -> str:
-    """The same in every figure."""
+    """The same in every figure; the model's own file states it."""
     return described(model).colour
 
 
@@ -103,7 +102,7 @@ def unit_of(data: pd.DataFrame) -> str:
 
 def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
     """The warnings on data of these sources (see `Dataset`) and on a test; empty if none."""
-    warnings = [*chain.from_iterable(map(warnings_of, sources))]
+    warnings = [warning for source in sources for warning in warnings_of(source)]
     warnings += ["TEST BUDGET"] * is_test + ["NOT THE PLANNED SPLITS"] * other_splits
     return ", ".join(dict.fromkeys(warnings))
 

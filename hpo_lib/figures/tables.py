@@ -73,22 +73,28 @@ def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
     return max(0, (last + _HOUR - first) // _DAY)
 
 
-# The printed columns of a table: heading, column of the frame, and how its values become cells.
-Declared = Sequence[tuple[str, str, Callable[[pd.Series], Iterable[str]]]]
+# The printed columns of a table: heading, column of the frame, and how a value becomes a cell, or
+# the whole column where it is one of `_OF_COLUMNS`.
+Declared = Sequence[tuple[str, str, Callable[..., Any]]]
 Section = tuple[str, Columns]
 
 
 def _section(title: str, rows: pd.DataFrame, declared: Declared, **cells: list[str]) -> Section:
     """Rows of a frame as cells; those that need several columns are given."""
-    return title, [(heading, cells.get(key, text(rows[key]))) for heading, key, text in declared]
-
-
-def _each(text: Callable[[Any], str]) -> Callable[[pd.Series], Iterable[str]]:
-    return lambda values: values.map(text)
+    return title, [
+        (
+            heading,
+            cells.get(key) or (text(rows[key]) if text in _OF_COLUMNS else rows[key].map(text)),
+        )
+        for heading, key, text in declared
+    ]
 
 
 def _best(values: pd.Series) -> list[str]:
     return best_bold(aligned(values), values)
+
+
+_OF_COLUMNS = (aligned, _best)
 
 
 def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
@@ -97,14 +103,21 @@ def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
     return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
 
 
-NAME, TEXT, THREE_DIGITS = _each(model_name), _each(str), _each(number)
-COUNT = _each(lambda count: MISSING if math.isnan(count) else f"{count:.0f}")
-VALUE = _each(lambda value: MISSING if pd.isna(value) else value_in_words(value, 3))
-PARAMETER = _each(lambda name: name.replace("_", " "))
+def _count(value: float) -> str:
+    return MISSING if math.isnan(value) else f"{value:.0f}"
+
+
+def _value(value: Any) -> str:
+    return MISSING if pd.isna(value) else value_in_words(value, 3)
+
+
+def _parameter(name: str) -> str:
+    return name.replace("_", " ")
+
 
 SCORES: Declared = (
-    ("Model", "label", TEXT),
-    ("Network", "network", TEXT),
+    ("Model", "label", str),
+    ("Network", "network", str),
     ("MAE", "mae", aligned),
     ("PICP", "picp", aligned),
     ("Winkler", "winkler", _best),
@@ -153,7 +166,9 @@ def ablation(evidence: Evidence) -> Table:
         rows = benchmark.in_unit(of_rows(benchmark.scores, benchmark.row_per_model))
         frames.append(rows[names].assign(unit=benchmark.unit))
         modes = dict([*rows.sort_values("mae", kind="stable").groupby("calibration")])
-        columns: list[tuple[str, Iterable[str]]] = [("Model", NAME(modes["none"]["model"]))]
+        columns: list[tuple[str, Iterable[str]]] = [
+            ("Model", modes["none"]["model"].map(model_name))
+        ]
         for score, mode in product(CALIBRATED_SCORES, MODES):
             columns.append(("raw" if mode == "none" else mode, aligned(modes[mode][score])))
         sections.append((_title(benchmark), columns))
@@ -179,8 +194,8 @@ def hyperparameters(evidence: Evidence) -> Table:
             rows += [(*origin, name, default.get(name), chosen[name]) for name in sorted(chosen)]
         wide = pd.DataFrame(params, columns=[*titles], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
-        columns = [(title, VALUE(wide[name])) for name, title in titles.items()]
-        parameters = ("Hyperparameter", PARAMETER(wide.index.to_series()))
+        columns = [(title, wide[name].map(_value)) for name, title in titles.items()]
+        parameters = ("Hyperparameter", wide.index.map(_parameter))
         sections.append((model_name(model), [parameters, *columns]))
     header = ["model", "dataset", "job_id", "trial", "parameter", "default", "chosen"]
     frame = pd.DataFrame(rows, columns=header)
@@ -188,9 +203,9 @@ def hyperparameters(evidence: Evidence) -> Table:
 
 
 SPACES: Declared = (
-    ("Hyperparameter", "parameter", PARAMETER),
-    ("Range", "range", TEXT),
-    ("Untuned default", "default", VALUE),
+    ("Hyperparameter", "parameter", _parameter),
+    ("Range", "range", str),
+    ("Untuned default", "default", _value),
 )
 
 
@@ -246,14 +261,14 @@ def datasets(evidence: Evidence) -> Table:
 
 
 RUNTIME: Declared = (
-    ("Model", "model", NAME),
-    ("Budget", "preset", TEXT),
-    ("Device", "device", TEXT),
-    ("Complete", "complete", TEXT),
-    ("Stopped", "stopped", TEXT),
-    ("Failed", "failed", TEXT),
-    ("s per trial", "median_seconds", THREE_DIGITS),
-    ("Minutes", "minutes", THREE_DIGITS),
+    ("Model", "model", model_name),
+    ("Budget", "preset", str),
+    ("Device", "device", str),
+    ("Complete", "complete", str),
+    ("Stopped", "stopped", str),
+    ("Failed", "failed", str),
+    ("s per trial", "median_seconds", number),
+    ("Minutes", "minutes", number),
 )
 
 
@@ -281,13 +296,13 @@ def runtime(evidence: Evidence) -> Table:
 
 
 STUDIES: Declared = (
-    ("Model", "model", NAME),
-    ("Job", "job_id", TEXT),
-    ("Budget", "preset", TEXT),
-    ("complete", "trials", COUNT),
-    ("stopped", "stopped", COUNT),
-    ("failed", "failed", COUNT),
-    ("Minutes", "minutes", THREE_DIGITS),
+    ("Model", "model", model_name),
+    ("Job", "job_id", str),
+    ("Budget", "preset", str),
+    ("complete", "trials", _count),
+    ("stopped", "stopped", _count),
+    ("failed", "failed", _count),
+    ("Minutes", "minutes", number),
     ("untuned", "mae_default", aligned),
     ("chosen", "mae", aligned),
     ("Gain %", "improvement", aligned),

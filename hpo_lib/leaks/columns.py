@@ -172,7 +172,15 @@ class _Audit:
         base, ahead = self.history(series), windows(values, origins, 1, HORIZON)
 
         def shares(column: np.ndarray) -> np.ndarray:
-            return _shares(origins, base, ahead, windows(column, origins, -HORIZON, last))
+            """[H] of what ``base`` leaves open of ``ahead``."""
+            both = np.concatenate([ahead, windows(column, origins, -HORIZON, last)], axis=1)
+            left, still_left = np.zeros((2, HORIZON))
+            for fit, held in _halves(origins):
+                rest = both - _ridge(base[fit], both[fit]).predict(base)
+                open_, of_column = np.hsplit(rest, [HORIZON])
+                left += np.square(open_[held]).sum(axis=0)
+                still_left += _left(of_column, open_, fit, held)
+            return 1 - still_left / np.maximum(left, 1e-300)
 
         by_hour, chance, made_of = shares(column), 0.0, False
         share = float(by_hour.max())
@@ -267,23 +275,6 @@ def _scaled_by_all(dataset: Dataset, name: str) -> str:
 def windows(values: np.ndarray, origins: Positions, first: int, last: int) -> np.ndarray:
     """[N, K] values at the hours ``first`` to ``last`` after each origin, which is hour 0."""
     return values[origins[:, None] + np.arange(first, last + 1)]
-
-
-def _shares(
-    origins: Positions, base: np.ndarray, ahead: np.ndarray, column: np.ndarray
-) -> np.ndarray:
-    """[H] share of what ``base`` [N, F] leaves open of ``ahead`` [N, H] that a column explains.
-
-    ``column`` holds its windows [N, K].
-    """
-    both = np.concatenate([ahead, column], axis=1)
-    left, still_left = np.zeros(HORIZON), np.zeros(HORIZON)
-    for fit, held in _halves(origins):
-        rest = both - _ridge(base[fit], both[fit]).predict(base)
-        open_, of_column = np.hsplit(rest, [HORIZON])
-        left += np.square(open_[held]).sum(axis=0)
-        still_left += _left(of_column, open_, fit, held)
-    return 1 - still_left / np.maximum(left, 1e-300)
 
 
 def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> float:

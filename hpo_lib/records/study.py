@@ -118,7 +118,7 @@ class StoredStudy:
     @property
     def is_complete(self) -> bool:
         """Whether its record says so; a record of the original HPO plan does not."""
-        return bool(self.result.get("status") == "complete")
+        return self.result.get("status") == "complete"
 
     def doubts(self, *, test: bool, simulated: bool) -> Iterator[str]:
         """Why its choice does not count for the test preset (or another), for twins (or real data).
@@ -201,14 +201,11 @@ class StoredStudy:
             return {}
         from hpo_lib.records.storage import dimension
 
-        trials = self.optuna_study.get_trials(deepcopy=False)
-        distributions = {name: one for trial in trials for name, one in trial.distributions.items()}
-        return {name: dimension(one) for name, one in distributions.items()}
-
-    @property
-    def tells_of_parameters(self) -> bool:
-        """Whether it has enough trials at a real budget to tell of a single hyperparameter."""
-        return not self.is_test and len(self.complete) >= TELLING_TRIALS
+        return {
+            name: dimension(distribution)
+            for trial in self.optuna_study.get_trials(deepcopy=False)
+            for name, distribution in trial.distributions.items()
+        }
 
     @property
     def complete(self) -> list[TrialRecord]:
@@ -229,7 +226,7 @@ class StoredStudy:
 
     @property
     def chosen(self) -> TrialRecord:
-        return self.trial(int(self.result["best_trial_number"]))
+        return self.trial(self.result["best_trial_number"])
 
     @property
     def default(self) -> TrialRecord:
@@ -277,8 +274,8 @@ class StoredStudy:
         ended = [trial for trial in self.trials if trial.finished]
         if ended and all(trial.state == "failed" for trial in ended):
             return "failed", ended[-1].cause
-        workers = of_all_workers(self.run)
-        records = [read_record(one.notebook) for one in workers if one.notebook.exists()]
+        notebooks = [worker.notebook for worker in of_all_workers(self.run)]
+        records = [read_record(notebook) for notebook in notebooks if notebook.exists()]
         errors = [
             record
             for record in records
@@ -360,12 +357,16 @@ def newest_first(studies: Iterable[StoredStudy]) -> list[StoredStudy]:
     Complete ones come before others, today's records before those of the original HPO plan, and
     then the newest.
     """
-
-    def rank(study: StoredStudy) -> tuple[bool, int, str, str]:
-        date = str(study.result["optimization_date"] or "")
-        return study.is_complete, study.result["schema_version"], date, study.file.name
-
-    return sorted(studies, key=rank, reverse=True)
+    return sorted(
+        studies,
+        key=lambda study: (
+            study.is_complete,
+            study.result["schema_version"],
+            study.result["optimization_date"] or "",
+            study.file.name,
+        ),
+        reverse=True,
+    )
 
 
 def last_written(run: RunPaths) -> float:

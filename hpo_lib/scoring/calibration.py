@@ -82,17 +82,14 @@ def calibrate(
         raise InputError("calibration split needs validation forecasts, found none")
     if not len(forecasts.origins):
         return forecasts
-    by_origin = scales.at(forecasts.origins)
+    both, earlier = QuantileForecasts.joined([warm_up, forecasts]), len(warm_up.origins)
+    by_origin = scales.at(both.origins)
     levels = by_origin["level"].to_numpy()[:, None]
-    earlier_levels = scales.at(warm_up.origins)["level"].to_numpy()[:, None]
-    warm_up_scores = interval_errors(warm_up) / earlier_levels
-    margin = np.zeros_like(forecasts.actual)
+    scores, margin = interval_errors(both) / levels, np.zeros_like(forecasts.actual)
     if calibration.mode == "split":
-        margin += _margin(warm_up_scores, np.ones(len(warm_up_scores)), calibration.per_hour)
+        margin += _margin(scores[:earlier], np.ones(earlier), calibration.per_hour)
     else:
-        scores = np.concatenate([warm_up_scores, interval_errors(forecasts) / levels])
-        origins = pd.DatetimeIndex([*warm_up.origins, *forecasts.origins])
-        known_at = origins + forecasts.actual.shape[1] * _HOUR
+        known_at = both.origins + forecasts.actual.shape[1] * _HOUR
         for i, origin in enumerate(forecasts.origins):
             # Only forecasts whose last hour is not after this origin: the day that begins here is
             # not known yet.
@@ -101,11 +98,11 @@ def calibrate(
             if usable.any():
                 weights = 1 - age[usable] / calibration.days
                 margin[i] = _margin(scores[usable], weights, calibration.per_hour)
-    margin *= levels
+    margin *= levels[earlier:]
     inner = forecasts.values[:, :, 1:-1]
     if not inner.size:  # bounds move in no farther than to the middle
         inner = forecasts.values.mean(axis=2, keepdims=True)
-    lowest = 0.0 if by_origin["least"].iloc[0] >= 0 else -np.inf
+    lowest = 0.0 if by_origin["least"].iloc[earlier] >= 0 else -np.inf
     values = forecasts.values.copy()
     values[:, :, 0] = np.minimum(np.maximum(forecasts.lower - margin, lowest), inner[:, :, 0])
     values[:, :, -1] = np.maximum(forecasts.upper + margin, inner[:, :, -1])

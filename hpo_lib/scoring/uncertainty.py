@@ -50,8 +50,8 @@ def bootstrap_intervals(
     tail = (1 - confidence) / 2
     intervals = {}
     for name, loss in daily_losses(f).items():
-        low, high = np.quantile(loss[drawn].mean(axis=1), [tail, 1 - tail])
-        intervals[name] = Interval(float(loss.mean()), float(low), float(high))
+        bounds = np.quantile(loss[drawn].mean(axis=1), [tail, 1 - tail])
+        intervals[name] = Interval(loss.mean(), *bounds)
     return intervals
 
 
@@ -116,19 +116,19 @@ def diebold_mariano(
             f"{2 * h}"
         )
     d = losses_a - losses_b
-    difference = float(d.mean())
+    difference = d.mean()
     centred = d - difference
-    variance = float(centred @ centred) / n
+    variance = centred @ centred / n
     for k in range(1, h):
-        variance += 2 * (1 - k / h) * float(centred[k:] @ centred[:-k]) / n
+        variance += 2 * (1 - k / h) * (centred[k:] @ centred[:-k]) / n
     # Where the two differ by a constant, or not at all, there is no variance to speak of.
-    if variance <= 1e-24 * max(1e-300, float(np.square(losses_a).mean())):
-        same = abs(difference) <= 1e-12 * max(1e-300, float(np.abs(losses_a).mean()))
+    if variance <= 1e-24 * max(1e-300, np.square(losses_a).mean()):
+        same = abs(difference) <= 1e-12 * max(1e-300, np.abs(losses_a).mean())
         statistic = 0.0 if same else math.copysign(math.inf, difference)
     else:
         factor = math.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
         statistic = difference / math.sqrt(variance / n) * factor
-    p_value = float(2 * student_t.sf(abs(statistic), n - 1))
+    p_value = 2 * student_t.sf(abs(statistic), n - 1)
     return DieboldMariano(difference, statistic, p_value, h - 1, n)
 
 

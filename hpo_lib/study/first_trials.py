@@ -1,17 +1,16 @@
 """The trials before the sampler's first: the defaults, a portfolio, the user's own best."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import STANDARD, Family, Recipe
-from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension, draw, is_whole
+from hpo_lib.families.models import STANDARD, ByName, Family, Recipe
+from hpo_lib.families.search_space import WITH_TEMPERATURE, SearchSpace, draw, is_whole
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies
 
 BEGINNING = 6
@@ -26,7 +25,7 @@ MOST_STUDIES = 3
 class FirstTrial:
     """A configuration, and where it comes from in words."""
 
-    params: dict[str, Any]
+    params: ByName
     origin: str
 
 
@@ -73,7 +72,7 @@ def origins(first: Sequence[FirstTrial]) -> str:
     return f"First trials: {'; '.join(parts)}."
 
 
-def _adapted(params: Mapping[str, Any], space: Mapping[str, Dimension]) -> dict[str, Any]:
+def _adapted(params: ByName, space: SearchSpace) -> ByName:
     """What won on other series, for a series that has weather of the day ahead or has none."""
     standard = {name: getattr(STANDARD, name) for name in WITH_TEMPERATURE if name in space}
     return standard | {

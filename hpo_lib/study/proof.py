@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from hpo_lib.families.models import (
 )
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import POLL, Lease
-from hpo_lib.records.read_write import load_predictions
+from hpo_lib.records.read_write import Json, load_predictions
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, family_key, replicate, store
 from hpo_lib.records.trial import TrialRecord
@@ -87,7 +86,7 @@ class Proof:
 
     def entry(
         self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True
-    ) -> dict[str, Any] | None:
+    ) -> Json | None:
         """The record's entry; None if it had to stop before a training that is missing."""
         params, plan = {trial.number: trial.params for trial in trials}, self.plan
         n_seeds, most = (1, 1) if self.small else (FRESH_SEEDS, CHALLENGERS)

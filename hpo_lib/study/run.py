@@ -5,7 +5,6 @@ import math
 import re
 import time
 from dataclasses import asdict
-from typing import Any
 
 from optuna.trial import Trial
 from pydantic import TypeAdapter
@@ -18,7 +17,7 @@ from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
-from hpo_lib.records.read_write import write_predictions
+from hpo_lib.records.read_write import Json, write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
@@ -194,7 +193,7 @@ class _Worker:
                 self._write(self.records())  # or it would look as if it still ran
             raise stop
 
-    def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> dict[str, Any]:
+    def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> Json:
         """Its scores and what else its record holds; the checks go to ``curve``."""
         plan = self.plan
 
@@ -240,13 +239,13 @@ class _Worker:
             self.stop_reason = self.time_budget.out_of_time(self.records())
         return self.stop_reason != ""
 
-    def _write(self, records: list[TrialRecord]) -> dict[str, Any] | None:
+    def _write(self, records: list[TrialRecord]) -> Json | None:
         """Write the record, once a trial is complete."""
         if not any(record.state == "complete" for record in records):
             return None
         return self.queue.write(self._result)
 
-    def _result(self, records: list[TrialRecord]) -> dict[str, Any]:
+    def _result(self, records: list[TrialRecord]) -> Json:
         settings, run = self.settings, self.plan.run
         ended = sum(record.finished for record in records) >= settings.trials
         asks = settings.policy == PROVEN

@@ -214,6 +214,8 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
         file.write_bytes(b"PK no more")
     capsys.readouterr()
     out = in_use.folder / "beside.csv"
+    assert in_use.run("forecast", "--out", str(out.with_suffix(".png"))) == 2
+    assert "name the table, such as x.csv" in capsys.readouterr().err
     assert in_use.run("forecast", "--out", str(out)) == 1
     shown = capsys.readouterr().out
     assert f"note: Passed over {other.folder}" in shown

@@ -173,6 +173,15 @@ def test_when_the_looker_is_paused_in_the_middle_of_a_look_then_a_refreshed_leas
         assert one.held
 
 
+def test_when_a_stop_is_asked_for_while_another_holds_the_lease_then_the_wait_for_it_ends(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(leases, "STOP_PATIENCE", 0.1)
+    monkeypatch.setattr(leases.stop_requests, "requested", lambda: "SIGTERM")
+    with Lease(tmp_path / "lease"), pytest.raises(StudyError, match="a stop was asked for"):
+        Lease(tmp_path / "lease").__enter__()
+
+
 def test_when_a_lease_has_the_duration_of_another_version_then_it_is_held_until_it_is_silent(
     tmp_path, monkeypatch
 ):
