@@ -241,9 +241,9 @@ def datasets(evidence: Evidence) -> Table:
     rows, columns = [], [("", [*names, "Covariates"])]
     for dataset in evidence.datasets:
         data = next(study.data for study in evidence.studies if study.dataset == dataset)
-        kinds = [len(data[f"{kind}_covariates"]) for kind in ("past", "future")]
+        past, future = (len(data[f"{kind}_covariates"]) for kind in ("past", "future"))
         row = {**data, "dataset": dataset, "title": evidence.title(dataset)}
-        row |= {"past_covariates": kinds[0], "future_covariates": kinds[1]}
+        row |= {"past_covariates": past, "future_covariates": future}
         cells, first = [data["source"], unit_text(data["unit"])], pd.Timestamp(data["first_hour"])
         ends = data["train_end"], data["val_end"], data.get("test_end") or data["last_hour"]
         for part, last in zip(PARTS, map(pd.Timestamp, ends), strict=True):
@@ -252,7 +252,7 @@ def datasets(evidence: Evidence) -> Table:
             cells += [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING, str(days)]
             first = last + _HOUR
         rows.append(row)
-        columns.append((row["title"], [*cells, f"{kinds[0]} + {kinds[1]}"]))
+        columns.append((row["title"], [*cells, f"{past} + {future}"]))
     spans = [f"{part}_{name}" for name in ("from", "to", "days") for part in PARTS]
     counts = ["hours_filled", "past_covariates", "future_covariates"]
     header = ["dataset", "title", "source", "unit", *spans, *counts, "sha256"]
