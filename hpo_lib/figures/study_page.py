@@ -89,7 +89,7 @@ def short_scores(study: StoredStudy) -> str:
 
 def stopped_early(study: StoredStudy) -> str:
     """One line on how many trials were stopped, and where."""
-    if study.provenance["early_stopping"] == "off":
+    if study.provenance.get("early_stopping") == "off":
         return "Early stopping was off."
     stopped = Counter(t.stopped_at for t in study.trials if t.stopped_at is not None)
     places = [f"{n} after {share:.0%} of their steps" for share, n in sorted(stopped.items())]

@@ -190,7 +190,7 @@ class Storage:
         Raises:
             InputError: the storage is damaged.
         """
-        file = next((file for file in (self.run.sqlite, self.run.journal) if file.exists()), None)
+        file = next((file for file in (self.run.sqlite, self.run.journal) if file.is_file()), None)
         if file is None and ("://" not in self.setting or self.setting.startswith("sqlite")):
             return None
         storage: BaseStorage
