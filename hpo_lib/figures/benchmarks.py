@@ -42,17 +42,6 @@ SIGNIFICANCE, DRIFT_DAYS = 0.05, 28
 POINT: Look = {"color": INK, "ls": "", "marker": "o", "ms": 3.5}
 RAW_AND_CALIBRATED = [handle("raw", **POINT, mfc="white"), handle("calibrated", **POINT)]
 Frames = Iterator[pd.DataFrame]
-PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "same": "no gain", "own": ""}
-
-
-def labelled(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `Benchmark.shown` with ``label``, model and tuning, and ``network``, what is kept."""
-    names, tuning = rows["model"].map(model_name), rows["params"].map(PARAMS)
-    shares = rows[["share_medians", "share_widths"]].to_numpy().tolist()
-    return rows.assign(
-        label=(names + ", " + tuning).str.removesuffix(", "),
-        network=[style.network_kept(kept) for kept in shares],
-    )
 
 
 def _of_benchmarks(tables_of: Callable[[Benchmark], Frames]) -> Callable[[Evidence], pd.DataFrame]:
@@ -335,7 +324,7 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
             look = {**at_edge, "color": model_colour(row.model), "fontsize": 7}
             left.text(1, row.place, f"{style.number(row.mae)} →", **look)
         _draw_both(right, rows, "picp", upright=False)
-        rows = labelled(rows)
+        rows = style.labelled(rows)
         kept = (" (" + rows["network"] + ")").replace(f" ({style.MISSING})", "")
         left.set_yticks(rows["place"], rows["label"] + kept)
         left.set(xlabel=f"MAE in {style.unit_of(rows)}", xlim=(None, limit))

@@ -9,7 +9,6 @@ import pandas as pd
 
 from hpo_lib.benchmark.tables import Benchmark, of_rows
 from hpo_lib.families.search_space import in_words, value_in_words
-from hpo_lib.figures.benchmarks import labelled
 from hpo_lib.figures.evidence import Evidence, Records
 from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.studies_table import studies_frame
@@ -17,6 +16,7 @@ from hpo_lib.figures.style import (
     MISSING,
     aligned,
     joined,
+    labelled,
     model_name,
     number,
     unit_text,
