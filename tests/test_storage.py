@@ -106,6 +106,13 @@ def test_when_a_writer_of_a_journal_was_killed_or_paused_within_a_line_then_it_i
     assert [trial.value for trial in again.trials] == [1.5, 0.5]
 
 
+def test_when_a_pipe_is_in_the_place_of_a_storage_then_no_reader_waits_for_it(run):
+    run.folder.mkdir()
+    for file in (run.sqlite, run.journal):
+        os.mkfifo(file)
+        assert Storage(run).read() is None
+
+
 def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(tmp_path):
     run = RunPaths(tmp_path / "{x} {SCHEMA_VERSION}", *RUN)
     study = optuna.create_study(study_name=run.study_name, storage=Storage(run, "sqlite").open())

@@ -1,4 +1,7 @@
-"""The versions of a trained model: their files, which one is in use, and what it forecasts."""
+"""The versions of a trained model: their files, which one is in use, and what it forecasts.
+
+Which of several models in use forecasts a day: `hpo_lib.daily.day_ahead.forecast_day`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

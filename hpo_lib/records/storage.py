@@ -190,7 +190,7 @@ class Storage:
         Raises:
             InputError: the storage is damaged.
         """
-        file = next((file for file in (self.run.sqlite, self.run.journal) if file.exists()), None)
+        file = next((file for file in (self.run.sqlite, self.run.journal) if file.is_file()), None)
         if file is None and ("://" not in self.setting or self.setting.startswith("sqlite")):
             return None
         storage: BaseStorage
@@ -238,7 +238,7 @@ class Storage:
 def damaged(file: Path | None, error: BaseException) -> InputError:
     """The sentence on a storage that cannot be read; of a journal it names the line."""
     why = in_one_line(error)
-    if file and isinstance(error, json.JSONDecodeError):
+    if file and file.suffix == ".journal" and isinstance(error, json.JSONDecodeError):
         line = file.read_text(encoding="utf-8").partition(error.doc)[0].count("\n") + 1
         why = f"line {line} is no JSON"
     return InputError(f"{file}: not a readable study ({why}); {RESTORE}")

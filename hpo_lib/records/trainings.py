@@ -20,6 +20,7 @@ from hpo_lib.records.read_write import (
     Json,
     Name,
     Part,
+    Shares,
     checked_json,
     load_predictions,
     write_json,
@@ -52,6 +53,7 @@ class BenchmarkRecord(TrainingRecord):
     params: Literal["best", "file", "default", "own"]
     seed: int
     provenance: Provenance = Provenance()
+    shares: Shares | None = None
 
 
 class TrainingFailed(Exception):

@@ -94,8 +94,7 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
         for key in {**figures, **stored}:
             value = figures.get(key)
             if not _equal(stored.get(key), value) and key != "selection.reason":
-                drift = f"{key} is {stored.get(key)!r}, recomputed {value!r}"
-                messages.append(("DRIFT", drift))
+                messages.append(("DRIFT", f"{key} is {stored.get(key)!r}, recomputed {value!r}"))
     except (InputError, StudyError) as error:
         messages.append(("BROKEN", str(error).removeprefix(f"{path}: ")))
     except TrainingMissing as missing:
