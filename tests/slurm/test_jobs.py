@@ -243,7 +243,6 @@ def assert_that_an_array_survives_the_death_of_a_worker(one, trials, victim):
     assert found[lost.number].state == TrialState.FAIL
     (retry,) = [t for t in finished if t.user_attrs.get("retry_of") == lost.number]
     assert retry.params == lost.params
-    assert len({t.user_attrs["worker"]["name"] for t in finished}) > 1, "one worker did it all"
     result = load_result(one.files.best_params)
     assert (result["status"], result["job_id"]) == ("complete", one.job_id)
     assert result["n_completed"] + result["n_pruned"] == trials
