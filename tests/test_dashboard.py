@@ -12,13 +12,13 @@ import pytest
 
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import Storage
+from tests.conftest import free_port
+from tests.study.processes import PATIENCE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "port"), [("sqlite", 28471), ("journal", 28472)])
-def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
-    kind, port, tmp_path, root
-):
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kind, tmp_path, root):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     study = optuna.create_study(
         study_name=run.study_name,
@@ -26,20 +26,10 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
         directions=["minimize", "minimize"],
     )
     study.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 1.0), n_trials=2)
-    command = [
-        sys.executable,
-        "-m",
-        "hpo_lib",
-        "dashboard",
-        "4711",
-        "--port",
-        str(port),
-        "--runs-dir",
-        str(tmp_path),
-    ]
-    with subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    port = free_port()
+    words = f"-m hpo_lib dashboard 4711 --port {port} --runs-dir {tmp_path}".split()
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen([sys.executable, *words], cwd=root, **output) as process:
         try:
             (shown,) = ask(process, f"http://localhost:{port}/api/studies")["study_summaries"]
             detail = ask(process, f"http://localhost:{port}/api/studies/{shown['study_id']}")
@@ -50,7 +40,7 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
 
 
 def ask(process, url):
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + PATIENCE
     while True:
         try:
             with urllib.request.urlopen(url, timeout=30) as answer:
