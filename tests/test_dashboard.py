@@ -12,13 +12,13 @@ import pytest
 
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import Storage
+from tests.conftest import free_port
+from tests.study.processes import PATIENCE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "port"), [("sqlite", 28471), ("journal", 28472)])
-def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
-    kind, port, tmp_path, root
-):
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kind, tmp_path, root):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     study = optuna.create_study(
         study_name=run.study_name,
@@ -26,21 +26,11 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
         directions=["minimize", "minimize"],
     )
     study.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 1.0), n_trials=2)
-    command = [
-        sys.executable,
-        "-m",
-        "hpo_lib",
-        "dashboard",
-        "4711",
-        "--port",
-        str(port),
-        "--runs-dir",
-        str(tmp_path),
-    ]
-    here = f"http://localhost:{port}"
-    with subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    port = free_port()
+    words = f"-m hpo_lib dashboard 4711 --port {port} --runs-dir {tmp_path}".split()
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    command, here = [sys.executable, *words], f"http://localhost:{port}"
+    with subprocess.Popen(command, cwd=root, **output) as process:
         try:
             address = next(word for word in process.stdout.readline().split() if "token" in word)
             _, _, token = address.partition("?")
@@ -66,7 +56,7 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
 
 
 def ask(process, url):
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + PATIENCE
     while True:
         try:
             with urllib.request.urlopen(url, timeout=30) as answer:

@@ -238,8 +238,8 @@ class Storage:
 def damaged(file: Path | None, error: BaseException) -> InputError:
     """The sentence on a storage that cannot be read; of a journal it names the line."""
     why = in_one_line(error)
-    if file and isinstance(error, json.JSONDecodeError):
-        line = file.read_text("utf-8", "replace").partition(error.doc)[0].count("\n") + 1
+    if file and file.suffix == ".journal" and isinstance(error, json.JSONDecodeError):
+        line = file.read_text(encoding="utf-8").partition(error.doc)[0].count("\n") + 1
         why = f"line {line} is no JSON"
     return InputError(f"{file}: not a readable study ({why}); {RESTORE}")
 

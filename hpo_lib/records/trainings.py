@@ -21,6 +21,7 @@ from hpo_lib.records.read_write import (
     Json,
     Name,
     Part,
+    Shares,
     checked_json,
     load_predictions,
     write_json,
@@ -54,6 +55,7 @@ class BenchmarkRecord(TrainingRecord):
     params: Literal["best", "file", "default", "own"]
     seed: int
     provenance: Provenance = Provenance()
+    shares: Shares | None = None
 
 
 class TrainingFailed(Exception):

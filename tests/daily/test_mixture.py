@@ -78,7 +78,7 @@ def test_when_mornings_are_replayed_then_each_is_the_mixture_of_the_benchmark(ut
     expected = benchmark.calibrated[row, "rolling"]
     assert len(expected.origins) == DAYS
     assert row.weights.iloc[-1].nunique() == len(MEMBERS)
-    for i in (0, 1, 7, DAYS - 1):
+    for i in (1, DAYS - 1):
         begin = expected.origins[i] + pd.Timedelta(hours=1)
         table = utility.forecast("--at", str(begin))
         assert np.array_equal(quantiles(table), expected.values[i])

@@ -16,16 +16,11 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from tests.conftest import SIMULATED_RUNS
-from tests.hardening.forks import (
-    assert_ends,
-    assert_that_nothing_was_lost_and_nothing_is_left,
-    fork,
-    said,
-)
+from tests.hardening.invariants import assert_that_nothing_was_lost_and_nothing_is_left
 from tests.study.conftest import files, start
 from tests.study.fake_worker import pause_once
 from tests.study.fakes import FakeFamily
-from tests.study.processes import end, until
+from tests.study.processes import assert_done, end, until
 
 __all__ = ["files", "start"]
 
@@ -150,16 +145,14 @@ def test_when_a_file_system_turns_read_only_then_one_sentence_says_so_and_nothin
     place, storage, ext4, study_in
 ):
     study = study_in(storage)
-    worker = fork(study, 5, before=partial(pause_once, place))
+    worker = study.worker(1, 5, partial(pause_once, place))
     os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WNOWAIT)
     subprocess.run(["mount", "-o", "remount,abort", ext4], check=True)
-    os.kill(worker.pid, signal.SIGCONT)
-    worker.join(60)
-    assert worker.exitcode == 1, said(study)
-    assert "WriteError" in said(study)
+    worker.send_signal(signal.SIGCONT)
+    assert "WriteError" in end(worker, 1)
     subprocess.run(["umount", ext4], check=True)
     subprocess.run(["mount", "-o", "loop", ext4.with_suffix(".img"), ext4], check=True)
-    assert_ends(study, fork(study, 5))
+    assert_done(study.worker(1, 5))
     assert_that_nothing_was_lost_and_nothing_is_left(study, 5)
 
 

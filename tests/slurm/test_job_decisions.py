@@ -147,7 +147,7 @@ def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are
 
 def test_when_the_job_is_warned_then_the_study_is_told(decide):
     _, output, _ = decide(
-        "trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in 1 2 3 4; do sleep 0.2; done"
+        "trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in $(seq 3000); do sleep 0.2; done"
     )
     assert "received SIGUSR1: the study is asked to stop\n" in output
     assert "told\n" in output
