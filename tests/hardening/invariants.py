@@ -37,19 +37,8 @@ def assert_that_nothing_was_lost_and_nothing_is_left(study, trials):
     assert {word for word, _ in told.told} <= ({"note"} if "://" in study.storage else set()), told
     storage = {run.sqlite, run.journal} & files(run.folder)
     assert len(storage) == ("://" not in study.storage)
-<<<<<<< HEAD:tests/hardening/forks.py
-    expected = {
-        run.best_params,
-        run.scales,
-        run.pareto_front,
-        run.mae_history,
-        run.param_importance,
-        *storage,
-    }
-=======
     expected = {run.best_params, run.scales, run.pareto_front, run.mae_history}
     expected |= {run.param_importance, *storage}
->>>>>>> main:tests/hardening/invariants.py
     expected |= {run.trial_predictions(number) for number in complete}
     assert files(run.folder) == expected
     assert json.loads(run.best_params.read_text(encoding="utf-8"))["status"] == "complete"
