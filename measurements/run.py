@@ -207,7 +207,7 @@ def machine(threads: int) -> dict[str, Any]:
     )
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
-        "cpu": model or platform.processor() or platform.machine(),
+        "cpu": model or platform.machine(),
         "cores": os.cpu_count(),
         "threads": threads,
         "system": platform.system(),
