@@ -225,7 +225,7 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             "median. PICP is the share of hours inside the 80 % interval; 75 to 85 % are equally "
             "good. The Winkler score is low for narrow intervals with few misses, pinball loss "
             "rates all three quantiles. Calibrated scores are after the rolling correction. "
-            f"{NETWORK_KEPT.capitalize()}, by trial {chosen}: {network_kept(study.chosen.shares)}; "
+            f"{NETWORK_KEPT} by trial {chosen}: {network_kept(study.chosen.shares)}; "
             "all else is its linear baseline.",
             [labelled(score_table(study), unit)],
         ),

@@ -61,7 +61,7 @@ def _text(value: float, digits: str) -> str:
     return MISSING if math.isnan(value) else f"{value:{digits}}".replace("-", "\u2212")
 
 
-NETWORK_KEPT = "network kept in median/width, %"
+NETWORK_KEPT = "Network kept (median/width in %)"
 
 
 def network_kept(shares: Sequence[float] | None) -> str:
