@@ -423,6 +423,27 @@ def test_when_an_option_is_wrong_then_the_command_ends_with_2_and_trains_nothing
     assert list(tmp_path.iterdir()) == []
 
 
+def test_when_the_command_ends_then_rows_are_by_mae_and_a_line_names_the_networks_ahead(
+    finished, tmp_path, monkeypatch, capsys
+):
+    plan = copied(finished, tmp_path)
+    monkeypatch.setattr("hpo_lib.benchmark.train.make_plan", lambda **_: plan)
+    monkeypatch.setattr("hpo_lib.benchmark.train.run_benchmark", lambda plan: [])
+    for error, ahead in ((0.05, "N-HiTS, untuned"), (50.0, "no network")):
+        made = training(plan, "NHITS_Q", "default", 42)
+        median = made.test.actual[:, :, None] + error
+        test = dataclasses.replace(made.test, values=median + np.array([-0.1, 0, 0.1]))
+        dataclasses.replace(made, test=test).store(plan.paths)
+        assert main(["benchmark", "--dataset", "heat"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        (verdict,) = [line for line in lines if line.startswith("Ahead of the best baseline, ")]
+        assert verdict.endswith(f": {ahead}.")
+        maes = [float(line.split(" [")[0].split()[-1]) for line in lines if line.count(" [") == 2]
+        assert len(maes) == len(BASELINES) + 4
+        assert maes == sorted(maes)
+        assert max(map(len, lines[1:-5])) <= 100
+
+
 # The nine cells
 
 SMALL_TIMESNET = {"hidden_size": 64, "conv_hidden_size": 32, "top_k": 2, "lr": 1e-3, "dropout": 0.1}

@@ -388,10 +388,3 @@ def load_benchmark(
     return Benchmark(
         paths, spec, read_scales(paths.scales, key["data"]["sha256"]), rows, correction
     )
-
-
-def main_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a benchmark's table that fit on a page."""
-    table = table.set_index(["model", "params", "calibration"])
-    names = "seeds mae mae_low mae_high picp winkler pinball val_mae val_picp {} {} seconds"
-    return table[names.format("share_medians", "share_widths").split()]

@@ -360,9 +360,13 @@ def _figures(arguments: Namespace) -> int:
 
 
 def _benchmark(arguments: Namespace) -> None:
-    from hpo_lib.benchmark.tables import load_benchmark, main_columns
+    import pandas as pd
+
     from hpo_lib.benchmark.train import make_plan, run_benchmark
+    from hpo_lib.families.models import described
+    from hpo_lib.figures.build import of_benchmark
     from hpo_lib.figures.series import banner
+    from hpo_lib.figures.tables import scores_of_test_split
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
 
     # A wrong mode stops here, before the trainings.
@@ -377,13 +381,19 @@ def _benchmark(arguments: Namespace) -> None:
         raise HpoError(
             "interrupted; finished trainings are kept, the same command continues"
         ) from None
-    stored = load_benchmark(plan.paths, plan.dataset.spec, calibration)
-    days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
+    evidence = of_benchmark(plan.paths, plan.dataset.spec, calibration)
+    (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
+    ((title, rows),) = table.rows
+    lines = pd.DataFrame(rows, columns=table.header).to_string(index=False)
     print(
-        f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, "
-        f"{plan.paths.setting}"
+        f"{title}, {plan.paths.setting}\n{lines}\n"
+        "In brackets 95 % bootstrap intervals; the last two "
+        f"columns are after {calibration.mode} calibration."
     )
-    print(main_columns(stored.tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
+    kinds = [described(model).kind for model in stored.shown["model"]]
+    first = kinds.index("baseline")
+    networks = [rows[place][0] for place in range(first) if kinds[place] == "family"]
+    print(f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.")
     print_all(stored.write_tables(), "wrote ")
 
 

@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
-Shares = Annotated[Sequence[float], Field(min_length=2, max_length=2)]
+Pair = Annotated[Sequence[float], Field(min_length=2, max_length=2)]
 Time = Annotated[str, AfterValidator(_is_time), expected("a time with its zone")]
 Params = dict[str, bool | int | float | str | None]
 

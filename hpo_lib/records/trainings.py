@@ -20,8 +20,8 @@ from hpo_lib.records.provenance import Provenance, data_key
 from hpo_lib.records.read_write import (
     Json,
     Name,
+    Pair,
     Part,
-    Shares,
     checked_json,
     load_predictions,
     write_json,
@@ -55,7 +55,7 @@ class BenchmarkRecord(TrainingRecord):
     params: Literal["best", "file", "default", "own"]
     seed: int
     provenance: Provenance = Provenance()
-    shares: Shares | None = None
+    shares: Pair | None = None
 
 
 class TrainingFailed(Exception):

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import TypeAdapter, ValidationError
 
 from hpo_lib.checked import sentence
-from hpo_lib.records.read_write import Json, Shares
+from hpo_lib.records.read_write import Json, Pair
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrialRecord:
     cause: str = ""
     seconds: float = 0.0
     best_step: int = 0
-    shares: Shares | None = None
+    shares: Pair | None = None
     retry_of: int | None = None
     curve: Sequence[Mapping[str, float]] = ()
     stopped_at: float | None = None
