@@ -363,7 +363,6 @@ def _benchmark(arguments: Namespace) -> None:
     import pandas as pd
 
     from hpo_lib.benchmark.train import make_plan, run_benchmark
-    from hpo_lib.families.models import described
     from hpo_lib.figures.build import of_benchmark
     from hpo_lib.figures.series import banner
     from hpo_lib.figures.tables import scores_of_test_split
@@ -390,7 +389,8 @@ def _benchmark(arguments: Namespace) -> None:
         "In brackets 95 % bootstrap intervals; the last two "
         f"columns are after {calibration.mode} calibration."
     )
-    kinds = [described(model).kind for model in stored.shown["model"]]
+    kind_of = {row.model: row.kind for row in stored.rows}
+    kinds = [kind_of[model] for model in stored.shown["model"]]
     first = kinds.index("baseline")
     networks = [rows[place][0] for place in range(first) if kinds[place] == "family"]
     print(f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.")
