@@ -23,8 +23,10 @@ def storm(study, workers, trials, restart=None):
     """Kill a worker and start it again, each time after some training has begun, at a moment that
     chance chooses.
     """
-    dice = random.Random(17)
-    alive = {number: study.worker(number, trials) for number in range(1, workers + 1)}
+    dice, seconds = random.Random(17), 0.5 * workers  # so that trials outlast the storm
+    alive = {
+        number: study.worker(number, trials, seconds=seconds) for number in range(1, workers + 1)
+    }
     before = 0
     for kill in range(KILLS):
         give_up = time.monotonic() + PATIENCE
@@ -33,7 +35,7 @@ def storm(study, workers, trials, restart=None):
             for number, process in alive.items():  # one that had no database as it began
                 if not process.is_alive():
                     assert restart, f"worker {number} ended by itself: {process.communicate()[0]}"
-                    alive[number] = study.worker(number, trials)
+                    alive[number] = study.worker(number, trials, seconds=seconds)
             time.sleep(0.005)
         before = begun(study)
         time.sleep(dice.random() ** 2)
@@ -44,7 +46,7 @@ def storm(study, workers, trials, restart=None):
             restart.stop()
             time.sleep(1)
             restart.start()
-        alive[victim] = study.worker(victim, trials)
+        alive[victim] = study.worker(victim, trials, seconds=seconds)
     for process in alive.values():
         process.wait(PATIENCE)
         assert process.exitcode == 0 or restart, process.communicate(0)[0]
