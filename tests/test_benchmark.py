@@ -302,7 +302,7 @@ def test_when_demand_after_training_changes_then_terciles_and_scale_of_errors_do
     frame.iloc[tiny_dataset.positions.train.stop :, 0] *= 10
     before, after = tiny_dataset.scales, dataclasses.replace(tiny_dataset, frame=frame).scales
     assert (after.terciles, after.mase) == (before.terciles, before.mase)
-    assert (after.by_hour["level"].iloc[-1] / before.by_hour["level"].iloc[-1]) == pytest.approx(10)
+    assert after.by_hour["level"].iloc[-1] / before.by_hour["level"].iloc[-1] == pytest.approx(10)
 
 
 def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path):
@@ -431,7 +431,7 @@ def test_when_the_command_ends_then_rows_are_by_mae_and_a_line_names_the_network
     monkeypatch.setattr("hpo_lib.benchmark.train.run_benchmark", lambda plan: [])
     for error, ahead in ((0.05, "N-HiTS, untuned"), (50.0, "no network")):
         made = training(plan, "NHITS_Q", "default", 42)
-        median = made.test.actual[:, :, None] + error
+        median = made.test.actual[..., None] + error
         test = dataclasses.replace(made.test, values=median + np.array([-0.1, 0, 0.1]))
         dataclasses.replace(made, test=test).store(plan.paths)
         assert main(["benchmark", "--dataset", "heat"]) == 0

@@ -486,7 +486,7 @@ def test_when_the_data_are_not_there_then_scales_beside_the_record_serve_unless_
     _, fingerprint = change(run.best_params, ("provenance", "data", "sha256"), lambda _: "0" * 64)
     write_scales(run.scales, twin, twin.validation_origins)
     code, text, _ = run_verify(run.best_params)
-    assert (code, text.split(": ")[0]) == (1, f"BROKEN {run.best_params}")
+    assert (code, text[:6]) == (1, "BROKEN")
     assert f"is of data with sha256 {twin.sha256[:12]}, the record beside it of 0000" in text
     change(run.scales, ("sha256",), lambda _: fingerprint)
     code, text, _ = run_verify(run.best_params)

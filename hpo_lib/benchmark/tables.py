@@ -344,7 +344,7 @@ class Benchmark:
     def shown(self) -> pd.DataFrame:
         """Raw scores of figures and tables by ascending MAE, beside those after `correction`.
 
-        Where a study chose the untuned defaults, one row has the ``params`` ``same``.
+        Tuned and untuned forecasts that are the same are one row with the ``params`` ``same``.
         """
         table = self.raw_and_corrected(self.scores, "picp", "winkler")
         scored = [name for name in table if name not in ("params", "seconds", "note")]

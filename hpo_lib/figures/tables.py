@@ -137,7 +137,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
         "bootstrap over weeks. MAE, Winkler score and pinball loss in the unit of the dataset, "
         "PICP in % (80 is asked for). Bold: the lowest. Network: how much of a network validation "
         "kept in the median/in the width, in % (of the first seed); all else is the linear "
-        "baseline. No gain: the study chose the untuned defaults."
+        "baseline. No gain: tuned and untuned forecasts are the same."
     )
     frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:

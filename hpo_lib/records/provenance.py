@@ -72,7 +72,9 @@ def read_scales(file: Path, sha256: object) -> Scales:
     Raises:
         InputError: the file is missing, damaged, or of other data.
     """
-    kept = checked_json(file, "the scales of a record", _Scales)
+    kept = checked_json(
+        file, "the scales of a record, which the command that made it writes again", _Scales
+    )
     if kept["sha256"] != sha256:
         raise InputError(
             f"{file}: is of data with sha256 {kept['sha256'][:12]}, the record beside it of "

@@ -221,9 +221,10 @@ def moved(name):
     ids=lambda changes: "-".join(changes) if isinstance(changes, dict) else "",
 )
 def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
-    changes, difference, start, family, tiny_dataset
+    changes, difference, start, family, tiny_dataset, files
 ):
     start(trials=1)
+    scales = files.scales.read_bytes()
     if "dataset" in changes:
         changes = {"dataset": changes["dataset"](tiny_dataset)}
     with pytest.raises(InputError) as caught:
@@ -236,6 +237,7 @@ def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
         f"{name}"
     )
     assert len(family.calls) == 1
+    assert files.scales.read_bytes() == scales
 
 
 # Objectives
