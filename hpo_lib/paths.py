@@ -1,5 +1,6 @@
 """Every file and folder name of the project, and how files are read and written."""
 
+import lzma
 import os
 import re
 import tempfile
@@ -66,11 +67,15 @@ def about(path: Path) -> Iterator[None]:
 
 
 def read_text(path: Path, kind: str) -> str:
-    """The text of a file in UTF-8; ``kind`` is what a wrong one should be saved as."""
+    """The text of a file in UTF-8, be it packed (``.xz``); a wrong one should be a ``kind``."""
     try:
         if (content := path.read_bytes()).startswith(b"PK\x03\x04"):
             raise InputError(f"is a ZIP archive or an Excel file; unpack it, or save it as {kind}")
+        if path.suffix == ".xz":
+            content = lzma.decompress(content)
         return content.decode()
+    except lzma.LZMAError as error:
+        raise InputError(f"cannot be unpacked ({in_one_line(error)}); restore it") from None
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror}); fix the file or its permissions"
