@@ -32,6 +32,7 @@ SLURM_LOGS = SLURM_DIR / "logs"
 BENCHMARK_DIR = PROJECT_ROOT / "benchmark_results"
 MODELS_DIR = PROJECT_ROOT / "models"
 DRAFTS_DIR = PROJECT_ROOT / "drafts"  # what is drawn goes here; git does not see it
+PUBLISHED = r"_dev(_published\.json|/[^/.]+)$"  # the records and benchmarks that git sees
 HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"

@@ -28,6 +28,7 @@ from hpo_lib.figures.evidence import (
     Records,
     find_evidence,
     gather_studies,
+    of_one_kind,
     warning_for,
 )
 from hpo_lib.figures.latex import booktabs, html, included
@@ -315,7 +316,8 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         and model in ("", run.model)
         and dataset in ("", run.dataset)
     ]
-    evidence = gather_studies(studies, tomls)
+    shown = of_one_kind({study.file: study for study in studies}, notes, own=bool(runs_dir))
+    evidence = gather_studies(shown, tomls)
     lacking = [
         f"{study.file}: its storage is not among the files, so the figures show only its untuned "
         "defaults and Pareto front; its history and trials are missing."
