@@ -121,14 +121,11 @@ def _datasets(arguments: Namespace) -> int:
 
 
 def _prepare(arguments: Namespace) -> None:
-    from hpo_lib.data.day_ahead_weather import prepare_archive
     from hpo_lib.data.raw_files import prepare_features
 
     spec = _spec(arguments)
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
     print(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
-    if arguments.weather_forecast is not None:
-        print(prepare_archive(spec, arguments.weather_forecast, out))
 
 
 def _spec(arguments: Namespace) -> "DatasetSpec":
