@@ -255,9 +255,9 @@ def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> li
     return sorted([*runs_dir.glob(f"{folder}/{name}"), *runs_dir.glob(name)])
 
 
-def consolidated(out: Path) -> tuple[Path, Path]:
-    """All studies in one table, as parquet and as CSV."""
-    return out / "studies.parquet", out / "studies.csv"
+def consolidated(out: Path) -> Path:
+    """All studies in one table."""
+    return out / "studies.csv"
 
 
 SPLITS = ("validation", "test")

@@ -150,7 +150,7 @@ def test_when_papermill_analyses_records_then_the_notebook_shows_and_stores_them
     _, text = executed("analysis.ipynb", runs_dir=SIMULATED_RUNS, **parameters)
     assert "No advice on 1 of 1 studies: test budget" in text
     assert text.count('"image/png"') >= 4  # front, history, trials by hyperparameter, cost
-    assert pd.read_parquet(tmp_path / "studies.parquet")["model"].tolist() == ["TFT_Q"]
+    assert pd.read_csv(tmp_path / "studies.csv")["model"].tolist() == ["TFT_Q"]
 
 
 @pytest.mark.slow
