@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo_lib import paths
-from hpo_lib.errors import Damage, HpoError, InputError
+from hpo_lib.errors import Damage, InputError
 from hpo_lib.settings import PARAMETERS, Settings
 from hpo_lib.stop_requests import LIFELINE
 
@@ -29,6 +29,13 @@ def _run(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import checked
 
     settings, run = checked(study_settings(arguments))
+    words, job_id = arguments.words, [] if arguments.job_id else ["--job-id", run.job_id]
+    if arguments.detach:
+        from hpo_lib.launch.status import detach
+
+        rest = [word for word in words if word != "--detach"]
+        print(detach(run, [*rest, *job_id], _extra(arguments)))
+        return 0
     try:
         from hpo_lib.launch.notebook_run import run_notebook  # papermill is slow to load
 
@@ -36,10 +43,8 @@ def _run(arguments: Namespace) -> int:
     except KeyboardInterrupt:
         # nbclient's own task ends with the same interrupt.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise HpoError(
-            f"interrupted; finished trials are kept, `hpo run --model {settings.model} --dataset "
-            f"{settings.dataset} --job-id {settings.job_id}` with the same options continues"
-        ) from None
+        again = shlex.join(["hpo", *words, *job_id])
+        raise KeyboardInterrupt(f"finished trials are kept, and this goes on: {again}") from None
     if LIFELINE in os.environ:  # the process that started this worker shows the result
         return 0
     from hpo_lib.figures import study_page
@@ -88,9 +93,19 @@ def _status(arguments: Namespace) -> int:
     if arguments.json:
         print_json(rows)
     else:
-        extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
-        print(status.table_text(rows, slurm=has_slurm, extra=extra))
+        print(status.table_text(rows, slurm=has_slurm, extra=_extra(arguments)))
     return int(any(study.state == "corrupt" for study in studies))
+
+
+def _stop(arguments: Namespace) -> None:
+    from hpo_lib.launch import slurm, status
+
+    print(status.stop(arguments.study, slurm.jobs(), arguments.runs_dir, arguments.storage))
+
+
+def _extra(arguments: Namespace) -> str:
+    """What a command needs to find the same records."""
+    return f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
 
 
 def _runs_dir(arguments: Namespace) -> Path:
@@ -343,9 +358,7 @@ def _benchmark(arguments: Namespace) -> None:
     try:
         run_benchmark(plan)
     except KeyboardInterrupt:
-        raise HpoError(
-            "interrupted; finished trainings are kept, the same command continues"
-        ) from None
+        raise KeyboardInterrupt("finished trainings are kept, the same command goes on") from None
     evidence = of_benchmark(plan.paths, plan.dataset.spec, calibration)
     (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
     ((_, rows),) = table.rows
