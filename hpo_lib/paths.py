@@ -149,8 +149,16 @@ def job_log(name: str, job_id: str, suffix: str = "log") -> Path:
 
 
 def stop_file(folder: Path) -> Path:
-    """The file with which papermill asks the study in its kernel to stop."""
+    """The file that asks a study to stop: its kernel alone (papermill), or all of its workers."""
     return folder / "stop"
+
+
+def written(file: Path) -> int:
+    """When a file was last written, in nanoseconds by its file system; 0 if it is not there."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 class _File:
@@ -213,6 +221,8 @@ class RunPaths:
     notebook_lock = _File(".workers_{0.study_name}/notebook_{0.worker}.lock")
     requeues = _File(".workers_{0.study_name}/requeues_{0.worker}.json")
     notebook = _File("{0._notebook_stem}.ipynb")
+    log = _File("{0._notebook_stem}.log")
+    """What a study without a terminal prints (``hpo run --detach``)."""
     attempt_notebook = _Files("{0._notebook_stem}.attempt-{1}.ipynb")
     """The executed notebook of an earlier attempt, by its number."""
     pareto_front = _File("pareto_front_{0.job_id}.html")
@@ -261,9 +271,9 @@ def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> li
     return sorted([*runs_dir.glob(f"{folder}/{name}"), *runs_dir.glob(name)])
 
 
-def consolidated(out: Path) -> tuple[Path, Path]:
-    """All studies in one table, as parquet and as CSV."""
-    return out / "studies.parquet", out / "studies.csv"
+def consolidated(out: Path) -> Path:
+    """All studies in one table."""
+    return out / "studies.csv"
 
 
 SPLITS = ("validation", "test")

@@ -247,15 +247,15 @@ def _with_weather(dataset: Dataset, csv: Path | None) -> Dataset:
             'add the weather with `hpo prepare --weather`, or set kind = "none" there'
         )
     digest, archive = hashlib.sha256(f"{dataset.sha256} {spec}".encode()), None
-    if spec.kind == "forecast" and not dataset.is_simulated and csv is not None:
-        if spec.csv is None:
+    if spec.kind == "forecast":
+        if dataset.is_simulated or csv is None:
             raise InputError(
-                f"{shown(dataset.spec.path)}: day_ahead_weather.csv is missing, expected the "
-                "name of the archive of "
-                "weather forecasts beside the dataset's CSV; add it (see docs/day_ahead_weather.md)"
+                f"{shown(dataset.spec.path)}: a simulated twin has no weather forecasts; give the "
+                'CSV, or set kind = "degraded" under [day_ahead_weather]'
             )
-        archive = read_archive(csv.parent / spec.csv, spec.columns)
-        digest.update((csv.parent / spec.csv).read_bytes())
+        file = csv.with_name(str(spec.csv))
+        archive = read_archive(file, spec.columns)
+        digest.update(file.read_bytes())
     weather = day_ahead_weather(
         spec, dataset.frame, archive, dataset.training_frame, dataset.spec.target
     )
