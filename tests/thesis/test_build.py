@@ -141,7 +141,10 @@ def test_when_own_records_lie_beside_the_published_ones_then_each_are_shown_alon
     }
     assert [benchmark.dataset for benchmark in found.benchmarks] == ["heat_dev"]
     assert (warning_for(found.studies), len(found.pages())) == ("", 1)
-    assert [note.split(":")[0] for note in found.notes] == ["Left out 2 records", "Left out 1 records"]
+    assert [note.split(":")[0] for note in found.notes] == [
+        "Left out 2 records",
+        "Left out 1 records",
+    ]
     assert analyse().evidence.studies == found.studies
     assert len(analyse().table) == 4
 
