@@ -359,7 +359,7 @@ def test_when_one_record_is_damaged_then_each_command_names_it_reports_the_other
 
     figures = ("--out", str(tmp_path / "thesis"), "--benchmark-dir", str(tmp_path))
     commands = {
-        ("status",): "EXP-05",
+        ("status",): "TFT_Q",
         ("analyze",): "water_centrum",
         ("consolidate", "--out", str(tmp_path / "tables")): "(1 studies)",
         ("figures", *figures): "model_cards: 1 files",

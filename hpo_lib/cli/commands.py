@@ -350,9 +350,7 @@ def _benchmark(arguments: Namespace) -> None:
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
 
     # A wrong mode stops here, before the trainings.
-    calibration = Calibration(
-        arguments.calibration, arguments.calibration_days or ROLLING_DAYS, arguments.per_hour
-    )
+    calibration = Calibration(arguments.calibration, arguments.calibration_days or ROLLING_DAYS)
     plan = call(make_plan, arguments, **study_parameters(arguments))
     print(banner(plan.dataset, is_test=plan.is_test))
     try:

@@ -16,7 +16,6 @@ from hpo_lib.errors import InputError
 from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
-from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -35,14 +34,12 @@ class DayAhead:
 
     Attributes: version: what forecast it. dataset: its data; only what was known before the day
         decided the forecast. forecasts: [1, H, Q]; actuals are NaN where they are not known yet.
-        before: [N <= 28, H, Q] what the version says, not calibrated, of the same hour of the days
-        before. notes: sentences for the user; a `Damage` on a model in use that is passed over.
+        notes: sentences for the user; a `Damage` on a model in use that is passed over.
     """
 
     version: Version
     dataset: Dataset
     forecasts: QuantileForecasts
-    before: QuantileForecasts
     notes: tuple[str, ...]
 
     @property
@@ -98,11 +95,9 @@ def forecast_day(
 ) -> DayAhead:
     """The forecast of the 24 hours from ``at`` on; names, times and folders are text.
 
-    Of several models in use the mixture forecasts or, without one, that which had the lowest
-    pinball loss over the 28 days before.
-
-    Args: dataset: name or TOML of the dataset. model: the family; empty: the best one. at: first
-        hour of the forecast, UTC unless it has another offset; empty: the hour after the last one.
+    Args: dataset: name or TOML of the dataset. model: the family; empty: the mixture if it is in
+        use, else the only model in use. at: first hour of the forecast, UTC unless it has another
+        offset; empty: the hour after the last one.
         school_holidays: file of school holidays, as for `hpo prepare`. data_dir: folder of the
         data; empty: that of the project. simulated: use the dataset's simulated twin, even if its
         CSV is there. models_dir: folder of the models; empty: that of the project. now: the
@@ -125,31 +120,18 @@ def forecast_day(
         model,
         lambda version: _day_after(version, data, origin, holidays),
     )
-    day, notes = _best(days)
+    if len(days) > 1:
+        names = " and ".join(str(day.version) for day in days)
+        raise InputError(
+            f"{names} are in use; choose one with --model, or mix them with `hpo retrain --mixture`"
+        )
+    (day,), notes = days, list[str](damaged)
     age = (now or pd.Timestamp.now("UTC")) - data.index[-1]
     if not at and not data.is_simulated and age > DAY:
         notes.append(
             f"{data.path} ends at {data.index[-1]:%Y-%m-%d %H:%M} UTC, {age / DAY:.0f} days ago."
         )
-    return replace(day, notes=(*damaged, *notes, *day.notes))
-
-
-def _best(days: list[DayAhead]) -> tuple[DayAhead, list[str]]:
-    """That of the version with the lowest pinball loss, and a note.
-
-    Compared are the days before that all versions can speak of.
-    """
-    if len(days) == 1:
-        return days[0], []
-    common = list(set.intersection(*(set(day.before.origins) for day in days)))
-    if not common:
-        version = days[0].version
-        return days[0], [f"No day compares the models in use, so {version} is taken; give --model."]
-    losses = [metrics.pinball(day.before.rows(day.before.origins.isin(common))) for day in days]
-    shown = ", ".join(f"{day.version} {loss:.5g}" for day, loss in zip(days, losses, strict=True))
-    best = days[int(np.argmin(losses))]
-    said = f"{best.version} has the lowest pinball loss of the last {len(common)} days: {shown}."
-    return best, [f"Of the models in use, {said}"]
+    return replace(day, notes=(*notes, *day.notes))
 
 
 def days_before(position: int, count: int = ROLLING_DAYS) -> Positions:
@@ -217,7 +199,7 @@ def _day_after(
             f"{ahead[0]:%H:%M}."
         )
     actual = dataset.known_target.reindex(ahead).to_numpy()[None]
-    return DayAhead(version, dataset, replace(forecasts, actual=actual), warm_up, tuple(notes))
+    return DayAhead(version, dataset, replace(forecasts, actual=actual), tuple(notes))
 
 
 def _origin(dataset: Dataset, at: str) -> pd.Timestamp:
