@@ -22,8 +22,7 @@ from pydantic import (
 )
 
 from hpo_lib import paths
-from hpo_lib.checked import Whole, expected, sentence
-from hpo_lib.errors import InputError, choices
+from hpo_lib.errors import InputError, Whole, choices, expected, sentence
 
 Policy = Literal["proven", "calibrated", "lowest_mae", "knee"]
 Preset = Literal["auto", "test", "laptop", "a100"]

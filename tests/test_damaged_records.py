@@ -19,17 +19,16 @@ from hpo_lib.errors import HpoError, InputError
 from hpo_lib.figures.evidence import find_evidence
 from hpo_lib.figures.explorer import trial_counts, trial_facts
 from hpo_lib.figures.studies import PICTURES
-from hpo_lib.figures.studies_table import (
+from hpo_lib.figures.tables import (
+    TABLES,
     improvement_report,
     load_studies,
     studies_frame,
 )
-from hpo_lib.figures.tables import TABLES
 from hpo_lib.launch import status
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records import read_write
-from hpo_lib.records.executed_notebook import read_record
-from hpo_lib.records.read_write import load_predictions, read_json, write_json
+from hpo_lib.records.read_write import load_predictions, read_json, read_record, write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import read_training

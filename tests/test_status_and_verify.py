@@ -21,8 +21,8 @@ from optuna.trial import TrialState, create_trial
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.figures.studies_table import load_studies, studies_frame
 from hpo_lib.figures.study_page import write_page
+from hpo_lib.figures.tables import load_studies, studies_frame
 from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.launch.status import EXPERIMENTS

@@ -32,7 +32,7 @@ def checked_folder(folder: Path) -> str:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{folder}: holds no pretrained Chronos-2 ({error!r}); get one with `hf download "
+            f"{folder}: holds no pretrained Chronos-2 ({error}); get one with `hf download "
             f"amazon/chronos-2 --local-dir {folder}`"
         ) from None
     if not known.issuperset(QUANTILE_LEVELS) or longest < HISTORY:

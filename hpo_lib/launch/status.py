@@ -18,9 +18,8 @@ from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import family_names
 from hpo_lib.launch.slurm import TEST_COMMENT, Job, cancel
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import attempts, of_all_workers
 from hpo_lib.records.leases import Lease
-from hpo_lib.records.read_write import Json
+from hpo_lib.records.read_write import Json, attempts, of_all_workers
 from hpo_lib.records.study import StoredStudy, last_written, named_study, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
 
