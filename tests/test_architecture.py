@@ -53,6 +53,15 @@ MAY_IMPORT = {
         "baselines",
         "records",
     },
+    "explain": {
+        "errors",
+        "paths",
+        "data",
+        "scoring",
+        "families",
+        "records",
+        "benchmark",
+    },
     "launch": {
         "hpo_lib",
         "errors",
@@ -75,6 +84,7 @@ MAY_IMPORT = {
         "families",
         "records",
         "benchmark",
+        "explain",
     },
     "daily": {
         "errors",
@@ -86,6 +96,7 @@ MAY_IMPORT = {
         "records",
         "figures",
         "benchmark",
+        "explain",
     },
     "cli": {
         "hpo_lib",
@@ -98,6 +109,7 @@ MAY_IMPORT = {
         "records",
         "figures",
         "benchmark",
+        "explain",
         "leaks",
         "daily",
         "launch",
@@ -122,7 +134,7 @@ MAX_LINES, MAX_FILES = 450, 120
 MAX_TOKENS = {"hpo_lib": 125_000, "tests": 166_000, "measurements": 21_500}
 """Names, operators, numbers and strings, so that comments and layout are free. It may only fall."""
 
-MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 19, 12, 100
+MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 20, 13, 115
 """Of the house: `hpo_lib` and, as one more room, `measurements/`. An arrow leads from a room to one
 that it imports.
 """

@@ -1,6 +1,7 @@
 """Engineered columns: the calendar in local time, lags and means of the target, products."""
 
 import re
+from collections.abc import Mapping
 
 import holidays
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 
 from hpo_lib.data.csv_checks import TIMESTAMP, WEATHER_COLUMNS
 from hpo_lib.data.spec import DatasetSpec
+from hpo_lib.data.splits import HISTORY
 from hpo_lib.errors import InputError
 
 SEASON_COLUMNS = ("month", "season")
@@ -106,10 +108,8 @@ def engineer(
     """
     index = pd.DatetimeIndex(target.index, name=TIMESTAMP)
     y = target.to_numpy(dtype=np.float64)
-    look_back = {
-        name: match for name in spec.past_covariates if (match := _FROM_TARGET.fullmatch(name))
-    }
-    longest = max((int(match["hours"]) for match in look_back.values()), default=0)
+    look_back = [name for name in spec.past_covariates if follows_from_target(name)]
+    longest = max(map(hours_of_target, look_back), default=0)
     if len(y) <= longest:
         raise InputError(
             f"{spec.target}: the series has {len(y)} hours, expected more than {longest} (the "
@@ -121,12 +121,8 @@ def engineer(
     for name, (one, other) in _PRODUCTS.items():
         if one in table and other in table:
             table[name] = table[one] * table[other]
-    for name, match in look_back.items():
-        hours = int(match["hours"])
-        before = np.pad(y, (hours, 0), constant_values=np.nan)[:-1]
-        # A running sum would carry rounding errors from all hours before.
-        windows = np.lib.stride_tricks.sliding_window_view(before, hours)
-        table[name] = windows[:, 0] if match["kind"] == "lag" else windows.mean(axis=1)
+    for name in look_back:
+        table[name] = from_target(name, y, np.full(longest, np.nan))
     covariates = (*spec.past_covariates, *spec.future_covariates)
     for name in covariates:
         if name not in table and name not in spec.optional_covariates:
@@ -142,6 +138,38 @@ def engineer(
 def follows_from_target(column: str) -> bool:
     """Whether a covariate is a lag or a rolling mean of the target, by its name."""
     return bool(_FROM_TARGET.fullmatch(column))
+
+
+def hours_of_target(column: str) -> int:
+    """How many hours a lag or a rolling mean of the target reaches back, by its name."""
+    match = _FROM_TARGET.fullmatch(column)
+    assert match is not None, f"{column} does not follow from the target"
+    return int(match["hours"])
+
+
+def from_target(column: str, y: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+    """[..., T] a lag or rolling mean, see `engineer`, of the target ``y`` [..., T].
+
+    ``earlier`` are the hours before it, at least as many as the column reaches back.
+    """
+    hours = hours_of_target(column)
+    before = np.concatenate([earlier, y], axis=-1)[..., -hours - y.shape[-1] : -1]
+    # A running sum would carry rounding errors from all hours before.
+    windows = np.lib.stride_tricks.sliding_window_view(before, hours, axis=-1)
+    return np.asarray(windows[..., 0] if "_lag_" in column else windows.mean(axis=-1))
+
+
+def derived(column: str, columns: Mapping[str, np.ndarray], target: str) -> np.ndarray | None:
+    """[..., T] a covariate that follows from other ``columns`` of the same hours; None if not.
+
+    Before the first hour its week is repeated.
+    """
+    if follows_from_target(column):
+        y = columns[target]
+        weeks = -(-hours_of_target(column) // HISTORY)
+        return from_target(column, y, np.tile(y[..., :HISTORY], weeks))
+    parts = [columns[name] for name in _PRODUCTS.get(column, ()) if name in columns]
+    return np.asarray(parts[0] * parts[1]) if len(parts) == 2 else None
 
 
 def weather_of(spec: DatasetSpec) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Explanations: which information drives a forecast, comparable between all models."""
