@@ -273,6 +273,22 @@ class BenchmarkPaths:
     def folder(self) -> Path:
         return self.out / self.dataset / self.setting
 
+    explanations = _File("explanations")
+    """Folder of what `hpo explain` found: for each training the forecasts of all coalitions."""
+    shapley = _File("explanations/shapley.csv")
+    """The Shapley values of all of them."""
+
+    def explanation(self, model: str, params: str, seed: int) -> Path:
+        return self.explanations / f"{model}-{params}-seed{seed}.npz"
+
+    def explanation_files(self) -> list[Path]:
+        """Every explanation that is stored."""
+        return sorted(self.explanations.glob("*-seed*.npz"))
+
+    def weights(self, model: str, params: str, seed: int) -> Path:
+        """The trained network of a training that was explained."""
+        return self.runs / f"{model}-{params}-seed{seed}.pt"
+
     def training(self, model: str, params: str, seed: int) -> TrainingFiles:
         stem = f"{model}-{params}-seed{seed}"
         forecasts = {split: self.runs / f"{stem}-{split}.parquet" for split in SPLITS}

@@ -198,9 +198,10 @@ class Benchmark:
 
     @property
     def files(self) -> list[Path]:
-        """Records, and the stored forecasts that they name."""
+        """Records, the stored forecasts that they name, and explanations."""
         stored = [files_of(self.paths, record) for record in self.records]
-        return sorted(file for one in stored for file in (one.record, *one.forecasts.values()))
+        files = [file for one in stored for file in (one.record, *one.forecasts.values())]
+        return sorted([*files, *self.paths.explanation_files()])
 
     # Rows
 

@@ -159,7 +159,7 @@ class Ensemble(Forecaster):
         return blend([member.predict(context) for member in self.members], self.weights)
 
 
-class _Task(NamedTuple):
+class Task(NamedTuple):
     """One training to be done: its row and seed, its key, the call that does it, and a remark."""
 
     model: str
@@ -186,12 +186,11 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     paths, dataset = plan.paths, plan.dataset
     check_same_data(paths, dataset)
     notes: list[str] = []
-    tasks = [*_baselines(plan), *_families(plan, notes)]
+    tasks = plan_tasks(plan, notes)
     for note in notes:
         say(f"note: {note}")
-    data = data_provenance(dataset)
-    provenance = {**code_provenance(), "data": data, "preset": plan.preset}
-    for i, (model, params, seed, key, train, remark) in enumerate(tasks, start=1):
+    for i, task in enumerate(tasks, start=1):
+        model, params, seed, key, _, remark = task
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
         if is_stored(paths.training(model, params, seed), key):
             say(f"{where}: stored")
@@ -208,25 +207,47 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
         for twin in whole_records(paths.records(model)):
             if twin["seed"] == seed and is_stored(files_of(paths, twin), key):
                 training = Training.load(paths, twin)
-                training = replace(training, record={**twin, **names})
+                replace(training, record={**twin, **names}).store(paths)
                 said = f"the same training as {twin['params']}"
                 break
         else:
             begun = time.monotonic()
-            fitted = train()
-            validation, test = fitted.validation, fitted.forecasts(dataset, dataset.test_origins)
-            seconds = time.monotonic() - begun
-            outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
-            record = {**outcome, **names, "provenance": provenance}
-            training = Training(record, validation, test)
+            validation = train_and_store(plan, task).validation
             mae, picp = metrics.mae(validation), metrics.picp(validation)
+            seconds = time.monotonic() - begun
             said = f"validation MAE {mae:.5g}, PICP {picp:.1f}, {seconds:.0f} s"
-        training.store(paths)
         say(f"{where}: {said}")
     return notes
 
 
-def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
+def plan_tasks(plan: Plan, notes: list[str]) -> list[Task]:
+    """Every training of the plan; ``notes`` gets those of `run_benchmark`."""
+    return [*_baselines(plan), *_families(plan, notes)]
+
+
+def train_and_store(plan: Plan, task: Task) -> Forecaster:
+    """Do a training and store it."""
+    model, params, seed, key, train, remark = task
+    begun, dataset = time.monotonic(), plan.dataset
+    fitted = train()
+    test = fitted.forecasts(dataset, dataset.test_origins)
+    data = data_provenance(dataset)
+    record = {
+        "key": key,
+        "best_step": fitted.best_step,
+        "seconds": time.monotonic() - begun,
+        "model": model,
+        "params": params,
+        "seed": seed,
+        "remark": remark,
+        "provenance": {**code_provenance(), "data": data, "preset": plan.preset},
+    }
+    plan.paths.weights(model, params, seed).unlink(missing_ok=True)
+    Training(record, fitted.validation, test).store(plan.paths)
+    return fitted
+
+
+def _families(plan: Plan, notes: list[str]) -> Iterator[Task]:
     for family in map(get_family, plan.models):
         training = family.budgets[plan.preset], RECIPES[plan.recipe], plan.dataset
         for label, found in _rows(plan, family).items():
@@ -237,7 +258,7 @@ def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
             key = family_key(family, params, *training, **how)
             for seed in plan.all_seeds:
                 train = partial(_trained, plan, family, found, seed)
-                yield _Task(family.name, label, seed, key, train, found.remark)
+                yield Task(family.name, label, seed, key, train, found.remark)
 
 
 def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
@@ -269,19 +290,19 @@ def _trained(plan: Plan, family: Family, found: FoundParameters, seed: int) -> F
     return Ensemble(members, weights) if found.members else members[0]
 
 
-def _baselines(plan: Plan) -> Iterator[_Task]:
+def _baselines(plan: Plan) -> Iterator[Task]:
     dataset = plan.dataset
     for naive in registered().values():
         if isinstance(naive, SeasonalNaive):
             key = training_key(dataset, refit=False)
-            yield _Task(naive.name, "own", FIRST_SEED, key, partial(naive.fit, dataset))
+            yield Task(naive.name, "own", FIRST_SEED, key, partial(naive.fit, dataset))
     for baseline in map(get_baseline, baseline_names()):
         how = {"refit": plan.refit, "quick": plan.is_test}
         key = training_key(dataset, settings=baseline.settings, **how)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
             train = partial(baseline.fit, dataset, seed=seed, **how)
-            yield _Task(baseline.name, "own", seed, key, train)
+            yield Task(baseline.name, "own", seed, key, train)
     if plan.chronos2 is not None:
         key = training_key(dataset, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, dataset, plan.chronos2)
-        yield _Task(chronos2.CHRONOS2.name, "own", FIRST_SEED, key, zero_shot)
+        yield Task(chronos2.CHRONOS2.name, "own", FIRST_SEED, key, zero_shot)

@@ -198,7 +198,7 @@ def _forecast(arguments: Namespace) -> int:
     print(banner(day.dataset))
     code = print_all(day.notes, "note: ")
     print(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
-    print_all(day.write(arguments.out), "wrote ")
+    print_all(day.write(arguments.out, why=arguments.why), "wrote ")
     return code
 
 
@@ -240,6 +240,7 @@ def _dashboard(arguments: Namespace) -> None:
 
 
 def _verify(arguments: Namespace) -> int:
+    from hpo_lib.explain.explanation import verify_table
     from hpo_lib.records.verify import verify
 
     runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
@@ -248,7 +249,12 @@ def _verify(arguments: Namespace) -> int:
         raise InputError(
             f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file"
         )
-    verifications = [verify(file, arguments.data_dir, arguments.dataset) for file in files]
+    verifications = [
+        verify_table(file)
+        if file.suffix == ".csv"
+        else verify(file, arguments.data_dir, arguments.dataset)
+        for file in files
+    ]
     if arguments.json:
         print_json([asdict(verification) for verification in verifications])
     else:
@@ -356,6 +362,16 @@ def _benchmark(arguments: Namespace) -> None:
     )
     print(main_columns(stored.tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
     print_all(stored.write_tables(), "wrote ")
+
+
+def _explain(arguments: Namespace) -> None:
+    from hpo_lib.explain.run import explain, report
+
+    try:
+        explanations = call(explain, arguments, **study_parameters(arguments))
+    except KeyboardInterrupt:
+        raise HpoError("interrupted; explanations are kept, the same command continues") from None
+    print_all(report(explanations))
 
 
 def study_parameters(arguments: Namespace) -> dict[str, Any]:

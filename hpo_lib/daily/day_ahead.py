@@ -14,8 +14,12 @@ from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
+from hpo_lib.explain.players import MEDIAN, Donors, coalition_values, of_model, players
+from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, covers_seasons
+from hpo_lib.families.models import STANDARD
+from hpo_lib.figures.explanations import draw_waterfall, steps
 from hpo_lib.figures.series import forecast_rows, hours_of_days
-from hpo_lib.figures.style import marked_by_source
+from hpo_lib.figures.style import marked_by_source, on_screen
 from hpo_lib.paths import atomic
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
@@ -45,6 +49,8 @@ class DayAhead:
     forecasts: QuantileForecasts
     before: QuantileForecasts
     notes: tuple[str, ...]
+    known: Dataset
+    """What was known before the day, with the calendar of its hours."""
 
     @property
     def begin(self) -> pd.Timestamp:
@@ -72,15 +78,47 @@ class DayAhead:
         figure = forecast_rows(tables, unit=unit, xlabel=time, ms=4)
         return marked_by_source(figure, self.dataset.source)
 
-    def write(self, out: str = "") -> list[Path]:
-        """Write table and figure, by default beside the model."""
+    def reasons(self) -> pd.DataFrame:
+        """What moves the daily mean of the median from the linear baseline's average day to it.
+
+        The average day is its forecast where no group of information is known, see
+        `hpo_lib.explain.players`.
+        """
+        data, origin = self.known, self.forecasts.origins[0]
+        model = self.version.model(self.version.which(origin), data)
+        donors = Donors.draw(data, data.index.get_indexer(self.forecasts.origins), data)
+        options = LinearOptions(covers_seasons(data, STANDARD.season_years))
+        origins = data.training_origins(near_hours=STANDARD.near_hours)
+        linear = LinearBaseline.fit(data, origins, options)
+        game, average = (
+            coalition_values(forecast, data, donors, players(data)).mean(axis=(0, 2, 3))[:, MEDIAN]
+            for forecast in (
+                of_model(model),
+                lambda context, hidden: QuantileForecasts.of_model(
+                    linear.quantiles(data, context), context.origins
+                ),
+            )
+        )
+        spec = data.spec
+        names = {"dataset": spec.name, "title": spec.title, "unit": spec.unit}
+        names |= {"model": str(self.version), "day": f"{origin:%Y-%m-%d %H:%M} UTC"}
+        return steps(game, players(data), float(average[0])).assign(**names)
+
+    def write(self, out: str = "", *, why: bool = False) -> list[Path]:
+        """Write table and figure, by default beside the model; ``why``: with one of `reasons`."""
         default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
         file = Path(out).expanduser() if out else default
         picture = file.with_suffix(".png")
         with atomic(file) as table, atomic(picture) as figure:
             self.table().to_csv(table, index=False)
             self.figure().savefig(figure, dpi=120)
-        return [file, picture]
+        if not why:
+            return [file, picture]
+        why_picture = file.with_suffix(".why.png")
+        with atomic(why_picture) as temporary, on_screen():
+            waterfall = marked_by_source(draw_waterfall(self.reasons()), self.known.source)
+            waterfall.savefig(temporary, dpi=120)
+        return [file, picture, why_picture]
 
 
 def forecast_day(
@@ -222,7 +260,8 @@ def _day_after(
             f"{ahead[0]:%H:%M}."
         )
     actual = dataset.known_target.reindex(ahead).to_numpy()[None]
-    return DayAhead(version, dataset, replace(forecasts, actual=actual), warm_up, tuple(notes))
+    forecasts = replace(forecasts, actual=actual)
+    return DayAhead(version, dataset, forecasts, warm_up, tuple(notes), with_calendar)
 
 
 def _origin(dataset: Dataset, at: str) -> pd.Timestamp:

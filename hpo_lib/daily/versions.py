@@ -82,6 +82,10 @@ class Version:
         """Last hour that the refitted model has seen."""
         return pd.Timestamp(self.facts["trained_until"])
 
+    def which(self, origin: pd.Timestamp) -> str:
+        """The model that has not learnt from the day after an origin, where there is one."""
+        return FITTED if origin < self.trained_until else REFITTED
+
     def model(self, which: str, dataset: Dataset) -> Forecaster:
         """The ``fitted`` or the ``refitted`` model, for forecasts of a dataset.
 

@@ -4,6 +4,7 @@ Hooks read a trained network while it forecasts the validation origins. Nothing 
 forecast. Each function raises a TypeError if the forecaster is of another family.
 """
 
+import copy
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -157,6 +158,22 @@ def periods(forecaster: Forecaster) -> Periods:
         weights=torch.stack(weights, dim=1).numpy(),
         length=length,
     )
+
+
+def with_redrawn_weights(forecaster: Forecaster, seed: int = 0) -> Forecaster | None:
+    """The forecaster with the weights of each layer in a random order: it has learnt nothing.
+
+    The linear baseline and the kept shares stay. None without a network of which a share is kept.
+    """
+    if not isinstance(forecaster, DartsForecaster) or forecaster.keeps_nothing:
+        return None
+    other, generator = copy.copy(forecaster), torch.Generator().manual_seed(seed)
+    other.module = copy.deepcopy(forecaster.module)
+    with torch.no_grad():
+        for weight in other.module.parameters():
+            order = torch.randperm(weight.numel(), generator=generator)
+            weight.copy_(weight.flatten()[order].view_as(weight))
+    return other
 
 
 def _watch(

@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.families.search_space import boundary_advice
-from hpo_lib.figures import benchmarks, studies, style
+from hpo_lib.figures import benchmarks, explanations, studies, style
 from hpo_lib.figures.card import card
 from hpo_lib.figures.evidence import (
     Evidence,
@@ -33,7 +34,7 @@ from hpo_lib.figures.evidence import (
 )
 from hpo_lib.figures.latex import booktabs, html, included
 from hpo_lib.figures.studies_table import Studies, load_studies
-from hpo_lib.figures.tables import TABLES, caption, overview
+from hpo_lib.figures.tables import TABLES, caption, explanation_table, overview
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.files import write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
@@ -129,10 +130,21 @@ PICTURES: Mapping[str, Picture] = {
 }
 """Name of the files -> figure."""
 
+EXPLAINED = {
+    f"explanation_{name}": Picture(
+        "explanations",
+        f"{shows} {explanations.ESTIMAND}",
+        draw,
+        partial(explanations.of_evidence, rows),
+    )
+    for name, (shows, draw, rows) in explanations.PICTURES.items()
+}
+"""The same of models that were explained, if any were."""
+
 
 def drawn(name: str, evidence: Evidence) -> Figure | None:
-    """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
-    picture = PICTURES[name]
+    """One figure, laid out and marked; None if there are no records for it."""
+    picture = {**PICTURES, **EXPLAINED}[name]
     data = picture.data(evidence)
     if data.empty:
         return None
@@ -203,7 +215,11 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     """
     written, notes = list[Path](), list(evidence.notes)
     numbered = list(enumerate(evidence.pages(), 1))
-    for (name, picture), (number, page) in product(PICTURES.items(), numbered):
+    pictures, tables = dict(PICTURES), dict(TABLES)
+    if evidence.explanations:
+        pictures |= EXPLAINED
+        tables["explanations"] = explanation_table, "explanations"
+    for (name, picture), (number, page) in product(pictures.items(), numbered):
         file = name if number == 1 else f"{name}_{number}"
         figure, records = drawn(name, page), page.records(picture.records)
         if figure is None:
@@ -212,12 +228,12 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         pdf, png, tex = out.figure(file)
         text = caption(picture.shows, page, records)
         snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
-        pictures = (
+        images = (
             _as_file(figure, format=kind, metadata=metadata) for kind, metadata in METADATA.items()
         )
-        contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
+        contents = dict(zip((pdf, png, tex), (*images, snippet.encode()), strict=True))
         written += _write(contents, text, records)
-    for name, (make, kind) in TABLES.items():
+    for name, (make, kind) in tables.items():
         records = evidence.records(kind)
         table = make(evidence) if records else None
         if table is None or table.frame.empty:

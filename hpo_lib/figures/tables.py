@@ -1,7 +1,7 @@
 """The thesis tables, each as plain numbers (CSV) and as rows of text (LaTeX)."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -9,11 +9,20 @@ import pandas as pd
 
 from hpo_lib.benchmark.tables import Benchmark, of_rows
 from hpo_lib.families.search_space import in_words, value_in_words
+from hpo_lib.figures import explanations
 from hpo_lib.figures.benchmarks import PARAMS
 from hpo_lib.figures.evidence import Evidence, Records
 from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.studies_table import studies_frame
-from hpo_lib.figures.style import MISSING, aligned, joined, model_name, number, unit_text
+from hpo_lib.figures.style import (
+    MISSING,
+    aligned,
+    by_dataset,
+    joined,
+    model_name,
+    number,
+    unit_text,
+)
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS
 from hpo_lib.scoring.metrics import readable_unit
@@ -314,7 +323,26 @@ def overview(studies: pd.DataFrame) -> Table:
     return Table(studies, sections, caption, "lllrrrrrrrr", groups)
 
 
-TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
+def explanation_table(evidence: Evidence) -> Table:
+    """What each group of information takes off the MAE of each model."""
+    data, sections = explanations.of_evidence(explanations.losses, evidence), []
+    means = data[data["seed"] == explanations.MEAN]
+    for rows in by_dataset(means):
+        cells = rows.assign(cell=_with_interval(rows, "mae"), row=rows.apply(_row, axis=1))
+        wide = cells.pivot(index="row", columns="group", values="cell")
+        groups, names = rows["group"].unique(), cells["row"].unique()
+        columns = [(group, wide.loc[names, group]) for group in groups]
+        title = f"{rows['title'].iloc[0]} ({unit_text(rows['unit'].iloc[0])})"
+        sections.append((title, [("Model", names), *columns]))
+    caption = f"What each group of information takes off the MAE. {explanations.ESTIMAND}"
+    return Table(data, sections, caption, "l" + "r" * (len(sections[0][1]) - 1))
+
+
+def _row(values: pd.Series) -> str:
+    return explanations.name_of((values["model"], values["params"]))
+
+
+TABLES: dict[str, tuple[Callable[[Evidence], Table], str]] = {
     "results": (scores_of_test_split, "benchmarks"),
     "ablation": (ablation, "benchmarks"),
     "hyperparameters": (hyperparameters, "studies"),

@@ -48,12 +48,16 @@ def bootstrap_intervals(
     the draws within the interval.
     """
     drawn = drawn_days(len(f.origins), block_days)
+    return {
+        name: bootstrap_interval(loss, drawn, confidence) for name, loss in daily_losses(f).items()
+    }
+
+
+def bootstrap_interval(daily: np.ndarray, drawn: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Of the mean of daily values [N], from the days of `drawn_days`."""
     tail = (1 - confidence) / 2
-    intervals = {}
-    for name, loss in daily_losses(f).items():
-        low, high = np.quantile(loss[drawn].mean(axis=1), [tail, 1 - tail])
-        intervals[name] = Interval(float(loss.mean()), float(low), float(high))
-    return intervals
+    low, high = np.quantile(daily[drawn].mean(axis=1), [tail, 1 - tail])
+    return Interval(float(daily.mean()), float(low), float(high))
 
 
 def drawn_days(n: int, block_days: int = BLOCK_DAYS) -> np.ndarray:

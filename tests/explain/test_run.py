@@ -1,0 +1,239 @@
+"""``hpo explain`` on a series whose parts are known: values, checks, files, and a second call."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.baselines.contract import get_baseline
+from hpo_lib.cli.main import main
+from hpo_lib.errors import InputError
+from hpo_lib.explain import run
+from hpo_lib.explain.explanation import (
+    ALL,
+    NONE,
+    Explanation,
+    by_row,
+    mean_daily,
+    shapley_table,
+    stored_explanations,
+    verify_table,
+)
+from hpo_lib.explain.players import Donors, coalition_values, players
+from hpo_lib.explain.run import checks, chosen_days, explain, report, stability
+from hpo_lib.explain.shapley import order_of, shapley_values
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.uncertainty import bootstrap_intervals
+from tests.conftest import refusal
+
+HOW = {"days": "14", "seeds": 1, "test": True, "params": "default"}
+
+
+@pytest.fixture(scope="module")
+def out(toml, tmp_path_factory):
+    """A folder in which two baselines are explained."""
+    folder = tmp_path_factory.mktemp("out")
+    models = ["RESIDUAL_LINEAR", "LIGHTGBM_LINEAR_Q"]
+    explain(str(toml), models=models, out=str(folder), say=lambda line: None, **HOW)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def paths(out):
+    return BenchmarkPaths(out, "parts", "test-standard")
+
+
+@pytest.fixture(scope="module")
+def explained(paths):
+    return stored_explanations(paths)
+
+
+@pytest.fixture(scope="module")
+def linear(explained):
+    (one,) = [one for one in explained if one.training[:2] == ("RESIDUAL_LINEAR", "own")]
+    return one
+
+
+def test_when_a_model_is_explained_then_its_values_sum_to_what_all_information_adds(explained):
+    table = shapley_table(explained)
+    for _, rows in table.groupby(["model", "params", "seed", "what"]):
+        values = rows.set_index("group")["value"]
+        groups = values.drop([NONE, ALL])
+        assert groups.sum() == pytest.approx(values[ALL] - values[NONE], rel=1e-9, abs=1e-12)
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+
+
+def test_when_everything_is_known_then_the_forecast_is_that_of_the_benchmark(
+    linear, paths, toml, explained
+):
+    from hpo_lib.records.files import load_predictions
+
+    stored = load_predictions(paths.training(*linear.training).forecasts["test"])
+    rows = [list(stored.origins).index(origin) for origin in linear.origins]
+    assert linear.values[-1] == pytest.approx(stored.values[rows], rel=1e-6)
+    assert linear.actual == pytest.approx(stored.actual[rows])
+    # The refitted baseline knows all then, too: it is the same regression.
+    (refitted,) = [one for one in explained if one.training[1] == "refitted"]
+    assert refitted.values[-1, :, :, 1] == pytest.approx(linear.values[-1, :, :, 1], rel=1e-6)
+
+
+def test_when_intervals_are_drawn_then_they_are_those_of_the_same_days_everywhere(linear):
+    dataset_forecasts = metrics.QuantileForecasts(linear.values[-1], linear.actual, linear.origins)
+    expected = bootstrap_intervals(dataset_forecasts)["mae"]
+    row = linear.table().query("what == 'mae' and group == 'all'").iloc[0]
+    assert (row["value"], row["low"], row["high"]) == pytest.approx(
+        (expected.value, expected.low, expected.high), rel=1e-12
+    )
+
+
+def test_when_the_parts_of_a_series_are_known_then_the_values_are_in_their_order(explained):
+    """The calendar of the day (a weekend effect of 9) and the level (12) beat the daily shape."""
+    for one in explained:
+        worth = dict(zip(one.facts["players"], one.worth, strict=True))
+        assert min(worth, key=worth.get) in ("calendar", "level"), one.training
+        assert worth["calendar"] < -0.5
+        assert worth["last day"] > worth["calendar"] / 2
+
+
+def test_when_checks_are_printed_then_they_hold(explained):
+    table = checks(explained)
+    assert (table["sum"] < 1e-9).all()
+    assert (table["planted"] == 0).all()
+    assert (table["stored"] < 1e-3).all()
+    assert table["redrawn"].isna().all()
+    assert (table["deletion"] > 0).all()
+    assert set(stability(explained)) == {"halves of the days", "models"}
+    text = "\n".join(report(explained))
+    assert "interventionally, within season, by" in text
+    assert "donor days" in text
+
+
+def test_when_it_is_called_again_then_nothing_is_trained_and_the_files_are_as_before(
+    toml, out, paths, monkeypatch
+):
+    before = {file: file.read_bytes() for file in sorted(out.rglob("*.*"))}
+    monkeypatch.setattr(run, "coalition_values", lambda *_: pytest.fail("explained again"))
+    explain(str(toml), models=["RESIDUAL_LINEAR"], out=str(out), say=lambda line: None, **HOW)
+    assert {file: file.read_bytes() for file in sorted(out.rglob("*.*"))} == before
+
+
+def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are_left(
+    toml, tmp_path, monkeypatch
+):
+    asked = {"models": ["RESIDUAL_LINEAR"], "out": str(tmp_path), "say": lambda line: None, **HOW}
+    values, calls = run.coalition_values, []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return values(*arguments)
+
+    monkeypatch.setattr(run, "coalition_values", killed)
+    with pytest.raises(KeyboardInterrupt):
+        explain(str(toml), **asked)
+    paths = BenchmarkPaths(tmp_path, "parts", "test-standard")
+    assert [file.stem for file in paths.explanation_files()] == ["RESIDUAL_LINEAR-refitted-seed0"]
+    assert not paths.shapley.exists()
+    explain(str(toml), **asked)
+    # the two of this run: of the model, and of its planted column
+    assert len(calls) == 4
+    assert len(paths.explanation_files()) == 2
+
+
+def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys, tmp_path):
+    assert main(["verify", str(paths.shapley)]) == 0
+    assert "figures recomputed" in capsys.readouterr().out
+    text = paths.shapley.read_text(encoding="utf-8")
+    table = pd.read_csv(paths.shapley)
+    table.loc[3, "value"] += 1e-6
+    table.to_csv(paths.shapley, index=False)
+    try:
+        assert main(["verify", str(paths.shapley)]) == 1
+        assert "is not what the arrays beside it give" in capsys.readouterr().out
+        table.iloc[1:].to_csv(paths.shapley, index=False)
+        assert verify_table(paths.shapley).exit_code == 1
+    finally:
+        paths.shapley.write_text(text, encoding="utf-8")
+
+
+def test_when_an_explanation_is_damaged_then_a_sentence_says_so(paths, tmp_path):
+    file = tmp_path / "RESIDUAL_LINEAR-own-seed42.npz"
+    file.write_bytes(paths.explanation_files()[0].read_bytes()[:2000])
+    with pytest.raises(InputError, match="holds no explanation"):
+        Explanation.load(file)
+
+
+def test_when_seeds_differ_then_the_mean_of_a_row_is_over_all_of_them(linear):
+    other = replace(linear, facts={**linear.facts, "seed": 43}, values=linear.values + 1)
+    (seeds,) = by_row([linear, other]).values()
+    assert len(seeds) == 2
+    expected = linear.daily("median") + 0.5
+    assert mean_daily(seeds, "median") == pytest.approx(expected)
+    assert set(shapley_table(seeds)["seed"]) == {42, 43}
+
+
+def test_when_days_are_chosen_then_weekdays_and_time_are_covered_alike(parts):
+    days = chosen_days(parts, "test", "28")
+    assert np.abs(np.bincount(parts.index[days].day_of_week) - 4).max() <= 1
+    gaps = np.diff(parts.index[days]).astype("timedelta64[h]").astype(int) / 24
+    assert gaps.max() <= 3 * gaps.mean()
+    assert len(chosen_days(parts, "validation", "all")) == len(parts.validation_origins)
+    with refusal("days is 'few', expected a number of days such as 60, or all"):
+        chosen_days(parts, "test", "few")
+
+
+def test_when_a_model_cannot_be_explained_then_one_sentence_says_why(toml, out):
+    with pytest.raises(InputError, match="model is 'BLEND', which is not trained; "):
+        explain(str(toml), models=["BLEND"], out=str(out), **HOW)
+    with refusal("a refitted model has learnt from validation; leave --refit out"):
+        explain(str(toml), models=["RESIDUAL_LINEAR"], refit=True, split="validation", **HOW)
+
+
+def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path):
+    frame = pd.read_csv(toml.with_name("parts.csv"))
+    frame.iloc[100, 1] += 1
+    frame.to_csv(tmp_path / "parts.csv", index=False)
+    other = tmp_path / "parts.toml"
+    other.write_text(toml.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"was made on other data .* give another --out"):
+        explain(str(other), models=["RESIDUAL_LINEAR"], out=str(out), **HOW)
+
+
+@pytest.fixture(scope="module")
+def planted(parts):
+    """Values of a model that has learnt from a column of noise, by day."""
+    forecaster = get_baseline("LIGHTGBM_Q").fit(parts, seed=1, quick=True)
+    donors = Donors.draw(parts, chosen_days(parts, "test", "28"), parts)
+    values = coalition_values(
+        lambda context, hidden: forecaster.predict(context), parts, donors, players(parts)
+    )
+    origins = parts.index[donors.days]
+    actual = metrics.QuantileForecasts.of_model(values[0, -1], origins).with_actual(parts.target)
+    return Explanation({"players": list(players(parts))}, origins, values.mean(0), actual.actual)
+
+
+def test_when_a_model_has_learnt_from_noise_then_the_interval_of_its_value_is_over_zero(planted):
+    rows = replace(planted, facts={**planted.facts, "model": "m", "params": "p", "seed": 1}).table()
+    row = rows.query("what == 'mae' and group == 'weather so far'").iloc[0]
+    assert row["low"] <= 0 <= row["high"]
+    assert (
+        abs(row["value"]) < 0.02 * rows.query("what == 'mae' and group == 'none'")["value"].iloc[0]
+    )
+
+
+def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
+    copy = replace(
+        parts, frame=parts.frame.assign(copied=parts.frame["a"]), past=(*parts.past, "copied")
+    )
+    forecaster = get_baseline("RESIDUAL_LINEAR").fit(copy)
+    donors = Donors.draw(copy, copy.test_origins[:4], copy)
+    groups = {"level": (), "one": ["a"], "other": ["copied"]}
+    values = coalition_values(lambda c, hidden: forecaster.predict(c), copy, donors, groups)
+    _, one, other = shapley_values(values.mean(axis=0)[..., 1])
+    assert np.abs(one).max() > 0
+    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
+    assert order_of(np.array([one.mean(), 0]))[0] == 0
