@@ -218,3 +218,18 @@ def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
     week, day = tiny_dataset.target.iloc[end - 168 : end], trained.validation.median[5]
     image = figures[1].axes[0].images[0].get_array()
     assert image.ravel().tolist() == [*week, *day]
+
+
+def test_when_weights_are_redrawn_then_the_network_forecasts_otherwise_and_its_linear_part_alike(
+    insight, tiny_dataset
+):
+    forecaster = trained("NHITS_Q", tiny_dataset, UNSHRUNK)
+    context = tiny_dataset.context(tiny_dataset.validation_origins)
+    before = forecaster.predict(context).values
+    other = insight.with_redrawn_weights(forecaster)
+    assert np.abs(other.predict(context).values - before).max() > 0.01
+    assert np.array_equal(forecaster.predict(context).values, before)
+    linear = [one.scaling.linear.quantiles(tiny_dataset, context) for one in (forecaster, other)]
+    assert np.array_equal(*linear)
+    forecaster.shares = (0.0, 0.0)
+    assert insight.with_redrawn_weights(forecaster) is None

@@ -259,14 +259,15 @@ def stability(explanations: Sequence[Explanation]) -> dict[str, float]:
     """Mean Kendall's tau of what groups add to the MAE: between seeds, halves and models."""
     rows = [seeds for row, seeds in by_row(explanations).items() if row[1] != REFITTED]
     daily = [shapley_values(mean_daily(seeds, "mae")) for seeds in rows]
-    halves = [[part.mean(axis=1) for part in np.array_split(d, 2, axis=1)] for d in daily]
-    compared: dict[str, list[Any]] = {
-        "seeds": [pair for seeds in rows for pair in combinations([s.worth for s in seeds], 2)],
-        "halves of the days": halves,
-        "models": list(combinations([d.mean(axis=1) for d in daily], 2)),
+    compared = {
+        "seeds": [[one.worth for one in seeds] for seeds in rows],
+        "halves of the days": [
+            [part.mean(axis=1) for part in np.array_split(one, 2, axis=1)] for one in daily
+        ],
+        "models": [[one.mean(axis=1) for one in daily]],
     }
-    return {
-        what: float(np.mean([kendalltau(*pair).statistic for pair in pairs]))
-        for what, pairs in compared.items()
-        if pairs
+    taus = {
+        what: [kendalltau(*pair).statistic for one in sets for pair in combinations(one, 2)]
+        for what, sets in compared.items()
     }
+    return {what: float(np.mean(some)) for what, some in taus.items() if some}
