@@ -8,6 +8,7 @@ import pytest
 
 from hpo_lib.data.context import LENGTH
 from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.day_ahead_weather import DayAheadWeather
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.errors import InputError
@@ -161,3 +162,18 @@ def test_when_training_has_no_such_season_then_the_days_are_left_out_or_refused(
     assert len(donors.days) < len(tiny_dataset.test_origins)
     with pytest.raises(InputError, match="no day of training is within 21 days of the year"):
         Donors.draw(tiny_dataset, tiny_dataset.test_origins[-1:], tiny_dataset)
+
+
+def test_when_models_see_weather_of_the_day_ahead_then_it_is_a_group_of_its_own(tiny_dataset):
+    values = np.random.default_rng(5).random((len(tiny_dataset.frame), HORIZON, 1))
+    weather = DayAheadWeather("observed", ("temp",), tiny_dataset.index, values, 15.0, 10.0)
+    dataset = replace(tiny_dataset, weather=weather)
+    assert list(players(dataset))[-2:] == ["weather so far", "weather ahead"]
+    own, other = (dataset.context(np.array([origin])) for origin in (1000, 1072))
+    ahead = own.with_groups_of(other, {"weather ahead": ()}, 1.0)
+    assert np.array_equal(ahead.weather, other.weather)
+    pd.testing.assert_frame_equal(ahead.frame, own.frame)
+    so_far = own.with_groups_of(other, {"weather so far": ["temp"]}, 1.0)
+    assert np.array_equal(so_far.weather, own.weather)
+    known = slice(None, -HORIZON)
+    assert so_far.frame["temp"].to_numpy()[known].tolist() == other.frame["temp"][known].tolist()
