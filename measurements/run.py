@@ -25,8 +25,8 @@ import pandas as pd
 
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.read_write import write_json
 from measurements.arguments import DATA_DIR, parsed
 from measurements.table import HEADER, Bar, Measured, failed_row, line, row
 

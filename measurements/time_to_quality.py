@@ -15,8 +15,8 @@ from typing import Any
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.families.models import RECIPES, Budget, get_family
-from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance
+from hpo_lib.records.read_write import write_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import reference

@@ -21,7 +21,7 @@ from hpo_lib.data.dataset import Dataset, fingerprint_frame
 from hpo_lib.data.spec import DatasetSpec, GapRule, Splits
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions, write_json, write_predictions
+from hpo_lib.records.read_write import load_predictions, write_json, write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring import metrics

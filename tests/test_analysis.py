@@ -16,7 +16,7 @@ from hpo_lib.figures.build import analyse, picture
 from hpo_lib.figures.studies_table import improvement_report, load_studies, summary, write_studies
 from hpo_lib.paths import DATASETS_DIR, RunPaths
 from hpo_lib.records import study
-from hpo_lib.records.files import write_json
+from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from tests.conftest import SIMULATED_RUNS, record_of

@@ -19,7 +19,7 @@ from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows
 from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
-from hpo_lib.records.files import read_json, write_json
+from hpo_lib.records.read_write import read_json, write_json
 from hpo_lib.records.trainings import (
     MODEL_VERSION,
     Training,

@@ -25,7 +25,7 @@ from hpo_lib.launch import status
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records import files
 from hpo_lib.records.executed_notebook import read_record
-from hpo_lib.records.files import load_predictions, read_json, write_json
+from hpo_lib.records.read_write import load_predictions, read_json, write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import read_training

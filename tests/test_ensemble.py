@@ -12,8 +12,8 @@ from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.benchmark.train import run_benchmark
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import write_json, write_predictions
 from hpo_lib.records.provenance import data_provenance
+from hpo_lib.records.read_write import write_json, write_predictions
 from hpo_lib.records.trainings import load_trainings
 from hpo_lib.scoring.blend import blend
 from hpo_lib.scoring.evaluation import seasonal_naive

@@ -26,7 +26,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import HpoError
 from hpo_lib.launch.slurm import read_site
 from hpo_lib.paths import SITE_FILE, RunPaths
-from hpo_lib.records.files import load_predictions
+from hpo_lib.records.read_write import load_predictions
 from hpo_lib.records.result import load_result
 from hpo_lib.settings import PARAMETERS, Settings
 from tests.conftest import SIMULATED_RUNS

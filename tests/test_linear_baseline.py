@@ -6,7 +6,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from hpo_lib.data.context import Windows
+from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families import feature_table, linear_baseline
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, least_absolute

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.records.choice import challengers
 from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trial_choice import challengers
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import winkler

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hpo_lib import paths
 from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import POLICIES, Selection, pareto_front, select
-from hpo_lib.records.files import load_predictions, read_json, write_json, write_predictions
+from hpo_lib.records.read_write import load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.result import load_result
 from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.records.trial_choice import POLICIES, Selection, pareto_front, select
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from tests import old_plan

@@ -27,9 +27,9 @@ from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.launch.status import EXPERIMENTS
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.provenance import data_provenance
+from hpo_lib.records.read_write import load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.storage import Storage, trial_record
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics

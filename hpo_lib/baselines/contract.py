@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.information_set import Context
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.feature_table import FeatureTable, make_feature_table

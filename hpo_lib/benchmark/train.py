@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from hpo_lib.baselines import chronos2
 from hpo_lib.baselines.contract import SeasonalNaive, baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup, ensemble_of
-from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset, load_dataset
+from hpo_lib.data.information_set import Context
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import (

@@ -18,8 +18,8 @@ from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import RECIPES, Family, get_family
 from hpo_lib.figures.card import render_card
 from hpo_lib.paths import ModelPaths, atomic
-from hpo_lib.records.files import write_json
 from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.read_write import write_json
 from hpo_lib.records.trainings import family_key
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive

@@ -14,8 +14,8 @@ from hpo_lib.errors import UNREADABLE, Damage, InputError, in_one_line
 from hpo_lib.families.models import Forecaster, family_names, get_family
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
-from hpo_lib.records.files import Params, Part, Time, checked_json, read_json
 from hpo_lib.records.provenance import Provenance
+from hpo_lib.records.read_write import Params, Part, Time, checked_json, read_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts

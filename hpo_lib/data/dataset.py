@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_csv
 from hpo_lib.data.day_ahead_weather import (
     DayAheadWeather,
@@ -20,6 +19,7 @@ from hpo_lib.data.day_ahead_weather import (
     source_with,
 )
 from hpo_lib.data.gaps import hourly_frame
+from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.spec import DatasetSpec, known_datasets
 from hpo_lib.data.splits import (
     HORIZON,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS, follows_from_target
+from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.scoring.calibration import smallest_level
 

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from hpo_lib.data.context import Context
+from hpo_lib.data.information_set import Context
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import weather_inputs
 from hpo_lib.families.models import Forecaster

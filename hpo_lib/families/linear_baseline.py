@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.feature_table import (
     FeatureTable,

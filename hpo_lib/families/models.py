@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.information_set import Context
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import (

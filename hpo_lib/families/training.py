@@ -26,9 +26,9 @@ from darts.utils.data.torch_datasets.utils import ModuleStage, TorchTrainingSamp
 from darts.utils.likelihood_models.torch import QuantileRegression
 
 from hpo_lib import stop_requests
-from hpo_lib.data.context import Context, Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import DAY_COLUMNS
+from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.families.models import Budget, Family, Forecaster, OnCheck, Params, Recipe

@@ -17,9 +17,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 from torch.nn import functional as F
 
-from hpo_lib.data.context import Windows
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS, follows_from_target
+from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.feature_table import weather_inputs
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, covers_seasons

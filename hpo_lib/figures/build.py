@@ -36,7 +36,7 @@ from hpo_lib.figures.latex import booktabs, html, included
 from hpo_lib.figures.studies_table import Studies, load_studies
 from hpo_lib.figures.tables import TABLES, caption, explanation_table, overview
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
-from hpo_lib.records.files import write_json
+from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
 from hpo_lib.scoring.calibration import Calibration
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.baselines.contract import baseline_names, get_baseline
-from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import MARKS
+from hpo_lib.data.information_set import Context
 from hpo_lib.data.raw_files import rebuilt_features
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError, choices

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import read_json
+from hpo_lib.records.read_write import read_json
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from hpo_lib import __version__, paths
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.records.files import Count, Part, Time
+from hpo_lib.records.read_write import Count, Part, Time
 
 
 class _Data(Part):

@@ -14,10 +14,10 @@ from pydantic import Field
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import Selection, pareto_front, select
-from hpo_lib.records.files import Count, Name, Params, Part, check, checked_json
 from hpo_lib.records.provenance import Provenance
+from hpo_lib.records.read_write import Count, Name, Params, Part, check, checked_json
 from hpo_lib.records.trial import TrialRecord, check_trial, default_trial
+from hpo_lib.records.trial_choice import Selection, pareto_front, select
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
 SCHEMA_VERSION = 2

@@ -33,7 +33,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from hpo_lib.errors import MAKE_ROOM, UNREADABLE, InputError, WriteError, in_one_line
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import Count, Part, check
+from hpo_lib.records.read_write import Count, Part, check
 from hpo_lib.records.trial import TrialRecord, check_trial
 from hpo_lib.scoring.objectives import Objective, coverage_error
 

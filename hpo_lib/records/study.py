@@ -13,12 +13,12 @@ from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import Damage, InputError, choices
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import PROVEN, pareto_front
 from hpo_lib.records.executed_notebook import of_all_workers, read_record
-from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import somebody_lives
+from hpo_lib.records.read_write import load_predictions
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
 from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.records.trial_choice import PROVEN, pareto_front
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import Objective
 

@@ -15,7 +15,8 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import Budget, Family, Params, Recipe
 from hpo_lib.paths import SPLITS, BenchmarkPaths, RunPaths, TrainingFiles
-from hpo_lib.records.files import (
+from hpo_lib.records.provenance import Provenance, data_key
+from hpo_lib.records.read_write import (
     Name,
     Part,
     checked_json,
@@ -23,7 +24,6 @@ from hpo_lib.records.files import (
     write_json,
     write_predictions,
 )
-from hpo_lib.records.provenance import Provenance, data_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 MODEL_VERSION = 2

@@ -10,11 +10,11 @@ from typing import Any
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.records.choice import CHALLENGERS, prove
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
 from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trial_choice import CHALLENGERS, prove
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.context import Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import local_columns
+from hpo_lib.data.information_set import Context
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate

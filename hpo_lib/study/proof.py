@@ -20,12 +20,12 @@ from hpo_lib.families.models import (
     get_family,
 )
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.choice import CHALLENGERS, FRESH_SEEDS, prove
-from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import POLL, Lease
+from hpo_lib.records.read_write import load_predictions
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, family_key, replicate, store
 from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trial_choice import CHALLENGERS, FRESH_SEEDS, prove
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.proof import DailyScores, daily_scores
 from hpo_lib.settings import Settings

@@ -15,15 +15,15 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.models import RECIPES, get_family
-from hpo_lib.records.choice import PROVEN
-from hpo_lib.records.files import write_predictions
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.read_write import write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION, replicate_seconds
 from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trial_choice import PROVEN
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS, by_step

@@ -22,8 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from hpo_lib import stop_requests
 from hpo_lib.errors import MAKE_ROOM, InputError, StudyError, WriteError, in_one_line
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
-from hpo_lib.records.files import write_json
 from hpo_lib.records.leases import Lease, Liveness
+from hpo_lib.records.read_write import write_json
 from hpo_lib.records.storage import Storage, distribution, quiet_optuna, trial_record
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective

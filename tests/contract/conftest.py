@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpo_lib.data.context import Windows
+from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
 
 ORIGIN = 2200

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.baselines.contract import baseline_names, get_baseline
-from hpo_lib.data.context import Windows
+from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import training_origins
 from hpo_lib.errors import InputError
 from hpo_lib.families import linear_baseline

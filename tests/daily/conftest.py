@@ -12,7 +12,7 @@ from hpo_lib.data.features import engineer
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import STANDARD, get_family
 from hpo_lib.paths import ModelPaths
-from hpo_lib.records.files import write_json
+from hpo_lib.records.read_write import write_json
 from hpo_lib.records.trainings import family_key
 
 TOML = """

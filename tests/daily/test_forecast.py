@@ -15,7 +15,7 @@ from hpo_lib.daily.day_ahead import _best, forecast_day
 from hpo_lib.daily.versions import Version
 from hpo_lib.errors import InputError
 from hpo_lib.paths import ModelPaths
-from hpo_lib.records.files import read_json, write_json, write_predictions
+from hpo_lib.records.read_write import read_json, write_json, write_predictions
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from tests.conftest import refusal
 from tests.daily.conftest import quantiles

@@ -15,7 +15,7 @@ from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.daily.watch import Watched, watch
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions, read_json, write_json
+from hpo_lib.records.read_write import load_predictions, read_json, write_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.evaluation import seasonal_naive

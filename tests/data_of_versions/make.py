@@ -15,7 +15,7 @@ from hpo_lib.cli.main import main
 from hpo_lib.families.models import get_family
 from hpo_lib.families.search_space import Choice
 from hpo_lib.paths import PROJECT_ROOT, RunPaths, benchmarks
-from hpo_lib.records.files import read_json, write_json
+from hpo_lib.records.read_write import read_json, write_json
 from hpo_lib.records.study import study_runs
 from tests.conftest import tiny_dataset
 from tests.daily.conftest import SMALL, Utility

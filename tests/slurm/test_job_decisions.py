@@ -10,7 +10,7 @@ import pytest
 
 from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import write_json
+from hpo_lib.records.read_write import write_json
 from tests.conftest import essentials
 
 MAX_REQUEUES = 2

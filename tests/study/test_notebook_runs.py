@@ -14,7 +14,7 @@ from hpo_lib.data.csv_checks import WEATHER_COLUMNS
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions
+from hpo_lib.records.read_write import load_predictions
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify

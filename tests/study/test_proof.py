@@ -16,8 +16,8 @@ from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.figures.studies import proof_figure
 from hpo_lib.launch.status import study_status
-from hpo_lib.records.files import load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.leases import Lease
+from hpo_lib.records.read_write import load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts

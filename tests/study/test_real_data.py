@@ -10,7 +10,7 @@ from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import load_predictions
+from hpo_lib.records.read_write import load_predictions
 from hpo_lib.records.result import load_result
 from tests.study.processes import python
 

@@ -17,11 +17,11 @@ import plotly.graph_objects as go
 import pytest
 
 from hpo_lib.errors import InputError, StudyError, WriteError
-from hpo_lib.records.choice import pareto_front
-from hpo_lib.records.files import load_predictions
 from hpo_lib.records.leases import Lease, Liveness
+from hpo_lib.records.read_write import load_predictions
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION
+from hpo_lib.records.trial_choice import pareto_front
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES

@@ -12,7 +12,7 @@ from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.families.models import RECIPES, STANDARD, get_family
 from hpo_lib.families.search_space import is_whole
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.files import write_json
+from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
 from hpo_lib.study.first_trials import best_of_others

@@ -26,7 +26,7 @@ from hpo_lib.figures.latex import escaped
 from hpo_lib.figures.style import warning_text
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.paths import ThesisPaths
-from hpo_lib.records.files import read_json, write_json
+from hpo_lib.records.read_write import read_json, write_json
 from hpo_lib.records.result import load_result
 from tests.thesis.conftest import HEAT
 

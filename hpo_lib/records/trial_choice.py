@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.errors import InputError, StudyError, choices
-from hpo_lib.records.files import Count, Part
+from hpo_lib.records.read_write import Count, Part
 from hpo_lib.records.trainings import TrainingFailed
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.context import MOST_WEEKS, Context
+from hpo_lib.data.information_set import MOST_WEEKS, Context
 from hpo_lib.data.splits import HISTORY, HORIZON
 
 LENGTH = MOST_WEEKS * HISTORY + HORIZON
