@@ -23,7 +23,7 @@ from hpo_lib.figures.studies_table import improvement_report, load_studies, summ
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.launch import status
 from hpo_lib.paths import ModelPaths, RunPaths
-from hpo_lib.records import files
+from hpo_lib.records import read_write
 from hpo_lib.records.executed_notebook import read_record
 from hpo_lib.records.read_write import load_predictions, read_json, write_json
 from hpo_lib.records.result import load_result
@@ -169,7 +169,7 @@ def test_when_a_json_is_nested_too_deeply_or_huge_then_the_sentence_says_so(tmp_
     file.write_text("9" * 5000, encoding="utf-8")
     with pytest.raises(InputError, match=r"deep\.json: not a complete JSON file"):
         read_json(file, "a record")
-    monkeypatch.setattr(files, "MAX_JSON_BYTES", 1000)
+    monkeypatch.setattr(read_write, "MAX_JSON_BYTES", 1000)
     with pytest.raises(
         InputError, match=r"deep\.json: has 0 MB, expected a record of a few at most"
     ):

@@ -34,7 +34,8 @@ def test_when_the_workflow_runs_then_it_calls_what_ci_run_calls(root):
     commands = words(" ".join(step.get("run", "") for step in job["steps"]))
     assert f"--no-install-recommends {words(packages)} " in commands
     called = ["install", *job["strategy"]["matrix"]["target"]]
-    assert re.findall(r"^phase .* make ([a-z-]+)$", own, flags=re.MULTILINE) == called
+    phases = re.findall(r"^ *phase .* make ([a-z-]+)$", own, flags=re.MULTILINE)
+    assert sorted(phases) == sorted(called)
     assert re.findall(r"make (\S+)", commands) == ["install", "${{"]
 
 

@@ -17,7 +17,7 @@ from hpo_lib.cli.commands import study_settings
 from hpo_lib.cli.main import _parser
 from hpo_lib.errors import InputError
 from hpo_lib.families import models
-from hpo_lib.records import choice
+from hpo_lib.records import trial_choice
 from hpo_lib.scoring import objectives
 from hpo_lib.settings import (
     OBJECTIVES,
@@ -129,7 +129,8 @@ def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monk
 
 
 def test_when_policies_recipes_and_objectives_are_named_then_registries_hold_them():
-    assert ((choice.PROVEN, *choice.POLICIES), tuple(models.RECIPES)) == (POLICIES, RECIPES)
+    assert (trial_choice.PROVEN, *trial_choice.POLICIES) == POLICIES
+    assert tuple(models.RECIPES) == RECIPES
     assert tuple(objectives.OBJECTIVES) == OBJECTIVES
 
 

@@ -1,11 +1,12 @@
-"""Each family on a real heat and a real water series, from the raw files to the record."""
+"""A real heat and a real water series, and each family on one, from the raw files to the record."""
 
 from dataclasses import replace
-from pathlib import Path
+from itertools import cycle
 
 import numpy as np
 import pytest
 
+from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import family_names
@@ -21,43 +22,29 @@ ORIGINS = {"heat": 365, "water_centrum": 122}
 """Days of the validation split: the year 2018, and September to December 2019."""
 
 
-def hpo(root, command, **options):
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    ended = python(root, "-m", "hpo_lib", command, *words)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+def words(**options):
+    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
 
-@pytest.fixture(scope="module")
-def raw(root):
-    folder = root.parent / "shared" / "data" / "raw"
-    if not folder.is_dir():
-        pytest.skip("the real series are not here: no ../shared/data/raw beside the repository")
-    return folder
-
-
-@pytest.fixture(scope="module", params=RAW)
-def prepared(request, root, raw, tmp_path_factory):
-    """The engineered CSV that `hpo prepare` makes of a raw one, in a data folder of its own."""
-    toml = root / "datasets" / "development" / f"{request.param}.toml"
-    spec = load_spec(toml)
-    data_dir = tmp_path_factory.mktemp("data")
-    file = f"{RAW[request.param]}_CombinedDataframe_SummedAveraged_withoutOutliers.csv"
-    options = {"raw": raw / file, "school-holidays": raw / "school_holidays.csv"}
-    hpo(root, "prepare", dataset=toml, out=data_dir / spec.csv, **options)
-    return load_dataset(replace(spec, twin=None), data_dir)
-
-
-@pytest.mark.parametrize("model", family_names())
+@pytest.mark.parametrize(("model", "series"), zip(family_names(), cycle(RAW), strict=False))
 def test_when_a_study_runs_on_real_data_then_it_scores_every_day_of_validation_with_sane_numbers(
-    model, prepared, root, tmp_path
+    model, series, root, tmp_path
 ):
-    spec = prepared.spec
-    csv = Path(prepared.path)
-    data_dir = csv.parents[len(Path(spec.csv).parts) - 1]
-    folders = {"data-dir": data_dir, "runs-dir": tmp_path}
+    raw = root.parent / "shared" / "data" / "raw"
+    if not raw.is_dir():
+        pytest.skip("the real series are not here: no ../shared/data/raw beside the repository")
+    spec = load_spec(root / "datasets" / "development" / f"{series}.toml")
+    file = f"{RAW[series]}_CombinedDataframe_SummedAveraged_withoutOutliers.csv"
+    options = {"raw": raw / file, "school-holidays": raw / "school_holidays.csv"}
+    made = words(dataset=spec.path, out=tmp_path / spec.csv, **options)
+    assert main(["prepare", *made]) == 0
+    prepared = load_dataset(replace(spec, twin=None), tmp_path)
+    folders = {"data-dir": tmp_path, "runs-dir": tmp_path}
     options = {"preset": "test", "trials": 1, "job-id": "real", **folders}
-    assert "SIMULATED" not in hpo(root, "run", model=model, dataset=spec.path, **options)
+    asked = words(model=model, dataset=spec.path, **options)
+    ended = python(root, "-m", "hpo_lib", "run", *asked)
+    assert ended.returncode == 0, ended.stderr
+    assert "SIMULATED" not in ended.stdout
 
     files = RunPaths(tmp_path, model, spec.name, "real")
     record = load_result(files.best_params)

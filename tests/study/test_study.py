@@ -267,7 +267,10 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
     values = [entry["values"][chosen[0]] for entry in front]
     assert values == sorted(values)
     labels = [OBJECTIVES[name].axis("m3/h") for name in chosen]
-    drawn, history, _ = (text.replace("\\u002f", "/") for text in figure_texts(files))
+    drawn, history, _ = (
+        text.replace("\\u002f", "/").replace("\\u2212", "\N{MINUS SIGN}")
+        for text in figure_texts(files)
+    )
     assert [label for label in labels if label not in drawn] == []
     assert labels[0] in history
 
