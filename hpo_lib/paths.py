@@ -285,10 +285,6 @@ class BenchmarkPaths:
         """Every explanation that is stored."""
         return sorted(self.explanations.glob("*-seed*.npz"))
 
-    def weights(self, model: str, params: str, seed: int) -> Path:
-        """The trained network of a training that was explained."""
-        return self.runs / f"{model}-{params}-seed{seed}.pt"
-
     def training(self, model: str, params: str, seed: int) -> TrainingFiles:
         stem = f"{model}-{params}-seed{seed}"
         forecasts = {split: self.runs / f"{stem}-{split}.parquet" for split in SPLITS}

@@ -242,7 +242,6 @@ def train_and_store(plan: Plan, task: Task) -> Forecaster:
         "remark": remark,
         "provenance": {**code_provenance(), "data": data, "preset": plan.preset},
     }
-    plan.paths.weights(model, params, seed).unlink(missing_ok=True)
     Training(record, fitted.validation, test).store(plan.paths)
     return fitted
 

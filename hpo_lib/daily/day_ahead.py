@@ -1,5 +1,6 @@
 """The forecast of the day ahead, by the model in use, from the newest week of the user's data."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hpo_lib.baselines.contract import get_baseline
 from hpo_lib.daily.versions import Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
@@ -14,10 +16,10 @@ from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
-from hpo_lib.explain.players import MEDIAN, Donors, coalition_values, of_model, players
-from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, covers_seasons
-from hpo_lib.families.models import STANDARD
-from hpo_lib.figures.explanations import draw_waterfall, steps
+from hpo_lib.explain.explanation import LINEAR
+from hpo_lib.explain.players import Donors, coalition_values, players
+from hpo_lib.families.linear_baseline import MEDIAN
+from hpo_lib.figures.explanations import draw_steps, steps
 from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source, on_screen
 from hpo_lib.paths import atomic
@@ -78,47 +80,35 @@ class DayAhead:
         figure = forecast_rows(tables, unit=unit, xlabel=time, ms=4)
         return marked_by_source(figure, self.dataset.source)
 
-    def reasons(self) -> pd.DataFrame:
+    def reasons(self) -> pd.Series:
         """What moves the daily mean of the median from the linear baseline's average day to it.
 
         The average day is its forecast where no group of information is known, see
         `hpo_lib.explain.players`.
         """
-        data, origin = self.known, self.forecasts.origins[0]
-        model = self.version.model(self.version.which(origin), data)
-        donors = Donors.draw(data, data.index.get_indexer(self.forecasts.origins), data)
-        options = LinearOptions(covers_seasons(data, STANDARD.season_years))
-        origins = data.training_origins(near_hours=STANDARD.near_hours)
-        linear = LinearBaseline.fit(data, origins, options)
-        game, average = (
-            coalition_values(forecast, data, donors, players(data)).mean(axis=(0, 2, 3))[:, MEDIAN]
-            for forecast in (
-                of_model(model),
-                lambda context, hidden: QuantileForecasts.of_model(
-                    linear.quantiles(data, context), context.origins
-                ),
-            )
+        data, origins = self.known, self.forecasts.origins
+        donors = Donors.draw(data, data.index.get_indexer(origins), data)
+        model = self.version.model(self.version.which(origins[0]), data)
+        average, daily = (
+            coalition_values(one, data, donors, players(data)).mean(axis=(0, 2, 3))[:, MEDIAN]
+            for one in (get_baseline(LINEAR).fit(data), model)
         )
-        spec = data.spec
-        names = {"dataset": spec.name, "title": spec.title, "unit": spec.unit}
-        names |= {"model": str(self.version), "day": f"{origin:%Y-%m-%d %H:%M} UTC"}
-        return steps(game, players(data), float(average[0])).assign(**names)
+        return steps(daily, list(players(data)), average[0])
 
     def write(self, out: str = "", *, why: bool = False) -> list[Path]:
         """Write table and figure, by default beside the model; ``why``: with one of `reasons`."""
         default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
-        file = Path(out).expanduser() if out else default
-        picture = file.with_suffix(".png")
-        with atomic(file) as table, atomic(picture) as figure:
-            self.table().to_csv(table, index=False)
-            self.figure().savefig(figure, dpi=120)
-        if not why:
-            return [file, picture]
-        why_picture = file.with_suffix(".why.png")
-        with atomic(why_picture) as temporary, on_screen():
-            waterfall = marked_by_source(draw_waterfall(self.reasons()), self.known.source)
-            waterfall.savefig(temporary, dpi=120)
-        return [file, picture, why_picture]
+        file, spec = Path(out).expanduser() if out else default, self.dataset.spec
+        figures = {file.with_suffix(".png"): self.figure()}
+        if why:
+            title = f"{spec.title}, {self.version}, after {self.forecasts.origins[0]:%Y-%m-%d %H:%M} UTC"
+            waterfall = on_screen()(draw_steps)(self.reasons(), title, spec.unit)
+            figures[file.with_suffix(".why.png")] = marked_by_source(waterfall, self.dataset.source)
+        with ExitStack() as written:
+            self.table().to_csv(written.enter_context(atomic(file)), index=False)
+            for picture, figure in figures.items():
+                figure.savefig(written.enter_context(atomic(picture)), dpi=120)
+        return [file, *figures]
 
 
 def forecast_day(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import holidays
 import numpy as np
@@ -108,8 +109,12 @@ def engineer(
     """
     index = pd.DatetimeIndex(target.index, name=TIMESTAMP)
     y = target.to_numpy(dtype=np.float64)
-    look_back = [name for name in spec.past_covariates if follows_from_target(name)]
-    longest = max(map(hours_of_target, look_back), default=0)
+    look_back = {
+        name: int(match["hours"])
+        for name in spec.past_covariates
+        if (match := _FROM_TARGET.fullmatch(name))
+    }
+    longest = max(look_back.values(), default=0)
     if len(y) <= longest:
         raise InputError(
             f"{spec.target}: the series has {len(y)} hours, expected more than {longest} (the "
@@ -118,11 +123,10 @@ def engineer(
     table = calendar_columns(index, spec, school_holidays)
     if weather is not None:
         table = table.join(weather.astype(np.float64))
-    for name, (one, other) in _PRODUCTS.items():
-        if one in table and other in table:
-            table[name] = table[one] * table[other]
-    for name in look_back:
-        table[name] = from_target(name, y, np.full(longest, np.nan))
+    table[spec.target] = y
+    for name in (*_PRODUCTS, *look_back):
+        if (values := derived(name, table, spec.target)) is not None:
+            table[name] = values
     covariates = (*spec.past_covariates, *spec.future_covariates)
     for name in covariates:
         if name not in table and name not in spec.optional_covariates:
@@ -131,7 +135,6 @@ def engineer(
                 f"column nor {'made without weather' if weather is None else 'in the weather'}; "
                 "give weather that has it, fix its name or list it under optional_covariates"
             )
-    table[spec.target] = y
     return table.iloc[longest:][[spec.target, *(name for name in covariates if name in table)]]
 
 
@@ -140,34 +143,20 @@ def follows_from_target(column: str) -> bool:
     return bool(_FROM_TARGET.fullmatch(column))
 
 
-def hours_of_target(column: str) -> int:
-    """How many hours a lag or a rolling mean of the target reaches back, by its name."""
-    match = _FROM_TARGET.fullmatch(column)
-    assert match is not None, f"{column} does not follow from the target"
-    return int(match["hours"])
+def derived(column: str, columns: Mapping[str, Any], target: str) -> np.ndarray | None:
+    """[..., T] a covariate that `engineer` makes of other ``columns`` of the same hours.
 
-
-def from_target(column: str, y: np.ndarray, earlier: np.ndarray) -> np.ndarray:
-    """[..., T] a lag or rolling mean, see `engineer`, of the target ``y`` [..., T].
-
-    ``earlier`` are the hours before it, at least as many as the column reaches back.
+    Before the first hour its week is repeated. None: it is not made of others.
     """
-    hours = hours_of_target(column)
-    before = np.concatenate([earlier, y], axis=-1)[..., -hours - y.shape[-1] : -1]
-    # A running sum would carry rounding errors from all hours before.
-    windows = np.lib.stride_tricks.sliding_window_view(before, hours, axis=-1)
-    return np.asarray(windows[..., 0] if "_lag_" in column else windows.mean(axis=-1))
-
-
-def derived(column: str, columns: Mapping[str, np.ndarray], target: str) -> np.ndarray | None:
-    """[..., T] a covariate that follows from other ``columns`` of the same hours; None if not.
-
-    Before the first hour its week is repeated.
-    """
-    if follows_from_target(column):
-        y = columns[target]
-        weeks = -(-hours_of_target(column) // HISTORY)
-        return from_target(column, y, np.tile(y[..., :HISTORY], weeks))
+    if match := _FROM_TARGET.fullmatch(column):
+        y, look_back = np.asarray(columns[target]), int(match["hours"])
+        hours = np.arange(-look_back, y.shape[-1] - 1)
+        before = np.where(hours < 0, hours % HISTORY, hours)
+        # A running sum would carry rounding errors from all hours before.
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.take(y, before, axis=-1, mode="clip"), look_back, axis=-1
+        )
+        return np.asarray(windows[..., 0] if match["kind"] == "lag" else windows.mean(axis=-1))
     parts = [columns[name] for name in _PRODUCTS.get(column, ()) if name in columns]
     return np.asarray(parts[0] * parts[1]) if len(parts) == 2 else None
 

@@ -52,9 +52,11 @@ class Context(Windows):
 
     Attributes:
         known_until: column -> ``origin``, or ``always`` for what is known of any hour.
+        hidden: groups of information that are those of other origins, see `with_groups_of`.
     """
 
     known_until: Mapping[str, str] = field(kw_only=True)
+    hidden: Mapping[str, Sequence[str]] = field(kw_only=True, default_factory=dict)
 
     @classmethod
     def of(
@@ -80,7 +82,11 @@ class Context(Windows):
         return cls(blocks, origins, weather, known_until=known_until)
 
     def with_groups_of(
-        self, donors: "Context", groups: Mapping[str, Sequence[str]], floor: float
+        self,
+        history: "Context",
+        others: "Context",
+        groups: Mapping[str, Sequence[str]],
+        floor: float,
     ) -> "Context":
         """The context with some groups of information as they are at other origins.
 
@@ -91,45 +97,38 @@ class Context(Windows):
         these do.
 
         Args:
-            donors: of the same dataset, as many origins N in the same order, each at the same hour
-                of the day as its own.
+            history: donors of the groups of `HISTORY_GROUPS`; as ``others`` of the same dataset, as
+                many origins N in the same order, each at the same hour of the day as its own.
+            others: donors of all other groups.
             groups: name -> columns to take from the donors; the names of `HISTORY_GROUPS`,
                 `CALENDAR` (with the dates) and `AHEAD` mean more than their columns.
             floor: the smallest level that a shape is relative to, in the target's unit.
         """
-        own, other = self._columns(), donors._columns()
+        shape = len(self.known_until), len(self.positions), LENGTH
+        own, donors, other = (
+            dict(zip(self.known_until, one.frame.to_numpy().T.reshape(shape), strict=True))
+            for one in (self, history, others)
+        )
         target, *covariates = self.known_until
         mixed = own | {name: other[name] for columns in groups.values() for name in columns}
-        if history := set(HISTORY_GROUPS) & set(groups):
-            mixed[target] = _put_together(own[target], other[target], history, floor)
+        if not groups.keys().isdisjoint(HISTORY_GROUPS):
+            levels, sizes, shapes = [], [], []
+            for y in (own[target], donors[target]):
+                levels.append(y[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True))
+                sizes.append(np.maximum(levels[-1], floor))
+                shapes.append((y - levels[-1]) / sizes[-1])
+            weeks = shapes[WEEKS in groups][:, : -2 * HORIZON]
+            last_day = shapes[LAST_DAY in groups][:, -2 * HORIZON :]
+            level, size = levels[LEVEL in groups], sizes[LEVEL in groups]
+            mixed[target] = level + size * np.concatenate([weeks, last_day], axis=1)
         for name in covariates:
             before, after = (derived(name, columns, target) for columns in (own, mixed))
             if before is not None and after is not None:
                 # Exact where the column is what `engineer` makes, and as it was without a change.
                 mixed[name] = own[name] + (after - before)
-        values = np.stack(list(mixed.values()), axis=2).reshape(-1, len(mixed))
-        index = (donors if CALENDAR in groups else self).frame.index
-        frame = pd.DataFrame(values, index=index, columns=list(mixed))
-        weather = (donors if AHEAD in groups else self).weather
-        return replace(self, frame=frame, weather=weather)
-
-    def _columns(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Column -> [N, hours]."""
-        values = self.frame.to_numpy().reshape(-1, LENGTH, len(self.known_until))
-        return dict(zip(self.known_until, np.moveaxis(values, 2, 0), strict=True))
-
-
-def _put_together(
-    own: npt.NDArray[np.float64], other: npt.NDArray[np.float64], history: set[str], floor: float
-) -> npt.NDArray[np.float64]:
-    """The target [N, hours] with these groups of the other one, see `Context.with_groups_of`."""
-    last_day = slice(-2 * HORIZON, -HORIZON)
-    levels = [y[:, last_day].mean(axis=1, keepdims=True) for y in (own, other)]
-    sizes = [np.maximum(level, floor) for level in levels]
-    shape, other_shape = (
-        (y - level) / size for y, level, size in zip((own, other), levels, sizes, strict=True)
-    )
-    for group, hours in ((LAST_DAY, last_day), (WEEKS, slice(last_day.start))):
-        if group in history:
-            shape[:, hours] = other_shape[:, hours]
-    return np.asarray(levels[LEVEL in history] + shape * sizes[LEVEL in history])
+        frame = pd.DataFrame(
+            {name: values.ravel() for name, values in mixed.items()},
+            index=(others if CALENDAR in groups else self).frame.index,
+        )
+        weather = (others if AHEAD in groups else self).weather
+        return replace(self, frame=frame, weather=weather, hidden=groups)

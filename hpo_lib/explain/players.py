@@ -6,7 +6,7 @@ origin. The history of the target comes from days that, like the day before them
 days off as here. All models and all coalitions of groups get the same days.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,34 +14,24 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from hpo_lib.data.context import AHEAD, CALENDAR, HISTORY_GROUPS, Context
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
+from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS, Context
 from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.families.feature_table import level_floor
-from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
+from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline, LinearOptions
 from hpo_lib.families.models import STANDARD, Forecaster
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
 DONORS, SEASON_DAYS = 8, 21
 DAYS_OF_YEAR = 365.25
 
-DAYS_AT_ONCE = 64
+DAYS_AT_ONCE = 16
 """Explained days per pass, so that a year of them needs little memory."""
-
-MEDIAN = QUANTILE_LEVELS.index(0.5)
 
 Groups = Mapping[str, Sequence[str]]
 """Name -> columns of each group, see `Context.with_groups_of`."""
-
-Forecast = Callable[[Context, Groups], QuantileForecasts]
-"""Forecasts from contexts in which some groups are hidden."""
-
-
-def of_model(forecaster: Forecaster) -> Forecast:
-    """Forecasts of a trained model, which takes a context as it is."""
-    return lambda context, hidden: forecaster.predict(context)
 
 
 def players(dataset: Dataset) -> Groups:
@@ -49,16 +39,16 @@ def players(dataset: Dataset) -> Groups:
 
     Columns that follow from the target are rebuilt from its history.
     """
-    holidays = [name for name in dataset.future if "holiday" in name]
-    others = [name for name in dataset.future if not name.startswith("hour")]
+    columns = pd.Index(dataset.future)
+    is_holiday = columns.str.contains("holiday")
     groups = {
-        CALENDAR: [name for name in others if name not in holidays],
-        "holidays": holidays,
+        CALENDAR: list(columns[~is_holiday & ~columns.str.startswith("hour")]),
+        "holidays": list(columns[is_holiday]),
         "weather so far": [name for name in dataset.past if not follows_from_target(name)],
     }
+    ahead = () if dataset.weather is None else (AHEAD,)
     present = {name: columns for name, columns in groups.items() if columns}
-    ahead: Groups = {} if dataset.weather is None else {AHEAD: ()}
-    return {**dict.fromkeys(HISTORY_GROUPS, ()), **present, **ahead}
+    return {**dict.fromkeys(HISTORY_GROUPS, ()), **present, **dict.fromkeys(ahead, ())}
 
 
 class Donors(NamedTuple):
@@ -88,14 +78,13 @@ class Donors(NamedTuple):
         year = pd.DatetimeIndex(dataset.index + pd.Timedelta(hours=1)).day_of_year.to_numpy()
         flags = dataset.frame.filter(["is_weekend", "is_public_holiday"])
         off = (flags > 0).any(axis=1).to_numpy()
+        kind = 2 * np.roll(off, half) + np.roll(off, -half)  # of the days before and after origins
         rows = []
         for day in days:
             apart = np.abs(year[pool] - year[day])
             season = np.minimum(apart, DAYS_OF_YEAR - apart) <= SEASON_DAYS
             near = pool[season & ((pool - day) % HORIZON == 0)]
-            alike = near[
-                (off[near + half] == off[day + half]) & (off[near - half] == off[day - half])
-            ]
+            alike = near[kind[near] == kind[day]]
             if len(alike):
                 # By the day alone, so that it has the same donors whatever else is explained.
                 draws = np.random.default_rng(int(dataset.index[day].timestamp()))
@@ -110,78 +99,60 @@ class Donors(NamedTuple):
             )
         return cls(*map(np.array, zip(*rows, strict=True)))
 
-    def constant(self, learnt: Dataset) -> "Donors":
-        """The same days, whose donor is always the first one that `refitted` learns from."""
-        first = np.full(
-            (len(self.days), 2), learnt.training_origins(near_hours=STANDARD.near_hours)[0]
-        )
-        return self._replace(history=first, others=first)
-
     def some(self, chosen: slice) -> "Donors":
         """Those of some days."""
         return Donors(*(part[chosen] for part in self))
 
 
-def swapped(
-    own: Context, history: Context, others: Context, hidden: Groups, floor: float
-) -> Context:
-    """The context with the hidden groups as they are at the donors."""
-    for donors, of_history in ((history, True), (others, False)):
-        groups = {n: hidden[n] for n in hidden if (n in HISTORY_GROUPS) == of_history}
-        own = own.with_groups_of(donors, groups, floor) if groups else own
-    return own
-
-
 def coalition_values(
-    forecast: Forecast, dataset: Dataset, donors: Donors, groups: Groups, progress: str = ""
+    forecaster: Forecaster, dataset: Dataset, donors: Donors, groups: Groups, progress: str = ""
 ) -> np.ndarray:
     """[2, 2^g, N, H, Q] forecasts of each coalition: means over either half of the donors.
 
     Rows are as in `hpo_lib.explain.shapley`; ``progress`` names a bar.
     """
-    floor, parts, count = level_floor(dataset), [], donors.history.shape[1]
-    starts, coalitions = range(0, len(donors.days), DAYS_AT_ONCE), 1 << len(groups)
-    bar = tqdm(total=len(starts) * coalitions, desc=progress, disable=not progress)
-    for start in starts:
-        days, *positions = donors.some(slice(start, start + DAYS_AT_ONCE))[:3]
-        own = dataset.context(days.repeat(count))
+    floor, parts = level_floor(dataset), []
+    starts = range(0, len(donors.days), DAYS_AT_ONCE)
+    for start in tqdm(starts, desc=progress, disable=not progress):
+        days, *positions, _ = donors.some(slice(start, start + DAYS_AT_ONCE))
+        own = dataset.context(days.repeat(positions[0].shape[1]))
         history, others = (dataset.context(part.ravel()) for part in positions)
         values = []
-        for row in range(coalitions):
-            hidden = {n: groups[n] for i, n in enumerate(groups) if not row >> i & 1}
-            context = swapped(own, history, others, hidden, floor)
-            by_donor = forecast(context, hidden).values.reshape(len(days), 2, -1, HORIZON, 3)
-            values.append(by_donor.mean(axis=2))
-            bar.update()
-        parts.append(np.stack(values).transpose(2, 0, 1, 3, 4))
-    bar.close()
+        for row in range(1 << len(groups)):
+            hidden = {name: groups[name] for i, name in enumerate(groups) if not row >> i & 1}
+            context = own.with_groups_of(history, others, hidden, floor)
+            by_donor = forecaster.predict(context).values.reshape(len(days), 2, -1, HORIZON, 3)
+            values.append(by_donor.mean(axis=2).swapaxes(0, 1))
+        parts.append(np.stack(values, axis=1))
     return np.concatenate(parts, axis=2)
 
 
-def _learnt_by_linear(learnt: Dataset) -> Positions:
-    return learnt.training_origins(near_hours=STANDARD.near_hours)
-
-
-def refitted(learnt: Dataset, seasons: bool) -> Forecast:
+class Refitted(Forecaster):
     """The linear baseline fitted again on what is known in each coalition.
 
-    A hidden group is constant: in all windows that are learnt from it is that of the first one, as
-    it has to be in the windows that are forecast. The interval is that of the errors in training.
+    A hidden group is constant: in all windows that are learnt from it is that of the first one, and
+    so it is in those that are forecast. The interval is that of the errors in training.
     """
-    floor, options = level_floor(learnt), LinearOptions(seasons, STANDARD.linear_penalty)
-    origins = _learnt_by_linear(learnt)
-    own, first = learnt.context(origins), learnt.context(np.full_like(origins, origins[0]))
-    actual = learnt.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)]
-    fits: dict[tuple[str, ...], LinearBaseline] = {}
 
-    def forecast(context: Context, hidden: Groups) -> QuantileForecasts:
-        if (key := tuple(hidden)) not in fits:
-            table = options.table(learnt, swapped(own, first, first, hidden, floor), floor)
+    def __init__(self, learnt: Dataset, seasons: bool) -> None:
+        self.learnt, self.options = learnt, LinearOptions(seasons, STANDARD.linear_penalty)
+        self.origins = learnt.training_origins(near_hours=STANDARD.near_hours)
+        self.fits: dict[tuple[str, ...], LinearBaseline] = {}
+
+    def predict(self, context: Context) -> QuantileForecasts:
+        known, floor = tuple(context.hidden), level_floor(self.learnt)
+        if known not in self.fits:
+            own = replace(self.learnt.context(self.origins), hidden=context.hidden)
+            table = self.options.table(self.learnt, self._with_constants(own), floor)
+            hours = self.origins[:, None] + np.arange(1, HORIZON + 1)
+            actual = self.learnt.target.to_numpy()[hours]
             table = replace(table, target=actual / table.level[:, None] - 1)
-            linear = LinearBaseline.of_table(table, floor, options)
+            linear = LinearBaseline.of_table(table, floor, self.options)
             errors = np.quantile(table.target - linear.relative(table), QUANTILE_LEVELS, axis=0).T
-            fits[key] = replace(linear, errors=errors - errors[:, [MEDIAN]])
-        values = fits[key].quantiles(learnt, context)
-        return QuantileForecasts.of_model(values, context.origins, learnt.lowest)
+            self.fits[known] = replace(linear, errors=errors - errors[:, [MEDIAN]])
+        values = self.fits[known].quantiles(self.learnt, self._with_constants(context))
+        return QuantileForecasts.of_model(values, context.origins, self.learnt.lowest)
 
-    return forecast
+    def _with_constants(self, context: Context) -> Context:
+        first = self.learnt.context(np.full(len(context.positions), self.origins[0]))
+        return context.with_groups_of(first, first, context.hidden, level_floor(self.learnt))

@@ -4,16 +4,8 @@ A game is an array [2^g, ...] of the value of each coalition of g players: in ro
 part if bit i of s is set. So row 0 is the empty coalition, and the last row that of all players.
 """
 
-from collections.abc import Sequence
-from math import comb
-
 import numpy as np
-
-
-def _coalitions(game: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-    """g, the rows of a game, and [2^g] how many players take part in each."""
-    rows = np.arange(len(game))
-    return len(game).bit_length() - 1, rows, np.bitwise_count(rows)
+from scipy.special import comb
 
 
 def shapley_values(game: np.ndarray) -> np.ndarray:
@@ -22,14 +14,10 @@ def shapley_values(game: np.ndarray) -> np.ndarray:
     ``sum over S without i of (v(S + i) - v(S)) / (g comb(g - 1, |S|))`` (Shapley, 1953). The values
     sum to the last row less the first one.
     """
-    g, rows, sizes = _coalitions(game)
-    weights = np.array([1 / (g * comb(g - 1, size)) for size in range(g)])
-    values = []
-    for player in range(g):
-        without = rows[rows >> player & 1 == 0]
-        added = game[without | 1 << player] - game[without]
-        values.append(np.tensordot(weights[sizes[without]], added, 1))
-    return np.stack(values)
+    rows, g = np.arange(len(game)), len(game).bit_length() - 1
+    member = rows >> np.arange(g)[:, None] & 1
+    others = np.bitwise_count(rows) - member
+    return np.tensordot((2 * member - 1) / (g * comb(g - 1, others)), game, 1)
 
 
 def interactions(game: np.ndarray) -> np.ndarray:
@@ -38,40 +26,35 @@ def interactions(game: np.ndarray) -> np.ndarray:
     The Shapley interaction index (Grabisch and Roubens, 1999): what a player adds where the other
     one takes part, less what it adds where that does not.
     """
-    g, rows, _ = _coalitions(game)
-    pairs = []
-    for other in range(g):
-        present, absent = (game[rows >> other & 1 == bit] for bit in (1, 0))
-        beyond = shapley_values(present) - shapley_values(absent)
-        pairs.append(np.insert(beyond, other, 0, axis=0))
+    rows, pairs = np.arange(len(game)), []
+    for other in range(len(game).bit_length() - 1):
+        absent, present = (shapley_values(game[rows >> other & 1 == bit]) for bit in (0, 1))
+        pairs.append(np.insert(present - absent, other, 0, axis=0))
     return np.stack(pairs)
 
 
-def deletion(game: np.ndarray, order: Sequence[int]) -> np.ndarray:
+def deletion(game: np.ndarray, order: np.ndarray) -> np.ndarray:
     """[g + 1, ...] the value with all players, then without the first of the order, and so on."""
-    rows = [len(game) - 1]
-    for player in order:
-        rows.append(rows[-1] ^ 1 << player)
-    return np.asarray(game[rows])
+    return np.asarray(game[len(game) - 1 - np.cumsum([0, *(1 << order)])])
 
 
-def insertion(game: np.ndarray, order: Sequence[int]) -> np.ndarray:
+def insertion(game: np.ndarray, order: np.ndarray) -> np.ndarray:
     """[g + 1, ...] the value without players, then with the first of the order, and so on."""
     return deletion(game, order[::-1])[::-1]
 
 
 def mean_deletion(game: np.ndarray) -> np.ndarray:
     """[g + 1, ...] `deletion` in the mean over all orders: of all coalitions of each size."""
-    g, _, sizes = _coalitions(game)
-    return np.stack([game[sizes == size].mean(axis=0) for size in range(g, -1, -1)])
+    sizes = np.bitwise_count(np.arange(len(game)))
+    return np.stack([game[sizes == size].mean(axis=0) for size in range(sizes[-1], -1, -1)])
 
 
-def order_of(values: np.ndarray) -> list[int]:
+def order_of(values: np.ndarray) -> np.ndarray:
     """The players by falling size of their value [g]."""
-    return [int(player) for player in np.argsort(-np.abs(values), kind="stable")]
+    return np.argsort(-np.abs(values), kind="stable")
 
 
-def faithfulness(loss: np.ndarray, order: Sequence[int]) -> float:
+def faithfulness(loss: np.ndarray, order: np.ndarray) -> float:
     """How much faster the loss [2^g] rises without the first players of an order than of any.
 
     The area between `deletion` in this order and `mean_deletion`, in % of the loss with all

@@ -160,19 +160,18 @@ def periods(forecaster: Forecaster) -> Periods:
     )
 
 
-def with_redrawn_weights(forecaster: Forecaster, seed: int = 0) -> Forecaster | None:
+def with_redrawn_weights(forecaster: Forecaster) -> Forecaster | None:
     """The forecaster with the weights of each layer in a random order: it has learnt nothing.
 
     The linear baseline and the kept shares stay. None without a network of which a share is kept.
     """
     if not isinstance(forecaster, DartsForecaster) or forecaster.keeps_nothing:
         return None
-    other, generator = copy.copy(forecaster), torch.Generator().manual_seed(seed)
+    other, draws = copy.copy(forecaster), torch.Generator().manual_seed(0)
     other.module = copy.deepcopy(forecaster.module)
-    with torch.no_grad():
-        for weight in other.module.parameters():
-            order = torch.randperm(weight.numel(), generator=generator)
-            weight.copy_(weight.flatten()[order].view_as(weight))
+    for weight in other.module.parameters():
+        order = torch.randperm(weight.numel(), generator=draws)
+        weight.data = weight.data.flatten()[order].view_as(weight)
     return other
 
 

@@ -7,7 +7,6 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from hpo_lib.figures.evidence import (
 )
 from hpo_lib.figures.latex import booktabs, html, included
 from hpo_lib.figures.studies_table import Studies, load_studies
-from hpo_lib.figures.tables import TABLES, caption, explanation_table, overview
+from hpo_lib.figures.tables import TABLES, caption, overview
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
@@ -51,7 +50,7 @@ class Picture:
     records: str
     shows: str
     draw: Callable[..., Figure]
-    data: Callable[[Evidence], pd.DataFrame]
+    data: Callable[[Evidence], Any]
 
 
 PICTURES: Mapping[str, Picture] = {
@@ -131,22 +130,17 @@ PICTURES: Mapping[str, Picture] = {
 """Name of the files -> figure."""
 
 EXPLAINED = {
-    f"explanation_{name}": Picture(
-        "explanations",
-        f"{shows} {explanations.ESTIMAND}",
-        draw,
-        partial(explanations.of_evidence, rows),
-    )
-    for name, (shows, draw, rows) in explanations.PICTURES.items()
+    name: Picture("explanations", f"{shows} {explanations.ESTIMAND}", draw, explanations.of_page)
+    for name, (shows, draw) in explanations.PICTURES.items()
 }
-"""The same of models that were explained, if any were."""
+"""The same of models that were explained; each shows one dataset."""
 
 
 def drawn(name: str, evidence: Evidence) -> Figure | None:
     """One figure, laid out and marked; None if there are no records for it."""
     picture = {**PICTURES, **EXPLAINED}[name]
     data = picture.data(evidence)
-    if data.empty:
+    if not len(data):
         return None
     return finished(picture.draw, [data], evidence.records(picture.records))
 
@@ -214,12 +208,10 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         The files without their sidecars, and sentences on what could not be made.
     """
     written, notes = list[Path](), list(evidence.notes)
-    numbered = list(enumerate(evidence.pages(), 1))
-    pictures, tables = dict(PICTURES), dict(TABLES)
-    if evidence.explanations:
-        pictures |= EXPLAINED
-        tables["explanations"] = explanation_table, "explanations"
-    for (name, picture), (number, page) in product(pictures.items(), numbered):
+    explained = [page for page in evidence.pages(1) if page.explanations]
+    places = [*product(PICTURES.items(), enumerate(evidence.pages(), 1))]
+    places += product(EXPLAINED.items(), enumerate(explained, 1))
+    for (name, picture), (number, page) in places:
         file = name if number == 1 else f"{name}_{number}"
         figure, records = drawn(name, page), page.records(picture.records)
         if figure is None:
@@ -228,12 +220,12 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         pdf, png, tex = out.figure(file)
         text = caption(picture.shows, page, records)
         snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
-        images = (
+        pictures = (
             _as_file(figure, format=kind, metadata=metadata) for kind, metadata in METADATA.items()
         )
-        contents = dict(zip((pdf, png, tex), (*images, snippet.encode()), strict=True))
+        contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
         written += _write(contents, text, records)
-    for name, (make, kind) in tables.items():
+    for name, (make, kind) in TABLES.items():
         records = evidence.records(kind)
         table = make(evidence) if records else None
         if table is None or table.frame.empty:

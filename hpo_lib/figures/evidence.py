@@ -71,10 +71,10 @@ class Evidence:
     def title(self, dataset: str) -> str:
         return self.specs[dataset].title if dataset in self.specs else dataset
 
-    def pages(self) -> "list[Evidence]":
-        """Parts of at most three datasets: the panels of more do not fit on a page."""
+    def pages(self, most: int = 3) -> "list[Evidence]":
+        """Parts of at most so many datasets: the panels of more than 3 do not fit on a page."""
         names = sorted({*self.datasets, *(benchmark.dataset for benchmark in self.benchmarks)})
-        parts = [names[first : first + 3] for first in range(0, len(names), 3)]
+        parts = [names[first : first + most] for first in range(0, len(names), most)]
         return [
             replace(
                 self,

@@ -1,257 +1,176 @@
-"""What drives the forecasts, from stored explanations alone: plain data, and how it is drawn.
+"""What drives the forecasts of one dataset, drawn from stored explanations alone."""
 
-Every table names its ``dataset``, ``title`` and ``unit``; a title says how many days and donors.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from hpo_lib.explain.explanation import (
+    ALL,
+    LINEAR,
+    MEAN,
+    NONE,
     REFITTED,
-    Explanation,
-    by_row,
-    mean_daily,
+    Explanations,
+    game,
+    losses,
+    shapley_table,
     stored_explanations,
 )
-from hpo_lib.explain.run import LINEAR
 from hpo_lib.explain.shapley import deletion, mean_deletion, order_of, shapley_values
 from hpo_lib.figures import style
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.style import ACCENT, BLUE, INK, TARGET, aligned
-from hpo_lib.scoring.metrics import in_target_unit, readable_unit
-from hpo_lib.scoring.uncertainty import bootstrap_interval, drawn_days
-
-Explanations = Sequence[Explanation]
-MEAN = "mean"
-"""In the place of a seed: the mean over all seeds."""
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.scoring.metrics import readable_unit
 
 
-def name_of(row: Any) -> str:
+def explained(folder: BenchmarkPaths) -> tuple[Explanations, dict[str, Any]]:
+    """All of a folder in a readable unit, and the facts that they share, with a ``title``."""
+    explanations = stored_explanations(folder)
+    facts = dict(next(iter(explanations.values()))[0].facts)
+    unit, factor = readable_unit(facts["unit"], losses(_best(explanations)[1])[-1])
+    donors, facts["unit"] = facts["donors"], style.unit_text(unit)
+    facts["title"] += f": {len(donors)} days, {min(donors)} to {max(donors)} donors"
+    return {
+        row: [replace(one, values=one.values * factor, actual=one.actual * factor) for one in seeds]
+        for row, seeds in explanations.items()
+    }, facts
+
+
+def of_page(page: Evidence) -> tuple[Explanations, dict[str, Any]]:
+    """That of its only dataset."""
+    return explained(page.explanations[0].paths)
+
+
+def name_of(row: tuple[str, str]) -> str:
     """Model and params as they are printed."""
     return style.model_name(row[0]) + (f", {REFITTED}" if row[1] == REFITTED else "")
 
 
-def _look(row: Any) -> dict[str, str]:
-    """Colour and marker of model and params."""
-    if row[1] == REFITTED:
-        return {"color": INK, "marker": "s"}
-    return {"color": style.model_colour(row[0]), "marker": style.model_marker(row[0])}
+def _look(row: tuple[str, str]) -> dict[str, Any]:
+    look = {"color": style.model_colour(row[0]), "marker": style.model_marker(row[0])}
+    refitted = {"color": style.INK, "marker": "s"} if row[1] == REFITTED else {}
+    return {"label": name_of(row), "ms": 3.5, "lw": 0.8, **look, **refitted}
 
 
-def named(rows: pd.DataFrame, explanations: Explanations) -> pd.DataFrame:
-    """A table with the names of its dataset, in a readable unit."""
-    facts = explanations[0].facts
-    unit, factor = readable_unit(facts["unit"], min(one.loss[-1] for one in explanations))
-    donors = facts["donors"]
-    title = f"{facts['title']}: {len(donors)} days, {min(donors)} to {max(donors)} donors"
-    values = {name: rows[name] * factor for name in map(str, rows) if in_target_unit(name)}
-    return rows.assign(**values, dataset=facts["dataset"], title=title, unit=unit)
+def _best(explanations: Explanations) -> tuple[tuple[str, str], Any]:
+    """The row with the lowest MAE, refitted ones aside, and its seeds."""
+    rows = [one for one in explanations.items() if one[0][1] != REFITTED]
+    return min(rows, key=lambda one: losses(one[1])[-1])
 
 
-def of_evidence(rows: Callable[[Explanations], pd.DataFrame], evidence: Evidence) -> pd.DataFrame:
-    """One table of all benchmarks whose models were explained."""
-    stored = [stored_explanations(one.paths) for one in evidence.explanations]
-    return style.joined(named(rows(explanations), explanations) for explanations in stored)
+def taken_off(explanations: Explanations) -> pd.DataFrame:
+    """What each group takes off the MAE of each row and ``seed``, with its interval."""
+    table = shapley_table(explanations)
+    table = table[(table["what"] == "mae") & ~table["group"].isin([NONE, ALL])]
+    return table.assign(mae=-table["value"], mae_low=-table["high"], mae_high=-table["low"])
 
 
-def figure(name: str, explanations: Explanations) -> Figure:
-    """One of `PICTURES` for a notebook."""
-    _, draw, rows = PICTURES[name]
-    data = named(rows(explanations), explanations)
-    with style.on_screen():
-        return style.marked_by_source(draw(data), explanations[0].facts["source"])
-
-
-def losses(explanations: Explanations) -> pd.DataFrame:
-    """What each group takes off the MAE of each row, with its interval, and of each ``seed``."""
-    rows = []
-    for row, seeds in by_row(explanations).items():
-        daily, drawn = -shapley_values(mean_daily(seeds, "mae")), drawn_days(len(seeds[0].origins))
-        for i, group in enumerate(seeds[0].facts["players"]):
-            mean = bootstrap_interval(daily[i], drawn)
-            rows.append((*row, group, MEAN, mean.value, mean.low, mean.high))
-            for one in seeds:
-                rows.append((*row, group, str(one.training[2]), -one.worth[i], np.nan, np.nan))
-    columns = ["model", "params", "group", "seed", "mae", "mae_low", "mae_high"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def draw_losses(data: pd.DataFrame) -> Figure:
-    """A panel per dataset: groups below each other, in each the models with their seeds."""
-    datasets = style.by_dataset(data)
-    height = 0.9 + sum(0.55 * part["group"].nunique() for part in datasets)
-    figure, grid = style.panels(len(datasets), 1, height=height)
-    for (axes,), part in zip(grid, datasets, strict=True):
-        groups = list(part["group"].unique())
-        rows = list(part.groupby(["model", "params"], sort=False))
-        for place, (row, values) in enumerate(rows):
-            y = values["group"].map(groups.index) + (place + 0.5) / len(rows) * 0.8 - 0.4
-            mean = values["seed"] == MEAN
-            x, low, high = (values[mean][f"mae{end}"] for end in ("", "_low", "_high"))
-            bars = {"xerr": [x - low, high - x], "ls": "", "ms": 3.5, "lw": 0.8, **_look(row)}
-            axes.errorbar(x, y[mean], label=name_of(row), **bars)
-            axes.plot(values[~mean]["mae"], y[~mean], ls="", marker="|", ms=5, color=INK)
-        axes.axvline(0, **TARGET)
-        axes.set(yticks=range(len(groups)), yticklabels=groups, title=part["title"].iloc[0])
-        axes.set_xlabel(f"taken off the MAE in {style.unit_of(part)}")
-        axes.invert_yaxis()
-    style.legend_below(figure, grid[0, 0].get_legend_handles_labels()[0])
+def draw_losses(explanations: Explanations, facts: Mapping[str, Any]) -> Figure:
+    """Groups below each other, in each the models with their seeds."""
+    groups, table = facts["players"], taken_off(explanations)
+    figure, [[axes]] = style.panels(1, 1, height=0.9 + 0.55 * len(groups))
+    for place, row in enumerate(explanations):
+        values = table[(table["model"] == row[0]) & (table["params"] == row[1])]
+        y = values["group"].map(groups.index) + (place + 0.5) / len(explanations) * 0.8 - 0.4
+        axes.plot(values["mae"], y, "|", ms=5, color=style.INK)
+        mean = values[values["seed"] == MEAN]
+        bars = mean[["mae_low", "mae_high"]].sub(mean["mae"], axis=0).abs().T
+        axes.errorbar(mean["mae"], y[mean.index], xerr=bars, ls="", **_look(row))
+    axes.axvline(0, **style.TARGET)
+    axes.set(yticks=range(len(groups)), yticklabels=groups, title=facts["title"])
+    axes.set_xlabel(f"taken off the MAE in {facts['unit']}")
+    axes.invert_yaxis()
+    style.legend_below(figure, axes.get_legend_handles_labels()[0])
     return figure
 
 
-def _best(explanations: Explanations) -> list[Explanation]:
-    """The seeds of the row with the lowest MAE, refitted ones aside."""
-    rows = [seeds for row, seeds in by_row(explanations).items() if row[1] != REFITTED]
-    return min(rows, key=lambda seeds: float(np.mean([one.loss[-1] for one in seeds])))
-
-
-def hours(explanations: Explanations) -> pd.DataFrame:
-    """Of the most accurate row by hour ahead: what a group adds to median and width.
-
-    ``median`` is the mean size, ``mean_width`` the mean.
-    """
-    seeds = _best(explanations)
-    median, width = (
-        shapley_values(np.mean([one.hourly(what) for one in seeds], axis=0))
-        for what in ("median", "width")
-    )
-    parts = {"median": np.abs(median).mean(axis=1), "mean_width": width.mean(axis=1)}
-    table = pd.concat(
-        {
-            name: pd.DataFrame(part, seeds[0].facts["players"], range(1, part.shape[1] + 1)).stack()
-            for name, part in parts.items()
-        },
-        axis=1,
-    )
-    return (
-        table.rename_axis(["group", "hour"]).reset_index().assign(model=name_of(seeds[0].training))
-    )
-
-
-def draw_hours(data: pd.DataFrame) -> Figure:
-    """Group by hour ahead as shades, for the median and for the width; a row per dataset."""
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(len(datasets), 2, height=0.4 + 1.9 * len(datasets))
-    shades: dict[str, dict[str, Any]] = {
-        "median": {"cmap": "Blues", "vmin": 0},
-        "mean_width": {"cmap": "RdBu_r", "center": 0},
-    }
-    for row, part in zip(grid, datasets, strict=True):
-        for axes, (column, shade) in zip(row, shades.items(), strict=True):
-            values = part.pivot(index="group", columns="hour", values=column)
-            values = values.loc[part["group"].unique()]
-            sns.heatmap(values, ax=axes, xticklabels=3, yticklabels=column == "median", **shade)
-            what = {"median": "size, median", "mean_width": "width"}[column]
-            axes.set(xlabel="hours ahead", ylabel="")
-            axes.set_title(f"{part['model'].iloc[0]}: {what}, {style.unit_of(part)}")
+def draw_hours(explanations: Explanations, facts: Mapping[str, Any]) -> Figure:
+    """Group by hour ahead as shades: mean size of the median's values, mean of the width's."""
+    row, seeds = _best(explanations)
+    median, width = (shapley_values(game(seeds, what)) for what in ("median", "width"))
+    figure, [panels] = style.panels(1, 2, height=2.4, sharey=True)
+    shades = {"median (size)": ("Blues", np.abs(median)), "width": ("RdBu_r", width)}
+    for axes, (what, (shade, values)) in zip(panels, shades.items(), strict=True):
+        data = pd.DataFrame(values.mean(axis=1), facts["players"], range(1, 1 + values.shape[2]))
+        centre = 0 if what == "width" else None
+        sns.heatmap(data, ax=axes, cmap=shade, center=centre, xticklabels=3, yticklabels=True)
+        axes.set(xlabel="hours ahead", title=f"{name_of(row)}: {what}, {facts['unit']}")
     return figure
 
 
-def steps(game: np.ndarray, players: Iterable[str], start: float) -> pd.DataFrame:
-    """The waterfall of a daily mean [2^g]: what is added to ``start``, which comes first."""
-    parts = dict(zip(players, shapley_values(game), strict=True))
-    parts = {"average day": start, "model": game[0] - start, **parts}
-    return pd.DataFrame({"step": list(parts), "median": list(map(float, parts.values()))})
+def steps(daily: np.ndarray, groups: list[str], average: float) -> pd.Series:
+    """The waterfall of a daily mean [2^g]: what is added to ``average``, which comes first."""
+    index = ["average day", "model", *groups]
+    return pd.Series([average, daily[0] - average, *shapley_values(daily)], index)
 
 
-def waterfall(explanations: Explanations) -> pd.DataFrame:
-    """The steps of the day that the groups move furthest, of the most accurate row.
-
-    They begin at the linear baseline's forecast without any information, where that is explained.
-    """
-    seeds = _best(explanations)
-    game = mean_daily(seeds, "median")
-    day = int(np.abs(game[-1] - game[0]).argmax())
-    linear = by_row(explanations).get((LINEAR, "own"), seeds)
-    table = steps(game[:, day], seeds[0].facts["players"], linear[0].daily("median")[0, day])
-    return table.assign(
-        model=name_of(seeds[0].training), day=f"{seeds[0].origins[day]:%Y-%m-%d %H:%M} UTC"
-    )
+def draw_day(explanations: Explanations, facts: Mapping[str, Any]) -> Figure:
+    """The day that the groups move furthest, of the most accurate row."""
+    row, seeds = _best(explanations)
+    daily = game(seeds, "median").mean(axis=2)
+    day = np.abs(daily[-1] - daily[0]).argmax()
+    average = game(explanations.get((LINEAR, "own"), seeds), "median")[0, day].mean()
+    title = f"{facts['title']}, {name_of(row)}, after {facts['days'][day]}"
+    return draw_steps(steps(daily[:, day], facts["players"], average), title, facts["unit"])
 
 
-def draw_waterfall(data: pd.DataFrame) -> Figure:
-    """Each step to the daily mean of the median from where the steps before it end."""
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(len(datasets), 1, height=0.3 + 1.9 * len(datasets))
-    for (axes,), part in zip(grid, datasets, strict=True):
-        added = part["median"].to_numpy()
-        ends = added.cumsum()
-        widths, left = [0, *added[1:], 0], [ends[0], *ends[:-1], ends[-1]]
-        colours = np.where(np.array(widths) > 0, ACCENT, BLUE)
-        bars = axes.barh([*part["step"], "forecast"], widths, left=left, color=colours)
-        texts = aligned([ends[0], *added[1:], ends[-1]], like=[np.abs(added[1:]).max()])
-        axes.bar_label(bars, texts, padding=4, fontsize=6)
-        axes.plot(ends[[0, -1]], [0, len(added)], "d", color=INK, ms=4)
-        names = part["title"].iloc[0], part["model"].iloc[0], f"after {part['day'].iloc[0]}"
-        axes.set(xlabel=f"daily mean in {style.unit_of(part)}", title=", ".join(names))
-        axes.invert_yaxis()
-        axes.use_sticky_edges = False
-        axes.margins(x=0.12)
+def draw_steps(added: pd.Series, title: str, unit: str) -> Figure:
+    """Each of `steps` from where those before it end."""
+    figure, [[axes]] = style.panels(1, 1, height=2.2)
+    ends, changes = added.cumsum(), added.iloc[1:]
+    colours = np.where(changes > 0, style.ACCENT, style.BLUE)
+    bars = axes.barh(changes.index, changes, left=ends.shift().iloc[1:], color=colours)
+    axes.bar_label(bars, style.aligned(changes), padding=4, fontsize=6)
+    for name, end in ((added.index[0], ends.iloc[0]), ("forecast", ends.iloc[-1])):
+        axes.plot(end, name, "d", color=style.INK, ms=4)
+        axes.text(end, name, f"  {style.number(end)}", va="center", fontsize=6)
+    axes.set(xlabel=f"daily mean in {unit}", title=title)
+    axes.invert_yaxis()
+    axes.use_sticky_edges = False
+    axes.margins(x=0.12)
     return figure
 
 
-def deletions(explanations: Explanations) -> pd.DataFrame:
-    """MAE without the first groups in a row's own order, and in the mean over all orders."""
-    curves = []
-    for (model, params), seeds in by_row(explanations).items():
-        loss = mean_daily(seeds, "mae").mean(axis=1)
-        own = deletion(loss, order_of(shapley_values(loss)))
-        curve = pd.DataFrame({"mae": own, "mae_of_orders": mean_deletion(loss)})
-        curves.append(curve.assign(model=model, params=params))
-    return pd.concat(curves).rename_axis("deleted").reset_index()
-
-
-def draw_deletions(data: pd.DataFrame) -> Figure:
-    """A panel per dataset: solid in the own order, dashed in the mean over all orders."""
-    figure, columns = style.dataset_columns(data, 1, height=2.9)
-    for (axes,), part in columns:
-        for row, curve in part.groupby(["model", "params"], sort=False):
-            look = _look(row)
-            axes.plot(curve["deleted"], curve["mae"], label=name_of(row), ms=3.5, **look)
-            axes.plot(curve["deleted"], curve["mae_of_orders"], "--", lw=0.8, color=look["color"])
-        axes.set(
-            xticks=part["deleted"].unique(),
-            xlabel="groups hidden",
-            ylabel=f"MAE in {style.unit_of(part)}",
-        )
-    handles = columns[0][0][0].get_legend_handles_labels()[0]
-    all_orders = Line2D([], [], color=INK, ls="--", label="mean of all orders")
-    style.legend_below(figure, [*handles, all_orders])
+def draw_deletions(explanations: Explanations, facts: Mapping[str, Any]) -> Figure:
+    """MAE without the first groups in a row's own order; dashed in the mean over all orders."""
+    figure, [[axes]] = style.panels(1, 1, height=2.9)
+    for row, seeds in explanations.items():
+        loss, look = losses(seeds), _look(row)
+        axes.plot(deletion(loss, order_of(shapley_values(loss))), **look)
+        axes.plot(mean_deletion(loss), "--", lw=0.8, color=look["color"])
+    axes.set(xlabel="groups hidden", ylabel=f"MAE in {facts['unit']}", title=facts["title"])
+    all_orders = style.handle("mean of all orders", color=style.INK, ls="--")
+    style.legend_below(figure, [*axes.get_legend_handles_labels()[0], all_orders])
     return figure
 
 
-PICTURES = {
-    "loss": (
+PICTURES: Mapping[str, tuple[str, Callable[..., Figure]]] = {
+    "explanation_loss": (
         "What each group of information takes off the MAE of each model; ticks are seeds.",
         draw_losses,
-        losses,
     ),
-    "hours": (
+    "explanation_hours": (
         "What each group adds to the median (mean size) and to the width of the interval by hour "
         "ahead, of the explained model with the lowest MAE.",
         draw_hours,
-        hours,
     ),
-    "day": (
+    "explanation_day": (
         "From the linear baseline's forecast without any information to the forecast, of the day "
         "that the groups move furthest.",
-        draw_waterfall,
-        waterfall,
+        draw_day,
     ),
-    "deletion": (
+    "explanation_deletion": (
         "MAE as groups are hidden one after the other, the most valuable of each model first; "
         "dashed: in the mean over all orders.",
         draw_deletions,
-        deletions,
     ),
 }
-"""Name -> what it shows, its drawer and plain data."""
+"""Name of the files -> what it shows, and its drawer."""
 
 ESTIMAND = (
     "Explained are the days that the title counts, spread over the split. Shapley values: a "
@@ -260,3 +179,10 @@ ESTIMAND = (
     "for the history also of the same kind of day. Means over the seeds, with 95 % block bootstrap "
     "intervals over days. Refitted: the linear baseline fitted again without the hidden groups."
 )
+
+
+def figure(name: str, folder: BenchmarkPaths) -> Figure:
+    """One of `PICTURES` for a notebook."""
+    explanations, facts = explained(folder)
+    with style.on_screen():
+        return style.marked_by_source(PICTURES[name][1](explanations, facts), facts["source"])
