@@ -275,8 +275,6 @@ class BenchmarkPaths:
 
     explanations = _File("explanations")
     """Folder of what `hpo explain` found: for each training the forecasts of all coalitions."""
-    shapley = _File("explanations/shapley.csv")
-    """The Shapley values of all of them."""
 
     def explanation(self, model: str, params: str, seed: int) -> Path:
         return self.explanations / f"{model}-{params}-seed{seed}.npz"

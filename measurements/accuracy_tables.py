@@ -22,7 +22,7 @@ ROWS = (
     ("LIGHTGBM_Q", "own"),
     ("LIGHTGBM_LINEAR_Q", "own"),
     *((model, params) for model in family_names() for params in ("default", "best")),
-    ("BLEND_ALL", "best"),
+    ("MIXTURE", "own"),
 )
 PARAMS = {"own": "", "default": ", defaults", "best": ", tuned"}
 

@@ -10,19 +10,16 @@ Finished work is not repeated, so pieces may be run one by one and after interru
 series and family:
 
 * a study of the wide space with the policy ``proven`` (``DIR/studies``),
-* final trainings, refitted (``DIR/benchmark``): *untuned* are the defaults with the recipe
-  ``unshrunk``, which were the defaults before there was a search worth the name, *defaults* those
-  with ``standard``, *tuned* the chosen configuration, and the study's ensemble; beside them every
-  baseline.
+* final trainings, refitted (``DIR/benchmark``): *untuned* are the defaults, *tuned* the chosen
+  configuration; beside them every baseline, and the mixture of all.
 
-The tables are ``DIR/search_value.md`` and ``DIR/search_value_{families,series}.csv``. What is
-compared with what is chosen on validation; the test split gives the numbers alone.
+The tables are ``DIR/search_value.md`` and ``DIR/search_value_{families,series}.csv``. That of the
+series compares everything with the strongest single baseline, which validation chooses; the best
+single model in hindsight is marked.
 """
 
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +30,7 @@ from hpo_lib.benchmark.tables import BenchmarkRow, load_rows
 from hpo_lib.benchmark.train import Plan, make_plan, run_benchmark
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.spec import development_datasets
-from hpo_lib.families.models import RECIPES, STANDARD, family_names
+from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
@@ -46,35 +43,13 @@ from measurements.arguments import FAMILIES, PRESET, STUDIES, parsed
 from measurements.early_stopping import cost as trainings
 
 JOB_ID = "value"
-UNSHRUNK = "unshrunk"
-"""The standard recipe before networks could be held back; the library has none of that name."""
-
 CONFIDENCE = 0.9
 """Share of the draws within an interval."""
 
 Rows = Mapping[tuple[str, str], BenchmarkRow]
 
 
-@dataclass(frozen=True)
-class Value:
-    """Where one series is studied and scored."""
-
-    untuned: Plan
-    standard: Plan
-
-    @classmethod
-    def of(cls, dataset: str, out: Path, **given: Any) -> "Value":
-        folders = {"runs_dir": str(out / "studies"), "out": str(out / "benchmark"), "refit": True}
-        standard = make_plan(dataset, params="both", **folders, **given)
-        return cls(replace(standard, recipe=UNSHRUNK, params="default"), standard)
-
-    @property
-    def dataset(self) -> Dataset:
-        return self.standard.dataset
-
-
 def main(given: Sequence[str] | None = None) -> None:
-    RECIPES[UNSHRUNK] = replace(STANDARD, residual_share=False)  # in this process alone
     arguments = parsed(
         __doc__,
         ("--datasets TOML", [*development_datasets()], "names or TOML files"),
@@ -87,14 +62,19 @@ def main(given: Sequence[str] | None = None) -> None:
         given=given,
     )
     out = Path(arguments.out)
-    common = {"seeds": arguments.seeds, "preset": arguments.preset, "data_dir": arguments.data_dir}
-    values = [Value.of(name, out, models=arguments.models, **common) for name in arguments.datasets]
-    for value in values if not arguments.table_only else ():
+    common = {"seeds": arguments.seeds, "preset": arguments.preset, "models": arguments.models}
+    folders = {"runs_dir": str(out / "studies"), "out": str(out / "benchmark"), "refit": True}
+    plans = [
+        make_plan(name, data_dir=arguments.data_dir, **common, **folders)
+        for name in arguments.datasets
+    ]
+    for plan in plans if not arguments.table_only else ():
         for model in arguments.models:
-            study(value, model, trials_of(model, arguments.trials), arguments.data_dir)
-        final_trainings(value)
-    families = pd.DataFrame([row for value in values for row in family_rows(value)])
-    series = pd.DataFrame([series_row(value) for value in values])
+            study(plan, model, trials_of(model, arguments.trials), arguments.data_dir)
+        for note in run_benchmark(plan):
+            print(f"note: {note}", flush=True)
+    families = pd.DataFrame([row for plan in plans for row in family_rows(plan)])
+    series = pd.DataFrame([row for plan in plans for row in series_rows(plan)])
     for name, table in (("families", families), ("series", series)):
         with atomic(out / f"search_value_{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
@@ -110,13 +90,12 @@ def trials_of(model: str, words: Sequence[str]) -> int:
     return int(numbers.get(model) or numbers.get("") or 30)
 
 
-def study(value: Value, model: str, trials: int, data_dir: str) -> None:
+def study(plan: Plan, model: str, trials: int, data_dir: str) -> None:
     """Run or go on with the study of one family."""
     begun = time.perf_counter()
-    plan = value.standard
     settings = Settings.create(
         model,
-        str(value.dataset.spec.path),
+        str(plan.dataset.spec.path),
         trials=trials,
         job_id=JOB_ID,
         preset=plan.preset,
@@ -125,113 +104,57 @@ def study(value: Value, model: str, trials: int, data_dir: str) -> None:
         data_dir=data_dir,
         runs_dir=str(plan.runs_dir),
     )
-    run_study(settings, value.dataset, progress=False)
+    run_study(settings, plan.dataset, progress=False)
     print(
-        f"{value.dataset.spec.name} {model}: study of {trials} trials, "
+        f"{plan.dataset.spec.name} {model}: study of {trials} trials, "
         f"{time.perf_counter() - begun:.0f} s",
         flush=True,
     )
 
 
-def final_trainings(value: Value) -> None:
-    """Train what is not stored; baselines are the same with both recipes and are trained once."""
-    for plan in (value.standard, replace(value.standard, params="ensemble"), value.untuned):
-        begun = time.perf_counter()
-        if plan is value.untuned:
-            share_baselines(value)
-        for note in run_benchmark(plan, say=lambda line: print(line, flush=True)):
-            print(f"note: {note}", flush=True)
-        name = f"{value.dataset.spec.name} {plan.recipe} {plan.params}"
-        print(f"{name}: final trainings, {time.perf_counter() - begun:.0f} s", flush=True)
-
-
-def share_baselines(value: Value) -> None:
-    """Copy the stored baselines, records last, so that they need not be trained again."""
-    source, target = value.standard.paths.runs, value.untuned.paths.runs
-    target.mkdir(parents=True, exist_ok=True)
-    files = [
-        file
-        for file in source.iterdir()
-        if not file.name.startswith(tuple(f"{f}-" for f in family_names()))
-    ]
-    for file in sorted(files, key=lambda file: file.suffix == ".json"):
-        shutil.copy(file, target / file.name)
-
-
-def family_rows(value: Value) -> Iterator[dict[str, Any]]:
+def family_rows(plan: Plan) -> Iterator[dict[str, Any]]:
     """Each tuned family of a series against its untuned defaults on test."""
-    before, now = rows_of(value.untuned), rows_of(value.standard, fit_blend_weights=True)
+    rows = rows_of(plan)
     for model in family_names():
-        untuned, defaults, tuned = (
-            before.get((model, "default")),
-            now.get((model, "default")),
-            now.get((model, "best")),
-        )
-        if untuned is None or defaults is None or tuned is None:
+        untuned, tuned = rows.get((model, "default")), rows.get((model, "best"))
+        if untuned is None or tuned is None:
             continue
-        ensemble = now.get((model, "ensemble"), tuned)
         yield {
-            "series": value.dataset.spec.name,
+            "series": plan.dataset.spec.name,
             "family": model,
             "days": len(tuned.test.origins),
-            **changes("tuned", tuned, untuned, value.dataset),
-            **changes("defaults", defaults, untuned, value.dataset),
-            **changes("search", tuned, defaults, value.dataset),
-            **changes("ensemble", ensemble, untuned, value.dataset),
-            "mae": metrics.mae(tuned.test),
-            "winkler_calibrated": metrics.winkler(calibrated(tuned, value.dataset)),
-            "picp": metrics.picp(tuned.test),
-            "picp_calibrated": metrics.picp(calibrated(tuned, value.dataset)),
-            "picp_calibrated_untuned": metrics.picp(calibrated(untuned, value.dataset)),
-            **cost(value, model),
+            **changes("tuned", tuned, untuned, plan.dataset),
+            "picp_calibrated": metrics.picp(calibrated(tuned, plan.dataset)),
+            **cost(plan, model),
         }
 
 
-def series_row(value: Value) -> dict[str, Any]:
-    """The best family and the best mixture of a series against its strongest baseline; validation
-    says which.
-    """
-    rows = rows_of(value.standard, fit_blend_weights=True)
-    baselines = [row for row in rows.values() if row.params == "own"]
-    families = [
-        row
-        for row in rows.values()
-        if row.model in family_names() and row.params in ("best", "ensemble")
-    ]
-    blends = [
-        row
-        for row in rows.values()
-        if row.model.startswith("BLEND") and row.params in ("best", "ensemble")
-    ]
-    mixtures = [*blends, *(row for row in families if row.params == "ensemble")]
-    strongest, single, mixture = (
-        min(candidates, key=lambda row: metrics.pinball(row.validation), default=None)
-        for candidates in (baselines, families, mixtures)
-    )
-    assert strongest is not None
-    found: dict[str, Any] = {
-        "series": value.dataset.spec.name,
-        "strongest_baseline": strongest.model,
-    }
-    found |= {
-        "mae": metrics.mae(strongest.test),
-        "picp_calibrated": metrics.picp(calibrated(strongest, value.dataset)),
-    }
-    for name, row in (("family", single), ("mixture", mixture)):
-        if row is not None:
-            found |= {
-                name: f"{row.model} {row.params}",
-                **changes(name, row, strongest, value.dataset),
-            }
-            found[f"{name}_picp_calibrated"] = metrics.picp(calibrated(row, value.dataset))
-    return found
+def series_rows(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Every model of a series but naive ones against the strongest baseline by validation."""
+    rows = [row for row in rows_of(plan).values() if row.kind != "naive"]
+    singles = [row for row in rows if row.kind != "mixture"]
+    baselines = [row for row in singles if row.params == "own"]
+    strongest = min(baselines, key=lambda row: metrics.pinball(row.validation))
+    hindsight = min(singles, key=lambda row: metrics.pinball(row.test))
+    for row in rows:
+        test = calibrated(row, plan.dataset)
+        yield {
+            "series": plan.dataset.spec.name,
+            "row": row.label,
+            "chosen": row is strongest,
+            "best_in_hindsight": row is hindsight,
+            "mae": metrics.mae(row.test),
+            "winkler_calibrated": metrics.winkler(test),
+            "picp_calibrated": metrics.picp(test),
+            **changes("row", row, strongest, plan.dataset),
+        }
 
 
-def rows_of(plan: Plan, *, fit_blend_weights: bool = False) -> Rows:
+def rows_of(plan: Plan) -> Rows:
     """The stored rows of a plan by model and parameters; none if nothing is stored."""
     if not plan.paths.records():
         return {}
-    rows = load_rows(plan.paths, plan.dataset, fit_blend_weights=fit_blend_weights)
+    rows = load_rows(plan.paths, plan.dataset)
     return {(row.model, row.params): row for row in rows}
 
 
@@ -266,14 +189,13 @@ def percent_change(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, 
     return 100 * float(ours.mean() / theirs.mean() - 1), float(low), float(high)
 
 
-def cost(value: Value, model: str) -> dict[str, Any]:
+def cost(plan: Plan, model: str) -> dict[str, Any]:
     """What the study of a family cost, and what it chose.
 
     ``trainings`` are of the default steps, see `measurements.early_stopping`; a failed one counts
     as a whole.
     """
-    plan = value.standard
-    stored = StoredStudy.read(RunPaths(plan.runs_dir, model, value.dataset.spec.name, JOB_ID))
+    stored = StoredStudy.read(RunPaths(plan.runs_dir, model, plan.dataset.spec.name, JOB_ID))
     finished = [trial for trial in stored.trials if trial.finished]
     proof = stored.result.get("proof") or {}
     return {
@@ -288,24 +210,16 @@ def cost(value: Value, model: str) -> dict[str, Any]:
 
 def markdown(families: pd.DataFrame, series: pd.DataFrame) -> Iterator[str]:
     """Both tables; changes in percent with 90 % intervals."""
+    yield ("What the search changes against the untuned defaults on test, in percent [90 %]:\n")
     yield (
-        "Change against the untuned defaults on test, in percent [90 %], and the part of the "
-        "better defaults:\n"
+        "| series | family | MAE | calibrated interval score | "
+        "calibrated PICP | chosen trial | trainings (of them proof) | hours |"
     )
-    yield (
-        "| series | family | MAE | (defaults) | calibrated interval score | (defaults) | "
-        "ensemble: MAE "
-        "| interval score | calibrated PICP | chosen trial | trainings (of them proof) | hours |"
-    )
-    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|"
     for row in families.to_dict("records"):
         scores = [
             in_words(row, "tuned_mae"),
-            f"({row['defaults_mae']:+.1f})",
             in_words(row, "tuned_winkler"),
-            f"({row['defaults_winkler']:+.1f})",
-            in_words(row, "ensemble_mae"),
-            in_words(row, "ensemble_winkler"),
             f"{row['picp_calibrated']:.1f}",
         ]
         trainings = f"{row['trainings']:.1f} ({row['proof_trainings']})"
@@ -316,34 +230,22 @@ def markdown(families: pd.DataFrame, series: pd.DataFrame) -> Iterator[str]:
         worst = families[["tuned_mae", "tuned_winkler"]].max()
         yield (
             f"\nMean of {len(families)} cells: "
-            f"MAE {means['tuned_mae']:+.1f} % (defaults {means['defaults_mae']:+.1f}), "
-            f"calibrated interval score {means['tuned_winkler']:+.1f} % (defaults "
-            f"{means['defaults_winkler']:+.1f}); "
+            f"MAE {means['tuned_mae']:+.1f} %, "
+            f"calibrated interval score {means['tuned_winkler']:+.1f} %; "
             f"worst cell {worst['tuned_mae']:+.1f} % and {worst['tuned_winkler']:+.1f} %; "
             f"{means['trainings']:.1f} trainings a study."
         )
     yield (
-        "\nAgainst the strongest baseline on test, in percent [90 %]; validation says which "
-        "ones are compared:\n"
+        "\nAgainst the strongest baseline on test, in percent [90 %]; validation chooses it (c), "
+        "and the best single model in hindsight is marked (h):\n"
     )
-    yield (
-        "| series | strongest baseline | its MAE | best family | MAE | calibrated interval score "
-        "| best mixture | MAE "
-        "| calibrated interval score | calibrated PICP: baseline, family, mixture |"
-    )
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "| series | model | MAE | | calibrated interval score | calibrated PICP |"
+    yield "|---|---|---|---|---|---|"
     for row in series.to_dict("records"):
-        cells = [row["series"], row["strongest_baseline"], f"{row['mae']:.4g}"]
-        coverage = [row["picp_calibrated"]]
-        for name in ("family", "mixture"):
-            is_there = isinstance(row.get(name), str)
-            cells += (
-                [row[name], *(in_words(row, f"{name}_{s}") for s in ("mae", "winkler"))]
-                if is_there
-                else [""] * 3
-            )
-            coverage += [row[f"{name}_picp_calibrated"]] if is_there else []
-        yield f"| {' | '.join(cells)} | {', '.join(f'{picp:.1f}' for picp in coverage)} |"
+        marks = " (c)" * row["chosen"] + " (h)" * row["best_in_hindsight"]
+        scores = [in_words(row, f"row_{score}") for score in ("mae", "winkler")]
+        cells = row["series"], row["row"] + marks, f"{row['mae']:.4g}", *scores
+        yield f"| {' | '.join(cells)} | {row['picp_calibrated']:.1f} |"
 
 
 def in_words(row: Mapping[Any, Any], name: str) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.baselines.contract import get_baseline
-from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows
+from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows, weights_table
 from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
@@ -29,11 +29,14 @@ from hpo_lib.records.trainings import (
 )
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.mixture import mixture
 from tests.conftest import quick_plan
 
 CALIBRATION = Calibration("rolling", days=14)
 TREES = "LIGHTGBM_LINEAR_Q", "LIGHTGBM_Q"
 OTHERS = "LINEAR_Q", "NAIVE_168H", "NAIVE_24H", "RESIDUAL_LINEAR"
+BASELINES = "LIGHTGBM_Q", "LIGHTGBM_LINEAR_Q", "LINEAR_Q", "RESIDUAL_LINEAR"
 OWN = [(model, "own") for model in (*TREES, *OTHERS)]
 
 
@@ -247,7 +250,7 @@ def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_t
     table = benchmark.tables["table"]
     assert list(table["calibration"]) == ["none", "rolling"] * (len(table) // 2)
     raw = table[table["calibration"] == "none"].set_index("model")
-    assert list(raw.index) == [model for model, _ in OWN]
+    assert list(raw.index) == [*(model for model, _ in OWN), "MIXTURE"]
     for model, seeds in (("LIGHTGBM_Q", (42, 43)), ("LINEAR_Q", (42,))):
         frames = [stored_frame(finished.paths, model, "own", seed, "test") for seed in seeds]
         low, median, high = (
@@ -299,34 +302,62 @@ def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished,
     plan = copied(finished, tmp_path)
     benchmark = load_benchmark(plan.paths, plan.dataset, CALIBRATION)
     tables, files = benchmark.tables, benchmark.write_tables()
-    assert [file.stem for file in files] == ["table", "comparisons", "coverage", "reliability"]
+    assert [file.stem for file in files] == [
+        "table",
+        "comparisons",
+        "coverage",
+        "reliability",
+        "weights",
+    ]
     assert {file.suffix for file in files} == {".csv"}
     for file, table in zip(files, tables.values(), strict=True):
         again = pd.read_csv(file, keep_default_na=False, na_values=[""])
         if "note" in table:
             again["note"] = again["note"].astype(object).fillna("")
+        if "origin" in table:
+            again["origin"] = pd.to_datetime(again["origin"])
         again.index = table.index
         pd.testing.assert_frame_equal(again[table.columns], table, check_dtype=False, rtol=1e-12)
 
 
-def test_when_families_are_there_then_blends_of_them_and_of_all_follow(finished, tmp_path):
+def test_when_models_are_there_then_their_mixture_begins_on_the_first_validation_day(
+    finished, tmp_path
+):
     plan = copied(finished, tmp_path)
     training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
     training(plan, "TFT_Q", "default", 42, shift=-0.1).store(plan.paths)
     training(plan, "TFT_Q", "best", 42, shift=0.1).store(plan.paths)
     rows = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset)}
-    assert list(rows)[-3:] == ROWS[-3:]
-    linear = rows["LINEAR_Q", "own"].test.values
-    others = sum(rows[model, "own"].test.values for model in (*TREES, "RESIDUAL_LINEAR"))
-    assert rows["BLEND", "default"].test.values == pytest.approx(linear + 0.2, abs=1e-5)
-    assert rows["BLEND_ALL", "default"].test.values == pytest.approx(
-        (3 * linear + 0.4 + others) / 6, abs=1e-5
+    assert list(rows)[-1] == ("MIXTURE", "own")
+    members = [("NHITS_Q", "default"), ("TFT_Q", "best"), *((name, "own") for name in BASELINES)]
+    joined = [
+        QuantileForecasts.joined([rows[member].validation, rows[member].test]) for member in members
+    ]
+    expected, weights = mixture(joined)
+    mixed = rows["MIXTURE", "own"]
+    assert np.array_equal(
+        np.concatenate([mixed.validation.values, mixed.test.values]), expected.values
     )
-    weighted = load_rows(plan.paths, plan.dataset, fit_blend_weights=True)
-    assert (weighted[-2].model, weighted[-2].params) == ("BLEND", "default")
-    shares = [float(share.split()[1]) for share in weighted[-2].note.split(", ")]
-    assert shares[1] > 0.9  # the other one is wrong by 0.5 everywhere
-    assert sum(shares) == pytest.approx(1.0, abs=0.011)
+    assert (mixed.weights.iloc[0] == 1 / len(members)).all()
+    assert mixed.weights.index[0] == plan.dataset.index[plan.dataset.validation_origins[0]]
+    table = weights_table(list(rows.values()))
+    assert table["weight"].tolist() == weights.T.ravel().tolist()
+    assert [*zip(table["model"], table["params"], strict=True)][:: len(weights)] == members
+
+
+def test_when_weights_are_verified_then_one_that_differs_is_told(finished, tmp_path, capsys):
+    plan = copied(finished, tmp_path)
+    training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
+    load_benchmark(plan.paths, plan.dataset, CALIBRATION).write_tables()
+    file = plan.paths.table("weights")
+    assert main(["verify", str(file)]) == 0
+    days = len(plan.dataset.validation_origins) + len(plan.dataset.test_origins)
+    assert f"ok     {file}: {5 * days} figures recomputed" in capsys.readouterr().out
+    table = pd.read_csv(file)
+    table.loc[7, "weight"] += 1e-6
+    table.to_csv(file, index=False)
+    assert main(["verify", str(file)]) == 1
+    assert f"DRIFT  {file}: weights differ from the recomputed" in capsys.readouterr().out
 
 
 def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_better(
@@ -393,9 +424,7 @@ ROWS = [
     ("NHITS_Q", "default"),
     ("TFT_Q", "default"),
     ("TIMESNET_Q", "best"),
-    ("BLEND_ALL", "best"),
-    ("BLEND", "default"),
-    ("BLEND_ALL", "default"),
+    ("MIXTURE", "own"),
 ]
 
 

@@ -2,19 +2,28 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.information_set import Context
+from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
-from hpo_lib.families.feature_table import FeatureTable, make_feature_table
+from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import covers_seasons
-from hpo_lib.families.models import STANDARD, Forecaster, Model, model_names, register, registered
+from hpo_lib.families.models import (
+    STANDARD,
+    Forecaster,
+    Model,
+    Params,
+    model_names,
+    register,
+    registered,
+)
 from hpo_lib.scoring.evaluation import naive_ahead
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -27,28 +36,30 @@ class Baseline(Model, ABC):
     """Part of a stored training's key: all fixed choices of the model."""
 
     def fit(
-        self, dataset: Dataset, *, seed: int = 0, refit: bool = False, quick: bool = False
+        self,
+        dataset: Dataset,
+        *,
+        seed: int = 0,
+        quick: bool = False,
+        like: Forecaster | None = None,
     ) -> "TableForecaster":
         """Train on the training split, with every choice made by pinball loss on validation.
 
         Args:
             dataset: the dataset.
             seed: equal seeds give equal models.
-            refit: train again on training and validation split together, with the same choices. The
-                forecaster's ``validation`` still comes from the first training, which has not seen
-                these days.
             quick: learn little, from a part of the origins of the same days, to see that everything
                 works.
+            like: what such a training returned: train on both splits, with its choices. This
+                forecaster has no ``validation``: nothing is held out.
         """
         seasons = covers_seasons(dataset, STANDARD.season_years)
+        if isinstance(like, TableForecaster):
+            both_splits = dataset.trained_through_validation()
+            return self.train(both_splits, seasons, seed, quick, like.choice)
         trained = self.train(dataset, seasons, seed, quick)
         trained.validation = trained.forecasts(dataset, dataset.validation_origins)
-        if not refit:
-            return trained
-        both_splits = dataset.trained_through_validation()
-        refitted = self.train(both_splits, seasons, seed, quick, trained.choice)
-        refitted.validation = trained.validation
-        return refitted
+        return trained
 
     @staticmethod
     def table(
@@ -73,28 +84,51 @@ class Baseline(Model, ABC):
         training covers two years.
         """
 
+    @abstractmethod
+    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+        """[N, H, Q] quantiles of actual / level - 1 by what was learnt."""
+
+    def restored(
+        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+    ) -> "TableForecaster":
+        seasons, state = parts.pop("seasons"), parts.pop("state")
+        forecaster = TableForecaster(self, dataset, seasons, state)
+        vars(forecaster).update(parts)
+        return forecaster
+
 
 @dataclass(eq=False)
 class TableForecaster(Forecaster):
     """A forecaster that predicts normalised quantiles from a feature table.
 
     Attributes:
+        baseline: which it is.
         dataset: what it was trained on.
         seasons: the table holds the time of year.
-        normalised: feature table -> [N, H, Q] quantiles of actual / level - 1.
+        state: what was learnt, in arrays and text.
         choice: what validation chose.
     """
 
+    baseline: Baseline
     dataset: Dataset
     seasons: bool
-    normalised: Callable[[FeatureTable], np.ndarray]
+    state: Mapping[str, Any]
     choice: Any = None
     best_step: int = 0
 
+    @cached_property
+    def floor(self) -> float:
+        """See `level_floor`."""
+        return level_floor(self.dataset)
+
+    def parts(self) -> dict[str, Any]:
+        return {"seasons": self.seasons, "state": self.state, "floor": self.floor}
+
     def predict(self, context: Context) -> QuantileForecasts:
-        table = make_feature_table(self.dataset, context, seasons=self.seasons)
-        values = (1 + self.normalised(table)) * table.level[:, None, None]
-        return QuantileForecasts.of_model(values, context.origins, self.dataset.lowest)
+        table = make_feature_table(self.dataset, context, self.floor, seasons=self.seasons)
+        normalised = self.baseline.normalised(self.state, table)
+        values = (1 + normalised) * table.level[:, None, None]
+        return QuantileForecasts.of_model(values, context.origins, self.lowest)
 
 
 def baseline_names() -> tuple[str, ...]:
@@ -138,21 +172,13 @@ class _NaiveForecaster(Forecaster):
         return naive_ahead(self.dataset, context, self.lag)
 
 
-class Blend(Model):
-    """The weighted mean of the families' quantiles, made from a benchmark's rows."""
+class Mixture(Model):
+    """Families and baselines with weights that move with the days, see `mixture`."""
 
-    name, title, kind = "BLEND", "Blend", "blend"
+    name, title, kind = "MIXTURE", "Mixture", "mixture"
     colour, marker = "#56B4E9", "P"
-
-
-class BlendAll(Blend):
-    """The same with the trained baselines."""
-
-    name, title = "BLEND_ALL", "Blend, all"
-    colour, marker = "#000000", "X"
 
 
 register(SeasonalNaive(24, "#777777", "x"))
 register(SeasonalNaive(168, "#aaaaaa", "+"))
-register(Blend())
-register(BlendAll())
+register(Mixture())

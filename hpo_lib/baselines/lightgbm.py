@@ -99,17 +99,25 @@ class LightgbmQuantile(Baseline):
         ]
         best_rounds = choice or [booster.best_iteration for booster in boosters]
 
-        def normalised(table: FeatureTable) -> np.ndarray:
-            expected = forecast(table)
-            rows = _rows(table, expected)
-            values = [
-                np.asarray(booster.predict(rows, num_iteration=best)).reshape(table.target.shape)
-                for booster, best in zip(boosters, best_rounds, strict=True)
-            ]
-            above = 0 if expected is None else expected[:, :, None]
-            return np.asarray(np.stack(values, axis=2) + above)
+        trees = [
+            booster.model_to_string(num_iteration=best)
+            for booster, best in zip(boosters, best_rounds, strict=True)
+        ]
+        state = {"linear": linear, "trees": trees}
+        return TableForecaster(self, dataset, seasons, state, best_rounds, max(best_rounds))
 
-        return TableForecaster(dataset, seasons, normalised, best_rounds, max(best_rounds))
+    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+        import lightgbm
+
+        linear: LinearBaseline | None = state["linear"]
+        expected = None if linear is None else linear.relative(table)
+        rows = _rows(table, expected)
+        values = [
+            np.asarray(lightgbm.Booster(model_str=trees).predict(rows)).reshape(table.target.shape)
+            for trees in state["trees"]
+        ]
+        above = 0 if expected is None else expected[:, :, None]
+        return np.asarray(np.stack(values, axis=2) + above)
 
 
 class LightgbmLinearQuantile(LightgbmQuantile):

@@ -4,7 +4,7 @@ The latter, with the interval of its out-of-fold residuals, is step 0 of every n
 forecasts residuals: a network that is not better has earned nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,8 +46,8 @@ class LinearQuantile(Baseline):
         _, table = self.table(dataset, seasons, 0, quick)
 
         def fitted(penalty: float, steps: Iterable[int] = range(HORIZON)) -> TableForecaster:
-            regressions = _regressions(table, penalty, steps)
-            return TableForecaster(dataset, seasons, regressions, penalty)
+            state = _regressions(table, penalty, steps)
+            return TableForecaster(self, dataset, seasons, state, penalty)
 
         def loss(penalty: float) -> float:
             tried = fitted(penalty, TRIED_STEPS).forecasts(dataset, dataset.validation_origins)
@@ -60,10 +60,17 @@ class LinearQuantile(Baseline):
             choice = PENALTIES[-1] if quick else min(PENALTIES, key=loss)
         return fitted(choice)
 
+    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+        features = linear_features(table)
+        # Summed row by row: the last bits of a matrix product depend on how many rows are asked
+        # for.
+        by_level = [
+            (features * of_level).sum(axis=2) for of_level in np.moveaxis(state["weights"], 1, 0)
+        ]
+        return np.asarray(np.stack(by_level, axis=2) + state["intercepts"])
 
-def _regressions(
-    table: FeatureTable, penalty: float, steps: Iterable[int]
-) -> Callable[[FeatureTable], np.ndarray]:
+
+def _regressions(table: FeatureTable, penalty: float, steps: Iterable[int]) -> dict[str, Any]:
     """Quantile regressions of some steps, in the feature table's units; 0 at the other steps."""
     from sklearn.linear_model import QuantileRegressor  # slow to import
 
@@ -81,14 +88,7 @@ def _regressions(
             weights[step, q, varies] = regressor.coef_ * scale / spread[varies]
             intercepts[step, q] = regressor.intercept_ * scale - weights[step, q] @ mean
 
-    def normalised(table: FeatureTable) -> np.ndarray:
-        features = linear_features(table)
-        # Summed row by row: the last bits of a matrix product depend on how many rows are asked
-        # for.
-        by_level = [(features * of_level).sum(axis=2) for of_level in np.moveaxis(weights, 1, 0)]
-        return np.stack(by_level, axis=2) + intercepts
-
-    return normalised
+    return {"weights": weights, "intercepts": intercepts}
 
 
 class ResidualLinear(Baseline):
@@ -105,9 +105,11 @@ class ResidualLinear(Baseline):
         origins = dataset.training_origins(near_hours=STANDARD.near_hours)
         options = LinearOptions(seasons, STANDARD.linear_penalty)
         linear = LinearBaseline.fit(dataset, origins, options)
-        return TableForecaster(
-            dataset, seasons, lambda table: linear.relative(table)[:, :, None] + linear.errors
-        )
+        return TableForecaster(self, dataset, seasons, {"linear": linear.without_days()})
+
+    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+        linear: LinearBaseline = state["linear"]
+        return np.asarray(linear.relative(table)[:, :, None] + linear.errors)
 
 
 register(LinearQuantile())

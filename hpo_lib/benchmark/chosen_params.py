@@ -1,22 +1,19 @@
 """The one lookup of chosen hyperparameters, for final trainings and retraining.
 
-It finds those of one trial or of an ensemble of trials. Notes say what was passed over.
+Notes say what was passed over.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import RECIPES, STANDARD, Family, Params, read_recipe
+from hpo_lib.families.models import RECIPES, Family, Params, read_recipe
 from hpo_lib.paths import best_params_files
 from hpo_lib.records.provenance import data_key
 from hpo_lib.records.study import StoredStudy, newest_first
-from hpo_lib.scoring.blend import judged_ensemble
 
 UNUSABLE, DOUBTFUL, USABLE = 2, 1, 0
 """How much a finding about a file matters: the file is refused; is used only if the user names it;
@@ -32,16 +29,12 @@ class FoundParameters:
     """Hyperparameters that were checked against the family's search space, with their origin.
 
     ``source`` is ``defaults`` or the file that they were read from. ``notes`` are sentences for the
-    user: what an old file lacks, which files were passed over and why. ``members`` are weights and
-    hyperparameters of an ensemble, see `ensemble_of`; without them it is ``params``
-    alone. ``remark`` comes into the table.
+    user: what an old file lacks, which files were passed over and why.
     """
 
     params: Params
     source: str
     notes: tuple[str, ...] = ()
-    members: tuple[tuple[float, Params], ...] = ()
-    remark: str = ""
 
     @property
     def tuned(self) -> bool:
@@ -170,47 +163,3 @@ class Lookup:
             yield DOUBTFUL, made.format(*sources)
         if preset not in ("test", self.preset):
             yield USABLE, f"it was tuned with the {preset} budget, here it is {self.preset}"
-
-
-def ensemble_of(found: FoundParameters, family: Family, runs_dir: Path) -> FoundParameters:
-    """The ensemble of the study that parameters come from, or these alone if it does not pay.
-
-    Candidates are all complete trials whose forecasts are stored. The remark says what was chosen
-    and what it is worth.
-
-    Raises:
-        InputError: stored forecasts cannot be read.
-    """
-    study = StoredStudy.of_file(Path(found.source), runs_dir)
-    trials = [trial for trial in study.viewable if _fits(family, trial.params)]
-    numbers, chosen = [trial.number for trial in trials], study.result["best_trial_number"]
-    members: tuple[tuple[float, Params], ...] = ()
-    if chosen not in numbers:
-        remark = "no ensemble: the forecasts of the study's chosen trial are not stored"
-    else:
-        forecasts = [study.predictions(number) for number in numbers]
-        verdict = judged_ensemble(forecasts, numbers.index(chosen))
-        percent = f"{verdict.percent:+.1f} % pinball loss"
-        if verdict.pays:
-            weights = map(float, verdict.weights)
-            ranked = sorted(zip(weights, trials, strict=True), key=lambda m: (-m[0], m[1].number))
-            weighted = [(weight, trial) for weight, trial in ranked if weight > 0]
-            members = tuple((weight, trial.params) for weight, trial in weighted)
-            shares = ", ".join(f"{trial.number} ({weight:.2f})" for weight, trial in weighted)
-            remark = f"trials {shares}: {percent} against trial {chosen} on held-out days"
-        else:
-            worth = "" if np.isnan(verdict.percent) else f" ({percent} on held-out days)"
-            remark = (
-                f"trial {chosen} alone: an ensemble of {len(trials)} trials does not pay{worth}"
-            )
-    notes = *found.notes, f"{found.source}: {remark}."
-    return replace(found, remark=remark, notes=notes, members=members)
-
-
-def _fits(family: Family, params: Params) -> bool:
-    """Whether the family still has this configuration, apart from fields of the recipe."""
-    try:
-        family.check_params(STANDARD.updated(params)[1])
-    except InputError:
-        return False
-    return True

@@ -1,7 +1,7 @@
 """A stored benchmark and its tables, from stored forecasts alone: nothing here trains a model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import combinations, product
 from pathlib import Path
@@ -11,15 +11,17 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import described, read_recipe
+from hpo_lib.errors import in_one_line
+from hpo_lib.families.models import described, read_recipe, registered
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import Training, files_of, load_trainings
+from hpo_lib.records.verify import TOLERANCE, Messages, Verification
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.blend import blend, fitted_weights
 from hpo_lib.scoring.calibration import MODES, Calibration, calibrate
 from hpo_lib.scoring.evaluation import conditional_coverage, evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.mixture import mean_of, mixture
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
 
 INTERVALS = ("mae", "picp", "winkler")
@@ -31,7 +33,7 @@ VALIDATED = ("mae", "picp", "pinball", "winkler")
 COMPARED = ("mae", "pinball", "winkler")
 """Losses on which rows are compared by Diebold-Mariano tests."""
 
-PARAMS_ORDER = ("best", "file", "ensemble", "default", "own")
+PARAMS_ORDER = ("best", "file", "default", "own")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
 """
 
@@ -44,13 +46,13 @@ class BenchmarkRow:
     """One model with one set of parameters: the mean of its seeds' quantiles, and each seed.
 
     Attributes:
-        model: family, baseline or blend.
-        params: ``default``, ``best``, ``ensemble``, ``file``, ``own``; a blend has the one of its
-            families.
+        model: family, baseline or mixture.
+        params: ``default``, ``best``, ``file``, ``own``.
         validation: forecasts of the validation split, mean of the seeds.
         test: forecasts of the test split, mean of the seeds.
-        trainings: one per seed; none of a blend.
-        note: a remark for the reader, for example a blend's weights or what an ensemble costs.
+        trainings: one per seed; none of a mixture.
+        note: a remark for the reader.
+        weights: of a mixture, [N, M] by origin and the members' labels.
     """
 
     model: str
@@ -59,6 +61,7 @@ class BenchmarkRow:
     test: QuantileForecasts
     trainings: Sequence[Training] = ()
     note: str = ""
+    weights: pd.DataFrame | None = None
 
     @property
     def label(self) -> str:
@@ -71,7 +74,7 @@ class BenchmarkRow:
 
     @property
     def seconds(self) -> float:
-        """Mean training time; NaN of a blend."""
+        """Mean training time; NaN of a mixture."""
         seconds = [training.record["seconds"] for training in self.trainings]
         return float(np.mean(seconds)) if seconds else np.nan
 
@@ -82,59 +85,73 @@ class BenchmarkRow:
         return recipe is not None and recipe.updated(params) == (recipe, key.get("params"))
 
 
-def load_rows(
-    paths: BenchmarkPaths, dataset: Dataset, *, fit_blend_weights: bool = False
-) -> list[BenchmarkRow]:
-    """The rows of a benchmark: baselines, families, then blends.
-
-    A blend is of all families with the same kind of parameters. ``BLEND`` holds the families,
-    ``BLEND_ALL`` the trained baselines as well. Weights are equal, or with ``fit_blend_weights``
-    those with the lowest validation pinball loss.
+def load_rows(paths: BenchmarkPaths, dataset: Dataset | None = None) -> list[BenchmarkRow]:
+    """The rows of a benchmark: baselines, families, then the mixture of all but naive ones.
 
     Raises:
-        InputError: nothing is stored, or it is on other data.
+        InputError: nothing is stored, or it is on other data than ``dataset``.
     """
     rows = [_row(trainings) for trainings in load_trainings(paths, dataset).values()]
     rows.sort(key=lambda row: row.kind == "family")
-    trained = [row for row in rows if row.kind not in ("family", "naive")]
-    families = [row for row in rows if row.kind == "family"]
-    blends = []
-    for params in sorted({row.params for row in families}):
-        members = [row for row in families if row.params == params]
-        if len(members) > 1:
-            blends.append(_blended("BLEND", params, members, fit_blend_weights))
-        if trained:
-            blends.append(_blended("BLEND_ALL", params, [*members, *trained], fit_blend_weights))
-    return [*rows, *blends]
+    best = best_rows(rows)
+    members = [best[name] for name in registered() if name in best and best[name].kind != "naive"]
+    return [*rows, _mixed(members)] if len(members) > 1 else rows
+
+
+def best_rows(rows: Sequence[BenchmarkRow]) -> dict[str, BenchmarkRow]:
+    """Each model with its best kind of parameters, see `PARAMS_ORDER`."""
+    by_params = sorted(rows, key=lambda row: PARAMS_ORDER.index(row.params))
+    return {row.model: row for row in reversed(by_params)}
 
 
 def _row(trainings: Sequence[Training]) -> BenchmarkRow:
     record = trainings[0].record
-    row = BenchmarkRow(
+    return BenchmarkRow(
         record["model"],
         record["params"],
-        blend([training.validation for training in trainings]),
-        blend([training.test for training in trainings]),
+        mean_of([training.validation for training in trainings]),
+        mean_of([training.test for training in trainings]),
         trainings,
+        note="refitted on training and validation" if record["key"].get("refit") else "",
     )
-    notes = ["refitted on training and validation"] if record["key"].get("refit") else []
-    if record.get("remark"):
-        notes.append(record["remark"])
-    if members := record["key"].get("members"):
-        notes.append(f"{len(members)} trainings a seed, {row.seconds:.0f} s together")
-    return replace(row, note="; ".join(notes))
 
 
-def _blended(
-    name: str, params: str, members: Sequence[BenchmarkRow], fit_weights: bool
-) -> BenchmarkRow:
-    validation = [row.validation for row in members]
-    weights = fitted_weights(validation) if fit_weights else np.full(len(members), 1 / len(members))
+def _mixed(members: Sequence[BenchmarkRow]) -> BenchmarkRow:
+    """The row of their mixture, whose weights begin on the first validation day."""
+    both = [QuantileForecasts.joined([row.validation, row.test]) for row in members]
+    mixed, weights = mixture(both)
+    is_test = mixed.origins >= members[0].test.origins[0]
+    names = pd.MultiIndex.from_tuples(
+        [(row.model, row.params) for row in members], names=["model", "params"]
+    )
+    by_day = pd.DataFrame(weights, mixed.origins.rename("origin"), names)
     shares = ", ".join(
-        f"{row.model} {weight:.2f}" for row, weight in zip(members, weights, strict=True)
+        f"{one.model} {last:.2f}" for one, last in zip(members, weights[-1], strict=True)
     )
-    test = blend([row.test for row in members], weights)
-    return BenchmarkRow(name, params, blend(validation, weights), test, note=shares)
+    parts = mixed.rows(~is_test), mixed.rows(is_test)
+    note = f"weights of the last day: {shares}"
+    return BenchmarkRow("MIXTURE", "own", *parts, note=note, weights=by_day)
+
+
+def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
+    """``model``, ``params``, ``origin`` and ``weight`` of the mixture; empty without one."""
+    tables = [row.weights for row in rows if row.weights is not None]
+    by_day = tables[0] if tables else pd.DataFrame()
+    return pd.Series(by_day.unstack(), name="weight").reset_index()
+
+
+def verify_table(file: Path, made: Callable[[BenchmarkPaths], pd.DataFrame]) -> Verification:
+    """A table of a benchmark made again from what is stored beside it, and compared."""
+    folder = file.parent
+    paths, messages = BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name), Messages()
+    again = made(paths)
+    try:
+        stored = pd.read_csv(file, parse_dates=["origin"] if "origin" in again else [])
+        pd.testing.assert_frame_equal(stored, again, check_dtype=False, rtol=TOLERANCE)
+    except (ValueError, AssertionError) as error:
+        drift = f"{file.stem} differ from the recomputed: {in_one_line(error)}"
+        messages.append(("DRIFT", drift))
+    return Verification(file, len(again), tuple(messages))
 
 
 def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
@@ -207,9 +224,8 @@ class Benchmark:
 
     @cached_property
     def row_per_model(self) -> list[BenchmarkRow]:
-        """Each model with its best kind of parameters; no blends."""
-        rows = {row.model: row for row in reversed(self._by_params) if row.kind != "blend"}
-        return list(rows.values())
+        """Each model with its best kind of parameters; no mixture."""
+        return [row for row in best_rows(self.rows).values() if row.kind != "mixture"]
 
     @property
     def _by_params(self) -> list[BenchmarkRow]:
@@ -316,8 +332,7 @@ class Benchmark:
     @cached_property
     def shown(self) -> pd.DataFrame:
         """Raw scores of figures and tables by ascending MAE, beside those after `correction`."""
-        rows = [row for row in self.rows if (row.kind, row.params) != ("blend", "default")]
-        table = self.raw_and_corrected(of_rows(self.scores, rows), "picp", "winkler")
+        table = self.raw_and_corrected(self.scores, "picp", "winkler")
         table = table.set_index(["model", "params"])
         return table.sort_values("mae", kind="stable").reset_index()
 
@@ -334,6 +349,7 @@ class Benchmark:
             "comparisons": comparison_table(self.rows),
             "coverage": coverage,
             "reliability": reliability,
+            "weights": weights_table(self.rows),
         }
 
     def write_tables(self) -> list[Path]:
@@ -347,15 +363,10 @@ class Benchmark:
 
 
 def load_benchmark(
-    paths: BenchmarkPaths,
-    dataset: Dataset,
-    correction: Calibration = ROLLING,
-    *,
-    fit_blend_weights: bool = False,
+    paths: BenchmarkPaths, dataset: Dataset, correction: Calibration = ROLLING
 ) -> Benchmark:
     """A stored benchmark, see `load_rows`."""
-    rows = load_rows(paths, dataset, fit_blend_weights=fit_blend_weights)
-    return Benchmark(paths, dataset, rows, correction)
+    return Benchmark(paths, dataset, load_rows(paths, dataset), correction)
 
 
 def main_columns(table: pd.DataFrame) -> pd.DataFrame:

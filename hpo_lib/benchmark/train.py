@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 from hpo_lib.baselines import chronos2
 from hpo_lib.baselines.contract import SeasonalNaive, baseline_names, get_baseline
-from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup, ensemble_of
+from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.information_set import Context
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import (
@@ -38,11 +37,9 @@ from hpo_lib.records.trainings import (
     whole_records,
 )
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.blend import blend
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
 
-PARAMS_CHOICES = ("both", "best", "default", "ensemble")
+PARAMS_CHOICES = ("both", "best", "default")
 DEFAULT_SEEDS = 3
 FIRST_SEED = 42
 """Seeds count up from the seed that studies have by default."""
@@ -54,8 +51,7 @@ class Plan:
 
     Attributes:
         models: families; the baselines are always trained too.
-        params: ``best``, ``default``, ``both`` side by side, the ``ensemble`` of each study, or the
-            path of a best_params JSON.
+        params: ``best``, ``default``, ``both`` side by side, or the path of a best_params JSON.
         preset, recipe: names of the families' budget and recipe.
         seeds: trainings per row, with the seeds 42, 43 and so on.
         refit: train again on training and validation split together, with the steps that validation
@@ -147,27 +143,14 @@ def make_plan(
     )
 
 
-class Ensemble(Forecaster):
-    """The weighted mean of trained members' quantiles."""
-
-    def __init__(self, members: Sequence[Forecaster], weights: Sequence[float]) -> None:
-        self.members, self.weights = members, weights
-        self.best_step = max(member.best_step for member in members)
-        self.validation = blend([member.validation for member in members], weights)
-
-    def predict(self, context: Context) -> QuantileForecasts:
-        return blend([member.predict(context) for member in self.members], self.weights)
-
-
 class Task(NamedTuple):
-    """One training to be done: its row and seed, its key, the call that does it, and a remark."""
+    """One training to be done: its row and seed, its key, and the call that does it."""
 
     model: str
     params: str
     seed: int
     key: dict[str, Any]
     train: Callable[[], Forecaster]
-    remark: str = ""
 
 
 def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
@@ -186,11 +169,11 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     paths, dataset = plan.paths, plan.dataset
     check_same_data(paths, dataset)
     notes: list[str] = []
-    tasks = plan_tasks(plan, notes)
+    tasks = planned(plan, notes)
     for note in notes:
         say(f"note: {note}")
     for i, task in enumerate(tasks, start=1):
-        model, params, seed, key, _, remark = task
+        model, params, seed, key, _ = task
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
         if is_stored(paths.training(model, params, seed), key):
             say(f"{where}: stored")
@@ -202,44 +185,41 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
                     f"{file.name} was made with other parameters, budget or code and was removed."
                 )
                 say(f"note: {notes[-1]}")
-        names = {"model": model, "params": params, "seed": seed, "remark": remark}
         # A study may have chosen the defaults.
         for twin in whole_records(paths.records(model)):
             if twin["seed"] == seed and is_stored(files_of(paths, twin), key):
-                training = Training.load(paths, twin)
-                replace(training, record={**twin, **names}).store(paths)
+                record = {**twin, "params": params}
+                replace(Training.load(paths, twin), record=record).store(paths)
                 said = f"the same training as {twin['params']}"
                 break
         else:
             begun = time.monotonic()
             validation = train_and_store(plan, task).validation
-            mae, picp = metrics.mae(validation), metrics.picp(validation)
             seconds = time.monotonic() - begun
+            mae, picp = metrics.mae(validation), metrics.picp(validation)
             said = f"validation MAE {mae:.5g}, PICP {picp:.1f}, {seconds:.0f} s"
         say(f"{where}: {said}")
     return notes
 
 
-def plan_tasks(plan: Plan, notes: list[str]) -> list[Task]:
+def planned(plan: Plan, notes: list[str]) -> list[Task]:
     """Every training of the plan; ``notes`` gets those of `run_benchmark`."""
     return [*_baselines(plan), *_families(plan, notes)]
 
 
 def train_and_store(plan: Plan, task: Task) -> Forecaster:
     """Do a training and store it."""
-    model, params, seed, key, train, remark = task
     begun, dataset = time.monotonic(), plan.dataset
-    fitted = train()
+    fitted = task.train()
     test = fitted.forecasts(dataset, dataset.test_origins)
     data = data_provenance(dataset)
     record = {
-        "key": key,
+        "key": task.key,
         "best_step": fitted.best_step,
         "seconds": time.monotonic() - begun,
-        "model": model,
-        "params": params,
-        "seed": seed,
-        "remark": remark,
+        "model": task.model,
+        "params": task.params,
+        "seed": task.seed,
         "provenance": {**code_provenance(), "data": data, "preset": plan.preset},
     }
     Training(record, fitted.validation, test).store(plan.paths)
@@ -248,45 +228,36 @@ def train_and_store(plan: Plan, task: Task) -> Forecaster:
 
 def _families(plan: Plan, notes: list[str]) -> Iterator[Task]:
     for family in map(get_family, plan.models):
-        training = family.budgets[plan.preset], RECIPES[plan.recipe], plan.dataset
+        where = plan.dataset, family.budgets[plan.preset]
         for label, found in _rows(plan, family).items():
             notes += found.notes
-            params, how = found.params, dict[str, Any](refit=plan.refit)
-            if found.members:
-                params, how["members"] = {}, found.members
-            key = family_key(family, params, *training, **how)
+            recipe = RECIPES[plan.recipe]
+            key = family_key(family, found.params, where[1], recipe, where[0], refit=plan.refit)
             for seed in plan.all_seeds:
-                train = partial(_trained, plan, family, found, seed)
-                yield Task(family.name, label, seed, key, train, found.remark)
+                fit = partial(family.fit, found.params, *where, seed=seed, recipe=recipe)
+                yield Task(family.name, label, seed, key, partial(_trained, plan, fit))
 
 
 def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
-    """Parameters of a family's rows by label: ``default``, ``best``, ``ensemble`` or ``file``."""
+    """Parameters of a family's rows by label: ``default``, ``best`` or ``file``."""
     lookup = Lookup(family, plan.dataset, plan.preset, plan.recipe)
     if plan.params.endswith(".json"):
         return {"file": lookup.from_file(Path(plan.params).expanduser())}
     rows = {"default": lookup.defaults} if plan.params in ("both", "default") else {}
     if plan.params != "default":
         found = lookup.best(plan.runs_dir)
-        label = "ensemble" if plan.params == "ensemble" else "best"
-        if found.tuned and label == "ensemble":
-            found = ensemble_of(found, family, plan.runs_dir)
-        rows[label if found.tuned else "default"] = found  # untuned: the defaults with notes why
+        rows["best" if found.tuned else "default"] = found  # untuned: the defaults with notes why
     return rows
 
 
-def _trained(plan: Plan, family: Family, found: FoundParameters, seed: int) -> Forecaster:
-    where = plan.dataset, family.budgets[plan.preset]
-    how: dict[str, Any] = {"seed": seed, "recipe": RECIPES[plan.recipe]}
-    weights, members = [], []
-    for weight, params in found.members or [(1.0, found.params)]:
-        member = family.fit(params, *where, **how)
-        if plan.refit:
-            refitted = family.fit(params, *where, like=member, **how)
-            refitted.validation, member = member.validation, refitted
-        weights.append(weight)
-        members.append(member)
-    return Ensemble(members, weights) if found.members else members[0]
+def _trained(plan: Plan, fit: Callable[..., Forecaster]) -> Forecaster:
+    """What ``fit`` returns; with a refit its forecasts of validation are still of the first fit."""
+    fitted = fit()
+    if not plan.refit:
+        return fitted
+    refitted = fit(like=fitted)
+    refitted.validation = fitted.validation
+    return refitted
 
 
 def _baselines(plan: Plan) -> Iterator[Task]:
@@ -296,11 +267,11 @@ def _baselines(plan: Plan) -> Iterator[Task]:
             key = training_key(dataset, refit=False)
             yield Task(naive.name, "own", FIRST_SEED, key, partial(naive.fit, dataset))
     for baseline in map(get_baseline, baseline_names()):
-        how = {"refit": plan.refit, "quick": plan.is_test}
-        key = training_key(dataset, settings=baseline.settings, **how)
+        quick = plan.is_test
+        key = training_key(dataset, settings=baseline.settings, refit=plan.refit, quick=quick)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
-            train = partial(baseline.fit, dataset, seed=seed, **how)
-            yield Task(baseline.name, "own", seed, key, train)
+            fit = partial(baseline.fit, dataset, seed=seed, quick=quick)
+            yield Task(baseline.name, "own", seed, key, partial(_trained, plan, fit))
     if plan.chronos2 is not None:
         key = training_key(dataset, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, dataset, plan.chronos2)

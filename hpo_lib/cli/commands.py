@@ -184,6 +184,8 @@ def _retrain(arguments: Namespace) -> None:
     from hpo_lib.daily.retrain import retrain
 
     models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
+    if arguments.mixture:
+        arguments.model = "MIXTURE"
     settings = study_settings(arguments)
     version = call(retrain, arguments, settings=settings, models_dir=models_dir)
     print(f"in use: {version.paths.version(version.number)}")
@@ -240,18 +242,25 @@ def _dashboard(arguments: Namespace) -> None:
 
 
 def _verify(arguments: Namespace) -> int:
-    from hpo_lib.explain.explanation import verify_table
+    from hpo_lib.benchmark.tables import load_rows, verify_table, weights_table
+    from hpo_lib.explain.explanation import shapley_table, stored_explanations
     from hpo_lib.records.verify import verify
 
     runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
     files = arguments.file or paths.best_params_files(runs_dir)
+    if not arguments.file and not arguments.runs_dir:
+        files += sorted(paths.BENCHMARK_DIR.glob("*/*/weights.csv"))
     if not files:
         raise InputError(
             f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file"
         )
+    tables: dict[str, Any] = {
+        "weights.csv": lambda folder: weights_table(load_rows(folder)),
+        "shapley.csv": lambda folder: shapley_table(stored_explanations(folder)),
+    }
     verifications = [
-        verify_table(file)
-        if file.suffix == ".csv"
+        verify_table(file, tables[file.name])
+        if file.name in tables
         else verify(file, arguments.data_dir, arguments.dataset)
         for file in files
     ]
@@ -353,8 +362,7 @@ def _benchmark(arguments: Namespace) -> None:
         raise HpoError(
             "interrupted; finished trainings are kept, the same command continues"
         ) from None
-    weighted = arguments.blend == "weighted"
-    stored = load_benchmark(plan.paths, plan.dataset, calibration, fit_blend_weights=weighted)
+    stored = load_benchmark(plan.paths, plan.dataset, calibration)
     days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
     print(
         f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, "
@@ -367,11 +375,7 @@ def _benchmark(arguments: Namespace) -> None:
 def _explain(arguments: Namespace) -> None:
     from hpo_lib.explain.run import explain, report
 
-    try:
-        explanations = call(explain, arguments, **study_parameters(arguments))
-    except KeyboardInterrupt:
-        raise HpoError("interrupted; explanations are kept, the same command continues") from None
-    print_all(report(explanations))
+    print_all(report(call(explain, arguments, **study_parameters(arguments))))
 
 
 def study_parameters(arguments: Namespace) -> dict[str, Any]:

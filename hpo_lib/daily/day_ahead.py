@@ -1,6 +1,5 @@
 """The forecast of the day ahead, by the model in use, from the newest week of the user's data."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.baselines.contract import get_baseline
-from hpo_lib.daily.versions import Version, each_in_use
+from hpo_lib.daily.versions import FITTED, MIXTURE, REFITTED, Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
@@ -17,12 +16,12 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.explain.explanation import LINEAR
-from hpo_lib.explain.players import Donors, coalition_values, players
+from hpo_lib.explain.players import coalition_values, draw_donors, players
 from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.figures.explanations import draw_steps, steps
 from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source, on_screen
-from hpo_lib.paths import atomic
+from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -86,28 +85,32 @@ class DayAhead:
         The average day is its forecast where no group of information is known, see
         `hpo_lib.explain.players`.
         """
-        data, origins = self.known, self.forecasts.origins
-        donors = Donors.draw(data, data.index.get_indexer(origins), data)
-        model = self.version.model(self.version.which(origins[0]), data)
+        data, origins, version = self.known, self.forecasts.origins, self.version
+        if version.paths.model == MIXTURE:
+            raise InputError(f"{version}: has no reasons of its own; name a member with --model")
+        donors = draw_donors(data, data.index.get_indexer(origins), data)
+        which = FITTED if origins[0] < version.trained_until else REFITTED
         average, daily = (
             coalition_values(one, data, donors, players(data)).mean(axis=(0, 2, 3))[:, MEDIAN]
-            for one in (get_baseline(LINEAR).fit(data), model)
+            for one in (get_baseline(LINEAR).fit(data), version.model(which, data))
         )
-        return steps(daily, list(players(data)), average[0])
+        return steps(daily, players(data), average[0])
 
     def write(self, out: str = "", *, why: bool = False) -> list[Path]:
         """Write table and figure, by default beside the model; ``why``: with one of `reasons`."""
         default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
-        file, spec = Path(out).expanduser() if out else default, self.dataset.spec
+        file = Path(out).expanduser() if out else default
         figures = {file.with_suffix(".png"): self.figure()}
         if why:
-            title = f"{spec.title}, {self.version}, after {self.forecasts.origins[0]:%Y-%m-%d %H:%M} UTC"
-            waterfall = on_screen()(draw_steps)(self.reasons(), title, spec.unit)
+            title = f"{self.dataset.spec.title}, {self.version}, {self.begin:%Y-%m-%d %H:%M} UTC"
+            with on_screen():
+                waterfall = draw_steps(self.reasons(), title, self.dataset.spec.unit)
             figures[file.with_suffix(".why.png")] = marked_by_source(waterfall, self.dataset.source)
-        with ExitStack() as written:
-            self.table().to_csv(written.enter_context(atomic(file)), index=False)
-            for picture, figure in figures.items():
-                figure.savefig(written.enter_context(atomic(picture)), dpi=120)
+        for picture, figure in figures.items():
+            with atomic(picture) as temporary:
+                figure.savefig(temporary, dpi=120)
+        with atomic(file) as temporary:
+            self.table().to_csv(temporary, index=False)
         return [file, *figures]
 
 
@@ -124,8 +127,8 @@ def forecast_day(
 ) -> DayAhead:
     """The forecast of the 24 hours from ``at`` on; names, times and folders are text.
 
-    Of several models in use that one forecasts which had the lowest pinball loss over the 28 days
-    before.
+    Of several models in use the mixture forecasts or, without one, that which had the lowest
+    pinball loss over the 28 days before.
 
     Args: dataset: name or TOML of the dataset. model: the family; empty: the best one. at: first
         hour of the forecast, UTC unless it has another offset; empty: the hour after the last one.
@@ -142,6 +145,9 @@ def forecast_day(
     if lack := _lack(_until(data, origin)):
         raise InputError(lack)
     holidays = read_school_holidays(Path(school_holidays)) if school_holidays else None
+    folder = Path(models_dir or MODELS_DIR).expanduser()
+    if not model and ModelPaths(folder, MIXTURE, data.spec.name).current.exists():
+        model = MIXTURE
     days, damaged = each_in_use(
         models_dir,
         data.spec.name,
@@ -180,15 +186,10 @@ def days_before(position: int, count: int = ROLLING_DAYS) -> Positions:
     return position - HORIZON * np.arange(count, 0, -1)
 
 
-def own_forecasts(version: Version, known: Dataset, origins: Positions) -> QuantileForecasts:
-    """What a version says of past days without having learnt from them, see `Version.forecasts`.
-
-    Origins [N] whose window is not complete, and those of the days that the fitted model learnt
-    from, are left out.
-    """
+def unseen(version: Version, known: Dataset, origins: Positions) -> Positions:
+    """The past origins of a complete window whose days the fitted model has not learnt from."""
     first = max(HISTORY - 1, int(known.index.searchsorted(version.learnt_until)))
-    origins = known.complete(origins[origins >= first])
-    return version.forecasts(known, origins)
+    return known.complete(origins[origins >= first])
 
 
 def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
@@ -228,8 +229,9 @@ def _day_after(
     ahead = pd.date_range(origin + HOUR, periods=HORIZON, freq="h")
     calendar, notes = _calendar(known, dataset, ahead, holidays)
     with_calendar = replace(known, frame=pd.concat([known.frame, calendar]))
-    raw = version.forecasts(with_calendar, np.array([position]))
-    warm_up = own_forecasts(version, known, days_before(position))
+    days = np.append(unseen(version, known, days_before(position)), position)
+    spoken = version.forecasts(with_calendar, days, notes)
+    raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
     forecasts = calibrate(raw, warm_up, known.known_target, Calibration())
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
@@ -243,15 +245,16 @@ def _day_after(
             f"{version.chosen_until:%Y-%m-%d %H:%M} UTC."
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
-    if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
+    if min(off, HORIZON - off) > version.near_hours:
         usual = version.trained_until + HOUR
         notes.append(
             f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at "
             f"{ahead[0]:%H:%M}."
         )
     actual = dataset.known_target.reindex(ahead).to_numpy()[None]
-    forecasts = replace(forecasts, actual=actual)
-    return DayAhead(version, dataset, forecasts, warm_up, tuple(notes), with_calendar)
+    return DayAhead(
+        version, dataset, replace(forecasts, actual=actual), warm_up, tuple(notes), with_calendar
+    )
 
 
 def _origin(dataset: Dataset, at: str) -> pd.Timestamp:

@@ -4,26 +4,40 @@ Every training is kept as a version with its card. One small file, written last,
 in use.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from hpo_lib.baselines.contract import baseline_names, get_baseline
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
-from hpo_lib.daily.versions import FITTED, REFITTED, Version, in_use, relative_mae, store, with_ends
+from hpo_lib.daily.versions import (
+    FITTED,
+    MIXTURE,
+    REFITTED,
+    MixtureVersion,
+    Version,
+    in_use,
+    relative_mae,
+    store,
+    with_ends,
+)
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.families.models import RECIPES, Family, get_family
+from hpo_lib.families.models import RECIPES, Family, Forecaster, family_names, get_family
 from hpo_lib.figures.card import render_card
 from hpo_lib.paths import ModelPaths, atomic
 from hpo_lib.records.provenance import code_provenance, data_provenance
-from hpo_lib.records.read_write import write_json
-from hpo_lib.records.trainings import family_key
+from hpo_lib.records.read_write import load_predictions, write_json
+from hpo_lib.records.trainings import family_key, training_key
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.mixture import mixture
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, compare
 from hpo_lib.settings import Settings
 
@@ -71,10 +85,16 @@ def retrain(
     On the held-out days it is compared with the version in use as that was before its refit, so
     neither has seen them. A version with the same key is not trained again.
 
-    Args: settings: model, dataset, preset, recipe, seed and folders; the rest is not used.
-        models_dir: folder of the trained models. params: path of a best_params JSON; empty: the
-        parameters of the version in use or, without one, those that a
-            benchmark would take.
+    A mixture is of every family and baseline. Each member is chosen on the whole validation split,
+    as by `hpo benchmark --refit`, and there the weights begin. Families have the parameters of
+    their newest study, else the defaults. Members are stored in the folder of the version, and
+    those of an interrupted command are not trained again.
+
+    Args:
+        settings: model or MIXTURE, dataset, preset, recipe, seed and folders; the rest is not used.
+        models_dir: folder of the trained models.
+        params: path of a best_params JSON; empty: the parameters of the version in use or, without
+            one, those that a benchmark would take.
         replace: put it in use even if it is worse than the version in use.
         say: is called with one line per step.
 
@@ -85,76 +105,136 @@ def retrain(
     dataset = load_dataset(
         load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
     )
-    family = get_family(settings.model)
-    paths = ModelPaths(models_dir, family.name, dataset.spec.name)
-    before = in_use(paths)
-    parameters = _parameters(settings, family, dataset, params, before)
-    for note in parameters.notes:
-        say(f"note: {note}")
-    chosen, source = parameters.params, Path(parameters.source).name
-    say(f"parameters of {source}")
-    budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
-    fitting, whole = _fitting_and_whole(dataset)
-    end, seed = str(whole.spec.splits.val_end), settings.seed
-    key = family_key(family, chosen, budget, recipe, fitting, seed=seed, trained_until=end)
-    stored = (Version.read(paths, number) for number in paths.versions())
-    version = next((one for one in stored if one.facts["key"] == key), None)
-    models = {}
-    if version is None:
-        number = max(paths.versions(), default=0) + 1
-        fitted = family.fit(chosen, fitting, budget, seed=seed, recipe=recipe)
-        refitted = family.fit(chosen, whole, budget, like=fitted, seed=seed, recipe=recipe)
-        models = {FITTED: fitted, REFITTED: refitted}
+    paths = ModelPaths(models_dir, settings.model, dataset.spec.name)
+    before, ends = in_use(paths), _fitting_and_whole(dataset)
+    if settings.model == MIXTURE:
+        version, verdict = _mixed(settings, paths, dataset, *ends, before, say)
     else:
-        number, fitted = version.number, version.model(FITTED, dataset)
-        say(f"{version} was already trained in this way")
-    held_out = whole.validation_origins[whole.validation_origins >= fitting.positions.val.stop - 1]
-    compared = fitted.forecasts(dataset, held_out)
-    say(
-        f"v{number:03d}: MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f} over "
-        f"{len(held_out)} held-out days"
-    )
-    forecasts, verdict = {"held-out days, this model": compared}, None
-    if before is not None and before.number != number:
-        rival = before.model(FITTED, dataset).forecasts(dataset, held_out)
-        forecasts[f"held-out days, v{before.number:03d} before it"] = rival
-        verdict = _verdict(before.number, compared, rival)
-        say(f"v{number:03d}: {verdict}")
-    if version is None:
-        origin = {"Parameters": source, "Budget": settings.budget_name, "Seed": seed}
-        facts = {
-            "version": number,
-            "model": paths.model,
-            "dataset": paths.dataset,
-            "params": dict(chosen),
-            "preset": settings.budget_name,
-            "key": key,
-            "trained_until": end,
-            "best_step": fitted.best_step,
-            "compared_metrics": {
-                name: metric(compared) for name, metric in metrics.METRICS.items()
-            },
-            "relative_mae": relative_mae(compared, dataset),
-            "comparison": None if verdict is None else asdict(verdict),
-            "provenance": {**code_provenance(), "data": data_provenance(fitting)},
-        }
-        version = Version(paths, number, facts)
-        forecasts |= {
-            f"held-out days, naive {lag} h": seasonal_naive(dataset, held_out, lag)
-            for lag in SEASONAL_LAGS
-        }
-        notes = _notes(version, before, verdict)
-        _write_card(version, dataset.spec.title, origin, forecasts, notes)
-        store(version, models, compared=compared)
+        found = _parameters(settings, get_family(settings.model), dataset, params, before)
+        version, verdict = _trained(settings, paths, dataset, found, *ends, before, say)
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
         stays = f"v{verdict.before:03d}"
         raise StudyError(
-            f"{paths.version(number)}: is worse than {stays} ({verdict}), so {stays} stays in use; "
-            "look at both cards, and give --replace to put the new one in use anyway"
+            f"{paths.version(version.number)}: is worse than {stays} ({verdict}), so {stays} stays "
+            "in use; look at both cards, and give --replace to put the new one in use anyway"
         )
-    if before is None or number != before.number:
-        write_json(paths.current, {"version": number, "before": before and before.number})
+    if before is None or version.number != before.number:
+        write_json(paths.current, {"version": version.number, "before": before and before.number})
     return version
+
+
+def _mixed(
+    settings: Settings,
+    paths: ModelPaths,
+    dataset: Dataset,
+    fitting: Dataset,
+    whole: Dataset,
+    before: Version | None,
+    say: Callable[[str], None],
+) -> tuple[Version, Verdict | None]:
+    """A mixture, whose scores are of the days of validation that are in ``whole`` alone."""
+    members, number = dict[str, Version](), max(paths.versions(), default=0) + 1
+    for name in (*family_names(), *baseline_names()):
+        found = FoundParameters({}, "own choices")
+        if name in family_names():
+            budget = settings.budget_name
+            lookup = Lookup(get_family(name), dataset, budget, settings.recipe, same_data=False)
+            found = lookup.best(settings.runs_dir)
+        member = ModelPaths(paths.version(number), name, dataset.spec.name)
+        members[name], _ = _trained(settings, member, dataset, found, whole, whole, None, say)
+    files = [one.paths.training(one.number).forecasts["compared"] for one in members.values()]
+    mixed, weights = mixture(list(map(load_predictions, files)))
+    compared = mixed.rows(mixed.origins >= fitting.spec.splits.val_end)
+    numbers = {name: member.number for name, member in members.items()}
+    recipe = RECIPES[settings.recipe].effective(whole)
+    key = training_key(whole, members=numbers, recipe=recipe, seed=settings.seed)
+    facts = {"params": {}, "members": numbers, **_facts(settings, paths, number, whole, compared)}
+    version = MixtureVersion(paths, number, {**facts, "key": key})
+    origin = {name: f"weight {last:.2f}" for name, last in zip(numbers, weights[-1], strict=True)}
+    verdict = _told(
+        version, before, dataset, compared, origin, [file.parent for file in files], say
+    )
+    store(version, {}, compared=mixed)
+    return version, verdict
+
+
+def _trained(
+    settings: Settings,
+    paths: ModelPaths,
+    dataset: Dataset,
+    parameters: FoundParameters,
+    fitting: Dataset,
+    whole: Dataset,
+    before: Version | None,
+    say: Callable[[str], None],
+) -> tuple[Version, Verdict | None]:
+    """A family or baseline that chose its weights on ``fitting`` and was refitted on ``whole``.
+
+    Its scores are of the validation days that are in ``whole`` alone; of all if there are none.
+    """
+    for note in parameters.notes:
+        say(f"note: {note}")
+    chosen, source = parameters.params, Path(parameters.source).name
+    say(f"{paths.model}: parameters of {source}")
+    how: dict[str, Any] = {"seed": settings.seed}
+    deciding = {**how, "trained_until": str(whole.spec.splits.val_end)}
+    fit: Callable[..., Forecaster]
+    if paths.model in family_names():
+        family, recipe = get_family(paths.model), RECIPES[settings.recipe]
+        budget = family.budgets[settings.budget_name]
+        key = family_key(family, chosen, budget, recipe, fitting, **deciding)
+        fit = partial(family.fit, chosen, budget=budget, recipe=recipe, **how)
+    else:
+        baseline, how["quick"] = get_baseline(paths.model), settings.budget_name == "test"
+        key = training_key(fitting, settings=baseline.settings, **{**how, **deciding})
+        fit = partial(baseline.fit, **how)
+    stored = (Version.read(paths, number) for number in paths.versions())
+    version = next((one for one in stored if one.facts["key"] == key), None)
+    number, models = max(paths.versions(), default=0) + 1, dict[str, Forecaster]()
+    if version is None:
+        fitted = fit(dataset=fitting)
+        models = {FITTED: fitted, REFITTED: fit(dataset=whole, like=fitted)}
+    else:
+        number, fitted = version.number, version.model(FITTED, dataset)
+        say(f"{version} was already trained in this way")
+    days = whole.validation_origins
+    held_out = days[days >= fitting.positions.val.stop - 1]
+    compared = fitted.forecasts(dataset, held_out if len(held_out) else days)
+    facts = {
+        "params": dict(chosen),
+        "key": key,
+        "best_step": fitted.best_step,
+        **_facts(settings, paths, number, fitting, compared),
+        "trained_until": deciding["trained_until"],
+    }
+    own = version or Version(paths, number, facts)
+    origin = {"Parameters": source, "Best step": fitted.best_step}
+    files = [paths.trained(number, which) for which in (FITTED, REFITTED)]
+    verdict = _told(own, before, dataset, compared, origin, files, say)
+    if version is None:
+        store(own, models, compared=compared)
+    return own, verdict
+
+
+def _facts(
+    settings: Settings,
+    paths: ModelPaths,
+    number: int,
+    fitting: Dataset,
+    compared: QuantileForecasts,
+) -> dict[str, Any]:
+    """What a card for programs says of every training."""
+    return {
+        "version": number,
+        "model": paths.model,
+        "dataset": paths.dataset,
+        "preset": settings.budget_name,
+        "seed": settings.seed,
+        "trained_until": str(fitting.spec.splits.val_end),
+        "compared_metrics": {name: metric(compared) for name, metric in metrics.METRICS.items()},
+        "relative_mae": relative_mae(compared, fitting),
+        "provenance": {**code_provenance(), "data": data_provenance(fitting)},
+    }
 
 
 def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
@@ -211,8 +291,8 @@ def _verdict(before: int, own: QuantileForecasts, rival: QuantileForecasts) -> V
 def _notes(version: Version, before: Version | None, verdict: Verdict | None) -> list[str]:
     notes = [
         "Scores are of the model before its refit, which chose its weights on days up to "
-        f"{version.chosen_until} and has not seen the days of these scores. In use is its refit on "
-        f"all days up to {version.trained_until}."
+        f"{version.chosen_until} and has {'not seen the' if version.held_out else 'seen'} days of "
+        f"these scores. In use is its refit on all days up to {version.trained_until}."
     ]
     if before is not None and verdict is not None:
         notes.append(f"Compared with the version before: {verdict}.")
@@ -224,25 +304,45 @@ def _notes(version: Version, before: Version | None, verdict: Verdict | None) ->
     return notes
 
 
-def _write_card(
+def _told(
     version: Version,
-    title: str,
+    before: Version | None,
+    dataset: Dataset,
+    compared: QuantileForecasts,
     origin: Mapping[str, object],
-    forecasts: Mapping[str, QuantileForecasts],
-    notes: list[str],
-) -> None:
+    files: Sequence[Path],
+    say: Callable[[str], None],
+) -> Verdict | None:
+    """Say what a version is worth, also beside the one in use, and write the card of a new one."""
     paths, number, facts = version.paths, version.number, version.facts
-    card, compared = paths.training(number)
-    models = [paths.trained(number, which).name for which in (FITTED, REFITTED)]
+    scores = f"MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f}"
+    days = "held-out days" if version.held_out else "validation days"
+    say(f"v{number:03d}: {scores} over {len(compared.origins)} {days}")
+    positions = dataset.index.get_indexer(compared.origins)
+    forecasts, verdict = {f"{days}, this model": compared}, None
+    if before is not None and before.number != number:
+        rival = before.before_refit(dataset, positions)
+        forecasts[f"{days}, v{before.number:03d} before it"] = rival
+        verdict = _verdict(before.number, compared, rival)
+        say(f"v{number:03d}: {verdict}")
+    card, stored = paths.training(number)
+    if card.exists():
+        return verdict
+    facts["comparison"] = None if verdict is None else asdict(verdict)
+    forecasts |= {
+        f"{days}, naive {lag} h": seasonal_naive(dataset, positions, lag) for lag in SEASONAL_LAGS
+    }
+    made = {"Version": f"v{number:03d}", "Budget": facts["preset"], "Seed": facts["seed"]}
     text = render_card(
         model=paths.model,
-        title=title,
+        title=dataset.spec.title,
         params=facts["params"],
-        origin={"Version": f"v{number:03d}", **origin, "Best step": facts["best_step"]},
+        origin={**made, **origin},
         provenance=facts["provenance"],
         forecasts=forecasts,
-        notes=notes,
-        files=[*models, *(file.name for file in (*compared.values(), card))],
+        notes=_notes(version, before, verdict),
+        files=[file.name for file in (*files, *stored.values(), card)],
     )
     with atomic(paths.card(number)) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    return verdict

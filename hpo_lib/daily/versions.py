@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HORIZON, Positions
-from hpo_lib.errors import UNREADABLE, Damage, InputError, in_one_line
-from hpo_lib.families.models import Forecaster, family_names, get_family
+from hpo_lib.data.splits import HISTORY, HORIZON, Positions
+from hpo_lib.errors import UNREADABLE, Damage, InputError, choices, in_one_line
+from hpo_lib.families.models import Forecaster, family_names, registered
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
 from hpo_lib.records.provenance import Provenance
@@ -19,8 +19,10 @@ from hpo_lib.records.read_write import Params, Part, Time, checked_json, read_js
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
+from hpo_lib.scoring.mixture import mixture
 
 FITTED, REFITTED = "fitted", "refitted"
+MIXTURE = "MIXTURE"
 T = TypeVar("T")
 
 
@@ -38,6 +40,7 @@ class _Facts(Part):
     """The card for programs of a trained model."""
 
     key: _Key
+    members: Mapping[str, int] | None = None
     params: Params
     preset: str
     trained_until: Time
@@ -57,15 +60,20 @@ class Version:
 
     paths: ModelPaths
     number: int
-    facts: Mapping[str, Any]
+    facts: dict[str, Any]
 
     @classmethod
-    def read(cls, paths: ModelPaths, number: int) -> "Version":
+    def read(cls, paths: ModelPaths, number: int) -> Self:
         file = paths.training(number).record
         return cls(paths, number, checked_json(file, "the card of a trained model", _Facts))
 
     def __str__(self) -> str:
         return f"{self.paths.model} v{self.number:03d}"
+
+    @property
+    def near_hours(self) -> int:
+        """How far from the hour of the daily forecasts the days began that it learnt from."""
+        return int(self.facts["key"]["recipe"]["near_hours"])
 
     @property
     def learnt_until(self) -> pd.Timestamp:
@@ -82,9 +90,14 @@ class Version:
         """Last hour that the refitted model has seen."""
         return pd.Timestamp(self.facts["trained_until"])
 
-    def which(self, origin: pd.Timestamp) -> str:
-        """The model that has not learnt from the day after an origin, where there is one."""
-        return FITTED if origin < self.trained_until else REFITTED
+    @property
+    def held_out(self) -> bool:
+        """Whether there are days of the refit that chose nothing before it."""
+        return self.chosen_until < self.trained_until
+
+    def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
+        """What the fitted model says, to be compared with another one."""
+        return self.model(FITTED, dataset).forecasts(dataset, origins)
 
     def model(self, which: str, dataset: Dataset) -> Forecaster:
         """The ``fitted`` or the ``refitted`` model, for forecasts of a dataset.
@@ -94,7 +107,7 @@ class Version:
         """
         from hpo_lib.families import stored_model  # needs torch
 
-        family, file = get_family(self.paths.model), self.paths.trained(self.number, which)
+        model, file = registered()[self.paths.model], self.paths.trained(self.number, which)
         source, stored = self.facts["provenance"]["data"]["source"], self.facts["key"]["version"]
         if source != dataset.source:
             raise InputError(
@@ -107,7 +120,7 @@ class Version:
                 f"{trainings.MODEL_VERSION}; train it again with `hpo retrain`"
             )
         try:
-            return stored_model.load(file, family, self.facts["params"], dataset, str(self))
+            return stored_model.load(file, model, self.facts["params"], dataset, str(self))
         except InputError:
             raise
         except (EOFError, *UNREADABLE) as error:
@@ -116,11 +129,13 @@ class Version:
                 f"{self.paths.current} to start again"
             ) from None
 
-    def forecasts(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
+    def forecasts(
+        self, dataset: Dataset, origins: Positions, notes: list[str] | None = None
+    ) -> QuantileForecasts:
         """What it says of each day without having seen it; ``origins`` [N] are ascending positions.
 
         Up to the end of its training it speaks as it was before the refit. Quantiles are rounded as
-        in records.
+        in records. ``notes`` gets sentences on members, if it has any.
         """
         before = np.asarray(dataset.index[origins] < self.trained_until)
         parts = [
@@ -137,6 +152,58 @@ class Version:
         return replace(joined, values=joined.values.astype(np.float32).astype(np.float64))
 
 
+class MixtureVersion(Version):
+    """The mixture of the models in its folder, whose weights begin on the first validation day."""
+
+    def mixed(
+        self, dataset: Dataset, last: int, notes: list[str]
+    ) -> tuple[dict[str, QuantileForecasts], pd.DataFrame]:
+        """Forecasts and weights from the begin of validation to the origin ``last``, a position.
+
+        The forecasts are those of the mixture and of each member, by name; weights are [N, M].
+
+        A member that cannot be read is a `Damage` among the notes; the others share its weight.
+        """
+        first = max(HISTORY - 1, int(dataset.index.searchsorted(self.learnt_until)))
+        earlier = np.arange(first + (last - first) % HORIZON, last, HORIZON)
+        days, members = np.append(dataset.complete(earlier), last), dict[str, QuantileForecasts]()
+        for name, number in self.facts["members"].items():
+            paths = ModelPaths(self.paths.version(self.number), name, self.paths.dataset)
+            try:
+                member = Version.read(paths, number)
+                if member.facts["key"]["data"] != self.facts["key"]["data"]:
+                    raise InputError(f"{paths.version(number)}: was trained on other days or data")
+                members[name] = member.forecasts(dataset, days)
+            except InputError as error:
+                shared = "; the other members share its weight."
+                notes.append(Damage(f"Passed over the member {error}{shared}"))
+        if not members:
+            raise InputError(
+                f"{self}: none of its members can be read; run `hpo retrain --mixture`"
+            )
+        mixed, weights = mixture([*members.values()])
+        by_day = pd.DataFrame(weights, mixed.origins, [*members])
+        return {MIXTURE: mixed, **members}, by_day
+
+    def forecasts(
+        self, dataset: Dataset, origins: Positions, notes: list[str] | None = None
+    ) -> QuantileForecasts:
+        """As for one model; of the days before the last of ``origins`` its weights are made."""
+        if not len(origins):
+            return super().forecasts(dataset, origins)
+        notes = [] if notes is None else notes
+        forecasts, weights = self.mixed(dataset, int(origins[-1]), notes)
+        today = weights.iloc[-1].sort_values(ascending=False)
+        shares = ", ".join(f"{name} {weight:.2f}" for name, weight in today.items())
+        notes.append(f"{self} is made of {shares}.")
+        mixed = forecasts[MIXTURE]
+        return mixed.rows(mixed.origins.isin(dataset.index[origins]))
+
+    def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
+        """The mixture as it would have served, of the models that had not seen the day."""
+        return self.forecasts(dataset, origins)
+
+
 def in_use(paths: ModelPaths) -> Version | None:
     """The version in use, which a file names; None if there is none yet."""
     if not paths.current.exists():
@@ -148,7 +215,7 @@ def in_use(paths: ModelPaths) -> Version | None:
             f'{paths.current}: does not name a version; write {{"version": N}} with one of '
             f"{paths.versions()}"
         ) from None
-    return Version.read(paths, number)
+    return (MixtureVersion if paths.model == MIXTURE else Version).read(paths, number)
 
 
 def each_in_use(
@@ -163,7 +230,10 @@ def each_in_use(
     """
     folder = Path(models_dir or MODELS_DIR).expanduser()
     results, errors = list[T](), list[str]()
-    for name in [get_family(model).name] if model else family_names():
+    names = (*family_names(), MIXTURE)
+    if model and model not in names:
+        raise InputError(f"model is {model!r}; {choices(model, names)}")
+    for name in [model] if model else names:
         try:
             if version := in_use(ModelPaths(folder, name, dataset)):
                 results.append(do(version))

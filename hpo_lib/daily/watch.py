@@ -1,14 +1,18 @@
 """The models in use against what came since: errors and coverage, and whether to retrain."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hpo_lib.daily.day_ahead import DAY, days_before, own_forecasts
-from hpo_lib.daily.versions import Version, each_in_use, relative_mae
+import pandas as pd
+
+from hpo_lib.daily.day_ahead import DAY, days_before, unseen
+from hpo_lib.daily.versions import MixtureVersion, Version, each_in_use, relative_mae
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.errors import Damage, InputError
+from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
+from hpo_lib.scoring.forecasts import QuantileForecasts
 
 COVERAGE = (70.0, 90.0)
 """Percent of the hours that the calibrated interval should cover; outside a retraining is due."""
@@ -17,6 +21,9 @@ WORSE = 1.25
 """A retraining is due if the MAE has grown by more than this factor since the held-out days of the
 training, both as a share of that of the better naive forecast: demand itself changes with the
 season."""
+
+SEASON_DAYS, TRUSTED = 91, 0.01
+"""A member whose weight stays below this share for so many days has not been trusted."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +70,25 @@ def watch(
     data_dir: str = "",
     simulated: bool = False,
     models_dir: str = "",
-) -> list[Watched | Damage]:
+) -> list[Watched | str]:
     """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
 
-    Of several models, those that cannot be read or do not fit are sentences after the others.
+    Sentences on the members of a mixture, and on models that cannot be read or do not fit, come
+    after the scores.
     """
-    data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
+    data, notes = load_dataset(load_spec(dataset), data_dir, simulated=simulated), list[str]()
     scored, damaged = each_in_use(
-        models_dir, data.spec.name, model, lambda version: _watched(version, data)
+        models_dir, data.spec.name, model, lambda version: _watched(version, data, notes)
     )
-    return [*scored, *damaged]
+    return [*scored, *notes, *damaged]
 
 
-def _watched(version: Version, dataset: Dataset) -> Watched:
+def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
     days_since = (dataset.index[-1] - version.trained_until) // DAY
     end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
     # The first half of the days calibrates.
-    forecasts = own_forecasts(version, dataset, days_before(end, 2 * ROLLING_DAYS))
+    days = unseen(version, dataset, days_before(end, 2 * ROLLING_DAYS))
+    forecasts = version.forecasts(dataset, days, notes)
     calibrated = calibrate(forecasts, None, dataset.known_target, Calibration())
     recent = calibrated.rows(forecasts.origins >= dataset.index[end] - ROLLING_DAYS * DAY)
     if not len(recent.origins):
@@ -87,6 +96,26 @@ def _watched(version: Version, dataset: Dataset) -> Watched:
             f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; "
             "add hours"
         )
+    if isinstance(version, MixtureVersion):
+        notes += _members(*version.mixed(dataset, int(days[-1]), []), recent.origins)
     before, unit = version.facts["relative_mae"], dataset.spec.unit
     coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
     return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)
+
+
+def _members(
+    forecasts: Mapping[str, QuantileForecasts], weights: pd.DataFrame, days: pd.DatetimeIndex
+) -> Iterator[str]:
+    """What the members say for themselves of these days, and who has not been trusted."""
+    losses = ", ".join(
+        f"{name} {metrics.pinball(one.rows(one.origins.isin(days))):.5g}"
+        for name, one in forecasts.items()
+    )
+    yield f"Raw pinball loss of these days: {losses}."
+    if len(weights) >= SEASON_DAYS:
+        for name, largest in weights.iloc[-SEASON_DAYS:].max().items():
+            if largest < TRUSTED:
+                yield (
+                    f"{name} has not been trusted for a season: its weight was never above "
+                    f"{largest:.1%} in {SEASON_DAYS} days."
+                )

@@ -1,7 +1,6 @@
 """Engineered columns: the calendar in local time, lags and means of the target, products."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import holidays
@@ -143,8 +142,8 @@ def follows_from_target(column: str) -> bool:
     return bool(_FROM_TARGET.fullmatch(column))
 
 
-def derived(column: str, columns: Mapping[str, Any], target: str) -> np.ndarray | None:
-    """[..., T] a covariate that `engineer` makes of other ``columns`` of the same hours.
+def derived(column: str, columns: Any, target: str) -> np.ndarray | None:
+    """[..., T] a covariate that `engineer` makes of other ``columns`` of the same hours, by name.
 
     Before the first hour its week is repeated. None: it is not made of others.
     """

@@ -11,12 +11,11 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from hpo_lib.errors import UNREADABLE, InputError, in_one_line
+from hpo_lib.errors import UNREADABLE, InputError
 from hpo_lib.explain.shapley import shapley_values
 from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.families.models import registered
 from hpo_lib.paths import BenchmarkPaths, atomic
-from hpo_lib.records.verify import TOLERANCE, Verification
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 from hpo_lib.scoring.metrics import quantile_losses
 from hpo_lib.scoring.uncertainty import bootstrap_interval, drawn_days
@@ -56,11 +55,15 @@ class Explanation:
     values: np.ndarray
     actual: np.ndarray
 
+    def times(self, factor: float) -> "Explanation":
+        """In another unit."""
+        return Explanation(self.facts, self.values * factor, self.actual * factor)
+
     def store(self, file: Path) -> None:
         """Write it, in float32 as forecasts are stored."""
-        arrays = {"values": self.values.astype(np.float32), "actual": self.actual}
+        facts, values = json.dumps(self.facts), self.values.astype(np.float32)
         with atomic(file) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, facts=json.dumps(self.facts), **arrays)
+            np.savez_compressed(stream, facts=facts, values=values, actual=self.actual)
 
     @classmethod
     def load(cls, file: Path) -> "Explanation":
@@ -119,19 +122,3 @@ def shapley_table(explanations: Explanations) -> pd.DataFrame:
                 interval = bootstrap_interval(value, drawn)
                 rows.append((*row, seed, what, group, *astuple(interval)))
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def verify_table(csv: Path) -> Verification:
-    """Compute a ``shapley.csv`` again from the arrays beside it, and compare."""
-    again = shapley_table(
-        stored_explanations(
-            BenchmarkPaths(csv.parents[3], csv.parents[2].name, csv.parents[1].name)
-        )
-    )
-    least = TOLERANCE * float(again["value"].abs().max())
-    try:
-        pd.testing.assert_frame_equal(pd.read_csv(csv), again, rtol=TOLERANCE, atol=least)
-    except (AssertionError, OSError, ValueError) as error:
-        drift = f"is not what the arrays beside it give ({in_one_line(error)})"
-        return Verification(csv, 0, (("DRIFT", drift),))
-    return Verification(csv, 3 * len(again), ())

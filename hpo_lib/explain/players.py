@@ -8,7 +8,6 @@ days off as here. All models and all coalitions of groups get the same days.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,84 +38,65 @@ def players(dataset: Dataset) -> Groups:
 
     Columns that follow from the target are rebuilt from its history.
     """
-    columns = pd.Index(dataset.future)
-    is_holiday = columns.str.contains("holiday")
+    others = [name for name in dataset.future if not name.startswith("hour")]
+    holidays = [name for name in others if "holiday" in name]
     groups = {
-        CALENDAR: list(columns[~is_holiday & ~columns.str.startswith("hour")]),
-        "holidays": list(columns[is_holiday]),
+        CALENDAR: [name for name in others if name not in holidays],
+        "holidays": holidays,
         "weather so far": [name for name in dataset.past if not follows_from_target(name)],
     }
-    ahead = () if dataset.weather is None else (AHEAD,)
     present = {name: columns for name, columns in groups.items() if columns}
+    ahead = [AHEAD] if dataset.weather else []
     return {**dict.fromkeys(HISTORY_GROUPS, ()), **present, **dict.fromkeys(ahead, ())}
 
 
-class Donors(NamedTuple):
-    """Days to explain, and those that information is taken from, as positions of their origins.
+def draw_donors(dataset: Dataset, days: Positions, learnt: Dataset) -> Positions:
+    """[N, 1 + 2 K] positions of origins: the day, donors of its history, and of all else.
 
-    Attributes:
-        days: [N] explained.
-        history: [N, K] donors of the history of the target.
-        others: [N, K] donors of all other groups.
-        counts: [N] different ones among the donors of history, some of which count twice if they
-            are fewer than K.
+    They are of the training split of ``learnt``. Days without a donor are left out. Each donor
+    comes once before any comes twice.
+
+    Raises:
+        InputError: no day has one.
     """
-
-    days: Positions
-    history: Positions
-    others: Positions
-    counts: np.ndarray
-
-    @classmethod
-    def draw(cls, dataset: Dataset, days: Positions, learnt: Dataset) -> "Donors":
-        """From the training split of ``learnt``. Days without a donor are left out.
-
-        Raises:
-            InputError: no day has one.
-        """
-        pool, half = learnt.training_origins(), HORIZON // 2
-        year = pd.DatetimeIndex(dataset.index + pd.Timedelta(hours=1)).day_of_year.to_numpy()
-        flags = dataset.frame.filter(["is_weekend", "is_public_holiday"])
-        off = (flags > 0).any(axis=1).to_numpy()
-        kind = 2 * np.roll(off, half) + np.roll(off, -half)  # of the days before and after origins
-        rows = []
-        for day in days:
-            apart = np.abs(year[pool] - year[day])
-            season = np.minimum(apart, DAYS_OF_YEAR - apart) <= SEASON_DAYS
-            near = pool[season & ((pool - day) % HORIZON == 0)]
-            alike = near[kind[near] == kind[day]]
-            if len(alike):
-                # By the day alone, so that it has the same donors whatever else is explained.
-                draws = np.random.default_rng(int(dataset.index[day].timestamp()))
-                # Each once before any counts twice.
-                drawn = [np.resize(draws.permutation(some), DONORS) for some in (alike, near)]
-                rows.append((day, *drawn, min(len(alike), DONORS)))
-        if not rows:
-            raise InputError(
-                f"{dataset.path}: no day of training is within {SEASON_DAYS} days of the year of a "
-                "day that is to be explained; train on a whole year, with a later train_end under "
-                "[splits] of the dataset's TOML"
-            )
-        return cls(*map(np.array, zip(*rows, strict=True)))
-
-    def some(self, chosen: slice) -> "Donors":
-        """Those of some days."""
-        return Donors(*(part[chosen] for part in self))
+    pool, half = learnt.training_origins(), HORIZON // 2
+    year = pd.DatetimeIndex(dataset.index + pd.Timedelta(hours=1)).day_of_year.to_numpy()
+    flags = dataset.frame.filter(["is_weekend", "is_public_holiday"])
+    off = (flags > 0).any(axis=1).to_numpy()
+    kind = 2 * np.roll(off, half) + np.roll(off, -half)  # of the days before and after an origin
+    rows = []
+    for day in days:
+        apart = np.abs(year[pool] - year[day])
+        season = np.minimum(apart, DAYS_OF_YEAR - apart) <= SEASON_DAYS
+        near = pool[season & ((pool - day) % HORIZON == 0)]
+        alike = near[kind[near] == kind[day]]
+        if len(alike):
+            # By the day alone, so that it has the same donors whatever else is explained.
+            draws = np.random.default_rng(int(dataset.index[day].timestamp()))
+            drawn = [np.resize(draws.permutation(some), DONORS) for some in (alike, near)]
+            rows.append([day, *np.ravel(drawn)])
+    if not rows:
+        raise InputError(
+            f"{dataset.path}: no day of training is within {SEASON_DAYS} days of the year of a "
+            "day that is to be explained; train on a whole year, with a later train_end under "
+            "[splits] of the dataset's TOML"
+        )
+    return np.array(rows)
 
 
 def coalition_values(
-    forecaster: Forecaster, dataset: Dataset, donors: Donors, groups: Groups, progress: str = ""
+    forecaster: Forecaster, dataset: Dataset, donors: Positions, groups: Groups, progress: str = ""
 ) -> np.ndarray:
     """[2, 2^g, N, H, Q] forecasts of each coalition: means over either half of the donors.
 
     Rows are as in `hpo_lib.explain.shapley`; ``progress`` names a bar.
     """
     floor, parts = level_floor(dataset), []
-    starts = range(0, len(donors.days), DAYS_AT_ONCE)
-    for start in tqdm(starts, desc=progress, disable=not progress):
-        days, *positions, _ = donors.some(slice(start, start + DAYS_AT_ONCE))
-        own = dataset.context(days.repeat(positions[0].shape[1]))
-        history, others = (dataset.context(part.ravel()) for part in positions)
+    chunks = np.split(donors, range(DAYS_AT_ONCE, len(donors), DAYS_AT_ONCE))
+    for chunk in tqdm(chunks, desc=progress, disable=not progress):
+        days, *drawn = np.split(chunk, (1, 1 + DONORS), axis=1)
+        own = dataset.context(days.repeat(DONORS))
+        history, others = (dataset.context(part.ravel()) for part in drawn)
         values = []
         for row in range(1 << len(groups)):
             hidden = {name: groups[name] for i, name in enumerate(groups) if not row >> i & 1}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from hpo_lib.benchmark.train import Plan, Task, make_plan, plan_tasks, train_and_store
+from hpo_lib.benchmark.train import Plan, Task, make_plan, planned, train_and_store
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.errors import InputError, choices
@@ -25,7 +25,7 @@ from hpo_lib.explain.explanation import (
     shapley_table,
     stored_explanations,
 )
-from hpo_lib.explain.players import Donors, Refitted, coalition_values, players
+from hpo_lib.explain.players import DONORS, Refitted, coalition_values, draw_donors, players
 from hpo_lib.explain.shapley import faithfulness, order_of, shapley_values
 from hpo_lib.families.linear_baseline import MEDIAN, covers_seasons
 from hpo_lib.families.models import STANDARD, family_names, model_names
@@ -72,18 +72,18 @@ def explain(
     data, folder = plan.dataset, plan.paths
     check_same_data(folder, data)
     learnt = data.trained_through_validation() if refit else data
-    donors = Donors.draw(data, chosen_days(data, split, days), learnt)
-    actual = data.target.to_numpy()[donors.days[:, None] + np.arange(1, HORIZON + 1)]
+    donors = draw_donors(data, chosen_days(data, split, days), learnt)
+    actual = data.target.to_numpy()[donors[:, :1] + np.arange(1, HORIZON + 1)]
     common = {
         "dataset": data.spec.name,
         "title": data.spec.title,
         "unit": data.spec.unit,
         "source": data.source,
         "players": list(players(data)),
-        "days": data.index[donors.days].strftime("%Y-%m-%d %H:%M UTC").tolist(),
-        "donors": donors.counts.tolist(),
+        "days": data.index[donors[:, 0]].strftime("%Y-%m-%d %H:%M UTC").tolist(),
+        "donors": [len({*history}) for history in donors[:, 1 : 1 + DONORS]],
     }
-    tasks = [task for task in plan_tasks(plan, notes) if task.model in wanted]
+    tasks = [task for task in planned(plan, notes) if task.model in wanted]
     for file in folder.explanation_files():
         if not common.items() <= Explanation.load(file).facts.items():
             file.unlink()
@@ -102,9 +102,10 @@ def explain(
         facts["checks"] = {**checks, "donors": _change(*halves)}
         Explanation(facts, values.mean(axis=0), actual).store(file)
     explanations = stored_explanations(folder)
-    with atomic(folder.shapley) as temporary:
+    table = folder.table("shapley")
+    with atomic(table) as temporary:
         shapley_table(explanations).to_csv(temporary, index=False)
-    say(f"wrote {folder.shapley}")
+    say(f"wrote {table}")
     return explanations
 
 
@@ -122,7 +123,7 @@ def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
 
 
 def _values_and_checks(
-    plan: Plan, task: Task, donors: Donors
+    plan: Plan, task: Task, donors: Positions
 ) -> tuple[np.ndarray, dict[str, float]]:
     """The values of a trained model, and checks on it, see `checks`.
 
@@ -134,7 +135,9 @@ def _values_and_checks(
     known = task.params == REFITTED or is_stored(plan.paths.training(*task[:3]), task.key)
     fitted = task.train() if known else train_and_store(plan, task)
     values = coalition_values(fitted, data, donors, groups, " ".join(map(str, task[:3])))
-    few = donors.some(slice(SANITY_DAYS))
+    if task.params == REFITTED:
+        return values, {}
+    few = donors[:SANITY_DAYS]
     noise = np.random.default_rng(0).standard_normal(len(data.frame))
     planted = replace(data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted"))
     unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]}).mean(axis=0)
@@ -177,9 +180,9 @@ def checks(explanations: Explanations) -> pd.DataFrame:
     ``sum`` is by which share the values miss the forecast with all information less that with none;
     ``planted`` what a column that the model has not learnt from is worth (the target's unit);
     ``halves`` Kendall's tau of what groups add to the MAE in either half of the days. In percent:
-    ``redrawn``, what other weights change; ``donors``, by how much the values differ between halves of the donors; ``deletion``,
-    see `hpo_lib.explain.shapley.faithfulness`; ``refitted``, the same after fitting the linear
-    baseline again.
+    ``redrawn``, what other weights change; ``donors``, by how much the values differ between halves
+    of the donors; ``deletion``, see `hpo_lib.explain.shapley.faithfulness`; ``refitted``, the same
+    after fitting the linear baseline again.
     """
     worth, rows = losses(explanations[LINEAR, REFITTED]), {}
     for row, seeds in explanations.items():

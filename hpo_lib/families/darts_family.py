@@ -3,7 +3,10 @@
 Torch and darts are imported when a model is trained, not when a family is named.
 """
 
+from typing import Any
+
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.information_set import Windows
 from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.models import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
 
@@ -42,4 +45,20 @@ class DartsFamily(Family):
         forecaster.best_step, forecaster.shares = like.best_step, like.shares
         if like.best_step:
             forecaster.train(new_model(self, network, budget, seed, like.best_step))
+        return forecaster
+
+    def restored(
+        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+    ) -> Forecaster:
+        from hpo_lib.families.training import DartsForecaster, untrained_module
+        from hpo_lib.families.windows import TrainingWindows
+
+        recipe = parts["recipe"]
+        forecaster = DartsForecaster(dataset, parts["scaling"], recipe, self.calendar_as_past)
+        forecaster.shares = parts["shares"]
+        if not forecaster.keeps_nothing:
+            sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
+            network = recipe.updated(params)[1]
+            forecaster.module = untrained_module(self, network, sample).eval()
+            forecaster.module.load_state_dict(parts["network"])
         return forecaster

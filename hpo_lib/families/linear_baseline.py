@@ -147,6 +147,10 @@ class LinearBaseline:
         # for.
         return np.asarray((x * self.weights).sum(axis=2) + self.intercept)
 
+    def without_days(self) -> "LinearBaseline":
+        """The same to be stored, which holds nothing of the training's days."""
+        return replace(self, out_of_fold=np.empty((0, HORIZON)))
+
     def relative_out_of_fold(self, table: FeatureTable, origins: np.ndarray) -> np.ndarray:
         """[N, H] out-of-fold forecasts of the training origins, which are in chronological order.
 

@@ -8,12 +8,12 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.information_set import Context
+from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import (
@@ -163,8 +163,10 @@ training.
 
 
 class Forecaster(ABC):
-    """A trained model of a family."""
+    """A trained model."""
 
+    dataset: Dataset
+    """What it was trained on."""
     best_step: int
     """The step whose weights were kept; 0: the linear baseline alone was better than those of every
     check.
@@ -175,6 +177,15 @@ class Forecaster(ABC):
     """
     validation: QuantileForecasts
     """Forecasts of every validation origin with the kept weights."""
+
+    @cached_property
+    def lowest(self) -> float | None:
+        """See `Dataset.lowest`."""
+        return self.dataset.lowest
+
+    def parts(self) -> dict[str, Any]:
+        """What was learnt, in tensors, arrays, plain values and text, for `Model.restored`."""
+        raise NotImplementedError
 
     @abstractmethod
     def predict(self, context: Context) -> QuantileForecasts:
@@ -188,7 +199,7 @@ class Forecaster(ABC):
         return self.predict(dataset.context(origins)).with_actual(dataset.target)
 
 
-KINDS = "family", "baseline", "pretrained", "naive", "blend"
+KINDS = "family", "baseline", "pretrained", "naive", "mixture"
 """Of models, in the order of legends and tables."""
 
 
@@ -208,6 +219,12 @@ class Model:
     """One of `KINDS`; empty for a model that a record names and the registry does not know."""
     seeded: ClassVar[bool] = False
     """Whether another seed gives another model."""
+
+    def restored(
+        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+    ) -> Forecaster:
+        """The forecaster that had these `Forecaster.parts`; ``windows``: one like its own."""
+        raise NotImplementedError
 
 
 class Family(Model, ABC):

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.data.splits import HISTORY
 from hpo_lib.errors import InputError
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
-from hpo_lib.families.models import Family, Forecaster, Params, Recipe
-from hpo_lib.families.training import DartsForecaster, untrained_module
-from hpo_lib.families.windows import Level, Scaling, TrainingWindows
+from hpo_lib.families.models import STANDARD, Forecaster, Model, Params, Recipe
+from hpo_lib.families.windows import Level, Scaling
 
 FORMAT = 3
 """Raise it when what is stored means something else than before."""
@@ -30,32 +29,23 @@ OF_WEATHER = "kind", "columns", "threshold", "usual_demand"
 
 
 def save(forecaster: Forecaster, file: Path) -> None:
-    """Store all that `load` needs but family and parameters, without the training's data."""
-    assert isinstance(forecaster, DartsForecaster), "only families on darts can be stored"
-    dataset, weather, scaling = forecaster.dataset, forecaster.dataset.weather, forecaster.scaling
-    if scaling.linear is not None:
-        linear = replace(scaling.linear, out_of_fold=np.empty((0, HORIZON)))
-        scaling = replace(scaling, linear=linear)
+    """Store all that `load` needs but model and parameters, without the training's data."""
+    dataset, weather = forecaster.dataset, forecaster.dataset.weather
     stored = {
         "format": FORMAT,
-        "recipe": forecaster.recipe,
-        "best_step": forecaster.best_step,
-        "shares": forecaster.shares,
-        "lowest": forecaster.lowest,
         "target": dataset.spec.target,
         "unit": dataset.spec.unit,
         "past": dataset.past,
         "future": dataset.future,
-        "scaling": scaling,
         "weather": weather and {name: getattr(weather, name) for name in OF_WEATHER},
-        "network": None if forecaster.keeps_nothing else dict(forecaster.module.state_dict()),
+        "lowest": forecaster.lowest,
+        "best_step": forecaster.best_step,
+        "parts": forecaster.parts(),
     }
     torch.save(stored, file)
 
 
-def load(
-    file: Path, family: Family, params: Params, dataset: Dataset, source: str
-) -> DartsForecaster:
+def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str) -> Forecaster:
     """The stored model, for forecasts of a dataset; it keeps nothing of the dataset's hours.
 
     Raises:
@@ -80,18 +70,10 @@ def load(
         future=stored["future"],
         weather=weather,
     )
-    forecaster = DartsForecaster(
-        without_hours, stored["scaling"], stored["recipe"], family.calendar_as_past
-    )
-    for name in ("lowest", "best_step", "shares"):
-        setattr(forecaster, name, stored[name])
-    if not forecaster.keeps_nothing:
-        # The network's shape follows from any window.
-        windows = dataset.windows(np.array([HISTORY - 1]))
-        sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
-        network = forecaster.recipe.updated(params)[1]
-        forecaster.module = untrained_module(family, network, sample).eval()
-        forecaster.module.load_state_dict(stored["network"])
+    # The shape of a network follows from any window.
+    windows = dataset.windows(np.array([HISTORY - 1]))
+    forecaster = model.restored(stored["parts"], params, without_hours, windows)
+    forecaster.lowest, forecaster.best_step = stored["lowest"], stored["best_step"]
     return forecaster
 
 
@@ -101,7 +83,8 @@ def _check(stored: Mapping[str, Any], dataset: Dataset, source: str) -> None:
             f"{source}: is stored in format {stored['format']}, this version reads {FORMAT}; "
             f"{AGAIN}"
         )
-    if other := {field.name for field in fields(Recipe)} ^ set(vars(stored["recipe"])):
+    recipe = stored["parts"].get("recipe", STANDARD)
+    if other := {field.name for field in fields(Recipe)} ^ set(vars(recipe)):
         names = ", ".join(sorted(other))
         raise InputError(
             f"{source}: its recipe and that of this version differ in the fields {names}; {AGAIN}"

@@ -12,8 +12,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -220,10 +219,16 @@ class DartsForecaster(Forecaster):
             raise
         self.module = model.model.eval()
 
-    @cached_property
-    def lowest(self) -> float | None:
-        """See `Dataset.lowest`."""
-        return self.dataset.lowest
+    def parts(self) -> dict[str, Any]:
+        scaling = self.scaling
+        if scaling.linear is not None:
+            scaling = replace(scaling, linear=scaling.linear.without_days())
+        return {
+            "recipe": self.recipe,
+            "shares": self.shares,
+            "scaling": scaling,
+            "network": None if self.keeps_nothing else dict(self.module.state_dict()),
+        }
 
     @property
     def keeps_nothing(self) -> bool:

@@ -16,7 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, comparison_table, of_rows
+from hpo_lib.benchmark.tables import (
+    Benchmark,
+    BenchmarkRow,
+    comparison_table,
+    of_rows,
+    weights_table,
+)
 from hpo_lib.data.features import season_of
 from hpo_lib.families.models import described, model_names
 from hpo_lib.figures import series, style
@@ -33,7 +39,7 @@ RAW_AND_CALIBRATED = [
     Line2D([], [], color=INK, ls="", marker="o", ms=3.5, mfc="white", label="raw"),
     Line2D([], [], color=INK, ls="", marker="o", ms=3.5, label="calibrated"),
 ]
-PARAMS = {"best": "tuned", "file": "file", "ensemble": "ensemble", "default": "untuned", "own": ""}
+PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
 
 
 def _of_each_benchmark(
@@ -303,13 +309,36 @@ def draw_drift(data: pd.DataFrame) -> Figure:
 
 
 @_of_each_benchmark
+def mixture_weights(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+    """The ``weight`` of each ``model`` in the mixture of each ``day``, from validation on."""
+    weights = weights_table(benchmark.rows)
+    if len(weights):
+        begin = benchmark.rows[0].test.origins[0].tz_localize(None)
+        yield weights.assign(day=weights["origin"].dt.tz_localize(None), begin=begin)
+
+
+def draw_mixture_weights(data: pd.DataFrame) -> Figure:
+    """Who was trusted when: weights as stacked areas; a panel per dataset."""
+    figure, columns = style.dataset_columns(data, 1, height=2.4, sharey=True)
+    for (axes,), rows in columns:
+        models = in_order(rows["model"])
+        by_day = rows.pivot(index="day", columns="model", values="weight")[models]
+        axes.stackplot(by_day.index, by_day.T, colors=list(map(model_colour, models)), lw=0)
+        axes.axvline(rows["begin"].iloc[0], **TARGET)
+        axes.set(ylim=(0, 1), ylabel="weight", xlim=by_day.index[[0, -1]])
+        style.date_axis(axes, 2, 4)
+    style.legend_below(figure, style.model_handles(data["model"], marker="", lw=5))
+    return figure
+
+
+@_of_each_benchmark
 def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
     """Raw test scores with 95 % bootstrap bounds by ascending MAE, and the calibrated PICP.
 
-    A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline (``own``). Ensembles
-    are in the table.
+    A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline or the mixture
+    (``own``).
     """
-    yield benchmark.shown[benchmark.shown["params"] != "ensemble"]
+    yield benchmark.shown
 
 
 def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:

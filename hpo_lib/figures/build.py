@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
 from IPython.display import HTML, Image, display
 from matplotlib.figure import Figure
 
@@ -33,7 +32,7 @@ from hpo_lib.figures.evidence import (
 )
 from hpo_lib.figures.latex import booktabs, html, included
 from hpo_lib.figures.studies_table import Studies, load_studies
-from hpo_lib.figures.tables import TABLES, caption, overview
+from hpo_lib.figures.tables import TABLES, caption, explanation_table, overview
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
@@ -103,6 +102,13 @@ PICTURES: Mapping[str, Picture] = {
         benchmarks.draw_drift,
         benchmarks.drift,
     ),
+    "mixture_weights": Picture(
+        "benchmarks",
+        "Who was trusted when: each model's weight in the mixture, from the first validation day "
+        "on; the test split begins at the dashed line.",
+        benchmarks.draw_mixture_weights,
+        benchmarks.mixture_weights,
+    ),
     "baseline_vs_optimised": Picture(
         "benchmarks",
         "Untuned and tuned models beside baselines, by ascending MAE. All rows share their days, "
@@ -142,7 +148,9 @@ def drawn(name: str, evidence: Evidence) -> Figure | None:
     data = picture.data(evidence)
     if not len(data):
         return None
-    return finished(picture.draw, [data], evidence.records(picture.records))
+    return finished(
+        picture.draw, data if name in EXPLAINED else [data], evidence.records(picture.records)
+    )
 
 
 def finished(draw: Callable[..., Figure], data: Sequence[Any], records: Records) -> Figure:
@@ -225,7 +233,8 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         )
         contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
         written += _write(contents, text, records)
-    for name, (make, kind) in TABLES.items():
+    tables = {"explanations": (explanation_table, "explanations")} if explained else {}
+    for name, (make, kind) in {**TABLES, **tables}.items():
         records = evidence.records(kind)
         table = make(evidence) if records else None
         if table is None or table.frame.empty:

@@ -156,6 +156,7 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     if benchmark and (row := benchmark.tuned_row(study)):
         forecasts["test, raw"] = row.test
         forecasts["test, rolling calibration"] = benchmark.calibrated[row, "rolling"]
+        notes += [f"In the mixture: {one.note}." for one in benchmark.rows if one.kind == "mixture"]
     else:
         notes.append(
             "There is no benchmark of this configuration, so nothing is known of the test split."

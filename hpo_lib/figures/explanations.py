@@ -1,7 +1,6 @@
 """What drives the forecasts of one dataset, drawn from stored explanations alone."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from hpo_lib.explain.explanation import (
-    ALL,
     LINEAR,
-    MEAN,
-    NONE,
     REFITTED,
     Explanations,
     game,
@@ -30,15 +26,12 @@ from hpo_lib.scoring.metrics import readable_unit
 
 def explained(folder: BenchmarkPaths) -> tuple[Explanations, dict[str, Any]]:
     """All of a folder in a readable unit, and the facts that they share, with a ``title``."""
-    explanations = stored_explanations(folder)
-    facts = dict(next(iter(explanations.values()))[0].facts)
-    unit, factor = readable_unit(facts["unit"], losses(_best(explanations)[1])[-1])
+    stored = stored_explanations(folder)
+    facts = dict(next(iter(stored.values()))[0].facts)
+    unit, factor = readable_unit(facts["unit"], losses(stored[_best(stored)])[-1])
     donors, facts["unit"] = facts["donors"], style.unit_text(unit)
     facts["title"] += f": {len(donors)} days, {min(donors)} to {max(donors)} donors"
-    return {
-        row: [replace(one, values=one.values * factor, actual=one.actual * factor) for one in seeds]
-        for row, seeds in explanations.items()
-    }, facts
+    return {row: [one.times(factor) for one in seeds] for row, seeds in stored.items()}, facts
 
 
 def of_page(page: Evidence) -> tuple[Explanations, dict[str, Any]]:
@@ -52,35 +45,34 @@ def name_of(row: tuple[str, str]) -> str:
 
 
 def _look(row: tuple[str, str]) -> dict[str, Any]:
-    look = {"color": style.model_colour(row[0]), "marker": style.model_marker(row[0])}
-    refitted = {"color": style.INK, "marker": "s"} if row[1] == REFITTED else {}
-    return {"label": name_of(row), "ms": 3.5, "lw": 0.8, **look, **refitted}
+    colour = style.INK if row[1] == REFITTED else style.model_colour(row[0])
+    marker = "s" if row[1] == REFITTED else style.model_marker(row[0])
+    return {"label": name_of(row), "ms": 3.5, "lw": 0.8, "color": colour, "marker": marker}
 
 
-def _best(explanations: Explanations) -> tuple[tuple[str, str], Any]:
-    """The row with the lowest MAE, refitted ones aside, and its seeds."""
-    rows = [one for one in explanations.items() if one[0][1] != REFITTED]
-    return min(rows, key=lambda one: losses(one[1])[-1])
+def _best(explanations: Explanations) -> tuple[str, str]:
+    """The row with the lowest MAE, refitted ones aside."""
+    rows = [row for row in explanations if row[1] != REFITTED]
+    return min(rows, key=lambda row: losses(explanations[row])[-1])
 
 
 def taken_off(explanations: Explanations) -> pd.DataFrame:
     """What each group takes off the MAE of each row and ``seed``, with its interval."""
-    table = shapley_table(explanations)
-    table = table[(table["what"] == "mae") & ~table["group"].isin([NONE, ALL])]
+    table = shapley_table(explanations).query("what == 'mae' and group not in ['none', 'all']")
     return table.assign(mae=-table["value"], mae_low=-table["high"], mae_high=-table["low"])
 
 
 def draw_losses(explanations: Explanations, facts: Mapping[str, Any]) -> Figure:
     """Groups below each other, in each the models with their seeds."""
-    groups, table = facts["players"], taken_off(explanations)
+    table, groups = taken_off(explanations), facts["players"]
     figure, [[axes]] = style.panels(1, 1, height=0.9 + 0.55 * len(groups))
     for place, row in enumerate(explanations):
         values = table[(table["model"] == row[0]) & (table["params"] == row[1])]
         y = values["group"].map(groups.index) + (place + 0.5) / len(explanations) * 0.8 - 0.4
         axes.plot(values["mae"], y, "|", ms=5, color=style.INK)
-        mean = values[values["seed"] == MEAN]
-        bars = mean[["mae_low", "mae_high"]].sub(mean["mae"], axis=0).abs().T
-        axes.errorbar(mean["mae"], y[mean.index], xerr=bars, ls="", **_look(row))
+        mean = values[values["seed"] == "mean"]
+        axes.hlines(y[mean.index], mean["mae_low"], mean["mae_high"], style.INK, lw=0.5)
+        axes.plot(mean["mae"], y[mean.index], ls="", **_look(row))
     axes.axvline(0, **style.TARGET)
     axes.set(yticks=range(len(groups)), yticklabels=groups, title=facts["title"])
     axes.set_xlabel(f"taken off the MAE in {facts['unit']}")
@@ -91,19 +83,20 @@ def draw_losses(explanations: Explanations, facts: Mapping[str, Any]) -> Figure:
 
 def draw_hours(explanations: Explanations, facts: Mapping[str, Any]) -> Figure:
     """Group by hour ahead as shades: mean size of the median's values, mean of the width's."""
-    row, seeds = _best(explanations)
-    median, width = (shapley_values(game(seeds, what)) for what in ("median", "width"))
+    row = _best(explanations)
     figure, [panels] = style.panels(1, 2, height=2.4, sharey=True)
-    shades = {"median (size)": ("Blues", np.abs(median)), "width": ("RdBu_r", width)}
-    for axes, (what, (shade, values)) in zip(panels, shades.items(), strict=True):
-        data = pd.DataFrame(values.mean(axis=1), facts["players"], range(1, 1 + values.shape[2]))
-        centre = 0 if what == "width" else None
-        sns.heatmap(data, ax=axes, cmap=shade, center=centre, xticklabels=3, yticklabels=True)
+    for axes, what, shade in zip(panels, ("median", "width"), ("Blues", "RdBu_r"), strict=True):
+        values = shapley_values(game(explanations[row], what))
+        values = (np.abs(values) if what == "median" else values).mean(axis=1)
+        centre = None if what == "median" else 0
+        labels = range(1, 1 + values.shape[1])
+        data = pd.DataFrame(values, facts["players"], labels)
+        sns.heatmap(data, ax=axes, cmap=shade, center=centre, xticklabels=3)
         axes.set(xlabel="hours ahead", title=f"{name_of(row)}: {what}, {facts['unit']}")
     return figure
 
 
-def steps(daily: np.ndarray, groups: list[str], average: float) -> pd.Series:
+def steps(daily: np.ndarray, groups: Iterable[str], average: float) -> pd.Series:
     """The waterfall of a daily mean [2^g]: what is added to ``average``, which comes first."""
     index = ["average day", "model", *groups]
     return pd.Series([average, daily[0] - average, *shapley_values(daily)], index)
@@ -111,10 +104,10 @@ def steps(daily: np.ndarray, groups: list[str], average: float) -> pd.Series:
 
 def draw_day(explanations: Explanations, facts: Mapping[str, Any]) -> Figure:
     """The day that the groups move furthest, of the most accurate row."""
-    row, seeds = _best(explanations)
-    daily = game(seeds, "median").mean(axis=2)
+    row = _best(explanations)
+    daily = game(explanations[row], "median").mean(axis=2)
     day = np.abs(daily[-1] - daily[0]).argmax()
-    average = game(explanations.get((LINEAR, "own"), seeds), "median")[0, day].mean()
+    average = game(explanations.get((LINEAR, "own"), explanations[row]), "median")[0, day].mean()
     title = f"{facts['title']}, {name_of(row)}, after {facts['days'][day]}"
     return draw_steps(steps(daily[:, day], facts["players"], average), title, facts["unit"])
 
@@ -124,7 +117,7 @@ def draw_steps(added: pd.Series, title: str, unit: str) -> Figure:
     figure, [[axes]] = style.panels(1, 1, height=2.2)
     ends, changes = added.cumsum(), added.iloc[1:]
     colours = np.where(changes > 0, style.ACCENT, style.BLUE)
-    bars = axes.barh(changes.index, changes, left=ends.shift().iloc[1:], color=colours)
+    bars = axes.barh(changes.index, changes, left=ends.iloc[:-1], color=colours)
     axes.bar_label(bars, style.aligned(changes), padding=4, fontsize=6)
     for name, end in ((added.index[0], ends.iloc[0]), ("forecast", ends.iloc[-1])):
         axes.plot(end, name, "d", color=style.INK, ms=4)

@@ -203,7 +203,7 @@ def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for all panels, in a row of its own below them; long labels take several rows."""
-    most = 6 if sum(len(handle.get_label()) for handle in handles) < 80 else 3
+    most = 6 if sum(len(handle.get_label()) for handle in handles) < 72 else 3
     figure.legend(
         handles=handles,
         loc="outside lower center",

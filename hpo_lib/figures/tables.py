@@ -1,7 +1,7 @@
 """The thesis tables, each as plain numbers (CSV) and as rows of text (LaTeX)."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -17,7 +17,6 @@ from hpo_lib.figures.studies_table import studies_frame
 from hpo_lib.figures.style import (
     MISSING,
     aligned,
-    by_dataset,
     joined,
     model_name,
     number,
@@ -325,24 +324,28 @@ def overview(studies: pd.DataFrame) -> Table:
 
 def explanation_table(evidence: Evidence) -> Table:
     """What each group of information takes off the MAE of each model."""
-    data, sections = explanations.of_evidence(explanations.losses, evidence), []
-    means = data[data["seed"] == explanations.MEAN]
-    for rows in by_dataset(means):
-        cells = rows.assign(cell=_with_interval(rows, "mae"), row=rows.apply(_row, axis=1))
-        wide = cells.pivot(index="row", columns="group", values="cell")
-        groups, names = rows["group"].unique(), cells["row"].unique()
-        columns = [(group, wide.loc[names, group]) for group in groups]
-        title = f"{rows['title'].iloc[0]} ({unit_text(rows['unit'].iloc[0])})"
-        sections.append((title, [("Model", names), *columns]))
+    sections, frames = [], []
+    stored = [explanations.explained(one.paths) for one in evidence.explanations]
+    groups = dict.fromkeys(group for _, facts in stored for group in facts["players"])
+    for rows, facts in stored:
+        table = explanations.taken_off(rows).assign(dataset=facts["dataset"], unit=facts["unit"])
+        means = table[table["seed"] == "mean"]
+        cells = means.assign(cell=_with_interval(means, "mae"))
+        wide = cells.pivot(index=["model", "params"], columns="group", values="cell")
+        wide = wide.reindex(index=list(rows), columns=[*groups], fill_value=MISSING)
+        names = map(explanations.name_of, rows)
+        sections.append(
+            (
+                f"{facts['title']} ({facts['unit']})",
+                [("Model", names), *((group, wide[group]) for group in groups)],
+            )
+        )
+        frames.append(table)
     caption = f"What each group of information takes off the MAE. {explanations.ESTIMAND}"
-    return Table(data, sections, caption, "l" + "r" * (len(sections[0][1]) - 1))
+    return Table(joined(frames), sections, caption, "l" + "r" * len(groups))
 
 
-def _row(values: pd.Series) -> str:
-    return explanations.name_of((values["model"], values["params"]))
-
-
-TABLES: dict[str, tuple[Callable[[Evidence], Table], str]] = {
+TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
     "results": (scores_of_test_split, "benchmarks"),
     "ablation": (ablation, "benchmarks"),
     "hyperparameters": (hyperparameters, "studies"),

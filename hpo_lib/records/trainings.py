@@ -48,9 +48,8 @@ class BenchmarkRecord(TrainingRecord):
     """The record of one training of a benchmark."""
 
     model: Name
-    params: Literal["best", "file", "ensemble", "default", "own"]
+    params: Literal["best", "file", "default", "own"]
     seed: int
-    remark: str | None = None
     provenance: Provenance = Provenance()
 
 
@@ -216,14 +215,15 @@ def on_simulated_data(paths: BenchmarkPaths) -> bool:
 
 
 def load_trainings(
-    paths: BenchmarkPaths, dataset: Dataset
+    paths: BenchmarkPaths, dataset: Dataset | None
 ) -> dict[tuple[str, str], Sequence[Training]]:
     """Every training of a benchmark, by row (model, params), with ascending seeds.
 
     Raises:
         InputError: there is none, one is damaged, on other data or of other code than the rest.
     """
-    check_same_data(paths, dataset)
+    if dataset is not None:
+        check_same_data(paths, dataset)
     records = [(file, read_training(file)) for file in paths.records()]
     if not records:
         raise InputError(f"{paths.folder}: holds no finished training; run `hpo benchmark` first")

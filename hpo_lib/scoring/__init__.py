@@ -1,1 +1,1 @@
-"""Forecasts and their scores: metrics, objectives, calibration, blends, uncertainty."""
+"""Forecasts and their scores: metrics, objectives, calibration, mixtures, uncertainty."""

@@ -74,10 +74,26 @@ def test_when_training_covers_no_two_years_then_the_time_of_year_does_not_count(
     """
     monkeypatch.setattr(linear_baseline, "HOURS_OF_A_YEAR", hours_of_a_year)
     later = tiny_dataset.frame.set_index(tiny_dataset.index + pd.Timedelta(days=140))
-    for refit in (False, True):
-        fitted = baseline.fit(tiny_dataset, seed=1, refit=refit, quick=True)
+    fitted = None
+    for _ in ("fitted", "refitted"):
+        fitted = baseline.fit(tiny_dataset, seed=1, quick=True, like=fitted)
         moved = forecast(fitted, later, ORIGIN) != forecast(fitted, tiny_dataset.frame, ORIGIN)
         assert moved.any() == (hours_of_a_year == 700)
+
+
+def test_when_it_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(
+    baseline, trained, tiny_dataset, tmp_path
+):
+    from hpo_lib.families.stored_model import load, save
+
+    save(trained, tmp_path / "model.pt")
+    read = load(tmp_path / "model.pt", baseline, {}, tiny_dataset, "v001")
+    again, before = (
+        one.forecasts(tiny_dataset, tiny_dataset.test_origins) for one in (read, trained)
+    )
+    assert np.array_equal(again.values, before.values)
+    assert read.best_step == trained.best_step
+    assert (tmp_path / "model.pt").stat().st_size < 400_000
 
 
 # The feature table
@@ -172,7 +188,9 @@ def test_when_a_baseline_is_mistyped_then_the_nearest_is_named():
 def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fold_residuals(
     refit, tiny_dataset
 ):
-    fitted = get_baseline("RESIDUAL_LINEAR").fit(tiny_dataset, refit=refit)
+    fitted = get_baseline("RESIDUAL_LINEAR").fit(tiny_dataset)
+    if refit:
+        fitted = get_baseline("RESIDUAL_LINEAR").fit(tiny_dataset, like=fitted)
     learnt = tiny_dataset.trained_through_validation() if refit else tiny_dataset
     origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
     linear = LinearBaseline.fit(learnt, origins, LinearOptions(False))

@@ -198,7 +198,7 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
     save(trained.forecaster, file)
     with torch.serialization.safe_globals(ALLOWED):
         stored = torch.load(file, weights_only=True)
-    recipe = copy.copy(stored["recipe"])
+    recipe = copy.copy(stored["parts"]["recipe"])
     vars(recipe)["new_option"] = 1
     without = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.drop(columns="temp"))
     for other, dataset, sentence in (
@@ -208,7 +208,7 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
             "v001: is stored in format 2, this version reads 3; train it again",
         ),
         (
-            {"recipe": recipe},
+            {"parts": {"recipe": recipe}},
             tiny_dataset,
             "v001: its recipe and that of this version differ in the fields new_option",
         ),

@@ -36,7 +36,7 @@ def fit(name, dataset, seed=1):
 def refit(name, trained, dataset):
     model = registered()[name]
     if isinstance(model, Baseline):
-        return model.fit(dataset, seed=1, refit=True, quick=True)
+        return model.fit(dataset, seed=1, quick=True, like=trained)
     family, like = with_small_networks(get_family(name)), copy.copy(trained)
     like.best_step = 2
     refitted = family.fit(smallest(family), dataset, BUDGET, like=like, seed=1, recipe=UNSHRUNK)

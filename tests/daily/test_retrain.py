@@ -61,8 +61,8 @@ def trains(monkeypatch, trained):
     """
     kind, asked = type(get_family("NHITS_Q")), []
 
-    def train(_, params, data, *rest, seed, like=None, **more):
-        asked.append((seed, str(data.spec.splits.val_end)))
+    def train(_, params, *, dataset, seed, like=None, **more):
+        asked.append((seed, str(dataset.spec.splits.val_end)))
         return trained[like is not None]
 
     monkeypatch.setattr(kind, "fit", train)

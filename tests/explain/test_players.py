@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.context import LENGTH
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.day_ahead_weather import DayAheadWeather
+from hpo_lib.data.information_set import LENGTH
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.explain.players import SEASON_DAYS, Donors, players
+from hpo_lib.explain.players import DONORS, SEASON_DAYS, draw_donors, players
 from hpo_lib.families.feature_table import level_floor
 
 DAYS, OTHERS = np.array([13000, 13048]), np.array([4000, 4984])
@@ -30,7 +30,7 @@ def blocks(context, name):
 def mixed(parts, contexts, *names):
     own, other = contexts
     groups = {name: players(parts)[name] for name in names}
-    return own.with_groups_of(other, groups, level_floor(parts))
+    return own.with_groups_of(other, other, groups, level_floor(parts))
 
 
 def level(y):
@@ -104,7 +104,7 @@ def test_when_products_are_in_the_data_then_they_follow_from_what_was_swapped(ti
     past = (*tiny_dataset.past, "temp_weekend_interaction")
     dataset = replace(tiny_dataset, frame=frame, past=past)
     own, other = dataset.context(np.array([1000])), dataset.context(np.array([1072]))
-    found = own.with_groups_of(other, {"calendar": ["is_weekend"]}, 1.0).frame
+    found = own.with_groups_of(other, other, {"calendar": ["is_weekend"]}, 1.0).frame
     known = slice(None, -HORIZON)
     expected = own.frame["temp"].to_numpy() * other.frame["is_weekend"].to_numpy()
     np.testing.assert_allclose(found["temp_weekend_interaction"][known], expected[known])
@@ -128,10 +128,12 @@ def test_when_what_comes_after_an_origin_changes_then_no_context_does(parts, con
 
 def test_when_donors_are_drawn_then_they_are_of_training_the_season_the_hour_and_the_kind(parts):
     days = parts.test_origins
-    donors = Donors.draw(parts, days, parts)
+    donors = draw_donors(parts, days, parts)
     index, off = parts.index, parts.frame[["is_weekend", "is_public_holiday"]].max(axis=1)
     off = off.to_numpy()
-    for day, history, others in zip(donors.days, donors.history, donors.others, strict=True):
+    for day, history, others in (
+        (row[0], row[1 : 1 + DONORS], row[1 + DONORS :]) for row in donors
+    ):
         for some in (history, others):
             assert (index[some] <= parts.spec.splits.train_end).all()
             apart = np.abs(
@@ -142,26 +144,24 @@ def test_when_donors_are_drawn_then_they_are_of_training_the_season_the_hour_and
             assert (index[some].hour == index[day].hour).all()
         assert (off[history + 12] == off[day + 12]).all()
         assert (off[history - 12] == off[day - 12]).all()
-    assert len({*off[donors.others + 12].ravel()}) == 2
-    counts = [len(set(row)) for row in donors.history]
-    assert donors.counts.tolist() == counts
+    assert len({*off[donors[:, 1 + DONORS :] + 12].ravel()}) == 2
+    counts = [len({*row[1 : 1 + DONORS]}) for row in donors]
     assert min(counts) < 8 == max(counts), "where few are alike, some count twice"
 
 
 def test_when_fewer_days_are_explained_then_each_has_the_same_donors(parts):
     days = parts.test_origins
-    whole, part = Donors.draw(parts, days, parts), Donors.draw(parts, days[5:8], parts)
-    for one, other in zip(whole.some(slice(5, 8)), part, strict=True):
-        assert np.array_equal(one, other)
+    whole, part = draw_donors(parts, days, parts), draw_donors(parts, days[5:8], parts)
+    assert np.array_equal(whole[5:8], part)
 
 
 def test_when_training_has_no_such_season_then_the_days_are_left_out_or_refused(tiny_dataset):
-    donors = Donors.draw(tiny_dataset, tiny_dataset.test_origins, tiny_dataset)
-    last = tiny_dataset.index[donors.days[-1]].day_of_year + 1
+    donors = draw_donors(tiny_dataset, tiny_dataset.test_origins, tiny_dataset)
+    last = tiny_dataset.index[donors[-1, 0]].day_of_year + 1
     assert last <= tiny_dataset.index[1679].day_of_year + SEASON_DAYS
-    assert len(donors.days) < len(tiny_dataset.test_origins)
+    assert len(donors) < len(tiny_dataset.test_origins)
     with pytest.raises(InputError, match="no day of training is within 21 days of the year"):
-        Donors.draw(tiny_dataset, tiny_dataset.test_origins[-1:], tiny_dataset)
+        draw_donors(tiny_dataset, tiny_dataset.test_origins[-1:], tiny_dataset)
 
 
 def test_when_models_see_weather_of_the_day_ahead_then_it_is_a_group_of_its_own(tiny_dataset):
@@ -170,10 +170,10 @@ def test_when_models_see_weather_of_the_day_ahead_then_it_is_a_group_of_its_own(
     dataset = replace(tiny_dataset, weather=weather)
     assert list(players(dataset))[-2:] == ["weather so far", "weather ahead"]
     own, other = (dataset.context(np.array([origin])) for origin in (1000, 1072))
-    ahead = own.with_groups_of(other, {"weather ahead": ()}, 1.0)
+    ahead = own.with_groups_of(other, other, {"weather ahead": ()}, 1.0)
     assert np.array_equal(ahead.weather, other.weather)
     pd.testing.assert_frame_equal(ahead.frame, own.frame)
-    so_far = own.with_groups_of(other, {"weather so far": ["temp"]}, 1.0)
+    so_far = own.with_groups_of(other, other, {"weather so far": ["temp"]}, 1.0)
     assert np.array_equal(so_far.weather, own.weather)
     known = slice(None, -HORIZON)
     assert so_far.frame["temp"].to_numpy()[known].tolist() == other.frame["temp"][known].tolist()

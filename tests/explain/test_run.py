@@ -13,17 +13,18 @@ from hpo_lib.explain import run
 from hpo_lib.explain.explanation import (
     ALL,
     NONE,
+    REFITTED,
     Explanation,
-    by_row,
-    mean_daily,
+    game,
+    losses,
     shapley_table,
     stored_explanations,
-    verify_table,
 )
-from hpo_lib.explain.players import Donors, coalition_values, players
-from hpo_lib.explain.run import checks, chosen_days, explain, report, stability
+from hpo_lib.explain.players import coalition_values, draw_donors, players
+from hpo_lib.explain.run import checks, chosen_days, explain, report
 from hpo_lib.explain.shapley import order_of, shapley_values
 from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.read_write import load_predictions
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.uncertainty import bootstrap_intervals
 from tests.conftest import refusal
@@ -40,6 +41,10 @@ def out(toml, tmp_path_factory):
     return folder
 
 
+def days_of(one):
+    return pd.to_datetime([day.removesuffix(" UTC") for day in one.facts["days"]], utc=True)
+
+
 @pytest.fixture(scope="module")
 def paths(out):
     return BenchmarkPaths(out, "parts", "test-standard")
@@ -52,8 +57,7 @@ def explained(paths):
 
 @pytest.fixture(scope="module")
 def linear(explained):
-    (one,) = [one for one in explained if one.training[:2] == ("RESIDUAL_LINEAR", "own")]
-    return one
+    return explained["RESIDUAL_LINEAR", "own"][0]
 
 
 def test_when_a_model_is_explained_then_its_values_sum_to_what_all_information_adds(explained):
@@ -69,21 +73,20 @@ def test_when_a_model_is_explained_then_its_values_sum_to_what_all_information_a
 def test_when_everything_is_known_then_the_forecast_is_that_of_the_benchmark(
     linear, paths, toml, explained
 ):
-    from hpo_lib.records.files import load_predictions
-
-    stored = load_predictions(paths.training(*linear.training).forecasts["test"])
-    rows = [list(stored.origins).index(origin) for origin in linear.origins]
+    stored = load_predictions(paths.training("RESIDUAL_LINEAR", "own", 42).forecasts["test"])
+    rows = stored.origins.get_indexer(days_of(linear))
     assert linear.values[-1] == pytest.approx(stored.values[rows], rel=1e-6)
     assert linear.actual == pytest.approx(stored.actual[rows])
     # The refitted baseline knows all then, too: it is the same regression.
-    (refitted,) = [one for one in explained if one.training[1] == "refitted"]
+    (refitted,) = explained["RESIDUAL_LINEAR", REFITTED]
     assert refitted.values[-1, :, :, 1] == pytest.approx(linear.values[-1, :, :, 1], rel=1e-6)
 
 
 def test_when_intervals_are_drawn_then_they_are_those_of_the_same_days_everywhere(linear):
-    dataset_forecasts = metrics.QuantileForecasts(linear.values[-1], linear.actual, linear.origins)
+    dataset_forecasts = metrics.QuantileForecasts(linear.values[-1], linear.actual, days_of(linear))
     expected = bootstrap_intervals(dataset_forecasts)["mae"]
-    row = linear.table().query("what == 'mae' and group == 'all'").iloc[0]
+    table = shapley_table({("m", "p"): [linear]})
+    row = table.query("what == 'mae' and group == 'all'").iloc[0]
     assert (row["value"], row["low"], row["high"]) == pytest.approx(
         (expected.value, expected.low, expected.high), rel=1e-12
     )
@@ -91,9 +94,9 @@ def test_when_intervals_are_drawn_then_they_are_those_of_the_same_days_everywher
 
 def test_when_the_parts_of_a_series_are_known_then_the_values_are_in_their_order(explained):
     """The calendar of the day (a weekend effect of 9) and the level (12) beat the daily shape."""
-    for one in explained:
-        worth = dict(zip(one.facts["players"], one.worth, strict=True))
-        assert min(worth, key=worth.get) in ("calendar", "level"), one.training
+    for row, seeds in explained.items():
+        worth = dict(zip(seeds[0].facts["players"], shapley_values(losses(seeds)), strict=True))
+        assert min(worth, key=worth.get) in ("calendar", "level"), row
         assert worth["calendar"] < -0.5
         assert worth["last day"] > worth["calendar"] / 2
 
@@ -101,14 +104,16 @@ def test_when_the_parts_of_a_series_are_known_then_the_values_are_in_their_order
 def test_when_checks_are_printed_then_they_hold(explained):
     table = checks(explained)
     assert (table["sum"] < 1e-9).all()
-    assert (table["planted"] == 0).all()
-    assert (table["stored"] < 1e-3).all()
-    assert table["redrawn"].isna().all()
+    assert (table["planted"].dropna() == 0).all()
+    assert "redrawn" not in table
+    assert (table["donors"] < 100).all()
+    assert table["planted"].notna().sum() == len(table) - 1
     assert (table["deletion"] > 0).all()
-    assert set(stability(explained)) == {"halves of the days", "models"}
+    assert (table["halves"].abs() <= 1).all()
     text = "\n".join(report(explained))
     assert "interventionally, within season, by" in text
     assert "donor days" in text
+    assert "Kendall's tau" in text
 
 
 def test_when_it_is_called_again_then_nothing_is_trained_and_the_files_are_as_before(
@@ -128,7 +133,7 @@ def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are
 
     def killed(*arguments):
         calls.append(arguments)
-        if len(calls) == 2:
+        if len(calls) == 3:
             raise KeyboardInterrupt
         return values(*arguments)
 
@@ -136,28 +141,28 @@ def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are
     with pytest.raises(KeyboardInterrupt):
         explain(str(toml), **asked)
     paths = BenchmarkPaths(tmp_path, "parts", "test-standard")
-    assert [file.stem for file in paths.explanation_files()] == ["RESIDUAL_LINEAR-refitted-seed0"]
-    assert not paths.shapley.exists()
+    assert [file.stem for file in paths.explanation_files()] == ["RESIDUAL_LINEAR-own-seed42"]
+    assert not paths.table("shapley").exists()
     explain(str(toml), **asked)
-    # the two of this run: of the model, and of its planted column
+    # two of the model and of its planted column, of the refitted baseline the killed one and one
     assert len(calls) == 4
     assert len(paths.explanation_files()) == 2
 
 
 def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys, tmp_path):
-    assert main(["verify", str(paths.shapley)]) == 0
+    assert main(["verify", str(paths.table("shapley"))]) == 0
     assert "figures recomputed" in capsys.readouterr().out
-    text = paths.shapley.read_text(encoding="utf-8")
-    table = pd.read_csv(paths.shapley)
+    text = paths.table("shapley").read_text(encoding="utf-8")
+    table = pd.read_csv(paths.table("shapley"))
     table.loc[3, "value"] += 1e-6
-    table.to_csv(paths.shapley, index=False)
+    table.to_csv(paths.table("shapley"), index=False)
     try:
-        assert main(["verify", str(paths.shapley)]) == 1
-        assert "is not what the arrays beside it give" in capsys.readouterr().out
-        table.iloc[1:].to_csv(paths.shapley, index=False)
-        assert verify_table(paths.shapley).exit_code == 1
+        assert main(["verify", str(paths.table("shapley"))]) == 1
+        assert "shapley differ from the recomputed" in capsys.readouterr().out
+        table.iloc[1:].to_csv(paths.table("shapley"), index=False)
+        assert main(["verify", str(paths.table("shapley"))]) == 1
     finally:
-        paths.shapley.write_text(text, encoding="utf-8")
+        paths.table("shapley").write_text(text, encoding="utf-8")
 
 
 def test_when_an_explanation_is_damaged_then_a_sentence_says_so(paths, tmp_path):
@@ -169,11 +174,12 @@ def test_when_an_explanation_is_damaged_then_a_sentence_says_so(paths, tmp_path)
 
 def test_when_seeds_differ_then_the_mean_of_a_row_is_over_all_of_them(linear):
     other = replace(linear, facts={**linear.facts, "seed": 43}, values=linear.values + 1)
-    (seeds,) = by_row([linear, other]).values()
-    assert len(seeds) == 2
-    expected = linear.daily("median") + 0.5
-    assert mean_daily(seeds, "median") == pytest.approx(expected)
-    assert set(shapley_table(seeds)["seed"]) == {42, 43}
+    mean = game([linear, other], "median")
+    assert mean == pytest.approx(game([linear], "median") + 0.5)
+    table = shapley_table({("m", "p"): [linear, other]}).query("what == 'median'")
+    values = table.set_index(["seed", "group"])["value"]
+    assert values["mean", ALL] == pytest.approx(mean[-1].mean())
+    assert values["43", ALL] == pytest.approx(values["42", ALL] + 1)
 
 
 def test_when_days_are_chosen_then_weekdays_and_time_are_covered_alike(parts):
@@ -207,17 +213,16 @@ def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path
 def planted(parts):
     """Values of a model that has learnt from a column of noise, by day."""
     forecaster = get_baseline("LIGHTGBM_Q").fit(parts, seed=1, quick=True)
-    donors = Donors.draw(parts, chosen_days(parts, "test", "28"), parts)
-    values = coalition_values(
-        lambda context, hidden: forecaster.predict(context), parts, donors, players(parts)
-    )
-    origins = parts.index[donors.days]
+    donors = draw_donors(parts, chosen_days(parts, "test", "28"), parts)
+    values = coalition_values(forecaster, parts, donors, players(parts))
+    origins = parts.index[donors[:, 0]]
     actual = metrics.QuantileForecasts.of_model(values[0, -1], origins).with_actual(parts.target)
-    return Explanation({"players": list(players(parts))}, origins, values.mean(0), actual.actual)
+    facts = {"players": list(players(parts)), "seed": 1}
+    return Explanation(facts, values.mean(0), actual.actual)
 
 
 def test_when_a_model_has_learnt_from_noise_then_the_interval_of_its_value_is_over_zero(planted):
-    rows = replace(planted, facts={**planted.facts, "model": "m", "params": "p", "seed": 1}).table()
+    rows = shapley_table({("m", "p"): [planted]})
     row = rows.query("what == 'mae' and group == 'weather so far'").iloc[0]
     assert row["low"] <= 0 <= row["high"]
     assert (
@@ -230,9 +235,9 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
         parts, frame=parts.frame.assign(copied=parts.frame["a"]), past=(*parts.past, "copied")
     )
     forecaster = get_baseline("RESIDUAL_LINEAR").fit(copy)
-    donors = Donors.draw(copy, copy.test_origins[:4], copy)
+    donors = draw_donors(copy, copy.test_origins[:4], copy)
     groups = {"level": (), "one": ["a"], "other": ["copied"]}
-    values = coalition_values(lambda c, hidden: forecaster.predict(c), copy, donors, groups)
+    values = coalition_values(forecaster, copy, donors, groups)
     _, one, other = shapley_values(values.mean(axis=0)[..., 1])
     assert np.abs(one).max() > 0
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)

@@ -2,7 +2,6 @@
 what.
 """
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,31 +9,25 @@ import pandas as pd
 import pytest
 
 from hpo_lib.benchmark.train import Plan
-from hpo_lib.families.models import RECIPES, STANDARD
 from hpo_lib.records.trainings import Training, training_key
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import search_value
 from measurements.search_value import (
-    UNSHRUNK,
-    Value,
     changes,
     markdown,
     percent_change,
     rows_of,
-    series_row,
-    share_baselines,
+    series_rows,
 )
 
 TWIN = Path(__file__).resolve().parents[2] / "measurements" / "centrum_twin.toml"
 
 
 @pytest.fixture
-def value(tiny_dataset, tmp_path, monkeypatch):
+def plan(tiny_dataset, tmp_path):
     """A series with stored trainings, errors of which are a multiple of the same noise: see
     `MULTIPLES`.
     """
-    unshrunk = dataclasses.replace(STANDARD, residual_share=False)
-    monkeypatch.setitem(RECIPES, UNSHRUNK, unshrunk)
     plan = Plan(
         dataset=tiny_dataset,
         models=("NHITS_Q",),
@@ -46,21 +39,18 @@ def value(tiny_dataset, tmp_path, monkeypatch):
         runs_dir=tmp_path / "studies",
         out=tmp_path / "benchmark",
     )
-    found = Value(dataclasses.replace(plan, recipe=UNSHRUNK, params="default"), plan)
-    for recipe, model, params, validation, test in MULTIPLES:
-        store(found.untuned if recipe == UNSHRUNK else plan, model, params, validation, test)
-    return found
+    for model, params, validation, test in MULTIPLES:
+        store(plan, model, params, validation, test)
+    return plan
 
 
 MULTIPLES = [
-    (UNSHRUNK, "NHITS_Q", "default", 1.0, 1.0),
-    ("standard", "NHITS_Q", "default", 0.95, 0.95),
-    ("standard", "NHITS_Q", "best", 0.9, 0.92),
-    ("standard", "NHITS_Q", "ensemble", 0.8, 0.91),
-    ("standard", "LINEAR_Q", "own", 1.0, 0.5),  # strong on test only: validation decides
-    ("standard", "RESIDUAL_LINEAR", "own", 0.9, 1.0),
+    ("NHITS_Q", "default", 0.95, 0.95),
+    ("NHITS_Q", "best", 0.9, 0.92),
+    ("LINEAR_Q", "own", 1.0, 0.5),  # strong on test only: validation decides
+    ("RESIDUAL_LINEAR", "own", 0.9, 1.0),
 ]
-"""Recipe, model and parameters with the errors in validation and test."""
+"""Model and parameters with the errors in validation and test."""
 
 
 def store(plan, model, params, validation, test):
@@ -93,47 +83,33 @@ def test_when_losses_differ_by_chance_then_the_interval_holds_zero_and_shrinks_w
     assert wide - narrow < 0.6 * (high - low)
 
 
-def test_when_rows_are_compared_then_the_search_and_the_better_defaults_are_told_apart(
-    value,
-):
-    before, now = rows_of(value.untuned)["NHITS_Q", "default"], rows_of(value.standard)
-    tuned = changes("tuned", now["NHITS_Q", "best"], before, value.dataset)
-    assert tuned["tuned_mae"] == pytest.approx(-8, abs=0.1)
-    assert tuned["tuned_winkler"] == pytest.approx(-8, abs=1)
+def test_when_rows_are_compared_then_changes_are_in_percent_within_their_bounds(plan):
+    rows = rows_of(plan)
+    tuned = changes("tuned", rows["NHITS_Q", "best"], rows["NHITS_Q", "default"], plan.dataset)
+    assert tuned["tuned_mae"] == pytest.approx(100 * (0.92 / 0.95 - 1), abs=0.1)
+    assert tuned["tuned_winkler"] == pytest.approx(100 * (0.92 / 0.95 - 1), abs=1)
     assert tuned["tuned_mae_low"] <= tuned["tuned_mae"] <= tuned["tuned_mae_high"]
-    defaults = changes("defaults", now["NHITS_Q", "default"], before, value.dataset)
-    assert defaults["defaults_mae"] == pytest.approx(-5, abs=0.1)
 
 
 def test_when_the_strongest_baseline_is_named_then_validation_names_it_and_test_gives_the_numbers(
-    value,
+    plan,
 ):
-    row = series_row(value)
-    assert row["strongest_baseline"] == "RESIDUAL_LINEAR"
-    assert row["family"] == "NHITS_Q ensemble"
-    assert row["family_mae"] == pytest.approx(-9, abs=0.1)
-    assert row["mixture"] in ("BLEND_ALL ensemble", "NHITS_Q ensemble")
-    lines = [*markdown(pd.DataFrame(), pd.DataFrame([row]))]
-    assert "| tiny | RESIDUAL_LINEAR |" in lines[-1]
-    assert f"| NHITS_Q ensemble | {row['family_mae']:+.1f} [" in lines[-1]
+    rows = pd.DataFrame(series_rows(plan)).set_index("row")
+    assert rows.index[rows["chosen"]].tolist() == ["RESIDUAL_LINEAR own"]
+    assert rows.index[rows["best_in_hindsight"]].tolist() == ["LINEAR_Q own"]
+    assert rows.loc["NHITS_Q best", "row_mae"] == pytest.approx(-8, abs=0.1)
+    assert rows.loc["RESIDUAL_LINEAR own", "row_mae"] == 0
+    lines = [*markdown(pd.DataFrame(), rows.reset_index())]
+    assert sum("| MIXTURE own | " in line for line in lines) == 1
+    assert any("| RESIDUAL_LINEAR own (c) | " in line for line in lines)
+    assert any("| NHITS_Q best | " in line and "| -8.0 [" in line for line in lines)
 
 
-def test_when_only_baselines_are_stored_then_the_series_has_a_row_without_families(value):
-    for file in value.standard.paths.runs.glob("NHITS_Q-*"):
+def test_when_only_baselines_are_stored_then_the_series_has_rows_without_families(plan):
+    for file in plan.paths.runs.glob("NHITS_Q-*"):
         file.unlink()
-    row = series_row(value)
-    assert "family" not in row
-    assert "RESIDUAL_LINEAR" in [*markdown(pd.DataFrame(), pd.DataFrame([row]))][-1]
-
-
-def test_when_baselines_are_shared_then_they_alone_are_there_for_the_other_recipe(value):
-    share_baselines(value)
-    assert {*rows_of(value.untuned)} >= {
-        ("NHITS_Q", "default"),
-        ("LINEAR_Q", "own"),
-        ("RESIDUAL_LINEAR", "own"),
-    }
-    assert ("NHITS_Q", "best") not in rows_of(value.untuned)
+    rows = [row["row"] for row in series_rows(plan)]
+    assert rows == ["LINEAR_Q own", "RESIDUAL_LINEAR own", "MIXTURE own"]
 
 
 def test_when_trials_are_given_by_family_or_for_all_then_each_model_gets_its_number():

@@ -116,7 +116,7 @@ def benchmark(tiny_dataset):
         row(tiny_dataset, "NHITS_Q", "default", 1.5, 0.75),
         row(tiny_dataset, "NHITS_Q", "best", 1.0, 0.25),
         row(tiny_dataset, "TFT_Q", "best", 0.5, 0.5),
-        row(tiny_dataset, "BLEND", "best", 0.5, 0.4),
+        row(tiny_dataset, "MIXTURE", "own", 0.5, 0.4),
     ]
     return Benchmark(BenchmarkPaths(Path("out"), "tiny", "laptop-standard"), tiny_dataset, rows)
 

@@ -133,7 +133,7 @@ def test_when_cost_is_drawn_then_all_finished_trials_count_in_minutes_on_their_h
 # Benchmarks
 
 
-def test_when_rows_are_picked_then_tuned_ones_and_no_blends_and_validation_chooses_the_best_family(
+def test_when_rows_are_picked_then_tuned_ones_and_no_mixture_and_validation_chooses_the_best_family(
     benchmark,
 ):
     rows = {row.model: row.params for row in benchmark.row_per_model}
@@ -197,7 +197,7 @@ def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_int
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == [
         "N-HiTS, tuned",
-        "Blend, tuned",
+        "Mixture",
         "TFT, tuned",
         "N-HiTS, untuned",
         "Linear quantile",

@@ -116,7 +116,7 @@ def test_when_results_are_tabled_then_raw_scores_have_their_intervals(evidence):
     maes = [float(row[2].split()[0]) for row in rows]
     assert maes == sorted(maes)
     assert {len(row[2]) for row in rows} == {len(best[2])}, "points are below each other"
-    assert {row[0] for row in rows} >= {"Blend", "Naive 24 h"}
+    assert {row[0] for row in rows} >= {"Mixture", "Naive 24 h"}
 
 
 def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other(
