@@ -28,8 +28,8 @@ from hpo_lib.explain.explanation import (
 from hpo_lib.explain.players import DONORS, Refitted, coalition_values, draw_donors, players
 from hpo_lib.explain.shapley import faithfulness, order_of, shapley_values
 from hpo_lib.families.linear_baseline import MEDIAN, covers_seasons
-from hpo_lib.families.models import STANDARD, family_names, model_names
-from hpo_lib.paths import atomic
+from hpo_lib.families.models import STANDARD, Forecaster, family_names, model_names
+from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.records.trainings import check_same_data, is_stored, training_key
 
 BASELINES = "LIGHTGBM_LINEAR_Q", LINEAR
@@ -51,8 +51,8 @@ def explain(
     out: str = "",
     say: Callable[[str], None] = print,
     **given: Any,
-) -> Explanations:
-    """Explain models on days of a split, and write all values.
+) -> BenchmarkPaths:
+    """Explain models on days of a split, and write all values; the folder that holds them.
 
     What is stored is not made again. ``days`` is a number of days, spread over weekdays and time,
     or ``all``; the others are as in `hpo_lib.benchmark.train.make_plan`.
@@ -101,12 +101,11 @@ def explain(
         halves = [shapley_values(losses([Explanation(facts, half, actual)])) for half in values]
         facts["checks"] = {**checks, "donors": _change(*halves)}
         Explanation(facts, values.mean(axis=0), actual).store(file)
-    explanations = stored_explanations(folder)
     table = folder.table("shapley")
     with atomic(table) as temporary:
-        shapley_table(explanations).to_csv(temporary, index=False)
+        shapley_table(stored_explanations(folder)).to_csv(temporary, index=False)
     say(f"wrote {table}")
-    return explanations
+    return folder
 
 
 def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
@@ -155,10 +154,22 @@ def _change(before: np.ndarray, after: np.ndarray) -> float:
     return float(100 * np.abs(after - before).mean() / np.abs(before).mean())
 
 
-def report(explanations: Explanations) -> list[str]:
+def sizes_by_day(forecaster: Forecaster, dataset: Dataset) -> pd.DataFrame:
+    """[N, g] mean size of what each group adds to the median, on days of validation.
+
+    The index holds the positions of their origins.
+    """
+    donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
+    values = coalition_values(forecaster, dataset, donors, players(dataset)).mean(axis=0)
+    sizes = np.abs(shapley_values(values[..., MEDIAN])).mean(axis=2)
+    return pd.DataFrame(sizes.T, donors[:, 0], list(players(dataset)))
+
+
+def report(folder: BenchmarkPaths) -> list[str]:
     """What a run found, and whether it can be believed, as lines of text."""
+    explanations = stored_explanations(folder)
     facts = next(iter(explanations.values()))[0].facts
-    mae = shapley_table(explanations).query("what == 'mae' and seed != @MEAN")
+    mae = shapley_table(explanations).query("what == 'mae' and seed != 'mean'")
     values = mae.pivot_table("value", COLUMNS[:3], "group", sort=False)
     orders = values[facts["players"]].T
     return [

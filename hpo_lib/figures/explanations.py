@@ -69,8 +69,8 @@ def draw_losses(explanations: Explanations, facts: Mapping[str, Any]) -> Figure:
     for place, row in enumerate(explanations):
         values = table[(table["model"] == row[0]) & (table["params"] == row[1])]
         y = values["group"].map(groups.index) + (place + 0.5) / len(explanations) * 0.8 - 0.4
-        axes.plot(values["mae"], y, "|", ms=5, color=style.INK)
         mean = values[values["seed"] == "mean"]
+        axes.plot(values["mae"].drop(mean.index), y.drop(mean.index), "|", ms=5, color=style.INK)
         axes.hlines(y[mean.index], mean["mae_low"], mean["mae_high"], style.INK, lw=0.5)
         axes.plot(mean["mae"], y[mean.index], ls="", **_look(row))
     axes.axvline(0, **style.TARGET)
@@ -117,11 +117,12 @@ def draw_steps(added: pd.Series, title: str, unit: str) -> Figure:
     figure, [[axes]] = style.panels(1, 1, height=2.2)
     ends, changes = added.cumsum(), added.iloc[1:]
     colours = np.where(changes > 0, style.ACCENT, style.BLUE)
-    bars = axes.barh(changes.index, changes, left=ends.iloc[:-1], color=colours)
-    axes.bar_label(bars, style.aligned(changes), padding=4, fontsize=6)
-    for name, end in ((added.index[0], ends.iloc[0]), ("forecast", ends.iloc[-1])):
-        axes.plot(end, name, "d", color=style.INK, ms=4)
-        axes.text(end, name, f"  {style.number(end)}", va="center", fontsize=6)
+    names = [added.index[0], *changes.index, "forecast"]
+    widths, left = [0, *changes, 0], [ends.iloc[0], *ends]
+    bars = axes.barh(names, widths, left=left, color=["none", *colours, "none"])
+    texts = style.aligned([ends.iloc[0], *changes, ends.iloc[-1]], like=[changes.abs().max()])
+    axes.bar_label(bars, texts, padding=4, fontsize=6)
+    axes.plot(ends.iloc[[0, -1]], [names[0], names[-1]], "d", color=style.INK, ms=4)
     axes.set(xlabel=f"daily mean in {unit}", title=title)
     axes.invert_yaxis()
     axes.use_sticky_edges = False

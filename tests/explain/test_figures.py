@@ -70,7 +70,8 @@ def test_when_losses_are_drawn_then_the_mean_is_that_of_all_seeds_and_each_has_i
     worth = shapley_values(losses(explanations["TFT_Q", "best"][:1]))
     assert rows.loc["42", "mae"] == pytest.approx(-worth[2])
     assert rows.loc["mean", "mae"] == pytest.approx(rows.loc[["42", "43"], "mae"].mean())
-    assert (rows["mae_low"] <= rows["mae"]).all() and (rows["mae"] <= rows["mae_high"]).all()
+    assert (rows["mae_low"] <= rows["mae"]).all()
+    assert (rows["mae"] <= rows["mae_high"]).all()
 
 
 def test_when_a_day_is_drawn_then_its_steps_lead_from_the_linear_baseline_to_the_forecast():

@@ -101,7 +101,7 @@ def test_when_the_parts_of_a_series_are_known_then_the_values_are_in_their_order
         assert worth["last day"] > worth["calendar"] / 2
 
 
-def test_when_checks_are_printed_then_they_hold(explained):
+def test_when_checks_are_printed_then_they_hold(explained, paths):
     table = checks(explained)
     assert (table["sum"] < 1e-9).all()
     assert (table["planted"].dropna() == 0).all()
@@ -110,7 +110,7 @@ def test_when_checks_are_printed_then_they_hold(explained):
     assert table["planted"].notna().sum() == len(table) - 1
     assert (table["deletion"] > 0).all()
     assert (table["halves"].abs() <= 1).all()
-    text = "\n".join(report(explained))
+    text = "\n".join(report(paths))
     assert "interventionally, within season, by" in text
     assert "donor days" in text
     assert "Kendall's tau" in text
