@@ -233,3 +233,22 @@ def test_when_weights_are_redrawn_then_the_network_forecasts_otherwise_and_its_l
     assert np.array_equal(*linear)
     forecaster.shares = (0.0, 0.0)
     assert insight.with_redrawn_weights(forecaster) is None
+
+
+def test_when_weights_of_a_tft_are_summed_then_each_input_counts_for_its_group(insight):
+    history = {"load": 0.28, "level of the last 24 h": 0.05, "is_weekend": 0.3, "hour": 0.07}
+    history |= {"is_public_holiday": 0.2, "target as target_24h_before": 0.1}
+    future = {"is_weekend": 0.6, "target_168h_before": 0.3, "linear_forecast": 0.1}
+    frames = [pd.DataFrame([weights]) for weights in (history, future)]
+    groups = dict.fromkeys(("level", "last day", "weeks before"), ())
+    groups |= {"calendar": ["day_of_week", "is_weekend"], "holidays": ["is_public_holiday"]}
+    summed = insight.FusionWeights(*frames, np.empty(0)).of_groups(groups, "load")
+    assert summed.iloc[0].to_dict() == pytest.approx(
+        {
+            "level": 0.05,
+            "last day": 0.28 / 7 + 0.1,
+            "weeks before": 0.28 * 6 / 7 + 0.3,
+            "calendar": 0.9,
+            "holidays": 0.2,
+        }
+    )

@@ -1,8 +1,9 @@
 """``hpo explain``: explanations of trained models, stored one by one, and the checks on them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from hpo_lib.families.linear_baseline import MEDIAN, covers_seasons
 from hpo_lib.families.models import STANDARD, Forecaster, family_names, model_names
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.records.trainings import check_same_data, is_stored, training_key
+from hpo_lib.scoring.uncertainty import rank_correlation
 
 BASELINES = "LIGHTGBM_LINEAR_Q", LINEAR
 """Explained beside the families by default."""
@@ -154,15 +156,28 @@ def _change(before: np.ndarray, after: np.ndarray) -> float:
     return float(100 * np.abs(after - before).mean() / np.abs(before).mean())
 
 
-def sizes_by_day(forecaster: Forecaster, dataset: Dataset) -> pd.DataFrame:
-    """[N, g] mean size of what each group adds to the median, on days of validation.
+def agreement(forecaster: Forecaster, dataset: Dataset, claimed: Mapping[str, Any]) -> pd.DataFrame:
+    """Rank correlation of what a network says of itself with the sizes of Shapley values.
 
-    The index holds the positions of their origins.
+    ``claimed`` are [N] by origin of validation; of 14 of these days each claim is compared with
+    what each group adds to the median. Where claims are of groups, the last row is over the groups.
     """
     donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
     values = coalition_values(forecaster, dataset, donors, players(dataset)).mean(axis=0)
-    sizes = np.abs(shapley_values(values[..., MEDIAN])).mean(axis=2)
-    return pd.DataFrame(sizes.T, donors[:, 0], list(players(dataset)))
+    values = np.abs(shapley_values(values[..., MEDIAN])).mean(axis=2).T
+    sizes = pd.DataFrame(values, columns=list(players(dataset)))
+    chosen = np.searchsorted(dataset.validation_origins, donors[:, 0])
+    claims = pd.DataFrame(dict(claimed)).iloc[chosen]
+    pairs: dict[Any, list[Any]] = {
+        pair: [claims[pair[0]], sizes[pair[1]]] for pair in product(claims, sizes)
+    }
+    if {*claims} <= {*sizes}:
+        pairs["all", "all"] = [claims, sizes[[*claims]]]
+    rows = {
+        pair: vars(rank_correlation(*(part.to_numpy() for part in parts)))
+        for pair, parts in pairs.items()
+    }
+    return pd.DataFrame(rows).T
 
 
 def report(folder: BenchmarkPaths) -> list[str]:

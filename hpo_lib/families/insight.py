@@ -5,7 +5,7 @@ forecast. Each function raises a TypeError if the forecaster is of another famil
 """
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from hpo_lib.data.information_set import Context
-from hpo_lib.data.splits import HORIZON
+from hpo_lib.data.information_set import AHEAD, LAST_DAY, LEVEL, WEEKS, Context
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.feature_table import weather_inputs
 from hpo_lib.families.models import Forecaster
 from hpo_lib.families.training import DartsForecaster
@@ -60,6 +60,29 @@ class FusionWeights:
     history: pd.DataFrame
     future: pd.DataFrame
     attention: np.ndarray
+
+    def of_groups(self, groups: Mapping[str, Sequence[str]], target: str) -> pd.DataFrame:
+        """[N, g] the weights summed to ``groups``, which name columns, or inputs made of others.
+
+        The target is of two of these, by its hours.
+        """
+        inputs = pd.concat([self.history, self.future], axis=1)
+        summed = {
+            group: inputs.filter(regex=_OF_GROUP.get(group, f"^({'|'.join(columns)})$")).sum(axis=1)
+            for group, columns in groups.items()
+        }
+        summed[LAST_DAY] += self.history[target] * HORIZON / HISTORY
+        summed[WEEKS] += self.history[target] * (1 - HORIZON / HISTORY)
+        return pd.DataFrame(summed)
+
+
+_OF_GROUP = {
+    LEVEL: "^level of ",
+    LAST_DAY: "target_24h_before$",
+    WEEKS: "target_(168h_before|mean_of_week)$",
+    AHEAD: "_(ahead|since_yesterday)$",
+}
+"""Inputs of the TFT by their group, where it has no columns."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,19 @@ from hpo_lib.explain.shapley import (
     order_of,
     shapley_values,
 )
+from hpo_lib.scoring.uncertainty import rank_correlation
+
+
+def test_when_claims_follow_the_values_then_the_correlation_is_one_else_its_interval_holds_0():
+    sizes = np.random.default_rng(1).random((60, 3))
+    follows, other = sizes[:, 0] ** 3, np.random.default_rng(2).random(60)
+    assert list(vars(rank_correlation(follows, sizes[:, 0])).values()) == pytest.approx([1, 1, 1])
+    found = rank_correlation(other, sizes[:, 1])
+    assert found.low < 0 < found.high
+    claimed = np.column_stack([follows, other, sizes[:, 2]])
+    means = [table.mean(axis=0).argsort().argsort() for table in (claimed, sizes)]
+    expected = np.corrcoef(*means)[0, 1]
+    assert rank_correlation(claimed, sizes).value == pytest.approx(expected)
 
 
 @pytest.fixture
