@@ -1,8 +1,8 @@
-"""The rule of the mixture: what other rates, poolings and starts would have given, by replay.
+"""The rule of the mixture: what other rates and poolings would have given, by replay.
 
-python -m measurements.mixture benchmark_results/*/*          # of stored benchmarks alone
+python -m measurements.mixture benchmark_results/*/laptop*     # of stored benchmarks alone
 
-Per benchmark and rule: the change of the mixture's pinball loss and MAE on test, in percent,
+Per benchmark and rule: the change of pinball loss and MAE over the validation days, in percent,
 against the member that turned out best there. Members are those of `MIXTURE`, whose own rule is the
 library's; the others are made here.
 """
@@ -25,7 +25,6 @@ from measurements.arguments import parsed
 RATES = (0.5, 1.0, 2.0)
 GROUPS = {"all hours": 1, "six hours": 4, "each hour": 24}
 """Over which hours ahead losses are pooled -> number of groups of hours."""
-STARTS = ("validation", "test")
 
 
 def replayed(
@@ -54,18 +53,16 @@ def replayed(
 
 
 def table(folder: Path) -> dict[tuple[str, str], float]:
-    """Of each rule and loss, the change against the member with the lowest loss on test."""
+    """Of each rule and loss, the change against the member with the lowest loss."""
     *rows, mixture = load_rows(BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name))
-    members = [row for row in rows if (row.model, row.params) in mixture.weights]
-    tests, rules = [row.test for row in members], {"the library's": mixture.test}
-    for start, rate, pooled, per_level in product(STARTS, RATES, GROUPS, (False, True)):
-        parts = [[row.validation, row.test][start != "validation" :] for row in members]
-        days = list(map(QuantileForecasts.joined, parts))
-        mixed = replayed(days, rate, GROUPS[pooled], per_level=per_level)[-len(tests[0].origins) :]
-        rule = f"rate {rate:g}, {pooled}, {'per level' if per_level else 'common'}, from {start}"
-        rules[rule] = replace(tests[0], values=mixed)
+    members = [row.validation for row in rows if (row.model, row.params) in mixture.weights]
+    rules = {"the library's": mixture.validation}
+    for rate, pooled, per_level in product(RATES, GROUPS, (False, True)):
+        mixed = replayed(members, rate, GROUPS[pooled], per_level=per_level)
+        rule = f"rate {rate:g}, {pooled}, {'per level' if per_level else 'common'}"
+        rules[rule] = replace(members[0], values=mixed)
     return {
-        (rule, name): 100 * (loss(mixed) / min(map(loss, tests)) - 1)
+        (rule, name): 100 * (loss(mixed) / min(map(loss, members)) - 1)
         for rule, mixed in rules.items()
         for name, loss in (("pinball", metrics.pinball), ("mae", metrics.mae))
     }
@@ -74,8 +71,9 @@ def table(folder: Path) -> dict[tuple[str, str], float]:
 def main(given: Sequence[str] | None = None) -> None:
     arguments = parsed(__doc__, ("folder...", "path", "folders of benchmarks"), given=given)
     changes = pd.DataFrame({folder.parent.name: table(folder) for folder in arguments.folder})
-    mean = changes.xs("pinball", level=1).mean(axis=1)
-    print(changes.unstack().assign(mean=mean).sort_values("mean").round(2).to_string())
+    wide = changes.unstack()
+    order = wide.xs("pinball", axis=1, level=1).mean(axis=1).sort_values().index
+    print(wide.loc[order].round(2).to_string())
 
 
 if __name__ == "__main__":

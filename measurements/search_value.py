@@ -117,7 +117,7 @@ def family_rows(plan: Plan) -> Iterator[dict[str, Any]]:
     rows = rows_of(plan)
     for model in family_names():
         untuned, tuned = rows.get((model, "default")), rows.get((model, "best"))
-        if untuned is None or tuned is None:
+        if untuned is None or tuned is None or not _study(plan, model).best_params.exists():
             continue
         yield {
             "series": plan.dataset.spec.name,
@@ -189,13 +189,17 @@ def percent_change(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, 
     return 100 * float(ours.mean() / theirs.mean() - 1), float(low), float(high)
 
 
+def _study(plan: Plan, model: str) -> RunPaths:
+    return RunPaths(plan.runs_dir, model, plan.dataset.spec.name, JOB_ID)
+
+
 def cost(plan: Plan, model: str) -> dict[str, Any]:
     """What the study of a family cost, and what it chose.
 
     ``trainings`` are of the default steps, see `measurements.early_stopping`; a failed one counts
     as a whole.
     """
-    stored = StoredStudy.read(RunPaths(plan.runs_dir, model, plan.dataset.spec.name, JOB_ID))
+    stored = StoredStudy.read(_study(plan, model))
     finished = [trial for trial in stored.trials if trial.finished]
     proof = stored.result.get("proof") or {}
     return {

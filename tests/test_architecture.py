@@ -131,8 +131,8 @@ HEAVY = {
     "sklearn": {"baselines", "leaks"},
 }
 
-MAX_LINES, MAX_FILES = 450, 120
-MAX_TOKENS = {"hpo_lib": 125_000, "tests": 166_000, "measurements": 22_000}
+MAX_LINES, MAX_FILES = 450, 104
+MAX_TOKENS = {"hpo_lib": 120_682, "tests": 165_641, "measurements": 21_700}
 """Names, operators, numbers and strings, so that comments and layout are free. It may only fall."""
 
 MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 20, 13, 115

@@ -11,6 +11,7 @@ from hpo_lib.benchmark.tables import Benchmark
 from hpo_lib.figures import benchmarks, studies
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.scoring.calibration import Calibration
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.thesis.conftest import made_up_study, row, trial
 
@@ -152,6 +153,9 @@ def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_t
     monkeypatch.setattr(benchmarks, "season_of", lambda months, _: np.full(len(months), 2))
     assert benchmarks.middle_week(test, "summer") == 2
     assert str(test.origins[2]) == "2019-05-26 23:00:00+00:00"
+    origins = pd.date_range("2019-06-01 23:00", periods=22, tz="UTC")  # Monday 3rd is the third day
+    three = QuantileForecasts(np.zeros((22, 24, 3)), np.zeros((22, 24)), origins)
+    assert benchmarks.middle_week(three, "summer") == 1 + 7
     frame = benchmarks.weeks(evidence)
     hours = pd.date_range("2019-05-27", periods=7 * 24, freq="h", tz="UTC")
     assert frame["hour"].tolist() == hours.tolist()
