@@ -21,7 +21,7 @@ from hpo_lib.explain.explanation import (
     stored_explanations,
 )
 from hpo_lib.explain.players import coalition_values, draw_donors, players
-from hpo_lib.explain.run import checks, chosen_days, explain, report
+from hpo_lib.explain.run import agreement, checks, chosen_days, explain, report
 from hpo_lib.explain.shapley import order_of, shapley_values
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.read_write import load_predictions
@@ -242,3 +242,14 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
     assert np.abs(one).max() > 0
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
     assert order_of(np.array([one.mean(), 0]))[0] == 0
+
+
+def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validation(parts):
+    forecaster = get_baseline("RESIDUAL_LINEAR").fit(parts)
+    claims = dict.fromkeys(("level", "calendar"), np.arange(len(parts.validation_origins)) % 5.0)
+    table = agreement(forecaster, parts, claims)
+    assert list(table) == ["value", "low", "high"]
+    assert len(table) == 2 * len(players(parts)) + 1
+    known = table.drop(("all", "all")).dropna()
+    assert len(known)
+    assert ((known["low"] <= known["value"]) & (known["value"] <= known["high"])).all()
