@@ -3,8 +3,7 @@
 python -m measurements.mixture benchmark_results/*/laptop*     # of stored benchmarks alone
 
 Per benchmark and rule: the change of pinball loss and MAE over the validation days, in percent,
-against the member that turned out best there. Members are those of `MIXTURE`, whose own rule is the
-library's; the others are made here.
+against the member that turned out best there. Members are those of `MIXTURE`.
 """
 
 from collections.abc import Sequence
@@ -14,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from hpo_lib.benchmark.tables import load_rows
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.mixture import mixture
 from measurements.arguments import parsed
 
 RATES = (0.5, 1.0, 2.0)
@@ -29,38 +28,30 @@ GROUPS = {"all hours": 1, "six hours": 4, "each hour": 24}
 
 def replayed(
     members: Sequence[QuantileForecasts], rate: float, groups: int, *, per_level: bool
-) -> np.ndarray:
-    """[N, H, Q] of Bernstein online aggregation whose weights are of groups of hours and levels."""
-    values = np.stack([member.values for member in members])
-    (m, n, hours, q), levels = values.shape, np.array(members[0].levels)
-    mixed, shape = np.empty((n, hours, q)), (m, groups, q if per_level else 1)
-    regret, squares, largest = np.zeros((3, *shape))
-    weights = np.full(shape, 1 / m)
-    for day, actual in enumerate(members[0].actual):
-        by_hour = np.repeat(weights, hours // groups, axis=1)
-        mixed[day] = (by_hour * values[:, day]).sum(axis=0)
-        slope = np.where(np.isnan(actual)[:, None], 0, (actual[:, None] < mixed[day]) - levels)
-        gain = (mixed[day] - values[:, day]) * slope
-        gain = gain.reshape(m, groups, hours // groups, q).mean(axis=2)
-        gain = gain if per_level else gain.mean(axis=2, keepdims=True)
-        largest, squares = np.maximum(largest, np.abs(gain)), squares + gain**2
-        eta = rate * np.minimum(
-            1 / np.maximum(2 * largest, 1e-300), np.sqrt(np.log(m) / np.maximum(squares, 1e-300))
-        )
-        regret = regret + gain * (1 - eta * gain) / 2 + largest * (eta * gain > 0.5)
-        weights = softmax(np.log(eta) + eta * regret, axis=0)
-    return np.maximum.accumulate(mixed, axis=2)
+) -> QuantileForecasts:
+    """The mixture whose weights are of groups of hours and levels."""
+    first, mixed = members[0], np.empty_like(members[0].values)
+    days, hours, levels = map(np.arange, mixed.shape)
+    parts = product(np.split(hours, groups), np.split(levels, len(levels) if per_level else 1))
+    for some_hours, some_levels in parts:
+        part = np.ix_(days, some_hours, some_levels)
+        names = tuple(np.take(first.levels, some_levels))
+        cut = [
+            replace(one, values=one.values[part], actual=one.actual[:, some_hours], levels=names)
+            for one in members
+        ]
+        mixed[part] = mixture(cut, rate)[0].values
+    return replace(first, values=np.maximum.accumulate(mixed, axis=2))
 
 
 def table(folder: Path) -> dict[tuple[str, str], float]:
     """Of each rule and loss, the change against the member with the lowest loss."""
-    *rows, mixture = load_rows(BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name))
-    members = [row.validation for row in rows if (row.model, row.params) in mixture.weights]
-    rules = {"the library's": mixture.validation}
+    *rows, mixed = load_rows(BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name))
+    members = [row.validation for row in rows if (row.model, row.params) in mixed.weights]
+    rules = {}
     for rate, pooled, per_level in product(RATES, GROUPS, (False, True)):
-        mixed = replayed(members, rate, GROUPS[pooled], per_level=per_level)
         rule = f"rate {rate:g}, {pooled}, {'per level' if per_level else 'common'}"
-        rules[rule] = replace(members[0], values=mixed)
+        rules[rule] = replayed(members, rate, GROUPS[pooled], per_level=per_level)
     return {
         (rule, name): 100 * (loss(mixed) / min(map(loss, members)) - 1)
         for rule, mixed in rules.items()

@@ -57,7 +57,7 @@ def main(given: Sequence[str] | None = None) -> None:
         *STUDIES,
         PRESET,
         ("--data-dir", "", "folder of the CSVs"),
-        ("--out", ..., "folder of studies, trainings and tables"),
+        ("--out", "required", "folder of studies, trainings and tables"),
         ("--table-only", False, "train nothing, make the tables of what is stored"),
         given=given,
     )

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 def _run(arguments: Namespace) -> int:
-    from hpo_lib.figures import study_page
-    from hpo_lib.launch.notebook_run import run_notebook
-    from hpo_lib.records.study import StoredStudy
+    from hpo_lib.launch.doctor import checked
 
-    settings = study_settings(arguments)
+    settings, run = checked(study_settings(arguments))
     try:
-        run = run_notebook(settings)
+        from hpo_lib.launch.notebook_run import run_notebook  # papermill is slow to load
+
+        run_notebook(settings, run)
     except KeyboardInterrupt:
         # nbclient's own task ends with the same interrupt.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -41,6 +41,9 @@ def _run(arguments: Namespace) -> int:
         ) from None
     if LIFELINE in os.environ:  # the process that started this worker shows the result
         return 0
+    from hpo_lib.figures import study_page
+    from hpo_lib.records.study import StoredStudy
+
     study = StoredStudy.read(run)
     if study.result:  # the record of a stopped worker may come first
         print(study_page.short_scores(study))

@@ -186,12 +186,6 @@ def days_before(position: int, count: int = ROLLING_DAYS) -> Positions:
     return position - HORIZON * np.arange(count, 0, -1)
 
 
-def unseen(version: Version, known: Dataset, origins: Positions) -> Positions:
-    """The past origins of a complete window whose days the fitted model has not learnt from."""
-    first = max(HISTORY - 1, int(known.index.searchsorted(version.learnt_until)))
-    return known.complete(origins[origins >= first])
-
-
 def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
     return replace(dataset, frame=dataset.frame.loc[:origin])
 
@@ -229,7 +223,7 @@ def _day_after(
     ahead = pd.date_range(origin + HOUR, periods=HORIZON, freq="h")
     calendar, notes = _calendar(known, dataset, ahead, holidays)
     with_calendar = replace(known, frame=pd.concat([known.frame, calendar]))
-    days = np.append(unseen(version, known, days_before(position)), position)
+    days = np.append(version.unseen(known, days_before(position)), position)
     spoken = version.forecasts(with_calendar, days, notes)
     raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
     forecasts = calibrate(raw, warm_up, known.known_target, Calibration())

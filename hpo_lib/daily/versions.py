@@ -95,6 +95,11 @@ class Version:
         """Whether there are days of the refit that chose nothing before it."""
         return self.chosen_until < self.trained_until
 
+    def unseen(self, dataset: Dataset, origins: Positions) -> Positions:
+        """The past origins of a complete window whose days the fitted model has not learnt from."""
+        first = max(HISTORY - 1, int(dataset.index.searchsorted(self.learnt_until)))
+        return dataset.complete(origins[origins >= first])
+
     def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
         """What the fitted model says, to be compared with another one."""
         return self.model(FITTED, dataset).forecasts(dataset, origins)
@@ -164,9 +169,8 @@ class MixtureVersion(Version):
 
         A member that cannot be read is a `Damage` among the notes; the others share its weight.
         """
-        first = max(HISTORY - 1, int(dataset.index.searchsorted(self.learnt_until)))
-        earlier = np.arange(first + (last - first) % HORIZON, last, HORIZON)
-        days, members = np.append(dataset.complete(earlier), last), dict[str, QuantileForecasts]()
+        earlier = self.unseen(dataset, np.arange(last % HORIZON, last, HORIZON))
+        days, members = np.append(earlier, last), dict[str, QuantileForecasts]()
         for name, number in self.facts["members"].items():
             paths = ModelPaths(self.paths.version(self.number), name, self.paths.dataset)
             try:
@@ -183,6 +187,9 @@ class MixtureVersion(Version):
             )
         mixed, weights = mixture([*members.values()])
         by_day = pd.DataFrame(weights, mixed.origins, [*members])
+        today = by_day.iloc[-1].sort_values(ascending=False)
+        shares = ", ".join(f"{name} {weight:.2f}" for name, weight in today.items())
+        notes.append(f"{self} is made of {shares}.")
         return {MIXTURE: mixed, **members}, by_day
 
     def forecasts(
@@ -191,12 +198,8 @@ class MixtureVersion(Version):
         """As for one model; of the days before the last of ``origins`` its weights are made."""
         if not len(origins):
             return super().forecasts(dataset, origins)
-        notes = [] if notes is None else notes
-        forecasts, weights = self.mixed(dataset, int(origins[-1]), notes)
-        today = weights.iloc[-1].sort_values(ascending=False)
-        shares = ", ".join(f"{name} {weight:.2f}" for name, weight in today.items())
-        notes.append(f"{self} is made of {shares}.")
-        mixed = forecasts[MIXTURE]
+        every, _ = self.mixed(dataset, int(origins[-1]), [] if notes is None else notes)
+        mixed = every[MIXTURE]
         return mixed.rows(mixed.origins.isin(dataset.index[origins]))
 
     def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hpo_lib.daily.day_ahead import DAY, days_before, unseen
-from hpo_lib.daily.versions import MixtureVersion, Version, each_in_use, relative_mae
+from hpo_lib.daily.day_ahead import DAY, days_before
+from hpo_lib.daily.versions import MIXTURE, MixtureVersion, Version, each_in_use, relative_mae
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
@@ -87,8 +87,12 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
     days_since = (dataset.index[-1] - version.trained_until) // DAY
     end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
     # The first half of the days calibrates.
-    days = unseen(version, dataset, days_before(end, 2 * ROLLING_DAYS))
-    forecasts = version.forecasts(dataset, days, notes)
+    days = version.unseen(dataset, days_before(end, 2 * ROLLING_DAYS))
+    if isinstance(version, MixtureVersion) and len(days):
+        members, weights = version.mixed(dataset, int(days[-1]), notes)
+        forecasts = members[MIXTURE].rows(slice(-len(days), None))
+    else:
+        forecasts = version.forecasts(dataset, days)
     calibrated = calibrate(forecasts, None, dataset.known_target, Calibration())
     recent = calibrated.rows(forecasts.origins >= dataset.index[end] - ROLLING_DAYS * DAY)
     if not len(recent.origins):
@@ -97,7 +101,7 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
             "add hours"
         )
     if isinstance(version, MixtureVersion):
-        notes += _members(*version.mixed(dataset, int(days[-1]), []), recent.origins)
+        notes += _members(members, weights, recent.origins)
     before, unit = version.facts["relative_mae"], dataset.spec.unit
     coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
     return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)

@@ -326,7 +326,7 @@ def draw_mixture_weights(data: pd.DataFrame) -> Figure:
         axes.stackplot(by_day.index, by_day.T, colors=list(map(model_colour, models)), lw=0)
         axes.axvline(rows["begin"].iloc[0], **TARGET)
         axes.set(ylim=(0, 1), ylabel="weight", xlim=by_day.index[[0, -1]])
-        style.date_axis(axes, 2, 4)
+        style.date_axis(axes, 2, 6)
     style.legend_below(figure, style.model_handles(data["model"], marker="", lw=5))
     return figure
 

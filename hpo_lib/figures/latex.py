@@ -35,8 +35,9 @@ def escaped(text: str) -> str:
     return " ".join(text.split()).translate(_SPECIAL)
 
 
-MOST_LETTERS = 95
-"""Letters of the widest cells of all columns together that fit into 150 mm in footnote size."""
+MOST_LETTERS = 92
+"""Letters of the widest cells of all columns together that fit into 150 mm in footnote size; the
+space between two columns counts as one."""
 
 MOST_ROWS = 45
 """Of a table that fits on a page in `\\footnotesize`, with its caption."""
@@ -95,9 +96,8 @@ class Table:
 def _size(table: Table) -> str:
     """The largest size of type in which the table fits, by its letters and rows."""
     lines = [table.header, *(row for _, rows in table.rows for row in rows)]
-    letters = sum(max(map(len, column)) for column in zip(*lines, strict=True))
-    fits = letters <= MOST_LETTERS and len(lines) <= MOST_ROWS
-    return "footnotesize" if fits else "scriptsize"
+    letters = sum(max(map(len, column)) + 1 for column in zip(*lines, strict=True))
+    return "scriptsize" if letters > MOST_LETTERS or len(lines) > MOST_ROWS else "footnotesize"
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The reports of ``hpo doctor`` and ``hpo datasets``: what is there, and how to fix what fails."""
+"""What is there, and how to fix what fails: ``hpo doctor``, ``hpo datasets``, before a study."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
+from hpo_lib.families.models import get_family
+from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import PACKAGES, data_provenance, device_name, installed_version
+from hpo_lib.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -135,3 +138,19 @@ def _slurm() -> Finding:
         return Finding("slurm", f"inside job {job_id}")
     absent = "no sbatch on this machine: studies run here, not as cluster jobs"
     return Finding("slurm", shutil.which("sbatch") or absent)
+
+
+def checked(settings: Settings) -> tuple[Settings, RunPaths]:
+    """The settings for a process in any folder, and the study's files, before anything is started.
+
+    Model, dataset and data are checked; the path of a dataset's TOML becomes absolute.
+
+    Raises:
+        InputError: the study itself would stop with the same error.
+    """
+    get_family(settings.model)
+    spec = load_spec(settings.dataset)
+    load_dataset(spec, settings.data_dir, simulated=settings.simulated)
+    if settings.dataset != spec.name:
+        settings = replace(settings, dataset=str(spec.path.resolve()))
+    return settings, settings.files(spec.name)

@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,10 +23,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import LocalHandler, papermill_io
 
 from hpo_lib import paths, stop_requests
-from hpo_lib.data.dataset import load_dataset
-from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError, WriteError
-from hpo_lib.families.models import get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, read_record
 from hpo_lib.records.leases import Liveness
@@ -35,44 +31,25 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.workers import KERNEL_KILLED, run_workers
 
 
-def checked(settings: Settings) -> tuple[Settings, RunPaths]:
-    """The settings for a process in any folder, and the study's files, before anything is started.
-
-    Model, dataset and data are checked; the path of a dataset's TOML becomes absolute.
-
-    Raises:
-        InputError: the study itself would stop with the same error.
-    """
-    get_family(settings.model)
-    spec = load_spec(settings.dataset)
-    load_dataset(spec, settings.data_dir, simulated=settings.simulated)
-    if settings.dataset != spec.name:
-        settings = replace(settings, dataset=str(spec.path.resolve()))
-    return settings, settings.files(spec.name)
-
-
-def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> RunPaths:
+def run_notebook(settings: Settings, run: RunPaths) -> None:
     """Execute the study notebook as the record; the record of an earlier attempt is kept beside it.
 
-    Several workers execute it once each.
-
-    Returns:
-        The files of the study.
+    Several workers execute it once each. Settings and files are as `hpo_lib.launch.doctor.checked`
+    returns them, so that a wrong one is told before papermill is loaded.
 
     Raises:
         InputError, StudyError, WriteError: as the study raises them. Any other error in the
             notebook becomes a StudyError, and so does the death of its kernel.
     """
-    settings, run = checked(settings)
     if settings.workers > 1:
         run_workers(settings, run, print)
-        return run
+        return
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())
     try:
         with _alone(run), stop_requests.relaying():
             papermill.execute_notebook(
-                str(notebook),
+                str(paths.HPO_NOTEBOOK),
                 # papermill fills parameters into braces
                 record.replace("{", "{{").replace("}", "}}"),
                 parameters=settings.parameters(),
@@ -97,7 +74,6 @@ def run_notebook(settings: Settings, notebook: Path = paths.HPO_NOTEBOOK) -> Run
             f"{KERNEL_KILLED}, perhaps for lack of memory, and {run.notebook} is incomplete; "
             f"finished trials are kept, run again under job_id {settings.job_id!r} to continue"
         ) from None
-    return run
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hpo_lib import paths
 from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import HpoError, InputError, choices
+from hpo_lib.launch.doctor import checked
 from hpo_lib.settings import Settings
 
 ANSWER_SECONDS = 30.0
@@ -270,8 +271,6 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
         InputError: the study itself would stop with the same error.
         SlurmError: Slurm is missing or refuses.
     """
-    from hpo_lib.launch.notebook_run import checked  # papermill is slow to load
-
     settings, run = checked(settings)
     if continues:
         from hpo_lib.records.storage import Storage  # loads optuna

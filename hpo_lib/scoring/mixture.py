@@ -16,15 +16,16 @@ from scipy.special import softmax
 from hpo_lib.errors import InputError
 from hpo_lib.scoring.forecasts import QuantileForecasts, check_comparable
 
-_TINY = np.finfo(float).tiny
 
-
-def mixture(members: Sequence[QuantileForecasts]) -> tuple[QuantileForecasts, np.ndarray]:
+def mixture(
+    members: Sequence[QuantileForecasts], factor: float = 1.0
+) -> tuple[QuantileForecasts, np.ndarray]:
     """The mixture of M members on all N days that any of them forecasts, and its weights [N, M].
 
     A day's weights follow from the days that had ended by its origin, and are the same for all
     hours and levels. A member without a forecast of a day has weight 0 there, and the others share
-    what it leaves; such a day says nothing for or against it.
+    what it leaves; such a day says nothing for or against it. The theoretical learning rates are
+    multiplied by ``factor``; `measurements/mixture.py` compares some.
 
     Raises:
         InputError: members differ in levels, horizon or actuals.
@@ -33,7 +34,8 @@ def mixture(members: Sequence[QuantileForecasts]) -> tuple[QuantileForecasts, np
     speaks = ~np.isnan(values[:, :, 0, 0]).T
     values = np.nan_to_num(values)
     weights, gains = np.zeros((2, *speaks.shape))
-    regret, squares, largest = np.zeros((3, len(members)))
+    regret = np.zeros(len(members))
+    squares, largest = np.full((2, len(members)), np.finfo(float).tiny)
     rate = np.ones(len(members))
     ends = days.origins + pd.Timedelta(hours=days.actual.shape[1])
     learnt = 0
@@ -43,9 +45,8 @@ def mixture(members: Sequence[QuantileForecasts]) -> tuple[QuantileForecasts, np
             # A silent member's rate moves with those of the others.
             size = np.where(speaks[learnt], np.abs(gain), np.abs(gain[speaks[learnt]]).mean())
             largest, squares = np.maximum(largest, size), squares + np.square(size)
-            rate = np.minimum(
-                1 / np.maximum(2 * largest, _TINY),
-                np.sqrt(np.log(max(len(members), 2)) / np.maximum(squares, _TINY)),
+            rate = factor * np.minimum(
+                1 / (2 * largest), np.sqrt(np.log(max(len(members), 2)) / squares)
             )
             step = rate * gain
             regret = regret + gain * (1 - step) / 2 + largest * (step > 0.5)
@@ -61,8 +62,7 @@ def mixture(members: Sequence[QuantileForecasts]) -> tuple[QuantileForecasts, np
 def mean_of(members: Sequence[QuantileForecasts]) -> QuantileForecasts:
     """The mean of the members' quantiles [N, H, Q], level by level: of a model's seeds."""
     check_comparable(members)
-    values = np.mean([member.values for member in members], axis=0)
-    return replace(members[0], values=np.maximum.accumulate(values, axis=2))
+    return replace(members[0], values=np.mean([member.values for member in members], axis=0))
 
 
 def _gains(values: np.ndarray, mixed: QuantileForecasts) -> np.ndarray:

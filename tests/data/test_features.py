@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hpo_lib import paths
 from hpo_lib.data.csv_checks import WEATHER_COLUMNS
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns, engineer
 from hpo_lib.data.raw_files import (
@@ -18,6 +19,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
 from tests.conftest import refusal
 
+REAL = paths.PROJECT_ROOT.parent / "shared" / "data" / "raw"
 HEAT = replace(load_spec("heat"), start=None)
 SCHOOL = "start_date,end_date,description"
 LAGS = ("heat_lag_1h", "heat_lag_24h", "heat_rolling_24h")
@@ -549,3 +551,51 @@ def test_when_the_output_is_an_input_then_nothing_is_overwritten(tmp_path):
         ):
             prepare_features(HEAT, raw, None, None, out)
     assert raw.read_text() == before
+
+
+# The real files, where they are
+
+
+def real(town):
+    path = REAL / f"{town}_CombinedDataframe_SummedAveraged_withoutOutliers.csv"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not beside the repository (../shared/data/raw)")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dataset", "town"),
+    [("heat", "nordbyen"), ("water_centrum", "centrum"), ("water_tommerby", "tommerby")],
+)
+def test_when_a_real_file_is_prepared_then_every_hour_from_start_on_is_there(
+    tmp_path, dataset, town
+):
+    spec = load_spec(dataset)
+    assert spec.start is not None
+    report = prepare_features(
+        spec, real(town), None, REAL / "school_holidays.csv", tmp_path / "features.csv"
+    )
+    assert [word for word in ("filled", "note") if word in report.replace(str(tmp_path), "")] == []
+    table = pd.read_csv(tmp_path / "features.csv", index_col="timestamp", parse_dates=True)
+    assert table.index[0] == spec.start + pd.Timedelta(days=1)
+    assert (np.diff(table.index) == pd.Timedelta(hours=1)).all()
+    assert not table.isna().any().any()
+    assert 0.05 < table["is_school_holiday"].mean() < 0.35
+
+
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        (None, r'from line 2 on.*set start = "2015-05-31 23:00"'),  # May 2015
+        (
+            "2015-06-01",
+            r'is 1.06273 for 331 rows in a row from line 747 on.*set start = "2015-06-14 19:00"',
+        ),
+    ],
+)
+def test_when_the_real_heat_file_is_read_from_its_filler_on_then_the_error_leads_past_it(
+    start, sentence
+):
+    spec = replace(HEAT, start=None if start is None else pd.Timestamp(start, tz="UTC"))
+    with pytest.raises(InputError, match=sentence):
+        read_raw_series(real("nordbyen"), spec)

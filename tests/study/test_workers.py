@@ -23,7 +23,9 @@ pytestmark = pytest.mark.slow
 
 def assert_that_three_workers_survive_the_death_of_one(study, trials):
     workers = [study.worker(number, trials, seconds=0.5, together=3) for number in (1, 2, 3)]
-    (victim,) = until(lambda: study.running("3"), "worker 3 runs a trial", workers)
+    # The others wait for the third to be in the middle of a training, not only to have a trial.
+    until((study.files.runs_dir / "begun-3").exists, "worker 3 trains", workers)
+    (victim,) = study.running("3")
     kill(workers[2])
     assert_done(*workers[:2])
     assert_complete(study, trials)

@@ -250,7 +250,7 @@ def pictures(heat):
         warnings.simplefilter("error")
         for name, picture in PICTURES.items():
             figure = picture.draw(picture.data(heat))
-            style.mark(figure, warning_for(heat.studies))
+            style.marked(figure, warning_for(heat.studies), above=True)
             figure.set_dpi(50)
             figure.draw_without_rendering()
             made[name] = figure
@@ -296,7 +296,8 @@ def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(na
     width, height = figure.get_size_inches()
     assert width == pytest.approx(150 / 25.4)
     assert height <= 247 / 25.4, "higher than a page"
-    drawn = figure.get_tightbbox()  # in inches, of everything that is drawn
+    with style.thesis_style():  # which decides the ticks
+        drawn = figure.get_tightbbox()  # in inches, of everything that is drawn
     assert min(drawn.x0, drawn.y0) >= -0.01
     assert drawn.x1 <= width + 0.01
     assert drawn.y1 <= height + 0.01
