@@ -268,20 +268,12 @@ class BenchmarkPaths:
     """
     table = _Files("{1}.csv")
     """A table that is computed from the stored forecasts, by its name."""
+    explanation = _Files("explanations/{1}-{2}-{3}.npz")
+    """Forecasts of a training with every coalition of information, by model, params and seed."""
 
     @property
     def folder(self) -> Path:
         return self.out / self.dataset / self.setting
-
-    explanations = _File("explanations")
-    """Folder of what `hpo explain` found: for each training the forecasts of all coalitions."""
-
-    def explanation(self, model: str, params: str, seed: int) -> Path:
-        return self.explanations / f"{model}-{params}-seed{seed}.npz"
-
-    def explanation_files(self) -> list[Path]:
-        """Every explanation that is stored."""
-        return sorted(self.explanations.glob("*-seed*.npz"))
 
     def training(self, model: str, params: str, seed: int) -> TrainingFiles:
         stem = f"{model}-{params}-seed{seed}"
@@ -290,6 +282,9 @@ class BenchmarkPaths:
 
     def records(self, model: str = "*", params: str = "*") -> list[Path]:
         return sorted(self.runs.glob(f"{model}-{params}-seed*.json"))
+
+    def explanations(self) -> list[Path]:
+        return sorted(self.folder.glob("explanations/[A-Z]*.npz"))
 
 
 def benchmarks(out: Path) -> list[BenchmarkPaths]:

@@ -218,7 +218,7 @@ class Benchmark:
         """Records, the stored forecasts that they name, and explanations."""
         stored = [files_of(self.paths, record) for record in self.records]
         files = [file for one in stored for file in (one.record, *one.forecasts.values())]
-        return sorted([*files, *self.paths.explanation_files()])
+        return sorted([*files, *self.paths.explanations()])
 
     # Rows
 
@@ -306,19 +306,20 @@ class Benchmark:
     # As they are shown
 
     @cached_property
-    def _unit_and_factor(self) -> tuple[str, float]:
+    def unit_and_factor(self) -> tuple[str, float]:
+        """The `unit`, and the factor to it from the target's own."""
         lowest = min(metrics.mae(row.test) for row in self.rows)
         return metrics.readable_unit(self.series.spec.unit, lowest)
 
     @property
     def unit(self) -> str:
         """The one in which scores are read best, see `readable_unit`."""
-        return self._unit_and_factor[0]
+        return self.unit_and_factor[0]
 
     def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of values in the target's own unit in `unit`."""
         names = [name for name in map(str, table) if metrics.in_target_unit(name)]
-        return table.assign(**{name: table[name] * self._unit_and_factor[1] for name in names})
+        return table.assign(**{name: table[name] * self.unit_and_factor[1] for name in names})
 
     def raw_and_corrected(self, table: pd.DataFrame, *scores: str) -> pd.DataFrame:
         """The raw rows of a table in `unit`, with ``_calibrated`` scores after `correction`."""

@@ -150,13 +150,16 @@ class Task(NamedTuple):
     params: str
     seed: int
     key: dict[str, Any]
-    train: Callable[[], Forecaster]
+    train: Callable[[], Any]
 
 
-def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
+def run_benchmark(
+    plan: Plan, *, tasks: Sequence[Task] = (), say: Callable[[str], None] = print
+) -> list[str]:
     """Do every training of the plan that is not stored yet, and store it.
 
-    ``say`` is called with one line per training, and at once with each note.
+    ``tasks``: of these alone. ``say`` is called with one line per training, and at once with each
+    note.
 
     Returns:
         Notes for the user: files of parameters that were passed over, what an old one lacks,
@@ -169,11 +172,12 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     paths, dataset = plan.paths, plan.dataset
     check_same_data(paths, dataset)
     notes: list[str] = []
-    tasks = planned(plan, notes)
+    tasks = tasks or planned(plan, notes)
     for note in notes:
         say(f"note: {note}")
-    for i, task in enumerate(tasks, start=1):
-        model, params, seed, key, _ = task
+    data = data_provenance(dataset)
+    provenance = {**code_provenance(), "data": data, "preset": plan.preset}
+    for i, (model, params, seed, key, train) in enumerate(tasks, start=1):
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
         if is_stored(paths.training(model, params, seed), key):
             say(f"{where}: stored")
@@ -185,45 +189,32 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
                     f"{file.name} was made with other parameters, budget or code and was removed."
                 )
                 say(f"note: {notes[-1]}")
+        names = {"model": model, "params": params, "seed": seed}
         # A study may have chosen the defaults.
         for twin in whole_records(paths.records(model)):
             if twin["seed"] == seed and is_stored(files_of(paths, twin), key):
-                record = {**twin, "params": params}
-                replace(Training.load(paths, twin), record=record).store(paths)
+                training = Training.load(paths, twin)
+                training = replace(training, record={**twin, **names})
                 said = f"the same training as {twin['params']}"
                 break
         else:
             begun = time.monotonic()
-            validation = train_and_store(plan, task).validation
+            fitted = train()
+            validation, test = fitted.validation, fitted.forecasts(dataset, dataset.test_origins)
             seconds = time.monotonic() - begun
+            outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
+            record = {**outcome, **names, "provenance": provenance}
+            training = Training(record, validation, test)
             mae, picp = metrics.mae(validation), metrics.picp(validation)
             said = f"validation MAE {mae:.5g}, PICP {picp:.1f}, {seconds:.0f} s"
+        training.store(paths)
         say(f"{where}: {said}")
     return notes
 
 
 def planned(plan: Plan, notes: list[str]) -> list[Task]:
-    """Every training of the plan; ``notes`` gets those of `run_benchmark`."""
+    """Every training of a plan; ``notes`` gets those on files of parameters."""
     return [*_baselines(plan), *_families(plan, notes)]
-
-
-def train_and_store(plan: Plan, task: Task) -> Forecaster:
-    """Do a training and store it."""
-    begun, dataset = time.monotonic(), plan.dataset
-    fitted = task.train()
-    test = fitted.forecasts(dataset, dataset.test_origins)
-    data = data_provenance(dataset)
-    record = {
-        "key": task.key,
-        "best_step": fitted.best_step,
-        "seconds": time.monotonic() - begun,
-        "model": task.model,
-        "params": task.params,
-        "seed": task.seed,
-        "provenance": {**code_provenance(), "data": data, "preset": plan.preset},
-    }
-    Training(record, fitted.validation, test).store(plan.paths)
-    return fitted
 
 
 def _families(plan: Plan, notes: list[str]) -> Iterator[Task]:

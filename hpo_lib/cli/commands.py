@@ -246,7 +246,7 @@ def _dashboard(arguments: Namespace) -> None:
 
 def _verify(arguments: Namespace) -> int:
     from hpo_lib.benchmark.tables import load_rows, verify_table, weights_table
-    from hpo_lib.explain.explanation import shapley_table, stored_explanations
+    from hpo_lib.explain.explanation import Explanations
     from hpo_lib.records.verify import verify
 
     runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
@@ -259,7 +259,7 @@ def _verify(arguments: Namespace) -> int:
         )
     tables: dict[str, Any] = {
         "weights.csv": lambda folder: weights_table(load_rows(folder)),
-        "shapley.csv": lambda folder: shapley_table(stored_explanations(folder)),
+        "shapley.csv": lambda folder: Explanations.of_folder(folder).table(),
     }
     verifications = [
         verify_table(file, tables[file.name])
@@ -376,9 +376,9 @@ def _benchmark(arguments: Namespace) -> None:
 
 
 def _explain(arguments: Namespace) -> None:
-    from hpo_lib.explain.run import explain, report
+    from hpo_lib.explain.run import explain
 
-    print_all(report(call(explain, arguments, **study_parameters(arguments))))
+    print_all(call(explain, arguments, **study_parameters(arguments)).report())
 
 
 def study_parameters(arguments: Namespace) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The forecast of the day ahead, by the model in use, from the newest week of the user's data."""
 
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,11 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.explain.explanation import LINEAR
-from hpo_lib.explain.players import coalition_values, draw_donors, players
+from hpo_lib.explain.run import coalition_values, draw_donors, players
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.figures.explanations import draw_steps, steps
+from hpo_lib.figures.explanations import draw_steps
 from hpo_lib.figures.series import forecast_rows, hours_of_days
-from hpo_lib.figures.style import marked_by_source, on_screen
+from hpo_lib.figures.style import marked_by_source, on_screen, panels
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
@@ -79,39 +80,43 @@ class DayAhead:
         figure = forecast_rows(tables, unit=unit, xlabel=time, ms=4)
         return marked_by_source(figure, self.dataset.source)
 
-    def reasons(self) -> pd.Series:
+    def reasons(self) -> "Figure":
         """What moves the daily mean of the median from the linear baseline's average day to it.
 
         The average day is its forecast where no group of information is known, see
-        `hpo_lib.explain.players`.
+        `hpo_lib.explain.run`.
         """
-        data, origins, version = self.known, self.forecasts.origins, self.version
+        data, origins, version, spec = (
+            self.known,
+            self.forecasts.origins,
+            self.version,
+            self.dataset.spec,
+        )
         if version.paths.model == MIXTURE:
             raise InputError(f"{version}: has no reasons of its own; name a member with --model")
         donors = draw_donors(data, data.index.get_indexer(origins), data)
         which = FITTED if origins[0] < version.trained_until else REFITTED
-        average, daily = (
-            coalition_values(one, data, donors, players(data)).mean(axis=(0, 2, 3))[:, MEDIAN]
+        linear, daily = (
+            coalition_values(repeat(one), data, donors, players(data)).mean((0, 2, 3))[:, MEDIAN]
             for one in (get_baseline(LINEAR).fit(data), version.model(which, data))
         )
-        return steps(daily, players(data), average[0])
+        with on_screen():
+            figure, [[axes]] = panels(1, 1, height=2.2)
+            draw_steps(axes, daily, players(data), linear[0], spec.unit)
+            axes.set_title(f"{spec.title}, {version}, {self.begin:%Y-%m-%d %H:%M} UTC")
+        return marked_by_source(figure, self.dataset.source)
 
     def write(self, out: str = "", *, why: bool = False) -> list[Path]:
-        """Write table and figure, by default beside the model; ``why``: with one of `reasons`."""
+        """Write table and figure, by default beside the model; ``why``: with that of `reasons`."""
         default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
         file = Path(out).expanduser() if out else default
-        figures = {file.with_suffix(".png"): self.figure()}
-        if why:
-            title = f"{self.dataset.spec.title}, {self.version}, {self.begin:%Y-%m-%d %H:%M} UTC"
-            with on_screen():
-                waterfall = draw_steps(self.reasons(), title, self.dataset.spec.unit)
-            figures[file.with_suffix(".why.png")] = marked_by_source(waterfall, self.dataset.source)
-        for picture, figure in figures.items():
-            with atomic(picture) as temporary:
+        figures = {".png": self.figure()} | ({".why.png": self.reasons()} if why else {})
+        for suffix, figure in figures.items():
+            with atomic(file.with_suffix(suffix)) as temporary:
                 figure.savefig(temporary, dpi=120)
         with atomic(file) as temporary:
             self.table().to_csv(temporary, index=False)
-        return [file, *figures]
+        return [file, *map(file.with_suffix, figures)]
 
 
 def forecast_day(

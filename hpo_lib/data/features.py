@@ -1,7 +1,6 @@
 """Engineered columns: the calendar in local time, lags and means of the target, products."""
 
 import re
-from typing import Any
 
 import holidays
 import numpy as np
@@ -9,7 +8,6 @@ import pandas as pd
 
 from hpo_lib.data.csv_checks import TIMESTAMP, WEATHER_COLUMNS
 from hpo_lib.data.spec import DatasetSpec
-from hpo_lib.data.splits import HISTORY
 from hpo_lib.errors import InputError
 
 SEASON_COLUMNS = ("month", "season")
@@ -24,7 +22,7 @@ DAY_COLUMNS = (
 )
 """Calendar columns that describe a whole local day."""
 CALENDAR_COLUMNS = ("hour", "hour_sin", "hour_cos", *DAY_COLUMNS)
-_PRODUCTS = {
+PRODUCTS = {
     "temp_squared": ("temp", "temp"),
     "temp_weekend_interaction": ("temp", "is_weekend"),
     "temp_wind_interaction": ("temp", "wind_speed"),
@@ -109,11 +107,9 @@ def engineer(
     index = pd.DatetimeIndex(target.index, name=TIMESTAMP)
     y = target.to_numpy(dtype=np.float64)
     look_back = {
-        name: int(match["hours"])
-        for name in spec.past_covariates
-        if (match := _FROM_TARGET.fullmatch(name))
+        name: match for name in spec.past_covariates if (match := _FROM_TARGET.fullmatch(name))
     }
-    longest = max(look_back.values(), default=0)
+    longest = max((int(match["hours"]) for match in look_back.values()), default=0)
     if len(y) <= longest:
         raise InputError(
             f"{spec.target}: the series has {len(y)} hours, expected more than {longest} (the "
@@ -122,10 +118,15 @@ def engineer(
     table = calendar_columns(index, spec, school_holidays)
     if weather is not None:
         table = table.join(weather.astype(np.float64))
-    table[spec.target] = y
-    for name in (*_PRODUCTS, *look_back):
-        if (values := derived(name, table, spec.target)) is not None:
-            table[name] = values
+    for name, (one, other) in PRODUCTS.items():
+        if one in table and other in table:
+            table[name] = table[one] * table[other]
+    for name, match in look_back.items():
+        hours = int(match["hours"])
+        before = np.pad(y, (hours, 0), constant_values=np.nan)[:-1]
+        # A running sum would carry rounding errors from all hours before.
+        windows = np.lib.stride_tricks.sliding_window_view(before, hours)
+        table[name] = windows[:, 0] if match["kind"] == "lag" else windows.mean(axis=1)
     covariates = (*spec.past_covariates, *spec.future_covariates)
     for name in covariates:
         if name not in table and name not in spec.optional_covariates:
@@ -134,36 +135,19 @@ def engineer(
                 f"column nor {'made without weather' if weather is None else 'in the weather'}; "
                 "give weather that has it, fix its name or list it under optional_covariates"
             )
+    table[spec.target] = y
     return table.iloc[longest:][[spec.target, *(name for name in covariates if name in table)]]
 
 
-def follows_from_target(column: str) -> bool:
-    """Whether a covariate is a lag or a rolling mean of the target, by its name."""
-    return bool(_FROM_TARGET.fullmatch(column))
-
-
-def derived(column: str, columns: Any, target: str) -> np.ndarray | None:
-    """[..., T] a covariate that `engineer` makes of other ``columns`` of the same hours, by name.
-
-    Before the first hour its week is repeated. None: it is not made of others.
-    """
-    if match := _FROM_TARGET.fullmatch(column):
-        y, look_back = np.asarray(columns[target]), int(match["hours"])
-        hours = np.arange(-look_back, y.shape[-1] - 1)
-        before = np.where(hours < 0, hours % HISTORY, hours)
-        # A running sum would carry rounding errors from all hours before.
-        windows = np.lib.stride_tricks.sliding_window_view(
-            np.take(y, before, axis=-1, mode="clip"), look_back, axis=-1
-        )
-        return np.asarray(windows[..., 0] if match["kind"] == "lag" else windows.mean(axis=-1))
-    parts = [columns[name] for name in _PRODUCTS.get(column, ()) if name in columns]
-    return np.asarray(parts[0] * parts[1]) if len(parts) == 2 else None
+def follows_from_target(column: str) -> re.Match[str] | None:
+    """The ``kind`` and the ``hours`` of a lag or a rolling mean of the target, by its name."""
+    return _FROM_TARGET.fullmatch(column)
 
 
 def weather_of(spec: DatasetSpec) -> tuple[str, ...]:
     """The columns of ``WEATHER_COLUMNS`` that the dataset's covariates are, or are made of."""
     covariates = (*spec.past_covariates, *spec.future_covariates)
-    needed = {part for name in covariates for part in _PRODUCTS.get(name, (name,))}
+    needed = {part for name in covariates for part in PRODUCTS.get(name, (name,))}
     return tuple(name for name in WEATHER_COLUMNS if name in needed)
 
 

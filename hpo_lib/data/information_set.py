@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hpo_lib.data.features import derived
+from hpo_lib.data.features import PRODUCTS, follows_from_target
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 
 MOST_WEEKS = 4
@@ -52,11 +52,9 @@ class Context(Windows):
 
     Attributes:
         known_until: column -> ``origin``, or ``always`` for what is known of any hour.
-        hidden: groups of information that are those of other origins, see `with_groups_of`.
     """
 
     known_until: Mapping[str, str] = field(kw_only=True)
-    hidden: Mapping[str, Sequence[str]] = field(kw_only=True, default_factory=dict)
 
     @classmethod
     def of(
@@ -104,31 +102,30 @@ class Context(Windows):
                 `CALENDAR` (with the dates) and `AHEAD` mean more than their columns.
             floor: the smallest level that a shape is relative to, in the target's unit.
         """
-        shape = len(self.known_until), len(self.positions), LENGTH
-        own, donors, other = (
-            dict(zip(self.known_until, one.frame.to_numpy().T.reshape(shape), strict=True))
-            for one in (self, history, others)
-        )
         target, *covariates = self.known_until
-        mixed = own | {name: other[name] for columns in groups.values() for name in columns}
-        if not groups.keys().isdisjoint(HISTORY_GROUPS):
-            levels, sizes, shapes = [], [], []
-            for y in (own[target], donors[target]):
-                levels.append(y[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True))
-                sizes.append(np.maximum(levels[-1], floor))
-                shapes.append((y - levels[-1]) / sizes[-1])
-            weeks = shapes[WEEKS in groups][:, : -2 * HORIZON]
-            last_day = shapes[LAST_DAY in groups][:, -2 * HORIZON :]
-            level, size = levels[LEVEL in groups], sizes[LEVEL in groups]
-            mixed[target] = level + size * np.concatenate([weeks, last_day], axis=1)
+        frame, levels, sizes, shapes = self.frame.copy(), [], [], []
+        for columns in groups.values():
+            frame[[*columns]] = others.frame[[*columns]].to_numpy()
+        for context in (self, history):
+            y = context.frame[target].to_numpy().reshape(-1, LENGTH)
+            levels.append(y[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True))
+            sizes.append(np.maximum(levels[-1], floor))
+            shapes.append((y - levels[-1]) / sizes[-1])
+        weeks, last_day = shapes[WEEKS in groups], shapes[LAST_DAY in groups]
+        shape = np.where(np.arange(-LENGTH, 0) < -2 * HORIZON, weeks, last_day)
+        frame[target] = (levels[LEVEL in groups] + sizes[LEVEL in groups] * shape).ravel()
+        change = pd.DataFrame((frame[target] - self.frame[target]).to_numpy().reshape(-1, LENGTH).T)
         for name in covariates:
-            before, after = (derived(name, columns, target) for columns in (own, mixed))
-            if before is not None and after is not None:
-                # Exact where the column is what `engineer` makes, and as it was without a change.
-                mixed[name] = own[name] + (after - before)
-        frame = pd.DataFrame(
-            {name: values.ravel() for name, values in mixed.items()},
-            index=(others if CALENDAR in groups else self).frame.index,
-        )
+            if look_back := follows_from_target(name):
+                hours, is_lag = int(look_back["hours"]), look_back["kind"] == "lag"
+                moved = change.shift(hours) if is_lag else change.rolling(hours).mean().shift()
+                frame[name] += moved.fillna(0).to_numpy().T.ravel()
+            elif {*PRODUCTS.get(name, [""])} <= {*frame}:
+                before, after = (
+                    one[list(PRODUCTS[name])].prod(axis=1) for one in (self.frame, frame)
+                )
+                frame[name] = self.frame[name] + (after - before)
+        if CALENDAR in groups:
+            frame.index = others.frame.index
         weather = (others if AHEAD in groups else self).weather
-        return replace(self, frame=frame, weather=weather, hidden=groups)
+        return replace(self, frame=frame, weather=weather)

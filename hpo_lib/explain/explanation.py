@@ -1,24 +1,29 @@
-"""A stored explanation: the forecasts of every coalition, and what follows from them alone."""
+"""Stored explanations: the forecasts of every coalition, and what follows from them alone.
+
+A game is an array [2^g, ...] of the value of each coalition of g players, which are groups of
+information: in row s player i takes part if bit i of s is set. So row 0 is the empty coalition, and
+the last row that of all players.
+"""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
-from itertools import product
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+from scipy.special import comb
+from scipy.stats import kendalltau
 
 from hpo_lib.errors import UNREADABLE, InputError
-from hpo_lib.explain.shapley import shapley_values
 from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.families.models import registered
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 from hpo_lib.scoring.metrics import quantile_losses
-from hpo_lib.scoring.uncertainty import bootstrap_interval, drawn_days
+from hpo_lib.scoring.uncertainty import drawn_days
 
 WHAT: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "median": lambda values, actual: values[..., MEDIAN],
@@ -28,42 +33,91 @@ WHAT: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 """What is explained: hourly values [..., N, H] of forecasts [..., N, H, Q] and actuals [N, H]."""
 
-REFITTED = "refitted"
-"""``params`` of the linear baseline that is fitted again for each coalition: what information is
-worth, beside what a model uses."""
+LINEAR, REFITTED = "RESIDUAL_LINEAR", "REFITTED_LINEAR"
+"""The linear baseline, and that which is fitted again for each coalition."""
 
-LINEAR = "RESIDUAL_LINEAR"
-"""The linear baseline."""
 NONE, ALL = "none", "all"
 MEAN = "mean"
 """In the place of a seed: the mean over all seeds."""
-COLUMNS = ["model", "params", "seed", "what", "group", "value", "low", "high"]
+TRAINING = ["model", "params", "seed"]
+
+Training = tuple[str, ...]
+"""Model, params and seed (or `MEAN`) as text."""
 
 
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """The forecasts of a model with every coalition of groups of information.
+def shapley_values(game: np.ndarray) -> np.ndarray:
+    """[g, ...] what each player adds, in the mean over all orders in which players may join.
+
+    ``sum over S without i of (v(S + i) - v(S)) / (g comb(g - 1, |S|))`` (Shapley, 1953). The values
+    sum to the last row less the first one.
+    """
+    rows, g = np.arange(len(game)), len(game).bit_length() - 1
+    member = rows >> np.arange(g)[:, None] & 1
+    others = np.bitwise_count(rows) - member
+    return np.tensordot((2 * member - 1) / (g * comb(g - 1, others)), game, 1)
+
+
+def interactions(game: np.ndarray) -> np.ndarray:
+    """[g, g, ...] what two players add together beyond what they add apart; 0 on the diagonal.
+
+    The Shapley interaction index (Grabisch and Roubens, 1999): what a player adds where the other
+    one takes part, less what it adds where that does not.
+    """
+    pairs = []
+    for other in range(len(game).bit_length() - 1):
+        present = np.arange(len(game)) >> other & 1 == 1
+        pairs.append(np.insert(shapley_values(game[present] - game[~present]), other, 0, axis=0))
+    return np.stack(pairs)
+
+
+def order_of(loss: np.ndarray) -> np.ndarray:
+    """The players of a game [2^g] by falling size of their value."""
+    return np.argsort(-np.abs(shapley_values(loss)), kind="stable")
+
+
+def deletion(game: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """[g + 1, ...] the value with all players, then without the first of the order, and so on.
+
+    The curve of insertion is that of the reversed order, read backwards.
+    """
+    return np.asarray(game[len(game) - 1 - np.cumsum([0, *(1 << order)])])
+
+
+def mean_deletion(game: np.ndarray) -> np.ndarray:
+    """[g + 1] `deletion` in the mean over all orders: of all coalitions of each size."""
+    sizes = np.bitwise_count(np.arange(len(game)))
+    return pd.Series(game).groupby(sizes).mean().to_numpy()[::-1]
+
+
+def faithfulness(loss: np.ndarray, order: np.ndarray) -> float:
+    """How much faster the loss [2^g] rises without the first players of an order than of any.
+
+    The area between `deletion` in this order and `mean_deletion`, in % of the loss with all
+    players. An order that says nothing has 0.
+    """
+    between = deletion(loss, order) - mean_deletion(loss)
+    return float(100 * np.trapezoid(between) / len(order) / loss[-1])
+
+
+class Explanation(NamedTuple):
+    """The forecasts of a training with every coalition of groups of information.
 
     Attributes:
-        facts: model, params, seed, names of the g ``players``, the N ``days`` (UTC hours of their
-            origins), and how all of it was made.
-        values: [2^g, N, H, Q], rows as in `hpo_lib.explain.shapley`, in the target's unit.
+        facts: ``title``, names of the g ``players``, the N ``days`` (UTC hours of their origins),
+            ``checks``, and the ``key`` of the training.
+        values: [2^g, N, H, Q], a game, in the target's unit.
         actual: [N, H].
     """
 
-    facts: Mapping[str, Any]
+    facts: dict[str, Any]
     values: np.ndarray
     actual: np.ndarray
 
-    def times(self, factor: float) -> "Explanation":
-        """In another unit."""
-        return Explanation(self.facts, self.values * factor, self.actual * factor)
-
     def store(self, file: Path) -> None:
         """Write it, in float32 as forecasts are stored."""
-        facts, values = json.dumps(self.facts), self.values.astype(np.float32)
+        facts, values, actual = json.dumps(self.facts), self.values.astype(np.float32), self.actual
         with atomic(file) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, facts=facts, values=values, actual=self.actual)
+            np.savez_compressed(stream, facts=facts, values=values, actual=actual)
 
     @classmethod
     def load(cls, file: Path) -> "Explanation":
@@ -73,52 +127,120 @@ class Explanation:
             InputError: it is missing or damaged.
         """
         try:
-            with np.load(file, allow_pickle=False) as stored:
-                facts, actual = json.loads(str(stored["facts"])), stored["actual"]
-                shape = 2 ** len(facts["players"]), *actual.shape, len(QUANTILE_LEVELS)
-                return cls(facts, stored["values"].astype(np.float64).reshape(shape), actual)
+            with np.load(file) as stored:
+                facts = json.loads(str(stored["facts"]))
+                return cls(facts, stored["values"].astype(np.float64), stored["actual"])
         except (EOFError, BadZipFile, *UNREADABLE) as error:
             raise InputError(
                 f"{file}: holds no explanation ({error}); remove it and run `hpo explain` again"
             ) from None
 
 
-Explanations = Mapping[tuple[str, str], Sequence[Explanation]]
-"""Model and params -> its seeds."""
+def training_of(file: Path) -> Training:
+    """The one that an explanation is of, by the name of its file."""
+    return tuple(file.stem.split("-"))
 
 
-def stored_explanations(paths: BenchmarkPaths) -> Explanations:
-    """All of a folder, by model as in the registry; the refitted one is last."""
-    models, rows = list(registered()), dict[tuple[str, str], list[Explanation]]()
-    for one in map(Explanation.load, paths.explanation_files()):
-        rows.setdefault((one.facts["model"], one.facts["params"]), []).append(one)
-    order = sorted(rows, key=lambda row: (row[1] == REFITTED, models.index(row[0]), row))
-    return {row: rows[row] for row in order}
+@dataclass(frozen=True, eq=False)
+class Explanations:
+    """All of a folder, which are of the same days, in ``unit``: the target's times ``factor``."""
 
+    parts: Mapping[Training, Explanation]
+    unit: str
+    factor: float
 
-def game(seeds: Sequence[Explanation], what: str) -> np.ndarray:
-    """[2^g, N, H] one of `WHAT` by coalition, in the mean over seeds."""
-    return np.asarray(np.mean([WHAT[what](one.values, one.actual) for one in seeds], axis=0))
+    @classmethod
+    def of_folder(
+        cls, paths: BenchmarkPaths, unit: str = "", factor: float = 1.0
+    ) -> "Explanations":
+        """By model as in the registry, so that the refitted one is last."""
+        models = list(registered())
+        files = sorted(paths.explanations(), key=lambda file: models.index(training_of(file)[0]))
+        return cls({training_of(file): Explanation.load(file) for file in files}, unit, factor)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Those that all have in common, and others of the first."""
+        return next(iter(self.parts.values())).facts
 
-def losses(seeds: Sequence[Explanation]) -> np.ndarray:
-    """[2^g] the MAE by coalition, in the mean over seeds."""
-    return np.asarray(game(seeds, "mae").mean(axis=(1, 2)))
+    def games(self, what: str) -> dict[Training, np.ndarray]:
+        """[2^g, N, H] hourly values of one of `WHAT` by coalition.
 
+        Of each training, before them in the mean over the seeds.
+        """
+        games: dict[Training, Any] = {}
+        for training, one in self.parts.items():
+            for name in ((*training[:2], MEAN), training):
+                hourly = self.factor * WHAT[what](one.values, one.actual)
+                games.setdefault(name, []).append(hourly)
+        return {training: np.mean(seeds, axis=0) for training, seeds in games.items()}
 
-def shapley_table(explanations: Explanations) -> pd.DataFrame:
-    """A row per model, params, seed (and `MEAN`), ``what`` and ``group``, with bootstrap intervals.
+    def losses(self) -> dict[Training, np.ndarray]:
+        """[2^g] the MAE of each training, and in the mean over seeds."""
+        return {training: game.mean(axis=(1, 2)) for training, game in self.games("mae").items()}
 
-    The values of the groups sum to that of `ALL` less that of `NONE`.
-    """
-    rows = []
-    for row, seeds in explanations.items():
-        groups, drawn = [*seeds[0].facts["players"], NONE, ALL], drawn_days(len(seeds[0].actual))
-        parts = {str(one.facts["seed"]): [one] for one in seeds} | {MEAN: seeds}
-        for (seed, part), what in product(parts.items(), WHAT):
-            daily = game(part, what).mean(axis=2)
-            values = [*shapley_values(daily), daily[0], daily[-1]]
-            for group, value in zip(groups, values, strict=True):
-                interval = bootstrap_interval(value, drawn)
-                rows.append((*row, seed, what, group, *astuple(interval)))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    @property
+    def best(self) -> Training:
+        """The model with the lowest MAE, in the mean over its seeds."""
+        losses = {
+            training: loss[-1]
+            for training, loss in self.losses().items()
+            if training[2] == MEAN and training[0] != REFITTED
+        }
+        return min(losses, key=losses.__getitem__)
+
+    def table(self) -> pd.DataFrame:
+        """A row per model, params, seed (and `MEAN`), ``what`` and ``group``, with intervals.
+
+        The values of the groups sum to that of `ALL` less that of `NONE`. Intervals are of a block
+        bootstrap over days.
+        """
+        groups, days = [*self.facts["players"], NONE, ALL], drawn_days(len(self.facts["days"]))
+        tables = {}
+        for what in WHAT:
+            for training, game in self.games(what).items():
+                daily = game.mean(axis=2)
+                values = np.vstack([shapley_values(daily), daily[[0, -1]]])
+                low, high = np.quantile(values[:, days].mean(axis=2), [0.025, 0.975], axis=1)
+                columns = {"value": values.mean(axis=1), "low": low, "high": high}
+                tables[*training, what] = pd.DataFrame(columns, groups)
+        return pd.concat(tables, names=[*TRAINING, "what", "group"]).reset_index()
+
+    def report(self) -> list[str]:
+        """What was found, and whether it can be believed, as lines of text.
+
+        The columns of the checks, a row per training: ``sum`` is by which share the values miss the
+        forecast with all information less that with none; ``planted`` what a column that the model
+        has not learnt from is worth (the target's unit); ``halves`` Kendall's tau of what groups
+        add to the MAE in either half of the days. In percent: ``redrawn``, what other weights
+        change; ``donors``, by how much the values differ between halves of the donors;
+        ``deletion``, see `faithfulness`; ``refitted``, the same after
+        fitting the linear baseline again.
+        """
+        table = self.table().query(f"seed != '{MEAN}'")
+        values = table.pivot_table("value", [*TRAINING, "what"], "group", sort=False)
+        groups = values[self.facts["players"]]
+        missed = (groups.sum(axis=1) - values[ALL] + values[NONE]).abs() / values[ALL].abs()
+        losses, checks = self.losses(), {}
+        for training, game in self.games("mae").items():
+            if training[2] != MEAN:
+                halves = (half.mean(axis=(1, 2)) for half in np.array_split(game, 2, axis=1))
+                order = order_of(losses[training])
+                checks[training] = {
+                    "sum": missed.loc[training].max(),
+                    **self.parts[training].facts["checks"],
+                    "halves": kendalltau(*map(shapley_values, halves)).statistic,
+                    "deletion": faithfulness(losses[training], order),
+                    "refitted": faithfulness(losses[REFITTED, "own", "0"], order),
+                }
+        mae = values.xs("mae", level="what")
+        return [
+            f"{self.facts['title']} of training each; groups are hidden interventionally, within "
+            "season.",
+            "MAE: what each group adds, without any information, and with all:",
+            mae.to_string(float_format="{:.3g}".format),
+            "Checks (docs/explanations.md):",
+            pd.DataFrame(checks).T.to_string(float_format="{:.2g}".format, na_rep="-"),
+            "Kendall's tau of the order of groups:",
+            mae[groups.columns].T.corr("kendall").to_string(float_format="{:.2f}".format),
+        ]

@@ -1,44 +1,58 @@
-"""``hpo explain``: explanations of trained models, stored one by one, and the checks on them."""
+"""``hpo explain``: forecasts without some groups of information, stored for each trained model.
 
-from collections.abc import Callable, Mapping, Sequence
+Information is taken away by giving a model that of other days (interventional, within season): of
+`DONORS` days of training within `SEASON_DAYS` of the same day of the year, with the same hour of
+origin. The history of the target comes from days that, like the day before them, are workdays or
+days off as here. All models and all coalitions of groups get the same days.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import product
+from functools import cache, partial
+from itertools import compress, product, repeat
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
+from tqdm.auto import tqdm
 
-from hpo_lib.benchmark.train import Plan, Task, make_plan, planned, train_and_store
+from hpo_lib.baselines.contract import TableForecaster, baseline_names, get_baseline
+from hpo_lib.benchmark.train import Task, make_plan, planned, run_benchmark
 from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.features import follows_from_target
+from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS
 from hpo_lib.data.splits import HORIZON, Positions
-from hpo_lib.errors import InputError, choices
+from hpo_lib.errors import InputError
 from hpo_lib.explain.explanation import (
-    COLUMNS,
     LINEAR,
     REFITTED,
     WHAT,
     Explanation,
     Explanations,
-    game,
-    losses,
-    shapley_table,
-    stored_explanations,
+    shapley_values,
+    training_of,
 )
-from hpo_lib.explain.players import DONORS, Refitted, coalition_values, draw_donors, players
-from hpo_lib.explain.shapley import faithfulness, order_of, shapley_values
-from hpo_lib.families.linear_baseline import MEDIAN, covers_seasons
-from hpo_lib.families.models import STANDARD, Forecaster, family_names, model_names
-from hpo_lib.paths import BenchmarkPaths, atomic
-from hpo_lib.records.trainings import check_same_data, is_stored, training_key
-from hpo_lib.scoring.uncertainty import rank_correlation
+from hpo_lib.families.feature_table import level_floor
+from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline, LinearOptions, covers_seasons
+from hpo_lib.families.models import STANDARD, Forecaster, family_names
+from hpo_lib.paths import atomic
+from hpo_lib.records.trainings import training_key
+from hpo_lib.scoring.uncertainty import drawn_days
 
 BASELINES = "LIGHTGBM_LINEAR_Q", LINEAR
 """Explained beside the families by default."""
 
 SANITY_DAYS = 4
 """Explained again with re-drawn weights, and with a planted column."""
+
+DONORS, SEASON_DAYS = 8, 21
+DAYS_OF_YEAR = 365.25
+
+DAYS_AT_ONCE = 16
+"""Explained days per pass, so that a year of them needs little memory."""
+
+Groups = Mapping[str, Sequence[str]]
+"""Name -> columns of each group, see `Context.with_groups_of`."""
 
 
 def explain(
@@ -53,182 +67,224 @@ def explain(
     out: str = "",
     say: Callable[[str], None] = print,
     **given: Any,
-) -> BenchmarkPaths:
-    """Explain models on days of a split, and write all values; the folder that holds them.
+) -> Explanations:
+    """Explain models on days of a split, and write all values.
 
-    What is stored is not made again. ``days`` is a number of days, spread over weekdays and time,
-    or ``all``; the others are as in `hpo_lib.benchmark.train.make_plan`.
+    What is stored is neither trained nor explained again. ``days`` is a number of days, spread over
+    weekdays and time, or ``all``; the others are as in `hpo_lib.benchmark.train.make_plan`.
 
     Raises:
         InputError: an unknown model, a wrong value, or a folder of results on other data.
     """
-    trained, notes = family_names() + model_names("baseline"), list[str]()
-    for model in models:
-        if model not in trained:
-            raise InputError(f"model is {model!r}, which is not trained; {choices(model, trained)}")
     if split == "validation" and refit:
         raise InputError("a refitted model has learnt from validation; leave --refit out")
-    wanted = models or (*family_names(), *BASELINES)
+    wanted, notes = models or (*family_names(), *BASELINES), list[str]()
+    families = [model for model in wanted if model not in baseline_names()]
     given |= {"params": params, "seeds": seeds, "refit": refit, "out": out}
-    plan = make_plan(dataset, models=[one for one in wanted if one in family_names()], **given)
+    plan = make_plan(dataset, models=families, **given)
     data, folder = plan.dataset, plan.paths
-    check_same_data(folder, data)
     learnt = data.trained_through_validation() if refit else data
     donors = draw_donors(data, chosen_days(data, split, days), learnt)
-    actual = data.target.to_numpy()[donors[:, :1] + np.arange(1, HORIZON + 1)]
-    common = {
-        "dataset": data.spec.name,
-        "title": data.spec.title,
-        "unit": data.spec.unit,
-        "source": data.source,
+    origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
+    facts = {
+        "title": f"{data.spec.title}\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
         "players": list(players(data)),
-        "days": data.index[donors[:, 0]].strftime("%Y-%m-%d %H:%M UTC").tolist(),
-        "donors": [len({*history}) for history in donors[:, 1 : 1 + DONORS]],
+        "days": data.index[origins].strftime("%Y-%m-%d %H:%M UTC").tolist(),
     }
-    tasks = [task for task in planned(plan, notes) if task.model in wanted]
-    for file in folder.explanation_files():
-        if not common.items() <= Explanation.load(file).facts.items():
-            file.unlink()
-            notes.append(f"{file.name} was of other days or data and was removed.")
+    tasks = [
+        task._replace(train=cache(task.train))  # a model that is trained now is explained as it is
+        for task in planned(plan, notes)
+        if task.model in wanted
+    ]
     for note in notes:
         say(f"note: {note}")
-    worth = partial(Refitted, learnt, covers_seasons(data, STANDARD.season_years))
-    tasks.append(Task(LINEAR, REFITTED, 0, training_key(data, refit=refit), worth))
+    run_benchmark(plan, tasks=tasks, say=say)
+    worth = partial(refitted, learnt, covers_seasons(data, STANDARD.season_years))
+    tasks.append(Task(REFITTED, "own", 0, training_key(data, refit=refit), worth))
+    keys = {task.model: task.key for task in tasks}
+    for file in folder.explanations():
+        stored = Explanation.load(file).facts
+        key = keys.get(training_of(file)[0], stored["key"])
+        if not {**facts, "key": key}.items() <= stored.items():
+            file.unlink()
+            say(f"note: {file.name} was of other days, data or parameters and was removed.")
     for task in tasks:
         file = folder.explanation(*task[:3])
-        if file.is_file() and Explanation.load(file).facts["key"] == task.key:
-            continue
-        values, checks = _values_and_checks(plan, task, donors)
-        facts = {**dict(zip(COLUMNS, task[:3], strict=False)), **common, "key": task.key}
-        halves = [shapley_values(losses([Explanation(facts, half, actual)])) for half in values]
-        facts["checks"] = {**checks, "donors": _change(*halves)}
-        Explanation(facts, values.mean(axis=0), actual).store(file)
-    table = folder.table("shapley")
+        if not file.is_file():
+            values, checked = _values_and_checks(task, data, donors)
+            more = {"key": task.key, "checks": checked}
+            Explanation(facts | more, values, actual(data, origins)).store(file)
+    table, explanations = folder.table("shapley"), Explanations.of_folder(folder)
     with atomic(table) as temporary:
-        shapley_table(stored_explanations(folder)).to_csv(temporary, index=False)
+        explanations.table().to_csv(temporary, index=False)
     say(f"wrote {table}")
-    return folder
+    return explanations
+
+
+def _values_and_checks(
+    task: Task, data: Dataset, donors: Positions
+) -> tuple[np.ndarray, dict[str, float]]:
+    """The values of a model, and of one that is trained checks, see `Explanations.report`."""
+    from hpo_lib.families.insight import with_redrawn_weights  # needs torch
+
+    fitted, groups, few = task.train(), players(data), donors[:SANITY_DAYS]
+    if task.model == REFITTED:
+        first = fitted[0].dataset.training_origins(near_hours=STANDARD.near_hours)[0]
+        constant = np.where([[True], [False], [False]], donors, first)
+        return coalition_values(fitted, data, constant, groups).mean(axis=0), {}
+    halves = coalition_values(repeat(fitted), data, donors, groups, " ".join(map(str, task[:3])))
+    losses = WHAT["mae"](halves, actual(data, donors[:, 0, 0])).mean(axis=(2, 3))
+    noise = np.random.default_rng(0).standard_normal(len(data.frame))
+    planted = replace(data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted"))
+    unseen = coalition_values(repeat(fitted), planted, few, {"planted": ["planted"]})
+    checks = {"planted": float(np.ptp(unseen, axis=1).max()), "donors": _change(*losses)}
+    if redrawn := with_redrawn_weights(fitted):
+        games = halves[:, :, :SANITY_DAYS], coalition_values(repeat(redrawn), data, few, groups)
+        checks["redrawn"] = _change(*(game.mean(axis=0)[..., MEDIAN] for game in games))
+    return halves.mean(axis=0), checks
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> float:
+    """Of the Shapley values of two games, in percent of their mean size."""
+    before, after = shapley_values(before), shapley_values(after)
+    return float(100 * np.abs(after - before).mean() / np.abs(before).mean())
+
+
+def players(dataset: Dataset) -> Groups:
+    """The groups that a dataset has. The hour of the day is never hidden.
+
+    Columns that follow from the target are rebuilt from its history.
+    """
+    groups: dict[str, list[str]] = {name: [] for name in HISTORY_GROUPS}
+    for name in dataset.future:
+        if not name.startswith("hour"):
+            groups.setdefault("holidays" if "holiday" in name else CALENDAR, []).append(name)
+    for name in dataset.past:
+        if not follows_from_target(name):
+            groups.setdefault("weather so far", []).append(name)
+    return groups | {AHEAD: []} if dataset.weather else groups
+
+
+def draw_donors(dataset: Dataset, days: Positions, learnt: Dataset) -> Positions:
+    """[N, 3, K] positions of origins: the day K times, donors of its history, and of all else.
+
+    They are of the training split of ``learnt``. Days without a donor are left out. Each donor
+    comes once before any comes twice.
+
+    Raises:
+        InputError: no day has one.
+    """
+    pool, half = learnt.training_origins(), HORIZON // 2
+    year = pd.DatetimeIndex(dataset.index + pd.Timedelta(hours=1)).day_of_year.to_numpy()
+    flags = dataset.frame.filter(["is_weekend", "is_public_holiday"])
+    off = (flags > 0).any(axis=1).to_numpy()
+    kind = 2 * np.roll(off, half) + np.roll(off, -half)  # of the days before and after an origin
+    drawn = []
+    for day in days:
+        apart = np.abs(year[pool] - year[day])
+        season = np.minimum(apart, DAYS_OF_YEAR - apart) <= SEASON_DAYS
+        near = pool[season & ((pool - day) % HORIZON == 0)]
+        alike = near[kind[near] == kind[day]]
+        if len(alike):
+            # By the day alone, so that it has the same donors whatever else is explained.
+            draws = np.random.default_rng(int(dataset.index[day].timestamp()))
+            pools = [day], alike, near
+            drawn.append([np.resize(draws.permutation(some), DONORS) for some in pools])
+    if not drawn:
+        raise InputError(
+            f"{dataset.path}: no day of training is within {SEASON_DAYS} days of the year of a "
+            "day that is to be explained; train on a whole year, with a later train_end under "
+            "[splits] of the dataset's TOML"
+        )
+    return np.array(drawn)
+
+
+def coalitions(groups: Groups) -> list[Groups]:
+    """The hidden groups of each coalition, in the order of `hpo_lib.explain.explanation`."""
+    last_first = list(groups.items())[::-1]
+    choices = product((True, False), repeat=len(groups))
+    return [dict(compress(last_first, hidden)) for hidden in choices]
+
+
+def coalition_values(
+    models: Iterable[Forecaster],
+    dataset: Dataset,
+    donors: Positions,
+    groups: Groups,
+    progress: str = "",
+) -> np.ndarray:
+    """[2, 2^g, N, H, Q] forecasts of each coalition: means over either half of the donors.
+
+    ``models`` are those of the coalitions; ``progress`` names a bar.
+    """
+    floor, parts = level_floor(dataset), []
+    passes = range(0, len(donors), DAYS_AT_ONCE)
+    for first in tqdm(passes, desc=progress, disable=not progress):
+        days = donors[first : first + DAYS_AT_ONCE]
+        own, history, others = (dataset.context(some.ravel()) for some in days.swapaxes(0, 1))
+        values = [
+            model.predict(own.with_groups_of(history, others, hidden, floor)).values
+            for hidden, model in zip(coalitions(groups), models, strict=False)
+        ]
+        shape = len(values), len(days), 2, DONORS // 2, *values[0].shape[1:]
+        parts.append(np.reshape(values, shape).mean(axis=3))
+    return np.moveaxis(np.concatenate(parts, axis=1), 2, 0)
+
+
+def actual(dataset: Dataset, origins: Positions) -> np.ndarray:
+    """[N, H] what came after each origin."""
+    return np.asarray(dataset.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)])
+
+
+def refitted(learnt: Dataset, seasons: bool) -> Sequence[TableForecaster]:
+    """The linear baseline fitted again on what each coalition knows.
+
+    A hidden group is constant: in all windows that are learnt from it is that of the first one, as
+    it has to be in those that are forecast. The interval is that of the errors in training.
+    """
+    options, floor = LinearOptions(seasons, STANDARD.linear_penalty), level_floor(learnt)
+    origins, models = learnt.training_origins(near_hours=STANDARD.near_hours), []
+    own, first = learnt.context(origins), learnt.context(np.full_like(origins, origins[0]))
+    for hidden in coalitions(players(learnt)):
+        windows = own.with_groups_of(first, first, hidden, floor)
+        table = options.table(learnt, windows, floor)
+        table = replace(table, target=actual(learnt, origins) / table.level[:, None] - 1)
+        linear = LinearBaseline.of_table(table, floor, options)
+        linear = linear.with_interval(table.target - linear.relative(table))
+        models.append(TableForecaster(get_baseline(LINEAR), learnt, seasons, {"linear": linear}))
+    return models
 
 
 def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
     """Positions of daily origins of a split: all, or so many, spread evenly by weekday and time."""
     origins = dataset.daily_origins[split]
-    if days == "all":
-        return origins
-    if not days.isdecimal() or not int(days):
-        raise InputError(f"days is {days!r}, expected a number of days such as 60, or all")
-    count = min(int(days), len(origins))
+    count = len(origins)
+    if days != "all":
+        if not days.isdecimal() or not int(days):
+            raise InputError(f"days is {days!r}, expected a number of days such as 60, or all")
+        count = min(int(days), count)
     by_weekday = np.argsort(dataset.index[origins].day_of_week, kind="stable")
-    spread = (np.arange(count) + 0.5) * len(origins) / count
-    return np.sort(origins[by_weekday[spread.astype(int)]])
-
-
-def _values_and_checks(
-    plan: Plan, task: Task, donors: Positions
-) -> tuple[np.ndarray, dict[str, float]]:
-    """The values of a trained model, and checks on it, see `checks`.
-
-    A stored training is done again for its network; one that is not stored is stored.
-    """
-    from hpo_lib.families.insight import with_redrawn_weights  # needs torch
-
-    data, groups = plan.dataset, players(plan.dataset)
-    known = task.params == REFITTED or is_stored(plan.paths.training(*task[:3]), task.key)
-    fitted = task.train() if known else train_and_store(plan, task)
-    values = coalition_values(fitted, data, donors, groups, " ".join(map(str, task[:3])))
-    if task.params == REFITTED:
-        return values, {}
-    few = donors[:SANITY_DAYS]
-    noise = np.random.default_rng(0).standard_normal(len(data.frame))
-    planted = replace(data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted"))
-    unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]}).mean(axis=0)
-    checks = {"planted": float(np.abs(shapley_values(unseen)).max())}
-    if redrawn := with_redrawn_weights(fitted):
-        games = values[:, :, :SANITY_DAYS], coalition_values(redrawn, data, few, groups)
-        checks["redrawn"] = _change(
-            *(shapley_values(one.mean(axis=0)[..., MEDIAN]) for one in games)
-        )
-    return values, checks
-
-
-def _change(before: np.ndarray, after: np.ndarray) -> float:
-    """In percent of the mean size."""
-    return float(100 * np.abs(after - before).mean() / np.abs(before).mean())
+    return np.sort(origins[by_weekday[np.linspace(0, len(origins) - 1, count).astype(int)]])
 
 
 def agreement(forecaster: Forecaster, dataset: Dataset, claimed: Mapping[str, Any]) -> pd.DataFrame:
     """Rank correlation of what a network says of itself with the sizes of Shapley values.
 
-    ``claimed`` are [N] by origin of validation; of 14 of these days each claim is compared with
-    what each group adds to the median. Where claims are of groups, the last row is over the groups.
+    ``claimed`` are [N] by origin of validation; over 14 of these days each claim is compared with
+    what each group adds to the median. Where claims are of groups, the row of all is over the
+    groups. The intervals are of a block bootstrap over days.
     """
     donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
-    values = coalition_values(forecaster, dataset, donors, players(dataset)).mean(axis=0)
-    values = np.abs(shapley_values(values[..., MEDIAN])).mean(axis=2).T
-    sizes = pd.DataFrame(values, columns=list(players(dataset)))
-    chosen = np.searchsorted(dataset.validation_origins, donors[:, 0])
-    claims = pd.DataFrame(dict(claimed)).iloc[chosen]
-    pairs: dict[Any, list[Any]] = {
-        pair: [claims[pair[0]], sizes[pair[1]]] for pair in product(claims, sizes)
-    }
-    if {*claims} <= {*sizes}:
-        pairs["all", "all"] = [claims, sizes[[*claims]]]
-    rows = {
-        pair: vars(rank_correlation(*(part.to_numpy() for part in parts)))
-        for pair, parts in pairs.items()
-    }
-    return pd.DataFrame(rows).T
-
-
-def report(folder: BenchmarkPaths) -> list[str]:
-    """What a run found, and whether it can be believed, as lines of text."""
-    explanations = stored_explanations(folder)
-    facts = next(iter(explanations.values()))[0].facts
-    mae = shapley_table(explanations).query("what == 'mae' and seed != 'mean'")
-    values = mae.pivot_table("value", COLUMNS[:3], "group", sort=False)
-    orders = values[facts["players"]].T
-    return [
-        f"{facts['title']} (data: {facts['source']}), {len(facts['days'])} days; groups are "
-        "hidden interventionally, within season, by "
-        f"{min(facts['donors'])} to {max(facts['donors'])} donor days of training each.",
-        f"MAE ({facts['unit']}): what each group adds, without any information, and with all:",
-        values.to_string(float_format="{:.3g}".format),
-        "Checks (docs/explanations.md):",
-        checks(explanations).to_string(float_format="{:.2g}".format, na_rep="-"),
-        "Kendall's tau of the order of groups:",
-        orders.corr("kendall").to_string(float_format="{:.2f}".format),
-    ]
-
-
-def checks(explanations: Explanations) -> pd.DataFrame:
-    """Whether explanations of the same days can be believed, one row per training.
-
-    ``sum`` is by which share the values miss the forecast with all information less that with none;
-    ``planted`` what a column that the model has not learnt from is worth (the target's unit);
-    ``halves`` Kendall's tau of what groups add to the MAE in either half of the days. In percent:
-    ``redrawn``, what other weights change; ``donors``, by how much the values differ between halves
-    of the donors; ``deletion``, see `hpo_lib.explain.shapley.faithfulness`; ``refitted``, the same
-    after fitting the linear baseline again.
-    """
-    worth, rows = losses(explanations[LINEAR, REFITTED]), {}
-    for row, seeds in explanations.items():
-        for one in seeds:
-            daily = {what: game([one], what).mean(axis=2) for what in WHAT}
-            order = order_of(shapley_values(losses([one])))
-            missed = [
-                np.abs(shapley_values(part).sum(axis=0) - part[-1] + part[0]).max()
-                / np.abs(part).max()
-                for part in daily.values()
-            ]
-            halves = [
-                shapley_values(part.mean(axis=1))
-                for part in np.array_split(daily["mae"], 2, axis=1)
-            ]
-            rows[*row, one.facts["seed"]] = {
-                "sum": max(missed),
-                **one.facts["checks"],
-                "halves": kendalltau(*halves).statistic,
-                "deletion": faithfulness(losses([one]), order),
-                "refitted": faithfulness(worth, order),
-            }
-    return pd.DataFrame(rows).T
+    groups = players(dataset)
+    values = coalition_values(repeat(forecaster), dataset, donors, groups).mean(axis=0)
+    sizes = np.abs(shapley_values(values[..., MEDIAN])).mean(axis=2).T
+    days = np.searchsorted(dataset.validation_origins, donors[:, 0, 0])
+    claims = pd.DataFrame(dict(claimed)).iloc[days].reset_index(drop=True)
+    both = pd.concat({"claim": claims, "group": pd.DataFrame(sizes, columns=[*groups])}, axis=1)
+    draws = []
+    for drawn in [np.arange(len(both)), *drawn_days(len(both))]:
+        table, means = both.iloc[drawn], both.iloc[drawn].mean()
+        draws.append(table.corr("spearman").loc["claim", "group"].stack())
+        draws[-1]["all", "all"] = means["claim"].corr(means["group"], "spearman")
+    low, high = (pd.DataFrame(draws[1:]).quantile(bound) for bound in (0.025, 0.975))
+    return pd.DataFrame({"value": draws[0], "low": low, "high": high})

@@ -68,15 +68,16 @@ class FusionWeights:
         """
         inputs = pd.concat([self.history, self.future], axis=1)
         summed = {
-            group: inputs.filter(regex=_OF_GROUP.get(group, f"^({'|'.join(columns)})$")).sum(axis=1)
+            group: inputs.filter(regex=_MADE_OF.get(group, f"^({'|'.join(columns)})$")).sum(axis=1)
             for group, columns in groups.items()
         }
-        summed[LAST_DAY] += self.history[target] * HORIZON / HISTORY
-        summed[WEEKS] += self.history[target] * (1 - HORIZON / HISTORY)
+        last_day = self.history[target] * HORIZON / HISTORY
+        summed[LAST_DAY] += last_day
+        summed[WEEKS] += self.history[target] - last_day
         return pd.DataFrame(summed)
 
 
-_OF_GROUP = {
+_MADE_OF = {
     LEVEL: "^level of ",
     LAST_DAY: "target_24h_before$",
     WEEKS: "target_(168h_before|mean_of_week)$",

@@ -52,7 +52,7 @@ class Picture:
     data: Callable[[Evidence], Any]
 
 
-PICTURES: Mapping[str, Picture] = {
+PICTURES: dict[str, Picture] = {
     "pareto_fronts": Picture(
         "studies",
         "Pareto fronts of the studies: each point is a complete trial, lower left is better. "
@@ -135,22 +135,25 @@ PICTURES: Mapping[str, Picture] = {
 }
 """Name of the files -> figure."""
 
-EXPLAINED = {
-    name: Picture("explanations", f"{shows} {explanations.ESTIMAND}", draw, explanations.of_page)
+EVERY_PICTURE = PICTURES | {
+    name: Picture(
+        "explanations",
+        f"{shows} {explanations.ESTIMAND}",
+        draw,
+        explanations.explained,
+    )
     for name, (shows, draw) in explanations.PICTURES.items()
 }
-"""The same of models that were explained; each shows one dataset."""
+"""And those of what `hpo explain` found, where there is any."""
 
 
 def drawn(name: str, evidence: Evidence) -> Figure | None:
-    """One figure, laid out and marked; None if there are no records for it."""
-    picture = {**PICTURES, **EXPLAINED}[name]
+    """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
+    picture = EVERY_PICTURE[name]
     data = picture.data(evidence)
     if not len(data):
         return None
-    return finished(
-        picture.draw, data if name in EXPLAINED else [data], evidence.records(picture.records)
-    )
+    return finished(picture.draw, [data], evidence.records(picture.records))
 
 
 def finished(draw: Callable[..., Figure], data: Sequence[Any], records: Records) -> Figure:
@@ -216,14 +219,13 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         The files without their sidecars, and sentences on what could not be made.
     """
     written, notes = list[Path](), list(evidence.notes)
-    explained = [page for page in evidence.pages(1) if page.explanations]
-    places = [*product(PICTURES.items(), enumerate(evidence.pages(), 1))]
-    places += product(EXPLAINED.items(), enumerate(explained, 1))
-    for (name, picture), (number, page) in places:
+    numbered = list(enumerate(evidence.pages(), 1))
+    for (name, picture), (number, page) in product(EVERY_PICTURE.items(), numbered):
         file = name if number == 1 else f"{name}_{number}"
         figure, records = drawn(name, page), page.records(picture.records)
         if figure is None:
-            notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
+            if name in PICTURES:
+                notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
             continue
         pdf, png, tex = out.figure(file)
         text = caption(picture.shows, page, records)
@@ -233,12 +235,13 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         )
         contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
         written += _write(contents, text, records)
-    tables = {"explanations": (explanation_table, "explanations")} if explained else {}
-    for name, (make, kind) in {**TABLES, **tables}.items():
+    explained = {"explanations": (explanation_table, "explanations")}
+    for name, (make, kind) in {**TABLES, **explained}.items():
         records = evidence.records(kind)
         table = make(evidence) if records else None
         if table is None or table.frame.empty:
-            notes.append(f"No table {name}: there are no readable {kind} for it.")
+            if name in TABLES:
+                notes.append(f"No table {name}: there are no readable {kind} for it.")
             continue
         table = replace(table, caption=caption(table.caption, evidence, records))
         tex, csv = out.table(name)

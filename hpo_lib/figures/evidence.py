@@ -52,7 +52,7 @@ class Evidence:
     @property
     def explanations(self) -> tuple[Benchmark, ...]:
         """The benchmarks whose models `hpo explain` has explained."""
-        return tuple(one for one in self.benchmarks if one.paths.explanation_files())
+        return tuple(one for one in self.benchmarks if one.paths.explanations())
 
     @property
     def datasets(self) -> list[str]:
@@ -71,10 +71,10 @@ class Evidence:
     def title(self, dataset: str) -> str:
         return self.specs[dataset].title if dataset in self.specs else dataset
 
-    def pages(self, most: int = 3) -> "list[Evidence]":
-        """Parts of at most so many datasets: the panels of more than 3 do not fit on a page."""
+    def pages(self) -> "list[Evidence]":
+        """Parts of at most three datasets: the panels of more do not fit on a page."""
         names = sorted({*self.datasets, *(benchmark.dataset for benchmark in self.benchmarks)})
-        parts = [names[first : first + most] for first in range(0, len(names), most)]
+        parts = [names[first : first + 3] for first in range(0, len(names), 3)]
         return [
             replace(
                 self,

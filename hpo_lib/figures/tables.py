@@ -323,26 +323,21 @@ def overview(studies: pd.DataFrame) -> Table:
 
 
 def explanation_table(evidence: Evidence) -> Table:
-    """What each group of information takes off the MAE of each model."""
-    sections, frames = [], []
-    stored = [explanations.explained(one.paths) for one in evidence.explanations]
-    groups = dict.fromkeys(group for _, facts in stored for group in facts["players"])
-    for rows, facts in stored:
-        table = explanations.taken_off(rows).assign(dataset=facts["dataset"], unit=facts["unit"])
-        means = table[table["seed"] == "mean"]
-        cells = means.assign(cell=_with_interval(means, "mae"))
-        wide = cells.pivot(index=["model", "params"], columns="group", values="cell")
-        wide = wide.reindex(index=list(rows), columns=[*groups], fill_value=MISSING)
-        names = map(explanations.name_of, rows)
+    """What each group of information adds to the MAE of each model."""
+    explained, sections = explanations.explained(evidence), []
+    tables = [explanations.losses(one) for one in explained]
+    data = joined(tables)
+    groups = data["group"].unique()
+    for one, rows in zip(explained, tables, strict=True):
+        cells = rows.assign(cell=_with_interval(rows, "mae")).query("seed == 'mean'")
+        wide = cells.pivot_table("cell", "model", "group", aggfunc="first", sort=False)
+        wide = wide.reindex(columns=groups, fill_value=MISSING)
+        title = f"{one.facts['title']} ({one.unit})"
         sections.append(
-            (
-                f"{facts['title']} ({facts['unit']})",
-                [("Model", names), *((group, wide[group]) for group in groups)],
-            )
+            (title, [("Model", map(model_name, wide.index)), *wide.to_dict("list").items()])
         )
-        frames.append(table)
-    caption = f"What each group of information takes off the MAE. {explanations.ESTIMAND}"
-    return Table(joined(frames), sections, caption, "l" + "r" * len(groups))
+    caption = f"What each group of information adds to the MAE. {explanations.ESTIMAND}"
+    return Table(data, sections, caption, "l" + "r" * len(groups))
 
 
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata, zscore
 from scipy.stats import t as student_t
 
 from hpo_lib.scoring import metrics
@@ -49,29 +48,12 @@ def bootstrap_intervals(
     the draws within the interval.
     """
     drawn = drawn_days(len(f.origins), block_days)
-    return {
-        name: bootstrap_interval(loss, drawn, confidence) for name, loss in daily_losses(f).items()
-    }
-
-
-def bootstrap_interval(daily: np.ndarray, drawn: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Of the mean of daily values [N], from the days of `drawn_days`."""
     tail = (1 - confidence) / 2
-    low, high = np.quantile(daily[drawn].mean(axis=1), [tail, 1 - tail])
-    return Interval(float(daily.mean()), float(low), float(high))
-
-
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> Interval:
-    """Spearman's of daily values [N], or over G of the means over days of [N, G]; NaN if constant.
-
-    The interval is that of `bootstrap_intervals`.
-    """
-    days = np.vstack([np.arange(len(x)), drawn_days(len(x))])
-    drawn = [part[days] if part.ndim == 1 else part[days].mean(axis=1) for part in (x, y)]
-    with np.errstate(invalid="ignore"):
-        one, other = (zscore(rankdata(part, axis=1), axis=1) for part in drawn)
-    value, *draws = (one * other).mean(axis=1)
-    return Interval(float(value), *map(float, np.nanquantile(draws, [0.025, 0.975])))
+    intervals = {}
+    for name, loss in daily_losses(f).items():
+        low, high = np.quantile(loss[drawn].mean(axis=1), [tail, 1 - tail])
+        intervals[name] = Interval(float(loss.mean()), float(low), float(high))
+    return intervals
 
 
 def drawn_days(n: int, block_days: int = BLOCK_DAYS) -> np.ndarray:

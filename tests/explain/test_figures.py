@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hpo_lib.explain.shapley import shapley_values
 
 from hpo_lib.explain.explanation import Explanation, losses, stored_explanations
-from hpo_lib.explain.shapley import shapley_values
 from hpo_lib.figures import explanations as figures
 from hpo_lib.figures.tables import explanation_table
 from hpo_lib.paths import BenchmarkPaths
