@@ -1,7 +1,6 @@
 """The forecast of the day ahead, by the model in use, from the newest week of the user's data."""
 
 from dataclasses import dataclass, replace
-from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.explain.explanation import LINEAR
 from hpo_lib.explain.run import coalition_values, draw_donors, players
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.figures.explanations import draw_steps
+from hpo_lib.figures.explanations import fill_steps
 from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source, on_screen, panels
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
@@ -86,24 +85,19 @@ class DayAhead:
         The average day is its forecast where no group of information is known, see
         `hpo_lib.explain.run`.
         """
-        data, origins, version, spec = (
-            self.known,
-            self.forecasts.origins,
-            self.version,
-            self.dataset.spec,
-        )
+        data, origins, version = self.known, self.forecasts.origins, self.version
         if version.paths.model == MIXTURE:
             raise InputError(f"{version}: has no reasons of its own; name a member with --model")
         donors = draw_donors(data, data.index.get_indexer(origins), data)
         which = FITTED if origins[0] < version.trained_until else REFITTED
         linear, daily = (
-            coalition_values(repeat(one), data, donors, players(data)).mean((0, 2, 3))[:, MEDIAN]
+            coalition_values(one, data, donors).mean((0, 2, 3))[:, MEDIAN]
             for one in (get_baseline(LINEAR).fit(data), version.model(which, data))
         )
         with on_screen():
             figure, [[axes]] = panels(1, 1, height=2.2)
-            draw_steps(axes, daily, players(data), linear[0], spec.unit)
-            axes.set_title(f"{spec.title}, {version}, {self.begin:%Y-%m-%d %H:%M} UTC")
+            fill_steps(axes, daily, players(data), linear[0], data.spec.unit)
+            axes.set_title(f"{data.spec.title}, {version}, {self.begin:%Y-%m-%d %H:%M} UTC")
         return marked_by_source(figure, self.dataset.source)
 
     def write(self, out: str = "", *, why: bool = False) -> list[Path]:

@@ -181,12 +181,8 @@ class Explanations:
 
     @property
     def best(self) -> Training:
-        """The model with the lowest MAE, in the mean over its seeds."""
-        losses = {
-            training: loss[-1]
-            for training, loss in self.losses().items()
-            if training[2] == MEAN and training[0] != REFITTED
-        }
+        """The training, or mean over seeds, with the lowest MAE."""
+        losses = {row: loss[-1] for row, loss in self.losses().items() if row[0] != REFITTED}
         return min(losses, key=losses.__getitem__)
 
     def table(self) -> pd.DataFrame:
@@ -201,9 +197,9 @@ class Explanations:
             for training, game in self.games(what).items():
                 daily = game.mean(axis=2)
                 values = np.vstack([shapley_values(daily), daily[[0, -1]]])
-                low, high = np.quantile(values[:, days].mean(axis=2), [0.025, 0.975], axis=1)
-                columns = {"value": values.mean(axis=1), "low": low, "high": high}
-                tables[*training, what] = pd.DataFrame(columns, groups)
+                bounds = np.quantile(values[:, days].mean(axis=2), [0.025, 0.975], axis=1)
+                rows = [values.mean(axis=1), *bounds]
+                tables[*training, what] = pd.DataFrame(rows, ["value", "low", "high"], groups).T
         return pd.concat(tables, names=[*TRAINING, "what", "group"]).reset_index()
 
     def report(self) -> list[str]:

@@ -6,10 +6,10 @@ origin. The history of the target comes from days that, like the day before them
 days off as here. All models and all coalitions of groups get the same days.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from itertools import compress, product, repeat
+from itertools import compress, product
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,6 @@ def explain(
     seeds: int = 2,
     refit: bool = False,
     out: str = "",
-    say: Callable[[str], None] = print,
     **given: Any,
 ) -> Explanations:
     """Explain models on days of a split, and write all values.
@@ -79,45 +78,42 @@ def explain(
     if split == "validation" and refit:
         raise InputError("a refitted model has learnt from validation; leave --refit out")
     wanted, notes = models or (*family_names(), *BASELINES), list[str]()
-    families = [model for model in wanted if model not in baseline_names()]
     given |= {"params": params, "seeds": seeds, "refit": refit, "out": out}
+    families = [model for model in wanted if model not in baseline_names()]
     plan = make_plan(dataset, models=families, **given)
     data, folder = plan.dataset, plan.paths
     learnt = data.trained_through_validation() if refit else data
     donors = draw_donors(data, chosen_days(data, split, days), learnt)
     origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
-    facts = {
+    tasks = [task for task in planned(plan, notes) if task.model in wanted]
+    # A model that is trained now is explained as it is.
+    tasks = [task._replace(train=cache(task.train)) for task in tasks]
+    for note in notes:
+        print(f"note: {note}")
+    run_benchmark(plan, tasks=tasks)
+    worth = partial(refitted, learnt, covers_seasons(data, STANDARD.season_years))
+    tasks.append(Task(REFITTED, "own", 0, training_key(data, refit=refit), worth))
+    common = {
         "title": f"{data.spec.title}\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
         "players": list(players(data)),
         "days": data.index[origins].strftime("%Y-%m-%d %H:%M UTC").tolist(),
     }
-    tasks = [
-        task._replace(train=cache(task.train))  # a model that is trained now is explained as it is
-        for task in planned(plan, notes)
-        if task.model in wanted
-    ]
-    for note in notes:
-        say(f"note: {note}")
-    run_benchmark(plan, tasks=tasks, say=say)
-    worth = partial(refitted, learnt, covers_seasons(data, STANDARD.season_years))
-    tasks.append(Task(REFITTED, "own", 0, training_key(data, refit=refit), worth))
-    keys = {task.model: task.key for task in tasks}
+    facts = {task.model: {**common, "key": task.key} for task in tasks}
     for file in folder.explanations():
-        stored = Explanation.load(file).facts
-        key = keys.get(training_of(file)[0], stored["key"])
-        if not {**facts, "key": key}.items() <= stored.items():
+        expected = facts.get(training_of(file)[0], common)
+        if not expected.items() <= Explanation.load(file).facts.items():
             file.unlink()
-            say(f"note: {file.name} was of other days, data or parameters and was removed.")
-    for task in tasks:
+            print(f"note: {file.name} was of other days, data or parameters and was removed.")
+    for task in tqdm(tasks, desc="explained"):
         file = folder.explanation(*task[:3])
         if not file.is_file():
-            values, checked = _values_and_checks(task, data, donors)
-            more = {"key": task.key, "checks": checked}
-            Explanation(facts | more, values, actual(data, origins)).store(file)
+            values, checks = _values_and_checks(task, data, donors)
+            found = facts[task.model] | {"checks": checks}
+            Explanation(found, values, actual(data, origins)).store(file)
     table, explanations = folder.table("shapley"), Explanations.of_folder(folder)
     with atomic(table) as temporary:
         explanations.table().to_csv(temporary, index=False)
-    say(f"wrote {table}")
+    print(f"wrote {table}")
     return explanations
 
 
@@ -127,19 +123,17 @@ def _values_and_checks(
     """The values of a model, and of one that is trained checks, see `Explanations.report`."""
     from hpo_lib.families.insight import with_redrawn_weights  # needs torch
 
-    fitted, groups, few = task.train(), players(data), donors[:SANITY_DAYS]
+    fitted, few = task.train(), donors[:SANITY_DAYS]
+    halves = coalition_values(fitted, data, donors)
     if task.model == REFITTED:
-        first = fitted[0].dataset.training_origins(near_hours=STANDARD.near_hours)[0]
-        constant = np.where([[True], [False], [False]], donors, first)
-        return coalition_values(fitted, data, constant, groups).mean(axis=0), {}
-    halves = coalition_values(repeat(fitted), data, donors, groups, " ".join(map(str, task[:3])))
+        return halves.mean(axis=0), {}
     losses = WHAT["mae"](halves, actual(data, donors[:, 0, 0])).mean(axis=(2, 3))
-    noise = np.random.default_rng(0).standard_normal(len(data.frame))
+    noise = np.random.default_rng(0).random(len(data.frame))
     planted = replace(data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted"))
-    unseen = coalition_values(repeat(fitted), planted, few, {"planted": ["planted"]})
+    unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
     checks = {"planted": float(np.ptp(unseen, axis=1).max()), "donors": _change(*losses)}
     if redrawn := with_redrawn_weights(fitted):
-        games = halves[:, :, :SANITY_DAYS], coalition_values(repeat(redrawn), data, few, groups)
+        games = halves[:, :, :SANITY_DAYS], coalition_values(redrawn, data, few)
         checks["redrawn"] = _change(*(game.mean(axis=0)[..., MEDIAN] for game in games))
     return halves.mean(axis=0), checks
 
@@ -175,9 +169,8 @@ def draw_donors(dataset: Dataset, days: Positions, learnt: Dataset) -> Positions
         InputError: no day has one.
     """
     pool, half = learnt.training_origins(), HORIZON // 2
-    year = pd.DatetimeIndex(dataset.index + pd.Timedelta(hours=1)).day_of_year.to_numpy()
-    flags = dataset.frame.filter(["is_weekend", "is_public_holiday"])
-    off = (flags > 0).any(axis=1).to_numpy()
+    year = dataset.index.shift(1, "h").day_of_year.to_numpy()
+    off = dataset.frame.filter(["is_weekend", "is_public_holiday"]).any(axis=1).to_numpy()
     kind = 2 * np.roll(off, half) + np.roll(off, -half)  # of the days before and after an origin
     drawn = []
     for day in days:
@@ -188,8 +181,9 @@ def draw_donors(dataset: Dataset, days: Positions, learnt: Dataset) -> Positions
         if len(alike):
             # By the day alone, so that it has the same donors whatever else is explained.
             draws = np.random.default_rng(int(dataset.index[day].timestamp()))
-            pools = [day], alike, near
-            drawn.append([np.resize(draws.permutation(some), DONORS) for some in pools])
+            drawn.append(
+                [np.resize(draws.permutation(some), DONORS) for some in ([day], alike, near)]
+            )
     if not drawn:
         raise InputError(
             f"{dataset.path}: no day of training is within {SEASON_DAYS} days of the year of a "
@@ -207,24 +201,24 @@ def coalitions(groups: Groups) -> list[Groups]:
 
 
 def coalition_values(
-    models: Iterable[Forecaster],
+    model: Forecaster | Sequence[Forecaster],
     dataset: Dataset,
     donors: Positions,
-    groups: Groups,
-    progress: str = "",
+    groups: Groups | None = None,
 ) -> np.ndarray:
     """[2, 2^g, N, H, Q] forecasts of each coalition: means over either half of the donors.
 
-    ``models`` are those of the coalitions; ``progress`` names a bar.
+    ``model``: one, or one for each coalition; ``groups``: None for the `players`.
     """
     floor, parts = level_floor(dataset), []
-    passes = range(0, len(donors), DAYS_AT_ONCE)
-    for first in tqdm(passes, desc=progress, disable=not progress):
+    hidden = coalitions(groups or players(dataset))
+    models = [model] * len(hidden) if isinstance(model, Forecaster) else model
+    for first in range(0, len(donors), DAYS_AT_ONCE):
         days = donors[first : first + DAYS_AT_ONCE]
         own, history, others = (dataset.context(some.ravel()) for some in days.swapaxes(0, 1))
         values = [
-            model.predict(own.with_groups_of(history, others, hidden, floor)).values
-            for hidden, model in zip(coalitions(groups), models, strict=False)
+            model.predict(own.with_groups_of(history, others, lacking, floor)).values
+            for lacking, model in zip(hidden, models, strict=True)
         ]
         shape = len(values), len(days), 2, DONORS // 2, *values[0].shape[1:]
         parts.append(np.reshape(values, shape).mean(axis=3))
@@ -239,16 +233,17 @@ def actual(dataset: Dataset, origins: Positions) -> np.ndarray:
 def refitted(learnt: Dataset, seasons: bool) -> Sequence[TableForecaster]:
     """The linear baseline fitted again on what each coalition knows.
 
-    A hidden group is constant: in all windows that are learnt from it is that of the first one, as
-    it has to be in those that are forecast. The interval is that of the errors in training.
+    A hidden group is that of a donor in each window that is learnt from, as it is in those that are
+    forecast. The interval is that of the errors in training.
     """
     options, floor = LinearOptions(seasons, STANDARD.linear_penalty), level_floor(learnt)
-    origins, models = learnt.training_origins(near_hours=STANDARD.near_hours), []
-    own, first = learnt.context(origins), learnt.context(np.full_like(origins, origins[0]))
+    origins = learnt.training_origins(near_hours=STANDARD.near_hours)
+    drawn, models = draw_donors(learnt, origins, learnt)[:, :, 0], []
+    own, history, others = map(learnt.context, drawn.T)
     for hidden in coalitions(players(learnt)):
-        windows = own.with_groups_of(first, first, hidden, floor)
+        windows = own.with_groups_of(history, others, hidden, floor)
         table = options.table(learnt, windows, floor)
-        table = replace(table, target=actual(learnt, origins) / table.level[:, None] - 1)
+        table = replace(table, target=actual(learnt, drawn[:, 0]) / table.level[:, None] - 1)
         linear = LinearBaseline.of_table(table, floor, options)
         linear = linear.with_interval(table.target - linear.relative(table))
         models.append(TableForecaster(get_baseline(LINEAR), learnt, seasons, {"linear": linear}))
@@ -267,24 +262,23 @@ def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
     return np.sort(origins[by_weekday[np.linspace(0, len(origins) - 1, count).astype(int)]])
 
 
-def agreement(forecaster: Forecaster, dataset: Dataset, claimed: Mapping[str, Any]) -> pd.DataFrame:
+def agreement(
+    forecaster: Forecaster, dataset: Dataset, claimed: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
     """Rank correlation of what a network says of itself with the sizes of Shapley values.
 
     ``claimed`` are [N] by origin of validation; over 14 of these days each claim is compared with
-    what each group adds to the median. Where claims are of groups, the row of all is over the
-    groups. The intervals are of a block bootstrap over days.
+    what each group adds to the median: quantiles of a block bootstrap over days.
     """
     donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
-    groups = players(dataset)
-    values = coalition_values(repeat(forecaster), dataset, donors, groups).mean(axis=0)
-    sizes = np.abs(shapley_values(values[..., MEDIAN])).mean(axis=2).T
+    values = coalition_values(forecaster, dataset, donors).mean(axis=0)[..., MEDIAN]
+    sizes = np.abs(shapley_values(values)).mean(axis=2)
     days = np.searchsorted(dataset.validation_origins, donors[:, 0, 0])
-    claims = pd.DataFrame(dict(claimed)).iloc[days].reset_index(drop=True)
-    both = pd.concat({"claim": claims, "group": pd.DataFrame(sizes, columns=[*groups])}, axis=1)
-    draws = []
-    for drawn in [np.arange(len(both)), *drawn_days(len(both))]:
-        table, means = both.iloc[drawn], both.iloc[drawn].mean()
-        draws.append(table.corr("spearman").loc["claim", "group"].stack())
-        draws[-1]["all", "all"] = means["claim"].corr(means["group"], "spearman")
-    low, high = (pd.DataFrame(draws[1:]).quantile(bound) for bound in (0.025, 0.975))
-    return pd.DataFrame({"value": draws[0], "low": low, "high": high})
+    parts = {("group", name): size for name, size in zip(players(dataset), sizes, strict=True)}
+    parts |= {("claim", name): claim[days] for name, claim in claimed.items()}
+    both = pd.DataFrame(parts)
+    draws = [
+        both.iloc[drawn].corr("spearman").loc["claim", "group"].stack()
+        for drawn in drawn_days(len(both))
+    ]
+    return pd.DataFrame(draws).quantile([0.025, 0.5, 0.975]).T

@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,10 @@ EVERY_PICTURE = PICTURES | {
     name: Picture(
         "explanations",
         f"{shows} {explanations.ESTIMAND}",
-        draw,
+        partial(explanations.draw, fill),
         explanations.explained,
     )
-    for name, (shows, draw) in explanations.PICTURES.items()
+    for name, (shows, fill) in explanations.PICTURES.items()
 }
 """And those of what `hpo explain` found, where there is any."""
 

@@ -1,6 +1,6 @@
 """What drives the forecasts: figures of stored explanations alone."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -36,63 +36,63 @@ def explained(evidence: Evidence) -> list[Explanations]:
     ]
 
 
-def _models(data: list[Explanations]) -> set[str]:
-    return {training[0] for one in data for training in one.parts}
+def draw(fill: Callable[[Axes, Explanations], None], data: list[Explanations]) -> Figure:
+    """A figure with a panel for each dataset, filled by one of `PICTURES`."""
+    figure, [panels] = style.panels(1, len(data), height=3.6)
+    for axes, one in zip(panels, data, strict=True):
+        axes.set_title(one.facts["title"])
+        fill(axes, one)
+    if handles := panels[0].get_legend_handles_labels()[0]:
+        style.legend_below(figure, handles)
+    return figure
 
 
-def losses(data: Explanations) -> pd.DataFrame:
+def losses(one: Explanations) -> pd.DataFrame:
     """What each group adds to the ``mae`` of each model and ``seed``, with its interval."""
-    table = data.table().query("what == 'mae' and group not in ['none', 'all']")
+    table = one.table().query("what == 'mae' and group not in ['none', 'all']")
     return table.rename(columns={"value": "mae", "low": "mae_low", "high": "mae_high"})
 
 
-def draw_losses(data: list[Explanations]) -> Figure:
+def fill_losses(axes: Axes, one: Explanations) -> None:
     """Groups below each other, in each the models: means with intervals, and ticks for seeds."""
-    figure, [panels] = style.panels(1, len(data), height=4.2)
-    for axes, one in zip(panels, data, strict=True):
-        rows = losses(one)
-        palette = {model: style.model_colour(model) for model in rows["model"]}
-        how = {"y": "group", "hue": "model", "palette": palette, "dodge": 0.6, "ax": axes}
-        how |= {"linestyle": "none", "legend": False}
-        means, seeds = (rows[(rows["seed"] == MEAN) == is_mean] for is_mean in (True, False))
-        # The median of a value and its bounds is the value, and their range the interval.
-        bars = means.melt(["model", "group"], ["mae", "mae_low", "mae_high"], value_name="x")
-        sns.pointplot(bars, x="x", estimator="median", errorbar=("pi", 100), **how)
-        sns.pointplot(seeds, x="mae", marker="|", errorbar=None, **how)
-        axes.axvline(0, **style.TARGET)
-        axes.set(xlabel=f"added to the MAE in {one.unit}", ylabel="", title=one.facts["title"])
-    style.legend_below(figure, style.model_handles(_models(data)))
-    return figure
+    groups = one.facts["players"]
+    for place, (model, rows) in enumerate(style.by_model(losses(one))):
+        name, colour = style.model_name(model), style.model_colour(model)
+        for seed, row in rows.groupby("seed"):
+            y = np.arange(len(groups)) + place / 10
+            if seed == MEAN:
+                bounds = np.abs(row[["mae_low", "mae_high"]].T - row["mae"])
+                marker = style.model_marker(model)
+                axes.errorbar(row["mae"], y, xerr=bounds, fmt=marker, color=colour, label=name)
+            else:
+                axes.plot(row["mae"], y, "|", color=style.INK)
+    axes.axvline(0, **style.TARGET)
+    axes.set_yticks(range(len(groups)), groups)
+    axes.set_xlabel(f"added to the MAE in {one.unit}")
+    axes.invert_yaxis()
 
 
-def draw_hours(data: list[Explanations]) -> Figure:
+def fill_hours(axes: Axes, one: Explanations) -> None:
     """Group by hour ahead as shades: the mean size of what it adds, of the best model."""
-    figure, columns = style.panels(2, len(data), height=4.2)
-    for panels, one in zip(columns.T, data, strict=True):
-        for axes, what in zip(panels, ("median", "width"), strict=True):
-            sizes = np.abs(shapley_values(one.games(what)[one.best])).mean(axis=1)
-            shades = pd.DataFrame(sizes, one.facts["players"], range(1, 1 + sizes.shape[1]))
-            sns.heatmap(shades, ax=axes, cmap="Blues", xticklabels=3)
-            axes.set(xlabel="hours ahead", ylabel=f"{what}, {one.unit}")
-        panels[0].set_title(f"{one.facts['title']}\n{style.model_name(one.best[0])}")
-    return figure
+    sizes = {}
+    for what in ("median", "width"):
+        values = np.abs(shapley_values(one.games(what)[one.best])).mean(axis=1)
+        sizes[what] = pd.DataFrame(values, one.facts["players"], range(1, 1 + values.shape[1]))
+    sns.heatmap(pd.concat(sizes), ax=axes, cmap="Blues", xticklabels=3)
+    axes.set(xlabel="hours ahead", ylabel=f"{style.model_name(one.best[0])}, {one.unit}")
 
 
-def draw_day(data: list[Explanations]) -> Figure:
+def fill_day(axes: Axes, one: Explanations) -> None:
     """The day that the groups move furthest, of the best model."""
-    figure, [panels] = style.panels(1, len(data), height=2.4)
-    for axes, one in zip(panels, data, strict=True):
-        medians = one.games("median")
-        daily = medians[one.best].mean(axis=2)
-        day = np.abs(daily[-1] - daily[0]).argmax()
-        average = medians.get((LINEAR, "own", MEAN), daily)[0, day].mean()
-        draw_steps(axes, daily[:, day], one.facts["players"], average, one.unit)
-        name = style.model_name(one.best[0])
-        axes.set_title(f"{one.facts['title']}\n{name}, after {one.facts['days'][day]}")
-    return figure
+    medians = one.games("median")
+    daily = medians[one.best].mean(axis=2)
+    day = np.abs(daily[-1] - daily[0]).argmax()
+    average = medians.get((LINEAR, "own", MEAN), daily)[0, day].mean()
+    fill_steps(axes, daily[:, day], one.facts["players"], average, one.unit)
+    axes.set_ylabel(f"{style.model_name(one.best[0])}, after {one.facts['days'][day]}")
 
 
-def draw_steps(
+def fill_steps(
     axes: Axes, daily: np.ndarray, groups: Iterable[str], average: float, unit: str
 ) -> None:
     """A waterfall from ``average`` to a daily mean [2^g] with all information."""
@@ -106,39 +106,36 @@ def draw_steps(
     axes.invert_yaxis()
 
 
-def draw_deletions(data: list[Explanations]) -> Figure:
+def fill_deletions(axes: Axes, one: Explanations) -> None:
     """MAE without the first groups in a model's own order; dashed in the mean over all orders."""
-    figure, [panels] = style.panels(1, len(data), height=2.9)
-    for axes, one in zip(panels, data, strict=True):
-        for (model, _, seed), loss in one.losses().items():
-            if seed == MEAN:
-                look = {"color": style.model_colour(model)}
-                axes.plot(deletion(loss, order_of(loss)), **look)
-                axes.plot(mean_deletion(loss), "--", **look)
-        axes.set(xlabel="groups hidden", ylabel=f"MAE in {one.unit}", title=one.facts["title"])
-    style.legend_below(figure, style.model_handles(_models(data), marker=""))
-    return figure
+    for (model, _, seed), loss in one.losses().items():
+        if seed == MEAN:
+            colour = style.model_colour(model)
+            own = deletion(loss, order_of(loss))
+            axes.plot(own, color=colour, label=style.model_name(model))
+            axes.plot(mean_deletion(loss), "--", color=colour)
+    axes.set(xlabel="groups hidden", ylabel=f"MAE in {one.unit}")
 
 
-PICTURES: Mapping[str, tuple[str, Callable[[list[Explanations]], Figure]]] = {
+PICTURES = {
     "explanation_loss": (
         "What each group of information adds to the MAE of each model; ticks are seeds.",
-        draw_losses,
+        fill_losses,
     ),
     "explanation_hours": (
         "By how much each group moves the median and the width of the interval by hour ahead, of "
         "the explained model with the lowest MAE.",
-        draw_hours,
+        fill_hours,
     ),
     "explanation_day": (
         "From the linear baseline's forecast without any information to the forecast, of the day "
         "that the groups move furthest.",
-        draw_day,
+        fill_day,
     ),
     "explanation_deletion": (
         "MAE as groups are hidden one after the other, the most valuable of each model first; "
         "dashed: in the mean over all orders.",
-        draw_deletions,
+        fill_deletions,
     ),
 }
-"""Name of the files -> what it shows, and its drawer."""
+"""Name of the files -> what it shows, and what fills its panels."""

@@ -324,18 +324,16 @@ def overview(studies: pd.DataFrame) -> Table:
 
 def explanation_table(evidence: Evidence) -> Table:
     """What each group of information adds to the MAE of each model."""
-    explained, sections = explanations.explained(evidence), []
-    tables = [explanations.losses(one) for one in explained]
-    data = joined(tables)
-    groups = data["group"].unique()
-    for one, rows in zip(explained, tables, strict=True):
-        cells = rows.assign(cell=_with_interval(rows, "mae")).query("seed == 'mean'")
-        wide = cells.pivot_table("cell", "model", "group", aggfunc="first", sort=False)
-        wide = wide.reindex(columns=groups, fill_value=MISSING)
-        title = f"{one.facts['title']} ({one.unit})"
-        sections.append(
-            (title, [("Model", map(model_name, wide.index)), *wide.to_dict("list").items()])
-        )
+    data = joined(
+        explanations.losses(one).assign(title=f"{one.facts['title']} ({one.unit})")
+        for one in explanations.explained(evidence)
+    )
+    groups, sections = data["group"].unique(), []
+    for title, rows in data[data["seed"] == "mean"].groupby("title", sort=False):
+        cells = pd.Series(_with_interval(rows, "mae"), [rows["model"], rows["group"]])
+        wide = cells.unstack(sort=False).reindex(columns=groups, fill_value=MISSING)
+        wide.insert(0, "Model", [*map(model_name, wide.index)])
+        sections.append((str(title), [(str(name), wide[name]) for name in wide]))
     caption = f"What each group of information adds to the MAE. {explanations.ESTIMAND}"
     return Table(data, sections, caption, "l" + "r" * len(groups))
 

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import replace
-from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -68,7 +67,7 @@ def linear(explained):
 
 def of_one(*seeds):
     parts = {("NHITS_Q", "best", str(42 + i)): one for i, one in enumerate(seeds)}
-    return Explanations(parts, "", 1.0)
+    return Explanations(parts)
 
 
 def test_when_a_model_is_explained_then_its_values_sum_to_what_all_information_adds(explained):
@@ -124,7 +123,7 @@ def test_when_checks_are_printed_then_they_hold(explained):
     assert (checks["deletion"] > 0).all()
     assert (checks["halves"].abs() <= 1).all()
     text = "\n".join(lines)
-    assert "5 to 8 donors of training each; groups are hidden interventionally" in text
+    assert "6 to 8 donors of training each; groups are hidden interventionally" in text
     assert "Kendall's tau" in text
 
 
@@ -228,7 +227,7 @@ def planted(parts):
     """Values of a model that has learnt from a column of noise, by day."""
     forecaster = get_baseline("LIGHTGBM_Q").fit(parts, seed=1, quick=True)
     donors = draw_donors(parts, chosen_days(parts, "test", "28"), parts)
-    values = coalition_values(repeat(forecaster), parts, donors, players(parts))
+    values = coalition_values(forecaster, parts, donors, players(parts))
     origins = parts.index[donors[:, 0, 0]]
     actual = metrics.QuantileForecasts.of_model(values[0, -1], origins).with_actual(parts.target)
     facts = {"players": list(players(parts)), "days": list(origins)}
@@ -251,7 +250,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
     forecaster = get_baseline("RESIDUAL_LINEAR").fit(copy)
     donors = draw_donors(copy, copy.test_origins[:4], copy)
     groups = {"level": (), "one": ["a"], "other": ["copied"]}
-    values = coalition_values(repeat(forecaster), copy, donors, groups)
+    values = coalition_values(forecaster, copy, donors, groups)
     _, one, other = shapley_values(values.mean(axis=0)[..., 1])
     assert np.abs(one).max() > 0
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
