@@ -186,7 +186,7 @@ class Refitted(Model):
     """
 
     name, title, kind = "REFITTED_LINEAR", "Linear baseline, refitted", "worth"
-    colour, marker = "#222222", "*"
+    colour, marker = "#222222", "X"
 
 
 register(SeasonalNaive(24, "#777777", "x"))

@@ -376,9 +376,13 @@ def _benchmark(arguments: Namespace) -> None:
 
 
 def _explain(arguments: Namespace) -> None:
+    from hpo_lib.baselines.contract import baseline_names
+    from hpo_lib.benchmark.train import make_plan
     from hpo_lib.explain.run import explain
 
-    print_all(call(explain, arguments, **study_parameters(arguments)).report())
+    families = [model for model in arguments.models if model not in baseline_names()]
+    plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
+    print_all(call(explain, arguments, plan=plan).report())
 
 
 def study_parameters(arguments: Namespace) -> dict[str, Any]:

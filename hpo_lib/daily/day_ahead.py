@@ -104,10 +104,10 @@ class DayAhead:
         """Write table and figure, by default beside the model; ``why``: with that of `reasons`."""
         default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
         file = Path(out).expanduser() if out else default
-        figures = {".png": self.figure()} | ({".why.png": self.reasons()} if why else {})
+        figures = {".png": self.figure} | ({".why.png": self.reasons} if why else {})
         for suffix, figure in figures.items():
             with atomic(file.with_suffix(suffix)) as temporary:
-                figure.savefig(temporary, dpi=120)
+                figure().savefig(temporary, dpi=120)
         with atomic(file) as temporary:
             self.table().to_csv(temporary, index=False)
         return [file, *map(file.with_suffix, figures)]

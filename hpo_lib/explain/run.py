@@ -8,16 +8,15 @@ days off as here. All models and all coalitions of groups get the same days.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from itertools import compress, product
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from hpo_lib.baselines.contract import TableForecaster, baseline_names, get_baseline
-from hpo_lib.benchmark.train import Task, make_plan, planned, run_benchmark
+from hpo_lib.baselines.contract import TableForecaster
+from hpo_lib.benchmark.train import FIRST_SEED, Plan, Task, planned, run_benchmark
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS
@@ -33,10 +32,9 @@ from hpo_lib.explain.explanation import (
     training_of,
 )
 from hpo_lib.families.feature_table import level_floor
-from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline, LinearOptions, covers_seasons
+from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline
 from hpo_lib.families.models import STANDARD, Forecaster, family_names
 from hpo_lib.paths import atomic
-from hpo_lib.records.trainings import training_key
 from hpo_lib.scoring.uncertainty import drawn_days
 
 BASELINES = "LIGHTGBM_LINEAR_Q", LINEAR
@@ -56,43 +54,31 @@ Groups = Mapping[str, Sequence[str]]
 
 
 def explain(
-    dataset: str,
-    *,
-    models: Sequence[str] = (),
-    params: str = "best",
-    split: str = "test",
-    days: str = "60",
-    seeds: int = 2,
-    refit: bool = False,
-    out: str = "",
-    **given: Any,
+    plan: Plan, models: Sequence[str] = (), split: str = "test", days: str = "60"
 ) -> Explanations:
     """Explain models on days of a split, and write all values.
 
-    What is stored is neither trained nor explained again. ``days`` is a number of days, spread over
-    weekdays and time, or ``all``; the others are as in `hpo_lib.benchmark.train.make_plan`.
+    What is stored is neither trained nor explained again. ``models`` are those among the trainings
+    of the plan; ``days`` is a number of days, spread over weekdays and time, or ``all``.
 
     Raises:
-        InputError: an unknown model, a wrong value, or a folder of results on other data.
+        InputError: a wrong value, or a folder of results on other data.
     """
-    if split == "validation" and refit:
+    if split == "validation" and plan.refit:
         raise InputError("a refitted model has learnt from validation; leave --refit out")
     wanted, notes = models or (*family_names(), *BASELINES), list[str]()
-    given |= {"params": params, "seeds": seeds, "refit": refit, "out": out}
-    families = [model for model in wanted if model not in baseline_names()]
-    plan = make_plan(dataset, models=families, **given)
     data, folder = plan.dataset, plan.paths
-    learnt = data.trained_through_validation() if refit else data
+    learnt = data.trained_through_validation() if plan.refit else data
     donors = draw_donors(data, chosen_days(data, split, days), learnt)
     origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
-    tasks = [task for task in planned(plan, notes) if task.model in wanted]
     # A model that is trained now is explained as it is.
-    tasks = [task._replace(train=cache(task.train)) for task in tasks]
+    every = {task[:3]: task._replace(train=cache(task.train)) for task in planned(plan, notes)}
+    tasks = [task for task in every.values() if task.model in wanted]
     for note in notes:
         print(f"note: {note}")
     run_benchmark(plan, tasks=tasks)
-    worth = partial(refitted, learnt, covers_seasons(data, STANDARD.season_years))
-    tasks.append(Task(REFITTED, "own", 0, training_key(data, refit=refit), worth))
+    linear = every[LINEAR, "own", FIRST_SEED]
+    tasks.append(Task(REFITTED, "own", 0, linear.key, lambda: refitted(linear.train())))
     common = {
         "title": f"{data.spec.title}\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
         "players": list(players(data)),
@@ -230,15 +216,15 @@ def actual(dataset: Dataset, origins: Positions) -> np.ndarray:
     return np.asarray(dataset.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)])
 
 
-def refitted(learnt: Dataset, seasons: bool) -> Sequence[TableForecaster]:
+def refitted(baseline: TableForecaster) -> list[Forecaster]:
     """The linear baseline fitted again on what each coalition knows.
 
     A hidden group is that of a donor in each window that is learnt from, as it is in those that are
     forecast. The interval is that of the errors in training.
     """
-    options, floor = LinearOptions(seasons, STANDARD.linear_penalty), level_floor(learnt)
+    learnt, floor, options = baseline.dataset, baseline.floor, baseline.state["linear"].options
     origins = learnt.training_origins(near_hours=STANDARD.near_hours)
-    drawn, models = draw_donors(learnt, origins, learnt)[:, :, 0], []
+    drawn, models = draw_donors(learnt, origins, learnt)[:, :, 0], list[Forecaster]()
     own, history, others = map(learnt.context, drawn.T)
     for hidden in coalitions(players(learnt)):
         windows = own.with_groups_of(history, others, hidden, floor)
@@ -246,7 +232,7 @@ def refitted(learnt: Dataset, seasons: bool) -> Sequence[TableForecaster]:
         table = replace(table, target=actual(learnt, drawn[:, 0]) / table.level[:, None] - 1)
         linear = LinearBaseline.of_table(table, floor, options)
         linear = linear.with_interval(table.target - linear.relative(table))
-        models.append(TableForecaster(get_baseline(LINEAR), learnt, seasons, {"linear": linear}))
+        models.append(replace(baseline, state={"linear": linear}))
     return models
 
 
