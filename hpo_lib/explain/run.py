@@ -254,17 +254,18 @@ def agreement(
     """Rank correlation of what a network says of itself with the sizes of Shapley values.
 
     ``claimed`` are [N] by origin of validation; over 14 of these days each claim is compared with
-    what each group adds to the median: quantiles of a block bootstrap over days.
+    what each group adds to the median: quantiles of a block bootstrap over days. Where claims are
+    of groups, the row of all is over the groups.
     """
     donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
     values = coalition_values(forecaster, dataset, donors).mean(axis=0)[..., MEDIAN]
     sizes = np.abs(shapley_values(values)).mean(axis=2)
     days = np.searchsorted(dataset.validation_origins, donors[:, 0, 0])
     parts = {("group", name): size for name, size in zip(players(dataset), sizes, strict=True)}
-    parts |= {("claim", name): claim[days] for name, claim in claimed.items()}
-    both = pd.DataFrame(parts)
-    draws = [
-        both.iloc[drawn].corr("spearman").loc["claim", "group"].stack()
-        for drawn in drawn_days(len(both))
-    ]
+    parts |= {("claim", name): np.asarray(claim)[days] for name, claim in claimed.items()}
+    both, draws = pd.DataFrame(parts), []
+    for drawn in drawn_days(len(both)):
+        table, means = both.iloc[drawn], both.iloc[drawn].mean()
+        draws.append(table.corr("spearman").loc["claim", "group"].stack())
+        draws[-1]["all", "all"] = means["claim"].corr(means["group"], "spearman")
     return pd.DataFrame(draws).quantile([0.025, 0.5, 0.975]).T

@@ -270,4 +270,5 @@ def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validati
     assert len(known)
     assert (known.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
     follows = agreement(forecaster, parts, {"size": np.arange(len(parts.validation_origins))})
-    assert follows.shape == (len(players(parts)), 3)
+    assert follows.dropna().shape == (len(players(parts)), 3)
+    assert ("all", "all") in table.index
