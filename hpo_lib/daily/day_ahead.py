@@ -91,7 +91,7 @@ class DayAhead:
         donors = draw_donors(data, data.index.get_indexer(origins), data)
         which = FITTED if origins[0] < version.trained_until else REFITTED
         linear, daily = (
-            coalition_values(one, data, donors).mean((0, 2, 3))[:, MEDIAN]
+            coalition_values(one, data, donors)[..., MEDIAN].mean(axis=(1, 2))
             for one in (get_baseline(LINEAR).fit(data), version.model(which, data))
         )
         with on_screen():

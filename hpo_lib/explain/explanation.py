@@ -146,17 +146,15 @@ class Explanations:
     """All of a folder, which are of the same days, in ``unit``: the target's times ``factor``."""
 
     parts: Mapping[Training, Explanation]
-    unit: str
-    factor: float
+    unit: str = ""
+    factor: float = 1
 
     @classmethod
-    def of_folder(
-        cls, paths: BenchmarkPaths, unit: str = "", factor: float = 1.0
-    ) -> "Explanations":
+    def of_folder(cls, paths: BenchmarkPaths, *unit_and_factor: Any) -> "Explanations":
         """By model as in the registry, so that the refitted one is last."""
         models = list(registered())
         files = sorted(paths.explanations(), key=lambda file: models.index(training_of(file)[0]))
-        return cls({training_of(file): Explanation.load(file) for file in files}, unit, factor)
+        return cls({training_of(file): Explanation.load(file) for file in files}, *unit_and_factor)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -171,9 +169,8 @@ class Explanations:
         games: dict[Training, Any] = {}
         for training, one in self.parts.items():
             for name in ((*training[:2], MEAN), training):
-                hourly = self.factor * WHAT[what](one.values, one.actual)
-                games.setdefault(name, []).append(hourly)
-        return {training: np.mean(seeds, axis=0) for training, seeds in games.items()}
+                games.setdefault(name, []).append(WHAT[what](one.values, one.actual))
+        return {name: self.factor * np.mean(seeds, axis=0) for name, seeds in games.items()}
 
     def losses(self) -> dict[Training, np.ndarray]:
         """[2^g] the MAE of each training, and in the mean over seeds."""
@@ -217,18 +214,17 @@ class Explanations:
         values = table.pivot_table("value", [*TRAINING, "what"], "group", sort=False)
         groups = values[self.facts["players"]]
         missed = (groups.sum(axis=1) - values[ALL] + values[NONE]).abs() / values[ALL].abs()
-        losses, checks = self.losses(), {}
-        for training, game in self.games("mae").items():
-            if training[2] != MEAN:
-                halves = (half.mean(axis=(1, 2)) for half in np.array_split(game, 2, axis=1))
-                order = order_of(losses[training])
-                checks[training] = {
-                    "sum": missed.loc[training].max(),
-                    **self.parts[training].facts["checks"],
-                    "halves": kendalltau(*map(shapley_values, halves)).statistic,
-                    "deletion": faithfulness(losses[training], order),
-                    "refitted": faithfulness(losses[REFITTED, "own", "0"], order),
-                }
+        games, losses, checks = self.games("mae"), self.losses(), {}
+        for training, one in self.parts.items():
+            halves = np.array_split(games[training].mean(axis=2), 2, axis=1)
+            order = order_of(losses[training])
+            checks[training] = {
+                "sum": missed.loc[training].max(),
+                **one.facts["checks"],
+                "halves": kendalltau(*(shapley_values(h.mean(axis=1)) for h in halves)).statistic,
+                "deletion": faithfulness(losses[training], order),
+                "refitted": faithfulness(losses[REFITTED, "own", "0"], order),
+            }
         mae = values.xs("mae", level="what")
         return [
             f"{self.facts['title']} of training each; groups are hidden interventionally, within "

@@ -110,18 +110,20 @@ def _values_and_checks(
     from hpo_lib.families.insight import with_redrawn_weights  # needs torch
 
     fitted, few = task.train(), donors[:SANITY_DAYS]
-    halves = coalition_values(fitted, data, donors)
+    halves = [coalition_values(fitted, data, half) for half in np.split(donors, 2, axis=2)]
+    values = np.mean(halves, axis=0)
     if task.model == REFITTED:
-        return halves.mean(axis=0), {}
-    losses = WHAT["mae"](halves, actual(data, donors[:, 0, 0])).mean(axis=(2, 3))
+        return values, {}
+    came = actual(data, donors[:, 0, 0])
+    losses = (WHAT["mae"](half, came).mean(axis=(1, 2)) for half in halves)
     noise = np.random.default_rng(0).random(len(data.frame))
     planted = replace(data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted"))
     unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
-    checks = {"planted": float(np.ptp(unseen, axis=1).max()), "donors": _change(*losses)}
+    checks = {"planted": float(np.ptp(unseen, axis=0).max()), "donors": _change(*losses)}
     if redrawn := with_redrawn_weights(fitted):
-        games = halves[:, :, :SANITY_DAYS], coalition_values(redrawn, data, few)
-        checks["redrawn"] = _change(*(game.mean(axis=0)[..., MEDIAN] for game in games))
-    return halves.mean(axis=0), checks
+        games = coalition_values(fitted, data, few), coalition_values(redrawn, data, few)
+        checks["redrawn"] = _change(*(game[..., MEDIAN] for game in games))
+    return values, checks
 
 
 def _change(before: np.ndarray, after: np.ndarray) -> float:
@@ -192,7 +194,7 @@ def coalition_values(
     donors: Positions,
     groups: Groups | None = None,
 ) -> np.ndarray:
-    """[2, 2^g, N, H, Q] forecasts of each coalition: means over either half of the donors.
+    """[2^g, N, H, Q] forecasts of each coalition, in the mean over the donors.
 
     ``model``: one, or one for each coalition; ``groups``: None for the `players`.
     """
@@ -206,9 +208,9 @@ def coalition_values(
             model.predict(own.with_groups_of(history, others, lacking, floor)).values
             for lacking, model in zip(hidden, models, strict=True)
         ]
-        shape = len(values), len(days), 2, DONORS // 2, *values[0].shape[1:]
-        parts.append(np.reshape(values, shape).mean(axis=3))
-    return np.moveaxis(np.concatenate(parts, axis=1), 2, 0)
+        shape = len(values), *days.shape[::2], *values[0].shape[1:]
+        parts.append(np.reshape(values, shape).mean(axis=2))
+    return np.concatenate(parts, axis=1)
 
 
 def actual(dataset: Dataset, origins: Positions) -> np.ndarray:
@@ -245,7 +247,8 @@ def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
             raise InputError(f"days is {days!r}, expected a number of days such as 60, or all")
         count = min(int(days), count)
     by_weekday = np.argsort(dataset.index[origins].day_of_week, kind="stable")
-    return np.sort(origins[by_weekday[np.linspace(0, len(origins) - 1, count).astype(int)]])
+    spread = (np.arange(count) + 0.5) * len(origins) / count
+    return np.sort(origins[by_weekday[spread.astype(int)]])
 
 
 def agreement(
@@ -258,7 +261,7 @@ def agreement(
     of groups, the row of all is over the groups.
     """
     donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
-    values = coalition_values(forecaster, dataset, donors).mean(axis=0)[..., MEDIAN]
+    values = coalition_values(forecaster, dataset, donors)[..., MEDIAN]
     sizes = np.abs(shapley_values(values)).mean(axis=2)
     days = np.searchsorted(dataset.validation_origins, donors[:, 0, 0])
     parts = {("group", name): size for name, size in zip(players(dataset), sizes, strict=True)}

@@ -149,7 +149,7 @@ def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are
 
     def killed(*arguments):
         calls.append(arguments)
-        if len(calls) == 3:
+        if len(calls) == 4:
             raise KeyboardInterrupt
         return values(*arguments)
 
@@ -160,8 +160,8 @@ def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are
     assert [file.stem for file in paths.explanations()] == ["RESIDUAL_LINEAR-own-42"]
     assert not paths.table("shapley").exists()
     explained_by(toml, tmp_path, ["RESIDUAL_LINEAR"])
-    # two of the model and of its planted column; of the refitted baseline the killed one and one
-    assert len(calls) == 4
+    # two halves of the model and its planted column; of the refitted one the killed half and both
+    assert len(calls) == 6
     assert len(paths.explanations()) == 2
 
 
@@ -234,9 +234,9 @@ def planted(parts):
     donors = draw_donors(parts, chosen_days(parts, "test", "28"), parts)
     values = coalition_values(forecaster, parts, donors, players(parts))
     origins = parts.index[donors[:, 0, 0]]
-    actual = metrics.QuantileForecasts.of_model(values[0, -1], origins).with_actual(parts.target)
+    actual = metrics.QuantileForecasts.of_model(values[-1], origins).with_actual(parts.target)
     facts = {"players": list(players(parts)), "days": list(origins)}
-    return Explanation(facts, values.mean(0), actual.actual)
+    return Explanation(facts, values, actual.actual)
 
 
 def test_when_a_model_has_learnt_from_noise_then_the_interval_of_its_value_is_over_zero(planted):
@@ -256,7 +256,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
     donors = draw_donors(copy, copy.test_origins[:4], copy)
     groups = {"level": (), "one": ["a"], "other": ["copied"]}
     values = coalition_values(forecaster, copy, donors, groups)
-    _, one, other = shapley_values(values.mean(axis=0)[..., 1])
+    _, one, other = shapley_values(values[..., 1])
     assert np.abs(one).max() > 0
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
