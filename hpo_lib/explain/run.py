@@ -80,7 +80,7 @@ def explain(
     linear = every[LINEAR, "own", FIRST_SEED]
     tasks.append(Task(REFITTED, "own", 0, linear.key, lambda: refitted(linear.train())))
     common = {
-        "title": f"{data.spec.title}\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
+        "title": f"{data.spec.title}:\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
         "players": list(players(data)),
         "days": data.index[origins].strftime("%Y-%m-%d %H:%M UTC").tolist(),
     }

@@ -32,7 +32,8 @@ ESTIMAND = (
 def explained(evidence: Evidence) -> list[Explanations]:
     """What was found on each dataset, in the unit in which its scores are read best."""
     return [
-        Explanations.of_folder(one.paths, *one.unit_and_factor) for one in evidence.explanations
+        Explanations.of_folder(one.paths, style.unit_text(one.unit), one.unit_and_factor[1])
+        for one in evidence.explanations
     ]
 
 
@@ -104,6 +105,8 @@ def fill_steps(
     begin, end = style.aligned(ends[[0, -1]])
     axes.set_xlabel(f"daily mean in {unit}, from {begin} (average day) to {end}")
     axes.invert_yaxis()
+    axes.use_sticky_edges = False
+    axes.margins(x=0.12)
 
 
 def fill_deletions(axes: Axes, one: Explanations) -> None:

@@ -20,7 +20,7 @@ def made(seed):
     draws = np.random.default_rng(seed)
     values = np.sort(0.02 + 0.01 * draws.random((8, 14, 24, 3)), axis=3)
     days = [f"2020-01-{day:02d} 23:00 UTC" for day in range(1, 15)]
-    facts = {"title": "Tiny\n14 days, 7 to 8 donors", "players": PLAYERS, "days": days}
+    facts = {"title": "Tiny:\n14 days, 7 to 8 donors", "players": PLAYERS, "days": days}
     return Explanation(facts, values, 0.02 + 0.01 * draws.random((14, 24)))
 
 
@@ -34,7 +34,7 @@ def evidence(tmp_path_factory):
         ("TFT_Q", "best", 42),
     ):
         made(training[2]).store(paths.explanation(*training))
-    benchmark = SimpleNamespace(paths=paths, unit_and_factor=("L/h", 1000.0))
+    benchmark = SimpleNamespace(paths=paths, unit="L/h", unit_and_factor=("L/h", 1000.0))
     return SimpleNamespace(explanations=[benchmark])
 
 
@@ -97,7 +97,7 @@ def test_when_a_figure_is_drawn_then_it_says_days_donors_and_unit(name, evidence
     axes = drawn(name, evidence).axes
     texts = " ".join(f"{a.get_title()} {a.get_xlabel()} {a.get_ylabel()}" for a in axes)
     assert "L/h" in texts
-    assert "Tiny\n14 days, 7 to 8 donors" in texts
+    assert "Tiny:\n14 days, 7 to 8 donors" in texts
     assert "donor days of training" in EVERY_PICTURE[name].shows
 
 
@@ -113,7 +113,7 @@ def test_when_groups_are_deleted_then_curves_lead_from_the_loss_with_all_to_that
 def test_when_the_table_is_made_then_it_has_a_row_per_model_with_intervals(evidence, explained):
     table = explanation_table(evidence)
     ((title, columns),) = table.sections
-    assert title == "Tiny\n14 days, 7 to 8 donors (L/h)"
+    assert title == "Tiny:\n14 days, 7 to 8 donors (L/h)"
     names, *groups = (list(cells) for _, cells in columns)
     assert names == ["TFT", "Linear baseline", "Linear baseline, refitted"]
     assert [name for name, _ in columns] == ["Model", *PLAYERS]
