@@ -1,6 +1,9 @@
 """``hpo explain`` on a series whose parts are known: values, checks, files, and a second call."""
 
 import io
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +33,7 @@ from hpo_lib.explain.run import (
     players,
 )
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.records.read_write import load_predictions
+from hpo_lib.records.read_write import load_predictions, read_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.uncertainty import bootstrap_intervals
 from tests.conftest import refusal
@@ -272,3 +275,26 @@ def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validati
     follows = agreement(forecaster, parts, {"size": np.arange(len(parts.validation_origins))})
     assert follows.dropna().shape == (len(players(parts)), 3)
     assert ("all", "all") in table.index
+
+
+@pytest.mark.slow
+def test_when_the_notebook_runs_then_it_prints_the_checks_and_shows_every_figure(
+    toml, out, tmp_path, root
+):
+    record = tmp_path / "out.ipynb"
+    given = {"dataset": toml, "models": "RESIDUAL_LINEAR", "params": "default", "days": 14}
+    given |= {"seeds": 1, "test": True, "out": out}
+    words = [word for name, value in given.items() for word in ("-p", name, str(value))]
+    command = ["-m", "papermill", "notebooks/explanations.ipynb", str(record), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    options = {"cwd": root, "env": environment, "capture_output": True, "text": True}
+    run = subprocess.run([sys.executable, *command], timeout=600, **options)
+    assert run.returncode == 0, run.stderr
+    outputs = [
+        output
+        for cell in read_json(record, "a notebook")["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    text = "".join("".join(output.get("text", [])) for output in outputs)
+    assert "Kendall's tau of the order of groups" in text
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
