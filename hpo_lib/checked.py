@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError, WrapValidator
+from pydantic import Field, ValidationError, WrapValidator
 
 from hpo_lib.errors import InputError, choices
 
@@ -19,6 +19,9 @@ def expected(what: str) -> WrapValidator:
             raise ValueError(what) from None
 
     return WrapValidator(check)
+
+
+Whole = Annotated[int, Field(strict=True, ge=0), expected("a whole number of at least 0")]
 
 
 def sentence(

@@ -117,6 +117,12 @@ def atomic(path: Path) -> Iterator[Path]:
         _sync(path.parent)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all, see `atomic`."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -183,6 +189,8 @@ class RunPaths:
     best_params = _File("best_params_{0.study_name}.json")
     sqlite = _File("study_{0.study_name}.db")
     journal = _File("study_{0.study_name}.journal")
+    scales = _File("scales_{0.study_name}.json")
+    """What scores need of the series, see `hpo_lib.data.scales`."""
     predictions = _File("predictions_{0.study_name}")
     """Folder of the stored validation predictions, one parquet per finished trial."""
     trial_predictions = _Files("predictions_{0.study_name}/trial_{1:04d}.parquet")
@@ -263,6 +271,7 @@ class BenchmarkPaths:
     dataset: str
     setting: str
 
+    scales = _File("scales.json")
     runs = _File("runs")
     """Folder of the trainings: for each a record and its stored forecasts of validation and test.
     """

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from hpo_lib import paths
-from hpo_lib.checked import expected, sentence
+from hpo_lib.checked import Whole, expected, sentence
 from hpo_lib.errors import InputError, choices
 
 Policy = Literal["proven", "calibrated", "lowest_mae", "knee"]
@@ -109,7 +109,6 @@ def _storage(value: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1), BeforeValidator(_text), expected("a text")]
-Whole = Annotated[int, Field(strict=True, ge=0), expected("a whole number of at least 0")]
 Number = Annotated[int, Field(strict=True, ge=1), expected("a whole number of at least 1")]
 Seed = Annotated[
     int,

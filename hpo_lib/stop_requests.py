@@ -73,7 +73,8 @@ def relaying() -> Iterator[None]:
         file = paths.stop_file(Path(folder))
         os.environ[STOP_FILE] = str(file)
         try:
-            with handling(lambda name: _write(file, name)):
+            # Each with a temporary file: the handler of a second signal may run while it writes.
+            with handling(lambda name: paths.write_text(file, name)):
                 if LIFELINE in os.environ:
                     threading.Thread(target=_watch_lifeline, daemon=True).start()
                 yield
@@ -106,9 +107,3 @@ def handling(on_signal: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-
-def _write(file: Path, name: str) -> None:
-    # Each with a temporary file: the handler of a second signal may run in the middle of this.
-    with paths.atomic(file) as temporary:
-        temporary.write_text(name, encoding="utf-8")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import seaborn as sns
 
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec, load_spec
@@ -55,8 +55,8 @@ def kinds(spec: DatasetSpec) -> Iterator[tuple[str, float, DatasetSpec]]:
 
 
 def trained(model: str, dataset: Dataset, preset: str) -> Forecaster:
-    if model in baseline_names():
-        return get_baseline(model).fit(dataset, seed=SEED)
+    if baseline := baselines().get(model):
+        return baseline.fit(dataset, seed=SEED)
     family = get_family(model)
     return family.fit(family.defaults, dataset, family.budgets[preset], seed=SEED)
 
@@ -128,7 +128,7 @@ def draw(rows: pd.DataFrame, out: Path) -> None:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    models = (*baseline_names(), *family_names())
+    models = (*baselines(), *family_names())
     arguments = parsed(
         __doc__,
         DATASETS,

@@ -86,7 +86,7 @@ def costs(name: str, dataset: Dataset, windows: int, budget: Budget) -> dict[str
     trial, forecaster = _timed(lambda: family.fit(family.defaults, dataset, budget, seed=1))
     last = dataset.positions.train.stop - 25
     origins = np.arange(last - windows * ORIGINS, last)
-    evaluation, _ = _timed(lambda: evaluate(forecaster.forecasts(dataset, origins), dataset))
+    evaluation, _ = _timed(lambda: evaluate(forecaster.forecasts(dataset, origins), dataset.scales))
     return {
         "preparation": preparation,
         "step": statistics.median(steps),

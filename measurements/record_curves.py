@@ -125,7 +125,7 @@ def _train(
         ).validation
     except Exception as error:  # a configuration that diverges is no reason to end the others
         return f"failed: {type(error).__name__}: {error}"
-    append(table, key, params, evaluate(kept, dataset)["winkler_calibrated"], checks)
+    append(table, key, params, evaluate(kept, dataset.scales)["winkler_calibrated"], checks)
     return (
         f"MAE {METRICS['mae'](kept):.5g}, PICP {METRICS['picp'](kept):.1f} "
         f"({time.perf_counter() - begun:.0f} s)"

@@ -134,11 +134,11 @@ def _overhead(context: Context) -> Measured:
 
 def _explanation(context: Context) -> Measured:
     """Of 60 days of the linear baseline: what the swapping costs beside a model's forecasts."""
-    from hpo_lib.baselines.contract import get_baseline
+    from hpo_lib.baselines.contract import baselines
     from hpo_lib.explain.run import coalition_values, draw_donors
 
     data = context.dataset
-    model = get_baseline("RESIDUAL_LINEAR").fit(data)
+    model = baselines()["RESIDUAL_LINEAR"].fit(data)
     donors = draw_donors(data, data.test_origins[: 2 if context.quick else 60], data)
     begun = time.perf_counter()
     coalition_values(model, data, donors)

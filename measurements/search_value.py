@@ -154,13 +154,13 @@ def rows_of(plan: Plan) -> Rows:
     """The stored rows of a plan by model and parameters; none if nothing is stored."""
     if not plan.paths.records():
         return {}
-    rows = load_rows(plan.paths, plan.dataset)
+    rows = load_rows(plan.paths)
     return {(row.model, row.params): row for row in rows}
 
 
 def calibrated(row: BenchmarkRow, dataset: Dataset) -> QuantileForecasts:
     """Test forecasts after the rolling correction, as in the benchmark's table."""
-    return calibrate(row.test, row.validation, dataset.target, Calibration())
+    return calibrate(row.test, row.validation, dataset.scales, Calibration())
 
 
 def changes(

@@ -54,7 +54,7 @@ class _Untrained:
         for step in range(CHECKS if on_check else 0):
             on_check(step, forecasts)
         begun = time.perf_counter()
-        evaluate(forecasts, dataset)  # time of scoring alone
+        evaluate(forecasts, dataset.scales)  # time of scoring alone
         now = time.perf_counter()
         self.elsewhere.append(now - self.begun[-1] + (now - begun))
         return SimpleNamespace(best_step=1, validation=forecasts)

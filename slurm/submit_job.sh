@@ -6,7 +6,7 @@
 #   slurm/submit_job.sh TFT_Q water_centrum 30 --dry-run
 #   slurm/submit_job.sh TIMESNET_Q heat --test
 #
-# Short for `hpo submit`; its options (hpo submit --help) may follow. Site settings are in slurm/site.env.
+# Short for `hpo submit`; its options (hpo submit --help) may follow. Memory, time limit, GPU and partition: slurm/site.env.
 set -euo pipefail
 
 if (($# < 2)) || [[ $1 == -* || $2 == -* ]]; then

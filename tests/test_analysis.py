@@ -13,9 +13,14 @@ import pytest
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.figures.build import analyse, picture
-from hpo_lib.figures.studies_table import improvement_report, load_studies, summary, write_studies
+from hpo_lib.figures.studies_table import (
+    improvement_report,
+    load_studies,
+    studies_frame,
+    summary,
+    write_studies,
+)
 from hpo_lib.paths import DATASETS_DIR, RunPaths
-from hpo_lib.records import study
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
@@ -59,6 +64,10 @@ def save(
     return run.best_params
 
 
+def table_of(runs_dir):
+    return studies_frame(load_studies(runs_dir)[0])
+
+
 def save_old(runs_dir):
     """A study of the first schema, which lacks most keys."""
     file = runs_dir / "best_params_NHITS_Q_heat.json"
@@ -75,7 +84,7 @@ def save_old(runs_dir):
 
 def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path):
     file = save(tmp_path, "NHITS_Q", "a", 0.18)
-    (row,) = load_studies(tmp_path).table.to_dict("records")
+    (row,) = table_of(tmp_path).to_dict("records")
     expected = {
         "dataset": "heat",
         "model": "NHITS_Q",
@@ -115,14 +124,13 @@ def test_when_files_are_old_broken_or_none_then_the_old_ones_are_in_the_table_an
     save(tmp_path, "TFT_Q", "a", 0.18)
     broken = tmp_path / "best_params_NHITS_Q_cut.json"
     broken.write_text('{"model": ', encoding="utf-8")
-    studies = load_studies(tmp_path)
-    names = ["model", "status", "mae"]
-    assert studies.table[names].to_numpy().tolist() == [
+    studies, (note,) = load_studies(tmp_path)
+    table, names = studies_frame(studies), ["model", "status", "mae"]
+    assert table[names].to_numpy().tolist() == [
         ["NHITS_Q", "unknown", 0.185],
         ["TFT_Q", "complete", 0.18],
     ]
-    assert np.isnan(studies.table["improvement"][0])
-    (note,) = studies.notes
+    assert np.isnan(table["improvement"][0])
     assert note.startswith(f"Passed over {broken}: not a complete JSON file")
 
 
@@ -133,7 +141,7 @@ def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_th
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "TFT_Q", "a", 0.19)
     save(tmp_path, "TIMESNET_Q", "a", 0.199)
-    (line,) = improvement_report(load_studies(tmp_path))
+    (line,) = improvement_report(table_of(tmp_path))
     assert line == (
         "heat (csv aaaaaaaaaaaa): reached, 2 of 3 models: NHITS_Q +10.0 % at PICP 81.0, TFT_Q "
         "+5.0 % at PICP 81.0, "
@@ -162,7 +170,7 @@ OTHER_DATA = (
 def test_when_the_second_model_does_not_count_then_the_criteria_are_not_reached(second, tmp_path):
     save(tmp_path, "NHITS_Q", "a", 0.18)
     save(tmp_path, "TFT_Q", "a", **{"mae": 0.18, **second})
-    lines = improvement_report(load_studies(tmp_path))
+    lines = improvement_report(table_of(tmp_path))
     assert all(": not reached, " in line for line in lines), lines
     assert len(lines) == (2 if {*DATA, "dataset"} & set(second) else 1)
 
@@ -176,7 +184,7 @@ def test_when_a_model_has_several_studies_then_its_summary_pools_their_trials(
     save(tmp_path, "NHITS_Q", "c", 0.198, dataset="water_tommerby")
     save(tmp_path, "NHITS_Q", "quick", 0.1, preset="test")
     save_old(tmp_path)
-    table = summary(load_studies(tmp_path), "model").set_index("preset", append=True)
+    table = summary(table_of(tmp_path), "model").set_index(["model", "preset"])
     assert [preset for _, preset in table.index] == ["laptop", "test", "unknown"]
     row = table.loc[("NHITS_Q", "laptop")]
     assert (row["studies"], row["trials"], row["hours"]) == (3, 6, 3.0)
@@ -199,9 +207,9 @@ def test_when_a_dataset_is_summed_up_then_the_best_model_covers_if_one_does_and_
     save(tmp_path, "NHITS_Q", "a", 0.18, picp=70.0)
     save(tmp_path, "TFT_Q", "a", 0.17, picp=86.0)
     save(tmp_path, "TIMESNET_Q", "a", 0.16, **data)
-    assert summary(load_studies(tmp_path), "dataset")["best"].tolist() == ["TFT_Q", "TIMESNET_Q"]
+    assert summary(table_of(tmp_path), "dataset")["best"].tolist() == ["TFT_Q", "TIMESNET_Q"]
     save(tmp_path, "NHITS_Q", "a", 0.18)
-    first, other = summary(load_studies(tmp_path), "dataset").to_dict("records")
+    first, other = summary(table_of(tmp_path), "dataset").to_dict("records")
     assert (first["data"], first["until"], first["studies"]) == ("a" * 12, "2018-12-31", 2)
     assert (first["best"], first["its mae"], first["its picp"]) == ("NHITS_Q", 0.18, 81.0)
     assert (other["best"], other["studies"]) == ("TIMESNET_Q", 1)
@@ -216,8 +224,8 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     begun.folder.mkdir()
     begun.sqlite.touch()
     found = analyse(str(tmp_path))
-    assert len(found.studies.table) == 2
-    assert found.studies.notes == (
+    assert len(found.table) == 2
+    assert found.notes == (
         "TIMESNET_Q_heat_b: no trial is complete yet, so it is not in the table.",
     )
     passed_over, lacking = found.evidence.notes
@@ -231,8 +239,8 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     assert "Optimisation history: no record here has" in capsys.readouterr().out
     assert list(found.explored()) == []
     assert (
-        found.overview().data.count("<tr>") == 2 + 2 + 2
-    )  # header, a section each for the old file and the new one
+        found.overview().data.count("<tr>") == 6
+    )  # two of the header, a section each for the old file and the new one
 
 
 def test_when_a_study_is_stored_then_its_explored_space_and_reached_ends_are_shown(
@@ -247,7 +255,7 @@ def test_when_a_study_is_stored_then_its_explored_space_and_reached_ends_are_sho
     (shown,) = found.explored()
     assert shown.data.startswith(b"\x89PNG")
     monkeypatch.setattr(StoredStudy, "is_test", False)
-    monkeypatch.setattr(study, "TELLING_TRIALS", 2)
+    monkeypatch.setattr("hpo_lib.figures.build.TELLING_TRIALS", 2)
     assert [line.split(";")[0] for line in found.boundaries()] == [
         "TFT_Q on heat: hidden_size 32 is at the lower end of its choices (32, 64, 128, 256)",
     ]
@@ -269,11 +277,11 @@ def test_when_studies_are_shown_then_the_best_is_on_top_and_bold_and_no_row_is_c
 def test_when_studies_are_consolidated_then_parquet_and_csv_hold_the_same_table(tmp_path):
     save(tmp_path / "runs", "NHITS_Q", "a", 0.18)
     save(tmp_path / "runs", "TFT_Q", "a", 0.19, dataset="water_centrum")
-    studies = load_studies(tmp_path / "runs")
-    parquet, csv = write_studies(studies, tmp_path / "out")
-    pd.testing.assert_frame_equal(pd.read_parquet(parquet), studies.table)
+    table = table_of(tmp_path / "runs")
+    parquet, csv = write_studies(table, tmp_path / "out")
+    pd.testing.assert_frame_equal(pd.read_parquet(parquet), table)
     again = pd.read_csv(csv, keep_default_na=False, na_values=[""])
-    pd.testing.assert_frame_equal(again, studies.table, check_dtype=False)
+    pd.testing.assert_frame_equal(again, table, check_dtype=False)
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
         "studies.csv",
         "studies.parquet",

@@ -100,7 +100,7 @@ def test_when_baselines_are_scored_then_both_have_every_score_over_every_validat
     scores = validation_baselines(tiny_dataset)
     assert list(scores) == ["naive_24h", "naive_168h"]
     direct = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
-    assert scores["naive_168h"] == evaluate(direct, tiny_dataset)
+    assert scores["naive_168h"] == evaluate(direct, tiny_dataset.scales)
     assert set(scores["naive_24h"]) == {
         *metrics.METRICS,
         "mase",
@@ -111,7 +111,7 @@ def test_when_baselines_are_scored_then_both_have_every_score_over_every_validat
 
 def test_when_forecasts_are_evaluated_then_steps_are_scored_one_by_one(tiny_dataset):
     forecasts = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 24)
-    scores, by_step = evaluate(forecasts, tiny_dataset), metrics.by_step(forecasts)
+    scores, by_step = evaluate(forecasts, tiny_dataset.scales), metrics.by_step(forecasts)
     assert [len(values) for values in by_step.values()] == [24, 24]
     assert np.mean(by_step["mae"]) == pytest.approx(scores["mae"])
     assert np.mean(by_step["picp"]) == pytest.approx(scores["picp"])
@@ -124,9 +124,10 @@ def test_when_mase_is_scaled_then_only_the_training_split_sets_the_scale(tiny_da
         1, 9, len(altered) - tiny_dataset.positions.train.stop
     )
     assert (
-        evaluate(f, with_target(tiny_dataset, altered))["mase"] == evaluate(f, tiny_dataset)["mase"]
+        evaluate(f, with_target(tiny_dataset, altered).scales)["mase"]
+        == evaluate(f, tiny_dataset.scales)["mase"]
     )
     train = tiny_dataset.target.to_numpy()[:1680]
-    assert evaluate(f, tiny_dataset)["mase"] == pytest.approx(
+    assert evaluate(f, tiny_dataset.scales)["mase"] == pytest.approx(
         metrics.mae(f) / np.abs(train[24:] - train[:-24]).mean()
     )

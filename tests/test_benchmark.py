@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines.contract import get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows, weights_table
 from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.cli.main import main
@@ -50,13 +50,13 @@ def finished(tiny_dataset, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def benchmark(finished):
-    return load_benchmark(finished.paths, finished.dataset, CALIBRATION)
+    return load_benchmark(finished.paths, finished.dataset.spec, CALIBRATION)
 
 
 def copied(finished, out):
     """The same benchmark in a folder that a test may change."""
     plan = dataclasses.replace(finished, out=out)
-    shutil.copytree(finished.paths.runs, plan.paths.runs)
+    shutil.copytree(finished.paths.folder, plan.paths.folder)
     return plan
 
 
@@ -72,7 +72,7 @@ def test_when_a_benchmark_has_run_then_every_training_has_a_record_and_forecasts
 ):
     seeds = {
         row: [t.record["seed"] for t in found]
-        for row, found in load_trainings(finished.paths, finished.dataset).items()
+        for row, found in load_trainings(finished.paths).items()
     }
     assert seeds == {row: [42, 43] if row[0] in TREES else [42] for row in OWN}
     dataset = finished.dataset
@@ -119,13 +119,13 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
         with pytest.raises(
             InputError, match=r"LIGHTGBM_Q-own-seed43\.json: not a complete JSON file"
         ):
-            load_trainings(plan.paths, plan.dataset)
+            load_trainings(plan.paths)
     elif lost == "record":
         record.unlink()
     elif lost == "while it was written anew":
         monkeypatch.setattr("hpo_lib.records.trainings.write_predictions", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"][1].store(plan.paths)
+            load_trainings(plan.paths)["LIGHTGBM_Q", "own"][1].store(plan.paths)
         monkeypatch.undo()
     else:
         forecasts["test"].unlink()
@@ -136,7 +136,7 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
         "[4/8] LIGHTGBM_Q own seed 43"
     ]
     assert {file: file.stat().st_mtime_ns for file in whole} == whole
-    assert len(load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]) == 2
+    assert len(load_trainings(plan.paths)["LIGHTGBM_Q", "own"]) == 2
 
 
 @pytest.mark.parametrize("name", ["sha256", "train_end", "val_end", "test_end"])
@@ -152,18 +152,18 @@ def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(name, 
     )
     with pytest.raises(InputError, match=sentence):
         run_benchmark(plan, say=print)
-    with pytest.raises(InputError, match=sentence):
-        load_benchmark(plan.paths, plan.dataset)
+    with pytest.raises(InputError, match=r"made on other data than LIGHTGBM_LINEAR_Q-own-seed42"):
+        load_benchmark(plan.paths, plan.dataset.spec)
 
 
 def test_when_the_folder_is_empty_then_the_sentence_says_so(tiny_dataset, tmp_path):
     with pytest.raises(InputError, match="holds no finished training; run `hpo benchmark` first"):
-        load_benchmark(quick_plan(tiny_dataset, tmp_path).paths, tiny_dataset)
+        load_benchmark(quick_plan(tiny_dataset, tmp_path).paths, tiny_dataset.spec)
 
 
 def training(plan, model, params, seed, shift=0.0, **key):
     """A made-up training: the linear one's forecasts, moved by ``shift``."""
-    (linear,) = load_trainings(plan.paths, plan.dataset)["LINEAR_Q", "own"]
+    (linear,) = load_trainings(plan.paths)["LINEAR_Q", "own"]
     validation, test = (moved(f, shift) for f in (linear.validation, linear.test))
     record = {"model": model, "params": params, "seed": seed, "seconds": 1.0}
     return Training({**record, "key": training_key(plan.dataset, **key)}, validation, test)
@@ -179,7 +179,7 @@ def test_when_the_settings_of_a_baseline_have_changed_then_its_row_alone_is_trai
     plan, said, name = copied(finished, tmp_path), [], "LIGHTGBM_LINEAR_Q"
     training(plan, name, "default", 42, width=1).store(plan.paths)
     plan.paths.training(name, "own", 43).record.write_text("{}", encoding="utf-8")
-    baseline = get_baseline(name)
+    baseline = baselines()[name]
     monkeypatch.setattr(type(baseline), "settings", {**baseline.settings, "num_leaves": 7})
     assert run_benchmark(plan, say=said.append) == [
         f"{name}-own-seed{seed}.json was made with other parameters, budget or code and was "
@@ -188,7 +188,7 @@ def test_when_the_settings_of_a_baseline_have_changed_then_its_row_alone_is_trai
     ]
     trained = [line.split("]")[1].split(":")[0] for line in said if "validation MAE" in line]
     assert trained == [f" {name} own seed 42", f" {name} own seed 43"]
-    rows = load_trainings(plan.paths, plan.dataset)
+    rows = load_trainings(plan.paths)
     assert set(rows) == {*OWN, (name, "default")}
     assert len(rows[name, "own"]) == 2
 
@@ -197,7 +197,7 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
     finished, tmp_path
 ):
     plan, said = copied(finished, tmp_path), []
-    own = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
+    own = load_trainings(plan.paths)["LIGHTGBM_Q", "own"]
     marked = moved(own[1].test, 1000)
     twin = {**own[1].record, "params": "best"}
     dataclasses.replace(own[1], record=twin, test=marked).store(plan.paths)
@@ -205,7 +205,7 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
         plan.paths.training("LIGHTGBM_Q", "own", seed).record.unlink()
     run_benchmark(plan, say=said.append)
     assert said[3] == "[4/8] LIGHTGBM_Q own seed 43: the same training as best"
-    again = load_trainings(plan.paths, plan.dataset)["LIGHTGBM_Q", "own"]
+    again = load_trainings(plan.paths)["LIGHTGBM_Q", "own"]
     assert [t.record["params"] for t in again] == ["own", "own"]
     # Of another seed: trained.
     assert (again[0].test.values == own[0].test.values).all()
@@ -227,9 +227,9 @@ def test_when_trainings_are_of_different_code_then_they_do_not_come_into_one_tab
         rf"LIGHTGBM_LINEAR_Q-own-seed42\.json by version {MODEL_VERSION}; run `hpo benchmark` again"
     )
     with pytest.raises(InputError, match=sentence):
-        load_trainings(plan.paths, plan.dataset)
+        load_trainings(plan.paths)
     file.unlink()
-    assert ("NHITS_Q", "best") in load_trainings(plan.paths, plan.dataset)
+    assert ("NHITS_Q", "best") in load_trainings(plan.paths)
 
 
 def test_when_the_setting_differs_then_the_folder_does(tiny_dataset, tmp_path):
@@ -281,26 +281,23 @@ def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_c
     raw = dataclasses.replace(benchmark, correction=Calibration("none")).tables["table"]
     pd.testing.assert_frame_equal(raw.set_index("model"), modes["none"])
     (row,) = [row for row in benchmark.rows if row.model == "LINEAR_Q"]
-    corrected = calibrate(row.test, row.validation, benchmark.series.target, CALIBRATION)
+    corrected = calibrate(row.test, row.validation, benchmark.scales, CALIBRATION)
     width = float((corrected.upper - corrected.lower).mean())
     assert modes["rolling"].loc["LINEAR_Q", "mean_width"] == pytest.approx(width)
     assert modes["rolling"]["mae"].to_dict() == pytest.approx(modes["none"]["mae"].to_dict())
 
 
-def test_when_demand_after_training_changes_then_the_terciles_of_the_coverage_do_not(
-    benchmark,
-):
-    dataset = benchmark.series
-    frame = dataset.frame.copy()
-    frame.iloc[dataset.positions.train.stop :, 0] *= 10
-    changed = dataclasses.replace(benchmark, series=dataclasses.replace(dataset, frame=frame))
-    before, after = (one.coverage.query("calibration == 'none'") for one in (benchmark, changed))
-    pd.testing.assert_frame_equal(after, before)
+def test_when_demand_after_training_changes_then_terciles_and_scale_of_errors_do_not(tiny_dataset):
+    frame = tiny_dataset.frame.copy()
+    frame.iloc[tiny_dataset.positions.train.stop :, 0] *= 10
+    before, after = tiny_dataset.scales, dataclasses.replace(tiny_dataset, frame=frame).scales
+    assert (after.terciles, after.mase) == (before.terciles, before.mase)
+    assert (after.by_hour["level"].iloc[-1] / before.by_hour["level"].iloc[-1]) == pytest.approx(10)
 
 
 def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path):
     plan = copied(finished, tmp_path)
-    benchmark = load_benchmark(plan.paths, plan.dataset, CALIBRATION)
+    benchmark = load_benchmark(plan.paths, plan.dataset.spec, CALIBRATION)
     tables, files = benchmark.tables, benchmark.write_tables()
     assert [file.stem for file in files] == [
         "table",
@@ -327,7 +324,7 @@ def test_when_models_are_there_then_their_mixture_begins_on_the_first_validation
     training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
     training(plan, "TFT_Q", "default", 42, shift=-0.1).store(plan.paths)
     training(plan, "TFT_Q", "best", 42, shift=0.1).store(plan.paths)
-    rows = {(row.model, row.params): row for row in load_rows(plan.paths, plan.dataset)}
+    rows = {(row.model, row.params): row for row in load_rows(plan.paths)}
     assert list(rows)[-1] == ("MIXTURE", "own")
     members = [("NHITS_Q", "default"), ("TFT_Q", "best"), *((name, "own") for name in BASELINES)]
     joined = [
@@ -348,7 +345,7 @@ def test_when_models_are_there_then_their_mixture_begins_on_the_first_validation
 def test_when_weights_are_verified_then_one_that_differs_is_told(finished, tmp_path, capsys):
     plan = copied(finished, tmp_path)
     training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
-    load_benchmark(plan.paths, plan.dataset, CALIBRATION).write_tables()
+    load_benchmark(plan.paths, plan.dataset.spec, CALIBRATION).write_tables()
     file = plan.paths.table("weights")
     assert main(["verify", str(file)]) == 0
     days = len(plan.dataset.validation_origins) + len(plan.dataset.test_origins)
@@ -445,7 +442,7 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
             f"No usable study of {model} on {name}" for model in ("NHITS_Q", "TFT_Q")
         ]
         assert "it has the schema of old studies" in notes[2]
-        table = load_benchmark(plan.paths, plan.dataset, CALIBRATION).tables["table"]
+        table = load_benchmark(plan.paths, plan.dataset.spec, CALIBRATION).tables["table"]
         names = table[["model", "params"]].itertuples(index=False, name=None)
         assert list(names) == [row for row in ROWS for _ in range(2)]
         assert set(table["source"]) == {"simulated"}
@@ -472,6 +469,6 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
     assert "SIMULATED DATA" in shown
     plan = make_plan("heat", **given)
     written = pd.read_csv(plan.paths.table("table")).query("calibration == 'none'")
-    rows = load_rows(plan.paths, plan.dataset)
+    rows = load_rows(plan.paths)
     assert [(row.model, row.params) for row in rows] == ROWS
     assert written["mae"].tolist() == pytest.approx([metrics.mae(row.test) for row in rows])

@@ -76,14 +76,14 @@ KNOWS = {
         assert get_family("MIRROR_Q").title == "Mirror"
         assert len([row for row in EXPERIMENTS if "MIRROR_Q" in str(row)]) == 3""",
     "baseline": """
-        from hpo_lib.baselines.contract import baseline_names, get_baseline
-        assert "MIRROR" in baseline_names() and get_baseline("MIRROR").title == "Mirror" """,
+        from hpo_lib.baselines.contract import baselines
+        assert "MIRROR" in baselines() and baselines()["MIRROR"].title == "Mirror" """,
     "figure": """
         from hpo_lib.figures.build import PICTURES
         assert "mirror" in PICTURES""",
     "stopping rule": """
         from hpo_lib.study.early_stopping import StoppingRule
-        assert StoppingRule().as_values()["rungs"][1]["share"] == 0.4""",
+        assert StoppingRule().rungs[1].share == 0.4""",
     "storage": """
         from hpo_lib.records.storage import Storage
         chosen = settings.Settings.create("NHITS_Q", "heat", storage="mirror", job_id="1")

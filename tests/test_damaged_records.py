@@ -18,8 +18,13 @@ from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
 from hpo_lib.figures.evidence import find_evidence
 from hpo_lib.figures.explorer import trial_counts, trial_facts
-from hpo_lib.figures.studies import cost, fronts, history
-from hpo_lib.figures.studies_table import improvement_report, load_studies, summary
+from hpo_lib.figures.studies import PICTURES
+from hpo_lib.figures.studies_table import (
+    improvement_report,
+    load_studies,
+    studies_frame,
+    summary,
+)
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.launch import status
 from hpo_lib.paths import ModelPaths, RunPaths
@@ -197,11 +202,11 @@ def report(run):
     """All that status, analyze, figures and explorer take from a study."""
     studies = status.study_statuses(run.runs_dir, [])
     status.table_text(status.as_rows(studies, [], slurm=False), slurm=False)
-    found = load_studies(run.runs_dir)
+    found = studies_frame(load_studies(run.runs_dir)[0])
     _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
     none = run.runs_dir / "none"
-    evidence = find_evidence(run.runs_dir, none, none)
-    for make in (fronts, history, cost, *(make for make, _ in TABLES.values())):
+    evidence = find_evidence(run.runs_dir, none)
+    for make, *_ in (*PICTURES.values(), *TABLES.values()):
         make(evidence)
     for study in evidence.studies:
         trial_facts(study, study.chosen.number)
@@ -259,7 +264,7 @@ def test_when_a_storage_is_damaged_then_status_says_so_and_the_figures_have_the_
         _ = StoredStudy.read(run).trials
     report(run)
     assert status.study_status(run, []).state == "corrupt"
-    evidence = find_evidence(run.runs_dir, tmp_path / "none", tmp_path / "none")
+    evidence = find_evidence(run.runs_dir, tmp_path / "none")
     assert [study.model for study in evidence.studies] == ["TFT_Q"]
     assert any(run.study_name in note for note in evidence.notes)
 

@@ -52,7 +52,7 @@ def explorer(studies):
 
 
 def test_when_a_folder_is_read_then_each_study_has_its_own_unit_source_and_trials(studies):
-    assert [(s.run.model, s.run.dataset, s.unit, s.source) for s in studies] == [
+    assert [(s.model, s.dataset, s.unit, s.source) for s in studies] == [
         ("NHITS_Q", "heat", "kWh/h", "simulated"),
         ("TFT_Q", "water_centrum", "m3/h", "csv"),
     ]
@@ -89,11 +89,11 @@ def test_when_a_study_or_a_trial_cannot_be_shown_then_a_sentence_says_why(
     assert [t.number for t in first.viewable] == [3, 4, 0]
     shutil.rmtree(first.run.predictions)
     studies, notes = find_studies()
-    assert [study.run.model for study in studies] == ["TFT_Q"]
+    assert [study.model for study in studies] == ["TFT_Q"]
     assert ["no forecasts of the chosen trial" in note for note in notes] == [True]
     (copied / JSON).write_text("{", encoding="utf-8")
-    studies, (note,) = find_studies()
-    assert [study.run.model for study in studies] == ["TFT_Q"]
+    ((study,), (note,)) = find_studies()
+    assert study.model == "TFT_Q"
     assert "not a complete JSON file" in note
     with refusal(
         f"{tmp_path / 'no'}: holds no study with stored forecasts, expected one; make it with `hpo "

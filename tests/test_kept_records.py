@@ -75,7 +75,7 @@ def test_when_records_were_kept_then_the_reports_show_them(kept, run, capsys):
 
 def test_when_a_benchmark_was_kept_then_its_rows_are_read(kept, utility):
     (own,) = benchmarks(kept / "benchmark_results")
-    rows = {row.model: row for row in load_rows(own, utility.dataset())}
+    rows = {row.model: row for row in load_rows(own)}
     assert len(rows[FAMILY].test.origins) == len(utility.dataset().test_origins)
 
 

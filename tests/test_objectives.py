@@ -54,10 +54,10 @@ def test_when_intervals_are_much_too_narrow_then_calibrated_scores_are_those_aft
     median = actual + np.random.default_rng(1).normal(size=actual.shape)
     values = median[:, :, None] + 0.1 * np.array([-1.0, 0.0, 1.0])
     forecasts = QuantileForecasts(values, actual, tiny_dataset.index[origins])
-    scores = evaluate(forecasts, tiny_dataset)
+    scores = evaluate(forecasts, tiny_dataset.scales)
     assert scores["picp"] < 15 < 60 < scores["picp_calibrated"] < 85
     assert scores["winkler_calibrated"] < scores["winkler"]
-    corrected = calibrate(forecasts, None, tiny_dataset.target, Calibration("rolling"))
+    corrected = calibrate(forecasts, None, tiny_dataset.scales, Calibration("rolling"))
     assert (corrected.values[0] == forecasts.values[0]).all(), (
         "nothing is known before the first day"
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.data.scales import Scales
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.records.trial_choice import challengers
 from hpo_lib.scoring.calibration import Calibration, calibrate
@@ -147,8 +148,9 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
     narrow = QuantileForecasts(
         np.full((*actual.shape, 3), 10) + np.array([-0.1, 0, 0.1]), actual, index[positions]
     )
-    found = daily_scores(narrow, target)
-    corrected = calibrate(narrow, None, target, Calibration("rolling"))
+    scales = Scales.of(target, target.to_numpy())
+    found = daily_scores(narrow, scales)
+    corrected = calibrate(narrow, None, scales, Calibration("rolling"))
     assert found["mae"] == pytest.approx(np.abs(actual - 10).mean(axis=1))
     assert found["winkler"].mean() == pytest.approx(winkler(corrected))
     assert found["winkler"].mean() < 0.7 * winkler(narrow)

@@ -21,14 +21,14 @@ from optuna.trial import TrialState, create_trial
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.figures.studies_table import load_studies
+from hpo_lib.figures.studies_table import load_studies, studies_frame
 from hpo_lib.figures.study_page import write_page
 from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.launch.status import EXPERIMENTS
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Liveness
-from hpo_lib.records.provenance import data_provenance
+from hpo_lib.records.provenance import data_provenance, write_scales
 from hpo_lib.records.read_write import load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.storage import Storage, trial_record
 from hpo_lib.records.study import StoredStudy
@@ -114,7 +114,7 @@ class Maker:
             replace(naive, values=naive.values + width + number / 500),
         )
         forecasts = load_predictions(run.trial_predictions(number))
-        scores = evaluate(forecasts, self.data)
+        scores = evaluate(forecasts, self.data.scales)
         return create_trial(
             state=TrialState.COMPLETE,
             values=[objective.value(scores) for objective in objectives],
@@ -343,7 +343,7 @@ def test_when_a_study_was_killed_then_the_tables_say_interrupted_without_asking_
         file.chmod(0o755)
     monkeypatch.setenv("PATH", str(nine), prepend=os.pathsep)
     with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
-        table = load_studies(nine).table.set_index("job_id")["status"]
+        table = studies_frame(load_studies(nine)[0]).set_index("job_id")["status"]
     assert {job_id: table[job_id] for job_id in ("100", "101", "102")} == {
         "100": "complete",
         "101": "running",
@@ -466,20 +466,33 @@ def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it
     assert code == 1
     assert "validation_metrics.mean_width is " in text
     assert "validation_metrics.mae is " not in text, "the median is as it was"
-    write_predictions(file, forecasts)
-    change(run.best_params, ("provenance", "data", "sha256"), lambda _: "0" * 64)
-    code, text, _ = run_verify(run.best_params)
-    sentence = (
-        "mase, calibrated scores, baselines and proof are not recomputed, since the study "
-        "had data with sha256 0000"
-    )
-    assert (code, len(text.splitlines())) == (2, 1)
-    assert text.startswith(f"LOST   {run.best_params}: {sentence}")
     file.unlink()
     code, text, _ = run_verify(run.best_params)
     assert code == 2
     lost = f"LOST   {run.best_params}: {file}: no such file; expected stored predictions of a trial"
-    assert text.splitlines()[1:] == [lost]
+    assert text.splitlines() == [lost]
+    write_predictions(file, forecasts)
+    change(run.best_params, ("provenance", "data", "sha256"), lambda _: "0" * 64)
+    code, text, _ = run_verify(run.best_params)
+    lost = f"LOST   {run.best_params}: {run.scales}: no such file; expected scales of its data"
+    note = "note   scores of the naive forecasts are not recomputed, since the study had data with"
+    assert (code, text.splitlines()[0]) == (2, lost)
+    assert text.splitlines()[1].startswith(f"{note} sha256 000000000000 and ")
+
+
+def test_when_the_data_are_not_there_then_scales_beside_the_record_serve_unless_of_other_data(
+    run, twin, run_verify
+):
+    _, fingerprint = change(run.best_params, ("provenance", "data", "sha256"), lambda _: "0" * 64)
+    write_scales(run.scales, twin, twin.validation_origins)
+    code, text, _ = run_verify(run.best_params)
+    assert (code, text.split(": ")[0]) == (1, f"BROKEN {run.best_params}")
+    assert f"is of data with sha256 {twin.sha256[:12]}, the record beside it of 0000" in text
+    change(run.scales, ("sha256",), lambda _: fingerprint)
+    code, text, _ = run_verify(run.best_params)
+    assert (code, text[:2]) == (0, "ok")
+    change(run.scales, ("mase",), lambda scale: 2 * scale)
+    assert "DRIFT" in run_verify(run.best_params)[1]
 
 
 @pytest.mark.parametrize("with_storage", [True, False])
@@ -599,8 +612,10 @@ not a complete JSON file (Unterminated string starting at: line 9 column 3 (char
 remove it or write it again from its study
 ok     runs/TIMESNET_Q_heat/best_params_TIMESNET_Q_heat_102.json: N figures recomputed
 LOST   runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: \
-mase, calibrated scores, baselines and proof are not recomputed, since the study had data with \
-sha256 0123456789ab and simulated twin of water_tommerby has 0123456789ab; \
+runs/TIMESNET_Q_water_tommerby/scales_TIMESNET_Q_water_tommerby_108.json: \
+no such file; expected scales of its data
+note   scores of the naive forecasts are not recomputed, since the study had data with sha256 \
+0123456789ab and simulated twin of water_tommerby has 0123456789ab; \
 name the folder of that data with --data-dir
 """
 

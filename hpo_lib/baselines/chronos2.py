@@ -87,4 +87,4 @@ class Chronos2(Model):
     colour, marker = "#F0E442", "*"
 
 
-CHRONOS2 = register(Chronos2())
+register(Chronos2())

@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -12,15 +11,14 @@ import numpy as np
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.splits import Positions
-from hpo_lib.errors import InputError, choices
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.models import (
     STANDARD,
+    ByName,
     Forecaster,
     Model,
     Params,
-    model_names,
     register,
     registered,
 )
@@ -32,7 +30,7 @@ class Baseline(Model, ABC):
     """A model to compare the families with. It has no study: it tunes itself on validation."""
 
     kind = "baseline"
-    settings: ClassVar[Mapping[str, Any]]
+    settings: ClassVar[ByName]
     """Part of a stored training's key: all fixed choices of the model."""
 
     def fit(
@@ -85,11 +83,11 @@ class Baseline(Model, ABC):
         """
 
     @abstractmethod
-    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+    def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         """[N, H, Q] quantiles of actual / level - 1 by what was learnt."""
 
     def restored(
-        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
     ) -> "TableForecaster":
         seasons, state = parts.pop("seasons"), parts.pop("state")
         forecaster = TableForecaster(self, dataset, seasons, state)
@@ -112,7 +110,7 @@ class TableForecaster(Forecaster):
     baseline: Baseline
     dataset: Dataset
     seasons: bool
-    state: Mapping[str, Any]
+    state: ByName
     choice: Any = None
     best_step: int = 0
 
@@ -121,29 +119,18 @@ class TableForecaster(Forecaster):
         """See `level_floor`."""
         return level_floor(self.dataset)
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> ByName:
         return {"seasons": self.seasons, "state": self.state, "floor": self.floor}
 
     def predict(self, context: Context) -> QuantileForecasts:
         table = make_feature_table(self.dataset, context, self.floor, seasons=self.seasons)
-        normalised = self.baseline.normalised(self.state, table)
-        values = (1 + normalised) * table.level[:, None, None]
+        values = (1 + self.baseline.normalised(self.state, table)) * table.level[:, None, None]
         return QuantileForecasts.of_model(values, context.origins, self.lowest)
 
 
-def baseline_names() -> tuple[str, ...]:
-    """Names of all baselines that are trained."""
-    return model_names("baseline")
-
-
-def get_baseline(name: str) -> Baseline:
-    """The baseline of that name."""
-    baseline = registered().get(name)
-    if not isinstance(baseline, Baseline):
-        raise InputError(
-            f"model is {name!r}, which is not a baseline; {choices(name, baseline_names())}"
-        )
-    return baseline
+def baselines() -> dict[str, Baseline]:
+    """All baselines that are trained, by name."""
+    return {name: model for name, model in registered().items() if isinstance(model, Baseline)}
 
 
 class SeasonalNaive(Model):

@@ -6,7 +6,6 @@ one change at a time and with one seed, so differences of a percent mean little.
 lists the comparisons.
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
-from hpo_lib.families.models import register
+from hpo_lib.families.models import ByName, register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
 PARAMS: dict[str, Any] = {
@@ -52,7 +51,7 @@ class LightgbmQuantile(Baseline):
     title = "LightGBM"
     colour, marker = "#CC79A7", "D"
     seeded = True
-    settings: ClassVar[Mapping[str, Any]] = {
+    settings: ClassVar = {
         **PARAMS,
         "near_hours": NEAR_HOURS,
         "linear_part": False,
@@ -74,9 +73,6 @@ class LightgbmQuantile(Baseline):
             linear = LinearBaseline.of_table(table, level_floor(dataset), LinearOptions(seasons))
             expected = linear.relative_out_of_fold(table, origins)
 
-        def forecast(table: FeatureTable) -> np.ndarray | None:
-            return None if linear is None else linear.relative(table)
-
         def data(table: FeatureTable, expected: np.ndarray | None, **how: Any) -> lightgbm.Dataset:
             residual = table.target if expected is None else table.target - expected
             how |= {"free_raw_data": False, "params": {"verbose": -1}}
@@ -88,7 +84,8 @@ class LightgbmQuantile(Baseline):
             windows = dataset.windows(dataset.validation_origins)
             validation = make_feature_table(dataset, windows, seasons=seasons)
             weight = np.repeat(validation.level, HORIZON)  # the loss is in the target's unit
-            valid = data(validation, forecast(validation), weight=weight, reference=train)
+            forecast = None if linear is None else linear.relative(validation)
+            valid = data(validation, forecast, weight=weight, reference=train)
             stop = lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)
             stopping = {"valid_sets": [valid], "callbacks": [stop]}
         boosters = [
@@ -106,7 +103,7 @@ class LightgbmQuantile(Baseline):
         state = {"linear": linear, "trees": trees}
         return TableForecaster(self, dataset, seasons, state, best_rounds, max(best_rounds))
 
-    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+    def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         import lightgbm
 
         linear: LinearBaseline | None = state["linear"]
@@ -117,7 +114,7 @@ class LightgbmQuantile(Baseline):
             for trees in state["trees"]
         ]
         above = 0 if expected is None else expected[:, :, None]
-        return np.asarray(np.stack(values, axis=2) + above)
+        return np.stack(values, axis=2) + above
 
 
 class LightgbmLinearQuantile(LightgbmQuantile):
@@ -126,7 +123,7 @@ class LightgbmLinearQuantile(LightgbmQuantile):
     name = "LIGHTGBM_LINEAR_Q"
     title = "Linear + LightGBM"
     colour, marker = "#882255", "d"
-    settings: ClassVar[Mapping[str, Any]] = {**LightgbmQuantile.settings, "linear_part": True}
+    settings: ClassVar = {**LightgbmQuantile.settings, "linear_part": True}
 
 
 def _rows(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:

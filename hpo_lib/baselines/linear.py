@@ -4,7 +4,7 @@ The latter, with the interval of its out-of-fold residuals, is step 0 of every n
 forecasts residuals: a network that is not better has earned nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,14 +14,14 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, linear_features
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
-from hpo_lib.families.models import STANDARD, register
+from hpo_lib.families.models import STANDARD, ByName, register
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 
 PENALTIES = (0.004, 0.01, 0.025, 0.06)
 """Candidates for ``alpha`` on standardised features and target."""
 
-TRIED_STEPS = range(1, HORIZON, 4)
+TRIED_STEPS = list(range(1, HORIZON, 4))
 """Hours ahead (from 0) on which the candidates are compared; all hours would take four times as
 long.
 """
@@ -43,52 +43,46 @@ class LinearQuantile(Baseline):
         quick: bool,
         choice: float | None = None,
     ) -> TableForecaster:
+        from sklearn.linear_model import QuantileRegressor  # slow to import
+
         _, table = self.table(dataset, seasons, 0, quick)
+        features = linear_features(table)
 
         def fitted(penalty: float, steps: Iterable[int] = range(HORIZON)) -> TableForecaster:
-            state = _regressions(table, penalty, steps)
+            """Regressions of some steps, in the table's units; 0 at the other steps."""
+            weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
+            intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
+            for step in steps:
+                x, y = features[:, step], table.target[:, step]
+                mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(float(y.std()), 1e-12)
+                varies = spread > 1e-9
+                standardised = (x[:, varies] - mean[varies]) / spread[varies]
+                for q, level in enumerate(QUANTILE_LEVELS):
+                    regressor = QuantileRegressor(quantile=level, alpha=penalty, solver="highs")
+                    regressor.fit(standardised, y / scale)
+                    weights[step, q, varies] = regressor.coef_ * scale / spread[varies]
+                    offset = weights[step, q] @ mean
+                    intercepts[step, q] = regressor.intercept_ * scale - offset
+            state = {"weights": weights, "intercepts": intercepts}
             return TableForecaster(self, dataset, seasons, state, penalty)
 
         def loss(penalty: float) -> float:
             tried = fitted(penalty, TRIED_STEPS).forecasts(dataset, dataset.validation_origins)
-            steps = list(TRIED_STEPS)
-            return metrics.pinball(
-                QuantileForecasts(tried.values[:, steps], tried.actual[:, steps], tried.origins)
-            )
+            values, actual = tried.values[:, TRIED_STEPS], tried.actual[:, TRIED_STEPS]
+            return metrics.pinball(QuantileForecasts(values, actual, tried.origins))
 
         if choice is None:
             choice = PENALTIES[-1] if quick else min(PENALTIES, key=loss)
         return fitted(choice)
 
-    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+    def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         features = linear_features(table)
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked
         # for.
         by_level = [
             (features * of_level).sum(axis=2) for of_level in np.moveaxis(state["weights"], 1, 0)
         ]
-        return np.asarray(np.stack(by_level, axis=2) + state["intercepts"])
-
-
-def _regressions(table: FeatureTable, penalty: float, steps: Iterable[int]) -> dict[str, Any]:
-    """Quantile regressions of some steps, in the feature table's units; 0 at the other steps."""
-    from sklearn.linear_model import QuantileRegressor  # slow to import
-
-    features = linear_features(table)
-    weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
-    intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
-    for step in steps:
-        x, y = features[:, step], table.target[:, step]
-        mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(float(y.std()), 1e-12)
-        varies = spread > 1e-9
-        standardised = (x[:, varies] - mean[varies]) / spread[varies]
-        for q, level in enumerate(QUANTILE_LEVELS):
-            regressor = QuantileRegressor(quantile=level, alpha=penalty, solver="highs")
-            regressor.fit(standardised, y / scale)
-            weights[step, q, varies] = regressor.coef_ * scale / spread[varies]
-            intercepts[step, q] = regressor.intercept_ * scale - weights[step, q] @ mean
-
-    return {"weights": weights, "intercepts": intercepts}
+        return np.stack(by_level, axis=2) + state["intercepts"]
 
 
 class ResidualLinear(Baseline):
@@ -107,9 +101,9 @@ class ResidualLinear(Baseline):
         linear = LinearBaseline.fit(dataset, origins, options)
         return TableForecaster(self, dataset, seasons, {"linear": linear.without_days()})
 
-    def normalised(self, state: Mapping[str, Any], table: FeatureTable) -> np.ndarray:
+    def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         linear: LinearBaseline = state["linear"]
-        return np.asarray(linear.relative(table)[:, :, None] + linear.errors)
+        return linear.relative(table)[:, :, None] + linear.errors
 
 
 register(LinearQuantile())

@@ -115,8 +115,7 @@ class Lookup:
     def _used(self, study: StoredStudy, notes: Sequence[str] = ()) -> FoundParameters:
         findings = sorted(self._findings(study), key=lambda finding: finding[0], reverse=True)
         used = [f"{study.file} is used, but {finding}." for _, finding in findings]
-        params = dict(study.result["best_params"])
-        return FoundParameters(params, str(study.file), (*notes, *used))
+        return FoundParameters(dict(study.result["best_params"]), str(study.file), (*notes, *used))
 
     def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.scales import Scales
+from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import in_one_line
 from hpo_lib.families.models import described, read_recipe, registered
 from hpo_lib.paths import BenchmarkPaths, atomic
+from hpo_lib.records.provenance import read_scales
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import Training, files_of, load_trainings
 from hpo_lib.records.verify import TOLERANCE, Messages, Verification
@@ -85,13 +87,13 @@ class BenchmarkRow:
         return recipe is not None and recipe.updated(params) == (recipe, key.get("params"))
 
 
-def load_rows(paths: BenchmarkPaths, dataset: Dataset | None = None) -> list[BenchmarkRow]:
+def load_rows(paths: BenchmarkPaths) -> list[BenchmarkRow]:
     """The rows of a benchmark: baselines, families, then the mixture of all but naive ones.
 
     Raises:
-        InputError: nothing is stored, or it is on other data than ``dataset``.
+        InputError: nothing is stored, or not all of it belongs together.
     """
-    rows = [_row(trainings) for trainings in load_trainings(paths, dataset).values()]
+    rows = [_row(trainings) for trainings in load_trainings(paths).values()]
     rows.sort(key=lambda row: row.kind == "family")
     best = best_rows(rows)
     members = [best[name] for name in registered() if name in best and best[name].kind != "naive"]
@@ -187,17 +189,18 @@ class Benchmark:
     """
 
     paths: BenchmarkPaths
-    series: Dataset
+    spec: DatasetSpec
+    scales: Scales
     rows: Sequence[BenchmarkRow]
     correction: Calibration = ROLLING
 
     @property
     def dataset(self) -> str:
-        return self.series.spec.name
+        return self.spec.name
 
     @property
     def source(self) -> str:
-        return self.series.source
+        return str(self.data.get("source"))
 
     @property
     def is_test(self) -> bool:
@@ -211,14 +214,14 @@ class Benchmark:
     @property
     def data(self) -> Mapping[str, Any]:
         """Provenance of the data, which is the same for all trainings."""
-        return self.records[0].get("provenance", {}).get("data") or {}
+        return next((one["provenance"]["data"] for one in self.records), {})
 
     @property
     def files(self) -> list[Path]:
-        """Records, the stored forecasts that they name, and explanations."""
+        """Scales, records, the stored forecasts that these name, and explanations."""
         stored = [files_of(self.paths, record) for record in self.records]
-        files = [file for one in stored for file in (one.record, *one.forecasts.values())]
-        return sorted([*files, *self.paths.explanations()])
+        files = sorted(file for one in stored for file in (one.record, *one.forecasts.values()))
+        return [self.paths.scales, *files, *self.paths.explanations()]
 
     # Rows
 
@@ -248,9 +251,8 @@ class Benchmark:
         """Test forecasts of each row by mode of calibration."""
         modes = {mode: Calibration(mode) for mode in MODES}
         modes[self.correction.mode] = self.correction
-        known = self.series.known_target
         return {
-            (row, mode): calibrate(row.test, row.validation, known, calibration)
+            (row, mode): calibrate(row.test, row.validation, self.scales, calibration)
             for row, (mode, calibration) in product(self.rows, modes.items())
         }
 
@@ -275,7 +277,7 @@ class Benchmark:
                 "seeds": len(maes) or np.nan,
                 "days": len(test.origins),
             }
-            for name, score in evaluate(test, self.series).items():
+            for name, score in evaluate(test, self.scales).items():
                 entry[name] = score
                 if name in INTERVALS:
                     entry[f"{name}_low"] = intervals[name].low
@@ -288,7 +290,9 @@ class Benchmark:
     @cached_property
     def coverage(self) -> pd.DataFrame:
         """Conditional coverage, see `conditional_coverage`."""
-        return self._of_each(partial(conditional_coverage, dataset=self.series))
+        return self._of_each(
+            partial(conditional_coverage, spec=self.spec, terciles=self.scales.terciles)
+        )
 
     @cached_property
     def reliability(self) -> pd.DataFrame:
@@ -307,9 +311,8 @@ class Benchmark:
 
     @cached_property
     def unit_and_factor(self) -> tuple[str, float]:
-        """The `unit`, and the factor to it from the target's own."""
         lowest = min(metrics.mae(row.test) for row in self.rows)
-        return metrics.readable_unit(self.series.spec.unit, lowest)
+        return metrics.readable_unit(self.spec.unit, lowest)
 
     @property
     def unit(self) -> str:
@@ -364,10 +367,14 @@ class Benchmark:
 
 
 def load_benchmark(
-    paths: BenchmarkPaths, dataset: Dataset, correction: Calibration = ROLLING
+    paths: BenchmarkPaths, spec: DatasetSpec, correction: Calibration = ROLLING
 ) -> Benchmark:
-    """A stored benchmark, see `load_rows`."""
-    return Benchmark(paths, dataset, load_rows(paths, dataset), correction)
+    """A stored benchmark of a dataset, see `load_rows`."""
+    rows = load_rows(paths)
+    key = rows[0].trainings[0].record["key"]
+    return Benchmark(
+        paths, spec, read_scales(paths.scales, key["data"]["sha256"]), rows, correction
+    )
 
 
 def main_columns(table: pd.DataFrame) -> pd.DataFrame:

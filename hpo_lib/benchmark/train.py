@@ -7,26 +7,26 @@ the same key is not done again, so an interrupted benchmark continues where it w
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from hpo_lib.baselines import chronos2
-from hpo_lib.baselines.contract import SeasonalNaive, baseline_names, get_baseline
+from hpo_lib.baselines.contract import SeasonalNaive, baselines
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import (
     RECIPES,
     Family,
-    Forecaster,
     family_names,
     get_family,
     registered,
 )
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
-from hpo_lib.records.provenance import code_provenance, data_provenance
+from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
 from hpo_lib.records.trainings import (
     Training,
     check_same_data,
@@ -130,7 +130,7 @@ def make_plan(
     chosen = tuple(dict.fromkeys(models)) or family_names()
     settings = Settings.create(chosen[0], dataset, **given)
     return Plan(
-        dataset=load_dataset(load_spec(dataset), settings.data_dir, simulated=settings.simulated),
+        dataset=load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
         models=chosen,
         params=params,
         preset=settings.budget_name,
@@ -143,14 +143,25 @@ def make_plan(
     )
 
 
-class Task(NamedTuple):
-    """One training to be done: its row and seed, its key, and the call that does it."""
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One training to be done: its model, params and seed, its key, and the call that does it.
 
-    model: str
-    params: str
-    seed: int
+    Where the key has ``refit``, the call also takes what it returned, as ``like``.
+    """
+
+    row: tuple[str, str, int]
     key: dict[str, Any]
-    train: Callable[[], Any]
+    fit: Callable[..., Any]
+
+    @cached_property
+    def trained(self) -> Any:
+        """What the call returned; its forecasts of validation are always those of the first fit."""
+        fitted = self.fit()
+        if self.key["refit"]:
+            validation, fitted = fitted.validation, self.fit(like=fitted)
+            fitted.validation = validation
+        return fitted
 
 
 def run_benchmark(
@@ -175,9 +186,11 @@ def run_benchmark(
     tasks = tasks or planned(plan, notes)
     for note in notes:
         say(f"note: {note}")
-    data = data_provenance(dataset)
-    provenance = {**code_provenance(), "data": data, "preset": plan.preset}
-    for i, (model, params, seed, key, train) in enumerate(tasks, start=1):
+    origins = np.append(dataset.validation_origins, dataset.test_origins)
+    write_scales(paths.scales, dataset, origins)
+    provenance = {**code_provenance(), "data": data_provenance(dataset), "preset": plan.preset}
+    for i, task in enumerate(tasks, start=1):
+        (model, params, seed), key = task.row, task.key
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
         if is_stored(paths.training(model, params, seed), key):
             say(f"{where}: stored")
@@ -198,8 +211,7 @@ def run_benchmark(
                 said = f"the same training as {twin['params']}"
                 break
         else:
-            begun = time.monotonic()
-            fitted = train()
+            begun, fitted = time.monotonic(), task.trained
             validation, test = fitted.validation, fitted.forecasts(dataset, dataset.test_origins)
             seconds = time.monotonic() - begun
             outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
@@ -219,14 +231,15 @@ def planned(plan: Plan, notes: list[str]) -> list[Task]:
 
 def _families(plan: Plan, notes: list[str]) -> Iterator[Task]:
     for family in map(get_family, plan.models):
-        where = plan.dataset, family.budgets[plan.preset]
+        budget, recipe = family.budgets[plan.preset], RECIPES[plan.recipe]
         for label, found in _rows(plan, family).items():
             notes += found.notes
-            recipe = RECIPES[plan.recipe]
-            key = family_key(family, found.params, where[1], recipe, where[0], refit=plan.refit)
+            key = family_key(family, found.params, budget, recipe, plan.dataset, refit=plan.refit)
             for seed in plan.all_seeds:
-                fit = partial(family.fit, found.params, *where, seed=seed, recipe=recipe)
-                yield Task(family.name, label, seed, key, partial(_trained, plan, fit))
+                fit = partial(
+                    family.fit, found.params, plan.dataset, budget, seed=seed, recipe=recipe
+                )
+                yield Task((family.name, label, seed), key, fit)
 
 
 def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
@@ -241,29 +254,19 @@ def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
     return rows
 
 
-def _trained(plan: Plan, fit: Callable[..., Forecaster]) -> Forecaster:
-    """What ``fit`` returns; with a refit its forecasts of validation are still of the first fit."""
-    fitted = fit()
-    if not plan.refit:
-        return fitted
-    refitted = fit(like=fitted)
-    refitted.validation = fitted.validation
-    return refitted
-
-
 def _baselines(plan: Plan) -> Iterator[Task]:
     dataset = plan.dataset
     for naive in registered().values():
         if isinstance(naive, SeasonalNaive):
             key = training_key(dataset, refit=False)
-            yield Task(naive.name, "own", FIRST_SEED, key, partial(naive.fit, dataset))
-    for baseline in map(get_baseline, baseline_names()):
+            yield Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, dataset))
+    for baseline in baselines().values():
         quick = plan.is_test
         key = training_key(dataset, settings=baseline.settings, refit=plan.refit, quick=quick)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
             fit = partial(baseline.fit, dataset, seed=seed, quick=quick)
-            yield Task(baseline.name, "own", seed, key, partial(_trained, plan, fit))
+            yield Task((baseline.name, "own", seed), key, fit)
     if plan.chronos2 is not None:
         key = training_key(dataset, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, dataset, plan.chronos2)
-        yield Task(chronos2.CHRONOS2.name, "own", FIRST_SEED, key, zero_shot)
+        yield Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot)

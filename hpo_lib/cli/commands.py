@@ -189,8 +189,7 @@ def _retrain(arguments: Namespace) -> None:
     models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
     if arguments.mixture:
         arguments.model = "MIXTURE"
-    settings = study_settings(arguments)
-    version = call(retrain, arguments, settings=settings, models_dir=models_dir)
+    version = call(retrain, arguments, settings=study_settings(arguments), models_dir=models_dir)
     print(f"in use: {version.paths.version(version.number)}")
     print(f"card: {version.paths.card(version.number)}")
 
@@ -249,7 +248,7 @@ def _verify(arguments: Namespace) -> int:
     from hpo_lib.explain.explanation import Explanations
     from hpo_lib.records.verify import verify
 
-    runs_dir = Path(arguments.runs_dir or paths.RUNS_DIR)
+    runs_dir = _runs_dir(arguments)
     files = arguments.file or paths.best_params_files(runs_dir)
     if not arguments.file and not arguments.runs_dir:
         files += sorted(paths.BENCHMARK_DIR.glob("*/*/weights.csv"))
@@ -271,6 +270,8 @@ def _verify(arguments: Namespace) -> int:
         print_json([asdict(verification) for verification in verifications])
     else:
         print_all(verifications)
+        notes = [note for one in verifications for word, note in one.told if word == "note"]
+        print_all(dict.fromkeys(notes), "note   ")
     return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 
@@ -280,18 +281,18 @@ def _analyze(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import wrapped
 
     analysis = call(analyse, arguments)
-    studies, evidence = analysis.studies, analysis.evidence
-    tables = {"studies": studies.table}
-    tables |= {f"by_{by}": summary(studies, by).reset_index() for by in SUMMARIES}
+    studies, evidence = analysis.table, analysis.evidence
+    tables = {"studies": studies}
+    tables |= {f"by_{by}": summary(studies, by) for by in SUMMARIES}
     if arguments.json:
-        notes = [*studies.notes, *evidence.notes]
+        notes = [*analysis.notes, *evidence.notes]
         content: dict[str, object] = {
             name: json.loads(table.to_json(orient="records")) for name, table in tables.items()
         }
         content |= {"criteria": improvement_report(studies), "boundaries": analysis.boundaries()}
         print_json({**content, "notes": notes})
         return damaged(notes)
-    code = print_all(studies.notes, "note: ")
+    code = print_all(analysis.notes, "note: ")
     table, by_model, by_dataset = tables.values()
     usual = [
         name
@@ -328,12 +329,12 @@ def _analyze(arguments: Namespace) -> int:
 
 
 def _consolidate(arguments: Namespace) -> int:
-    from hpo_lib.figures.studies_table import load_studies, write_studies
+    from hpo_lib.figures.studies_table import load_studies, studies_frame, write_studies
 
-    studies = load_studies(Path(arguments.runs_dir or paths.RUNS_DIR))
-    code = print_all(studies.notes, "note: ")
-    for file in write_studies(studies, Path(arguments.out or paths.DRAFTS_DIR).expanduser()):
-        print(f"wrote {file} ({len(studies.table)} studies)")
+    studies, notes = load_studies(_runs_dir(arguments))
+    code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
+    for file in write_studies(studies_frame(studies), out):
+        print(f"wrote {file} ({len(studies)} studies)")
     return code
 
 
@@ -365,7 +366,7 @@ def _benchmark(arguments: Namespace) -> None:
         raise HpoError(
             "interrupted; finished trainings are kept, the same command continues"
         ) from None
-    stored = load_benchmark(plan.paths, plan.dataset, calibration)
+    stored = load_benchmark(plan.paths, plan.dataset.spec, calibration)
     days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
     print(
         f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, "
@@ -376,11 +377,11 @@ def _benchmark(arguments: Namespace) -> None:
 
 
 def _explain(arguments: Namespace) -> None:
-    from hpo_lib.baselines.contract import baseline_names
+    from hpo_lib.baselines.contract import baselines
     from hpo_lib.benchmark.train import make_plan
     from hpo_lib.explain.run import explain
 
-    families = [model for model in arguments.models if model not in baseline_names()]
+    families = [model for model in arguments.models if model not in baselines()]
     plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
     print_all(call(explain, arguments, plan=plan).report())
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hpo_lib.baselines.contract import get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.daily.versions import FITTED, MIXTURE, REFITTED, Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
-from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.explain.explanation import LINEAR
@@ -92,7 +91,7 @@ class DayAhead:
         which = FITTED if origins[0] < version.trained_until else REFITTED
         linear, daily = (
             coalition_values(one, data, donors)[..., MEDIAN].mean(axis=(1, 2))
-            for one in (get_baseline(LINEAR).fit(data), version.model(which, data))
+            for one in (baselines()[LINEAR].fit(data), version.model(which, data))
         )
         with on_screen():
             figure, [[axes]] = panels(1, 1, height=2.2)
@@ -139,7 +138,7 @@ def forecast_day(
     Raises: InputError: the data or the models are not there, do not fit, or lack an hour that is
         needed.
     """
-    data = load_dataset(load_spec(dataset), data_dir, simulated=simulated)
+    data = load_dataset(dataset, data_dir, simulated=simulated)
     origin = _origin(data, at)
     if lack := _lack(_until(data, origin)):
         raise InputError(lack)
@@ -225,7 +224,7 @@ def _day_after(
     days = np.append(version.unseen(known, days_before(position)), position)
     spoken = version.forecasts(with_calendar, days, notes)
     raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
-    forecasts = calibrate(raw, warm_up, known.known_target, Calibration())
+    forecasts = calibrate(raw, warm_up, known.scales, Calibration())
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
             f"Only {len(warm_up.origins)} days before it calibrate the interval, not "
@@ -238,7 +237,7 @@ def _day_after(
             f"{version.chosen_until:%Y-%m-%d %H:%M} UTC."
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
-    if min(off, HORIZON - off) > version.near_hours:
+    if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
         usual = version.trained_until + HOUR
         notes.append(
             f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at "

@@ -4,15 +4,15 @@ Every training is kept as a version with its card. One small file, written last,
 in use.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.daily.versions import (
     FITTED,
@@ -26,13 +26,12 @@ from hpo_lib.daily.versions import (
     with_ends,
 )
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError, StudyError
-from hpo_lib.families.models import RECIPES, Family, Forecaster, family_names, get_family
+from hpo_lib.families.models import RECIPES, Forecaster, family_names, get_family
 from hpo_lib.figures.card import render_card
-from hpo_lib.paths import ModelPaths, atomic
+from hpo_lib.paths import ModelPaths, write_text
 from hpo_lib.records.provenance import code_provenance, data_provenance
-from hpo_lib.records.read_write import load_predictions, write_json
+from hpo_lib.records.read_write import Json, load_predictions, write_json
 from hpo_lib.records.trainings import family_key, training_key
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
@@ -71,19 +70,14 @@ class Verdict:
 
 
 def retrain(
-    settings: Settings,
-    models_dir: Path,
-    *,
-    params: str = "",
-    replace: bool = False,
-    say: Callable[[str], None] = print,
+    settings: Settings, models_dir: Path, *, params: str = "", replace: bool = False
 ) -> Version:
     """Train on the dataset as it is now, compare, refit on all of it, store, and put in use.
 
     The validation split of the dataset's TOML is moved to the end of the data. Its last days
     (`COMPARED_DAYS`) are held out of the first training, which chooses its weights on the others.
     On the held-out days it is compared with the version in use as that was before its refit, so
-    neither has seen them. A version with the same key is not trained again.
+    neither has seen them. A version with the same key is not trained again. Each step is printed.
 
     A mixture is of every family and baseline. Each member is chosen on the whole validation split,
     as by `hpo benchmark --refit`, and there the weights begin. Families have the parameters of
@@ -96,22 +90,19 @@ def retrain(
         params: path of a best_params JSON; empty: the parameters of the version in use or, without
             one, those that a benchmark would take.
         replace: put it in use even if it is worse than the version in use.
-        say: is called with one line per step.
 
     Raises:
         InputError: no parameters are found or they do not fit; the version in use cannot be read.
         StudyError: it is worse than the version in use, which stays.
     """
-    dataset = load_dataset(
-        load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
-    )
+    dataset = load_dataset(settings.dataset, settings.data_dir, simulated=settings.simulated)
     paths = ModelPaths(models_dir, settings.model, dataset.spec.name)
-    before, ends = in_use(paths), _fitting_and_whole(dataset)
+    before = in_use(paths)
+    training = _Training(settings, dataset, *_fitting_and_whole(dataset), before)
     if settings.model == MIXTURE:
-        version, verdict = _mixed(settings, paths, dataset, *ends, before, say)
+        version, verdict = training.mixed(paths)
     else:
-        found = _parameters(settings, get_family(settings.model), dataset, params, before)
-        version, verdict = _trained(settings, paths, dataset, found, *ends, before, say)
+        version, verdict = training.trained(paths, _parameters(settings, dataset, params, before))
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
         stays = f"v{verdict.before:03d}"
         raise StudyError(
@@ -123,118 +114,158 @@ def retrain(
     return version
 
 
-def _mixed(
-    settings: Settings,
-    paths: ModelPaths,
-    dataset: Dataset,
-    fitting: Dataset,
-    whole: Dataset,
-    before: Version | None,
-    say: Callable[[str], None],
-) -> tuple[Version, Verdict | None]:
-    """A mixture, whose scores are of the days of validation that are in ``whole`` alone."""
-    members, number = dict[str, Version](), max(paths.versions(), default=0) + 1
-    for name in (*family_names(), *baseline_names()):
-        found = FoundParameters({}, "own choices")
-        if name in family_names():
-            budget = settings.budget_name
-            lookup = Lookup(get_family(name), dataset, budget, settings.recipe, same_data=False)
-            found = lookup.best(settings.runs_dir)
-        member = ModelPaths(paths.version(number), name, dataset.spec.name)
-        members[name], _ = _trained(settings, member, dataset, found, whole, whole, None, say)
-    files = [one.paths.training(one.number).forecasts["compared"] for one in members.values()]
-    mixed, weights = mixture(list(map(load_predictions, files)))
-    compared = mixed.rows(mixed.origins >= fitting.spec.splits.val_end)
-    numbers = {name: member.number for name, member in members.items()}
-    recipe = RECIPES[settings.recipe].effective(whole)
-    key = training_key(whole, members=numbers, recipe=recipe, seed=settings.seed)
-    facts = {"params": {}, "members": numbers, **_facts(settings, paths, number, whole, compared)}
-    version = MixtureVersion(paths, number, {**facts, "key": key})
-    origin = {name: f"weight {last:.2f}" for name, last in zip(numbers, weights[-1], strict=True)}
-    verdict = _told(
-        version, before, dataset, compared, origin, [file.parent for file in files], say
-    )
-    store(version, {}, compared=mixed)
-    return version, verdict
+@dataclass(frozen=True)
+class _Training:
+    """What the trainings of one command share.
 
-
-def _trained(
-    settings: Settings,
-    paths: ModelPaths,
-    dataset: Dataset,
-    parameters: FoundParameters,
-    fitting: Dataset,
-    whole: Dataset,
-    before: Version | None,
-    say: Callable[[str], None],
-) -> tuple[Version, Verdict | None]:
-    """A family or baseline that chose its weights on ``fitting`` and was refitted on ``whole``.
-
-    Its scores are of the validation days that are in ``whole`` alone; of all if there are none.
+    Attributes:
+        settings, dataset: of the command.
+        fitting: a model chooses its weights on it, ``whole``: and is refitted on it. The scores
+            are of the validation days that are in ``whole`` alone; of all if there are none.
+        before: the version in use.
     """
-    for note in parameters.notes:
-        say(f"note: {note}")
-    chosen, source = parameters.params, Path(parameters.source).name
-    say(f"{paths.model}: parameters of {source}")
-    how: dict[str, Any] = {"seed": settings.seed}
-    deciding = {**how, "trained_until": str(whole.spec.splits.val_end)}
-    fit: Callable[..., Forecaster]
-    if paths.model in family_names():
-        family, recipe = get_family(paths.model), RECIPES[settings.recipe]
-        budget = family.budgets[settings.budget_name]
-        key = family_key(family, chosen, budget, recipe, fitting, **deciding)
-        fit = partial(family.fit, chosen, budget=budget, recipe=recipe, **how)
-    else:
-        baseline, how["quick"] = get_baseline(paths.model), settings.budget_name == "test"
-        key = training_key(fitting, settings=baseline.settings, **{**how, **deciding})
-        fit = partial(baseline.fit, **how)
-    stored = (Version.read(paths, number) for number in paths.versions())
-    version = next((one for one in stored if one.facts["key"] == key), None)
-    number, models = max(paths.versions(), default=0) + 1, dict[str, Forecaster]()
-    if version is None:
-        fitted = fit(dataset=fitting)
-        models = {FITTED: fitted, REFITTED: fit(dataset=whole, like=fitted)}
-    else:
-        number, fitted = version.number, version.model(FITTED, dataset)
-        say(f"{version} was already trained in this way")
-    days = whole.validation_origins
-    held_out = days[days >= fitting.positions.val.stop - 1]
-    compared = fitted.forecasts(dataset, held_out if len(held_out) else days)
-    facts = {
-        "params": dict(chosen),
-        "key": key,
-        "best_step": fitted.best_step,
-        **_facts(settings, paths, number, fitting, compared),
-        "trained_until": deciding["trained_until"],
-    }
-    own = version or Version(paths, number, facts)
-    origin = {"Parameters": source, "Best step": fitted.best_step}
-    files = [paths.trained(number, which) for which in (FITTED, REFITTED)]
-    verdict = _told(own, before, dataset, compared, origin, files, say)
-    if version is None:
-        store(own, models, compared=compared)
-    return own, verdict
+
+    settings: Settings
+    dataset: Dataset
+    fitting: Dataset
+    whole: Dataset
+    before: Version | None
+
+    def mixed(self, paths: ModelPaths) -> tuple[Version, Verdict | None]:
+        """A mixture of every family and baseline."""
+        settings, whole = self.settings, self.whole
+        of_members = dataclasses.replace(self, fitting=whole, before=None)
+        members, number = dict[str, Version](), _next_number(paths)
+        for name in (*family_names(), *baselines()):
+            found = FoundParameters({}, "own choices")
+            if name in family_names():
+                found = _lookup(settings, name, self.dataset).best(settings.runs_dir)
+            member = ModelPaths(paths.version(number), name, self.dataset.spec.name)
+            members[name], _ = of_members.trained(member, found)
+        files = [one.paths.training(one.number).forecasts["compared"] for one in members.values()]
+        mixed, weights = mixture(list(map(load_predictions, files)))
+        compared = mixed.rows(mixed.origins >= self.fitting.spec.splits.val_end)
+        numbers = {name: member.number for name, member in members.items()}
+        recipe = RECIPES[settings.recipe].effective(whole)
+        key = training_key(whole, members=numbers, recipe=recipe, seed=settings.seed)
+        facts = {"params": {}, "members": numbers, **of_members.facts(paths, number, compared)}
+        version = MixtureVersion(paths, number, {**facts, "key": key})
+        origin = {
+            name: f"weight {last:.2f}" for name, last in zip(numbers, weights[-1], strict=True)
+        }
+        verdict = self.report(version, compared, origin, [file.parent for file in files])
+        store(version, {}, compared=mixed)
+        return version, verdict
+
+    def trained(
+        self, paths: ModelPaths, parameters: FoundParameters
+    ) -> tuple[Version, Verdict | None]:
+        """A family or baseline."""
+        settings, fitting, whole = self.settings, self.fitting, self.whole
+        for note in parameters.notes:
+            print(f"note: {note}")
+        chosen, source = parameters.params, Path(parameters.source).name
+        print(f"{paths.model}: parameters of {source}")
+        how: Json = {"seed": settings.seed}
+        deciding = {**how, "trained_until": str(whole.spec.splits.val_end)}
+        fit: Callable[..., Forecaster]
+        if baseline := baselines().get(paths.model):
+            how["quick"] = settings.budget_name == "test"
+            key = training_key(fitting, settings=baseline.settings, **{**how, **deciding})
+            fit = partial(baseline.fit, **how)
+        else:
+            family, recipe = get_family(paths.model), RECIPES[settings.recipe]
+            budget = family.budgets[settings.budget_name]
+            key = family_key(family, chosen, budget, recipe, fitting, **deciding)
+            fit = partial(family.fit, chosen, budget=budget, recipe=recipe, **how)
+        stored = (Version.read(paths, number) for number in paths.versions())
+        same = next((version for version in stored if version.facts["key"] == key), None)
+        number, models = _next_number(paths), dict[str, Forecaster]()
+        if same is None:
+            fitted = fit(dataset=fitting)
+            models = {FITTED: fitted, REFITTED: fit(dataset=whole, like=fitted)}
+        else:
+            number, fitted = same.number, same.model(FITTED, self.dataset)
+            print(f"{same} was already trained in this way")
+        days = whole.validation_origins
+        held_out = days[days >= fitting.positions.val.stop - 1]
+        compared = fitted.forecasts(self.dataset, held_out if len(held_out) else days)
+        facts = {
+            "params": dict(chosen),
+            "key": key,
+            "best_step": fitted.best_step,
+            **self.facts(paths, number, compared),
+            "trained_until": deciding["trained_until"],
+        }
+        version = same or Version(paths, number, facts)
+        origin = {"Parameters": source, "Best step": fitted.best_step}
+        files = [paths.trained(number, which) for which in (FITTED, REFITTED)]
+        verdict = self.report(version, compared, origin, files)
+        if same is None:
+            store(version, models, compared=compared)
+        return version, verdict
+
+    def facts(self, paths: ModelPaths, number: int, compared: QuantileForecasts) -> Json:
+        """What a card for programs says of every training."""
+        return {
+            "version": number,
+            "model": paths.model,
+            "dataset": paths.dataset,
+            "preset": self.settings.budget_name,
+            "seed": self.settings.seed,
+            "trained_until": str(self.fitting.spec.splits.val_end),
+            "compared_metrics": {
+                name: metric(compared) for name, metric in metrics.METRICS.items()
+            },
+            "relative_mae": relative_mae(compared, self.fitting),
+            "provenance": {**code_provenance(), "data": data_provenance(self.fitting)},
+        }
+
+    def report(
+        self,
+        version: Version,
+        compared: QuantileForecasts,
+        origin: Mapping[str, object],
+        files: Sequence[Path],
+    ) -> Verdict | None:
+        """Say what a version is worth, also beside the one in use; write the card of a new one."""
+        paths, number, facts = version.paths, version.number, version.facts
+        dataset, before = self.dataset, self.before
+        scores = f"MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f}"
+        days = "held-out days" if version.held_out else "validation days"
+        print(f"v{number:03d}: {scores} over {len(compared.origins)} {days}")
+        positions = dataset.index.get_indexer(compared.origins)
+        forecasts, verdict = {f"{days}, this model": compared}, None
+        if before is not None and before.number != number:
+            rival = before.before_refit(dataset, positions)
+            forecasts[f"{days}, v{before.number:03d} before it"] = rival
+            verdict = _verdict(before.number, compared, rival)
+            print(f"v{number:03d}: {verdict}")
+        card, stored = paths.training(number)
+        if card.exists():
+            return verdict
+        facts["comparison"] = None if verdict is None else asdict(verdict)
+        forecasts |= {
+            f"{days}, naive {lag} h": seasonal_naive(dataset, positions, lag)
+            for lag in SEASONAL_LAGS
+        }
+        made = {"Version": f"v{number:03d}", "Budget": facts["preset"], "Seed": facts["seed"]}
+        text = render_card(
+            model=paths.model,
+            title=dataset.spec.title,
+            params=facts["params"],
+            origin={**made, **origin},
+            provenance=facts["provenance"],
+            forecasts=forecasts,
+            notes=_notes(version, before, verdict),
+            files=[file.name for file in (*files, *stored.values(), card)],
+        )
+        write_text(paths.card(number), text)
+        return verdict
 
 
-def _facts(
-    settings: Settings,
-    paths: ModelPaths,
-    number: int,
-    fitting: Dataset,
-    compared: QuantileForecasts,
-) -> dict[str, Any]:
-    """What a card for programs says of every training."""
-    return {
-        "version": number,
-        "model": paths.model,
-        "dataset": paths.dataset,
-        "preset": settings.budget_name,
-        "seed": settings.seed,
-        "trained_until": str(fitting.spec.splits.val_end),
-        "compared_metrics": {name: metric(compared) for name, metric in metrics.METRICS.items()},
-        "relative_mae": relative_mae(compared, fitting),
-        "provenance": {**code_provenance(), "data": data_provenance(fitting)},
-    }
+def _next_number(paths: ModelPaths) -> int:
+    return max(paths.versions(), default=0) + 1
 
 
 def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
@@ -258,26 +289,34 @@ def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
     return fitting, whole
 
 
+def _lookup(settings: Settings, family: str, dataset: Dataset) -> Lookup:
+    """For parameters of a study whose data may be older than the dataset."""
+    return Lookup(
+        get_family(family), dataset, settings.budget_name, settings.recipe, same_data=False
+    )
+
+
 def _parameters(
-    settings: Settings, family: Family, dataset: Dataset, file: str, before: Version | None
+    settings: Settings, dataset: Dataset, file: str, before: Version | None
 ) -> FoundParameters:
-    """Of a file, of the version in use, or of a study, whose data may be older than the dataset.
+    """Of a file, of the version in use, or of a study.
 
     A version of the test budget or on simulated data gives its parameters to its own kind only.
     """
-    if not file and before is not None:
+    lookup = _lookup(settings, settings.model, dataset)
+    if file:
+        return lookup.from_file(Path(file).expanduser())
+    if before is not None:
         is_test = before.facts["preset"] == "test" != settings.budget_name
         if not is_test and before.facts["provenance"]["data"]["source"] == dataset.source:
             return FoundParameters(before.facts["params"], f"v{before.number:03d}")
-    lookup = Lookup(family, dataset, settings.budget_name, settings.recipe, same_data=False)
-    if file:
-        return lookup.from_file(Path(file).expanduser())
     found = lookup.best(settings.runs_dir)
     if not found.tuned:
         passed_over = "".join(f" {note}" for note in found.notes[:-1])
         raise InputError(
-            f"{settings.runs_dir}: holds no usable study of {family.name} on {dataset.spec.name}; "
-            f"make one with `hpo run`, or name a best_params JSON with --params.{passed_over}"
+            f"{settings.runs_dir}: holds no usable study of {settings.model} on "
+            f"{dataset.spec.name}; make one with `hpo run`, or name a best_params JSON with "
+            f"--params.{passed_over}"
         )
     return found
 
@@ -302,47 +341,3 @@ def _notes(version: Version, before: Version | None, verdict: Verdict | None) ->
                 "of them below."
             )
     return notes
-
-
-def _told(
-    version: Version,
-    before: Version | None,
-    dataset: Dataset,
-    compared: QuantileForecasts,
-    origin: Mapping[str, object],
-    files: Sequence[Path],
-    say: Callable[[str], None],
-) -> Verdict | None:
-    """Say what a version is worth, also beside the one in use, and write the card of a new one."""
-    paths, number, facts = version.paths, version.number, version.facts
-    scores = f"MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f}"
-    days = "held-out days" if version.held_out else "validation days"
-    say(f"v{number:03d}: {scores} over {len(compared.origins)} {days}")
-    positions = dataset.index.get_indexer(compared.origins)
-    forecasts, verdict = {f"{days}, this model": compared}, None
-    if before is not None and before.number != number:
-        rival = before.before_refit(dataset, positions)
-        forecasts[f"{days}, v{before.number:03d} before it"] = rival
-        verdict = _verdict(before.number, compared, rival)
-        say(f"v{number:03d}: {verdict}")
-    card, stored = paths.training(number)
-    if card.exists():
-        return verdict
-    facts["comparison"] = None if verdict is None else asdict(verdict)
-    forecasts |= {
-        f"{days}, naive {lag} h": seasonal_naive(dataset, positions, lag) for lag in SEASONAL_LAGS
-    }
-    made = {"Version": f"v{number:03d}", "Budget": facts["preset"], "Seed": facts["seed"]}
-    text = render_card(
-        model=paths.model,
-        title=dataset.spec.title,
-        params=facts["params"],
-        origin={**made, **origin},
-        provenance=facts["provenance"],
-        forecasts=forecasts,
-        notes=_notes(version, before, verdict),
-        files=[file.name for file in (*files, *stored.values(), card)],
-    )
-    with atomic(paths.card(number)) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return verdict

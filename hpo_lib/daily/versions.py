@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,10 @@ from hpo_lib.families.models import Forecaster, family_names, registered
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
 from hpo_lib.records.provenance import Provenance
-from hpo_lib.records.read_write import Params, Part, Time, checked_json, read_json
+from hpo_lib.records.read_write import Json, Params, Part, Time, checked_json, read_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
-from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
+from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mixture
 
 FITTED, REFITTED = "fitted", "refitted"
@@ -60,7 +60,7 @@ class Version:
 
     paths: ModelPaths
     number: int
-    facts: dict[str, Any]
+    facts: Json
 
     @classmethod
     def read(cls, paths: ModelPaths, number: int) -> Self:
@@ -69,16 +69,6 @@ class Version:
 
     def __str__(self) -> str:
         return f"{self.paths.model} v{self.number:03d}"
-
-    @property
-    def near_hours(self) -> int:
-        """How far from the hour of the daily forecasts the days began that it learnt from."""
-        return int(self.facts["key"]["recipe"]["near_hours"])
-
-    @property
-    def learnt_until(self) -> pd.Timestamp:
-        """Last hour that the fitted model learnt from."""
-        return pd.Timestamp(self.facts["key"]["data"]["train_end"])
 
     @property
     def chosen_until(self) -> pd.Timestamp:
@@ -97,7 +87,8 @@ class Version:
 
     def unseen(self, dataset: Dataset, origins: Positions) -> Positions:
         """The past origins of a complete window whose days the fitted model has not learnt from."""
-        first = max(HISTORY - 1, int(dataset.index.searchsorted(self.learnt_until)))
+        learnt_until = pd.Timestamp(self.facts["key"]["data"]["train_end"])
+        first = max(HISTORY - 1, int(dataset.index.searchsorted(learnt_until)))
         return dataset.complete(origins[origins >= first])
 
     def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
@@ -137,22 +128,19 @@ class Version:
     def forecasts(
         self, dataset: Dataset, origins: Positions, notes: list[str] | None = None
     ) -> QuantileForecasts:
-        """What it says of each day without having seen it; ``origins`` [N] are ascending positions.
+        """What it says of each day without having seen it.
 
-        Up to the end of its training it speaks as it was before the refit. Quantiles are rounded as
-        in records. ``notes`` gets sentences on members, if it has any.
+        ``origins`` [N >= 1] are ascending positions. Up to the end of its training it speaks as it
+        was before the refit. Quantiles are rounded as in records. ``notes`` gets sentences on
+        members, if it has any.
         """
-        before = np.asarray(dataset.index[origins] < self.trained_until)
-        parts = [
-            self.model(which, dataset).forecasts(dataset, origins[chosen])
-            for which, chosen in ((FITTED, before), (REFITTED, ~before))
-            if chosen.any()
-        ]
-        nothing = np.empty((0, HORIZON, len(QUANTILE_LEVELS)))
-        joined = (
-            QuantileForecasts.joined(parts)
-            if parts
-            else QuantileForecasts.of_model(nothing, dataset.index[:0])
+        before = dataset.index[origins] < self.trained_until
+        joined = QuantileForecasts.joined(
+            [
+                self.model(which, dataset).forecasts(dataset, origins[chosen])
+                for which, chosen in ((FITTED, before), (REFITTED, ~before))
+                if chosen.any()
+            ]
         )
         return replace(joined, values=joined.values.astype(np.float32).astype(np.float64))
 
@@ -196,8 +184,6 @@ class MixtureVersion(Version):
         self, dataset: Dataset, origins: Positions, notes: list[str] | None = None
     ) -> QuantileForecasts:
         """As for one model; of the days before the last of ``origins`` its weights are made."""
-        if not len(origins):
-            return super().forecasts(dataset, origins)
         every, _ = self.mixed(dataset, int(origins[-1]), [] if notes is None else notes)
         mixed = every[MIXTURE]
         return mixed.rows(mixed.origins.isin(dataset.index[origins]))

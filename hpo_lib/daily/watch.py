@@ -8,7 +8,6 @@ import pandas as pd
 from hpo_lib.daily.day_ahead import DAY, days_before
 from hpo_lib.daily.versions import MIXTURE, MixtureVersion, Version, each_in_use, relative_mae
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
@@ -76,7 +75,7 @@ def watch(
     Sentences on the members of a mixture, and on models that cannot be read or do not fit, come
     after the scores.
     """
-    data, notes = load_dataset(load_spec(dataset), data_dir, simulated=simulated), list[str]()
+    data, notes = load_dataset(dataset, data_dir, simulated=simulated), list[str]()
     scored, damaged = each_in_use(
         models_dir, data.spec.name, model, lambda version: _watched(version, data, notes)
     )
@@ -88,20 +87,19 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
     end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
     # The first half of the days calibrates.
     days = version.unseen(dataset, days_before(end, 2 * ROLLING_DAYS))
-    if isinstance(version, MixtureVersion) and len(days):
-        members, weights = version.mixed(dataset, int(days[-1]), notes)
-        forecasts = members[MIXTURE].rows(slice(-len(days), None))
-    else:
-        forecasts = version.forecasts(dataset, days)
-    calibrated = calibrate(forecasts, None, dataset.known_target, Calibration())
-    recent = calibrated.rows(forecasts.origins >= dataset.index[end] - ROLLING_DAYS * DAY)
-    if not len(recent.origins):
+    is_recent = dataset.index[days] >= dataset.index[end] - ROLLING_DAYS * DAY
+    if not is_recent.any():
         raise InputError(
             f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; "
             "add hours"
         )
     if isinstance(version, MixtureVersion):
-        notes += _members(members, weights, recent.origins)
+        members, weights = version.mixed(dataset, int(days[-1]), notes)
+        forecasts = members[MIXTURE].rows(slice(-len(days), None))
+        notes += _members(members, weights, dataset.index[days[is_recent]])
+    else:
+        forecasts = version.forecasts(dataset, days)
+    recent = calibrate(forecasts, None, dataset.scales, Calibration()).rows(is_recent)
     before, unit = version.facts["relative_mae"], dataset.spec.unit
     coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
     return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)

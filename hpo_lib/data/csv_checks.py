@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
@@ -164,7 +163,15 @@ def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
     Timestamps without an offset are taken as UTC, but all must be alike.
     """
     stamps = pd.DatetimeIndex(utc_times(cells), name=TIMESTAMP)
-    _check_offsets(cells)
+    offsets = cells.str.slice(10).str.extract(OFFSET, expand=False).fillna("none")
+    offsets = offsets.str.replace(r"^(?:Z|[+-]00(?::?00)?)$", "UTC", regex=True)
+    first = offsets.iloc[0]
+    advice = "expected UTC throughout; convert all timestamps to UTC"
+    for offset in offsets.unique()[1:]:
+        differs = f" (offset {offset}), while line {cells.index[0]} has offset {first}, {advice}"
+        refuse(offsets == offset, cells, differs)
+    if first not in ("UTC", "none"):
+        refuse(offsets == first, cells, f" (offset {first}), {advice}")
     advice = ", expected a full hour; `hpo prepare --aggregate` makes hours of shorter steps"
     refuse(stamps != stamps.floor("h"), cells, advice)
     twice = stamps.duplicated()
@@ -189,25 +196,12 @@ def utc_times(cells: pd.Series) -> pd.Series:
     return times
 
 
-def _check_offsets(cells: pd.Series) -> None:
-    offsets = cells.str.slice(10).str.extract(OFFSET, expand=False).fillna("none")
-    offsets = offsets.str.replace(r"^(?:Z|[+-]00(?::?00)?)$", "UTC", regex=True)
-    first = offsets.iloc[0]
-    advice = "expected UTC throughout; convert all timestamps to UTC"
-    for offset in offsets.unique()[1:]:
-        differs = f" (offset {offset}), while line {cells.index[0]} has offset {first}, {advice}"
-        refuse(offsets == offset, cells, differs)
-    if first not in ("UTC", "none"):
-        refuse(offsets == first, cells, f" (offset {first}), {advice}")
-
-
 def numbers(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells as finite float64, NaN if a cell is empty or ``nan``.
 
     ``True`` is 1 in a column named ``is_...``.
     """
-    columns = {column: _numbers(cells[column]) for column in cells.columns}
-    return pd.DataFrame(columns, index=cells.index)
+    return cells.apply(_numbers)
 
 
 def _numbers(cells: pd.Series) -> pd.Series:
@@ -281,14 +275,14 @@ def check_ranges(values: pd.DataFrame) -> None:
 
 
 def runs_of_true(
-    mask: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    mask: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Start position and length of each run of True in ``mask``."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return edges[::2], edges[1::2] - edges[::2]
 
 
-def refuse(wrong: pd.Series | npt.NDArray[np.bool_], cells: pd.Series, reason: str) -> None:
+def refuse(wrong: pd.Series | np.ndarray, cells: pd.Series, reason: str) -> None:
     """Raise an error that names the first wrong cell and its line, if there is one."""
     if wrong.any():
         line, cell = cells.index[wrong][0], cells[wrong].iloc[0]

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
@@ -20,7 +19,8 @@ from hpo_lib.data.day_ahead_weather import (
 )
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.information_set import Context, Windows
-from hpo_lib.data.spec import DatasetSpec, known_datasets
+from hpo_lib.data.scales import Scales
+from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
 from hpo_lib.data.splits import (
     HORIZON,
     Positions,
@@ -92,7 +92,7 @@ class Dataset:
         return "none" if self.weather is None else self.weather.kind
 
     @cached_property
-    def is_missing(self) -> npt.NDArray[np.bool_]:
+    def is_missing(self) -> np.ndarray:
         """[T] whether an hour of the frame is one of ``missing``."""
         return self.index.isin(self.missing)
 
@@ -102,9 +102,14 @@ class Dataset:
         return self.target.mask(self.is_missing)
 
     @cached_property
-    def training_target(self) -> npt.NDArray[np.float64]:
+    def training_target(self) -> np.ndarray:
         """[T] the known target of the training split, with NaN where it is missing."""
         return self.known_target.to_numpy()[self.positions.train]
+
+    @cached_property
+    def scales(self) -> Scales:
+        """What scores need of the series."""
+        return Scales.of(self.known_target, self.training_target)
 
     @property
     def training_frame(self) -> pd.DataFrame:
@@ -139,17 +144,16 @@ class Dataset:
         whole = complete_windows(origins, self.is_missing)
         return whole[self.weather_is_known(whole)]
 
-    def weather_is_known(self, origins: Positions) -> npt.NDArray[np.bool_]:
+    def weather_is_known(self, origins: Positions) -> np.ndarray:
         """[N] whether models have the weather of the day ahead that they see at each origin."""
         ahead = self._ahead(origins)
-        known = np.full(len(origins), True) if ahead is None else np.isfinite(ahead).all((1, 2))
-        return np.asarray(known)
+        return np.full(len(origins), True) if ahead is None else np.isfinite(ahead).all((1, 2))
 
     @property
     def known_until(self) -> dict[str, str]:
         """Column -> until when it is known: ``origin`` or ``always``; without weather ahead."""
-        up_to_origin = {name: "origin" for name in (self.spec.target, *self.past)}
-        return up_to_origin | {name: "always" for name in self.future}
+        up_to_origin = dict.fromkeys((self.spec.target, *self.past), "origin")
+        return up_to_origin | dict.fromkeys(self.future, "always")
 
     def windows(self, origins: Positions) -> Windows:
         """The windows of origins [N] with what came after them, to learn from."""
@@ -159,7 +163,7 @@ class Dataset:
         """What was known at origins [N], to forecast from."""
         return Context.of(self.frame, origins, self.known_until, self._ahead(origins))
 
-    def _ahead(self, origins: Positions) -> npt.NDArray[np.float64] | None:
+    def _ahead(self, origins: Positions) -> np.ndarray | None:
         return None if self.weather is None else self.weather.at(self.index[origins])
 
     def origins_left_out(self) -> dict[str, int]:
@@ -189,7 +193,7 @@ class Dataset:
 
 
 def load_dataset(
-    spec: DatasetSpec, data_dir: str | Path | None = None, *, simulated: bool = False
+    dataset: DatasetSpec | str, data_dir: str | Path | None = None, *, simulated: bool = False
 ) -> Dataset:
     """The data of a dataset.
 
@@ -197,20 +201,22 @@ def load_dataset(
     from their timestamps.
 
     Args:
-        spec: the dataset. An absolute ``spec.csv`` is used as it is.
+        dataset: its spec, or what `load_spec` reads it from. An absolute ``spec.csv`` is used as
+            it is.
         data_dir: the folder that holds a relative ``spec.csv``. Without one it is looked for below
             the project's ``data/``, then beside the TOML, and if it is absent, the simulated twin
             is used if the spec has one.
         simulated: use the twin, whatever is there.
     """
+    spec = load_spec(dataset) if isinstance(dataset, str) else dataset
     folders = [Path(data_dir).expanduser()] if data_dir else [paths.DATA_DIR, spec.path.parent]
     places = list(dict.fromkeys(folder / spec.csv for folder in folders))
     # os.path.isfile is False for what no path can be.
     csv = next((place for place in places if os.path.isfile(place)), None)
     if simulated or (csv is None and not data_dir and spec.twin is not None):
-        dataset = _simulated(spec)
+        data = _simulated(spec)
     elif csv is not None:
-        dataset = _from_csv(spec, csv)
+        data = _from_csv(spec, csv)
     else:
         looked = " and ".join(map(shown, places))
         name = spec.name if known_datasets().get(spec.name) == spec.path else shown(spec.path)
@@ -221,10 +227,10 @@ def load_dataset(
             f"--out {shown(places[0])}`{simulate}"
         )
     splits, note = settled_splits(
-        dataset.index, dataset.is_missing, spec.splits, spec.tz, dataset.path, shown(spec.path)
+        data.index, data.is_missing, spec.splits, spec.tz, data.path, shown(spec.path)
     )
-    dataset = replace(dataset, spec=replace(spec, splits=splits), split_note=note)
-    return dataset if spec.day_ahead_weather.kind == "none" else _with_weather(dataset, csv)
+    data = replace(data, spec=replace(spec, splits=splits), split_note=note)
+    return data if spec.day_ahead_weather.kind == "none" else _with_weather(data, csv)
 
 
 def _with_weather(dataset: Dataset, csv: Path | None) -> Dataset:
@@ -296,8 +302,7 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
                 "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo "
                 "prepare` on it"
             )
-        covariates = (*spec.past_covariates, *spec.future_covariates)
-        required = [column for column in covariates if column not in spec.optional_covariates]
+        required = [column for column in spec.covariates if column not in spec.optional_covariates]
         advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
         check_header(header, [TIMESTAMP, spec.target, *required], advice)
         past, future = (

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib import paths
@@ -53,7 +52,7 @@ MARKS = {
 THRESHOLDS = np.arange(5.0, 25.25, 0.5)
 """Candidates for `heating_threshold`, in degrees C."""
 
-Values = npt.NDArray[np.float64]
+Values = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +100,13 @@ def day_ahead_weather(
     """
     columns, hours = list(spec.columns), pd.DatetimeIndex(weather.index)
     if archive is not None:
-        values = _newest(archive, hours, columns)
+        # of each hour ahead the newest forecast that had been issued by the origin
+        right = archive.astype(dict.fromkeys((ISSUED, VALID), "datetime64[ns, UTC]"))
+        origins = hours.as_unit("ns").repeat(HORIZON)
+        steps = pd.to_timedelta(np.tile(np.arange(1, HORIZON + 1), len(hours)), unit="h")
+        ahead = pd.DataFrame({"origin": origins, VALID: (origins + steps).as_unit("ns")})
+        newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
+        values = newest[columns].to_numpy(dtype=np.float64).reshape(len(hours), HORIZON, -1)
     else:
         values = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
         if spec.kind == "degraded":
@@ -213,16 +218,6 @@ def _hours_ahead(values: Values) -> Values:
     return np.lib.stride_tricks.sliding_window_view(later, HORIZON, axis=0).swapaxes(1, 2)
 
 
-def _newest(archive: pd.DataFrame, hours: pd.DatetimeIndex, columns: list[str]) -> Values:
-    """[T, H, W] of each hour ahead the newest forecast that had been issued by the origin."""
-    right = archive.astype(dict.fromkeys((ISSUED, VALID), "datetime64[ns, UTC]"))
-    origins = hours.as_unit("ns").repeat(HORIZON)
-    steps = pd.to_timedelta(np.tile(np.arange(1, HORIZON + 1), len(hours)), unit="h")
-    ahead = pd.DataFrame({"origin": origins, VALID: (origins + steps).as_unit("ns")})
-    newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
-    return newest[columns].to_numpy(dtype=np.float64).reshape(len(hours), HORIZON, -1)
-
-
 def _errors(
     hours: pd.DatetimeIndex,
     steps: int,
@@ -246,7 +241,7 @@ def _errors(
     first, last = np.array([deviations[name] for name in spec.columns]).T
     share = (np.arange(steps) / (HORIZON - 1))[:, None]
     errors = lfilter([1.0], [1.0, -memory], shocks, axis=1)
-    return np.asarray(errors * ((1 - share) * first + share * last))
+    return errors * ((1 - share) * first + share * last)
 
 
 def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:

@@ -127,8 +127,7 @@ def engineer(
         # A running sum would carry rounding errors from all hours before.
         windows = np.lib.stride_tricks.sliding_window_view(before, hours)
         table[name] = windows[:, 0] if match["kind"] == "lag" else windows.mean(axis=1)
-    covariates = (*spec.past_covariates, *spec.future_covariates)
-    for name in covariates:
+    for name in spec.covariates:
         if name not in table and name not in spec.optional_covariates:
             raise InputError(
                 f"{spec.path}: covariate {name!r} is neither a lag, a rolling mean, a calendar "
@@ -136,7 +135,7 @@ def engineer(
                 "give weather that has it, fix its name or list it under optional_covariates"
             )
     table[spec.target] = y
-    return table.iloc[longest:][[spec.target, *(name for name in covariates if name in table)]]
+    return table.iloc[longest:][[spec.target, *(name for name in spec.covariates if name in table)]]
 
 
 def follows_from_target(column: str) -> re.Match[str] | None:
@@ -146,8 +145,7 @@ def follows_from_target(column: str) -> re.Match[str] | None:
 
 def weather_of(spec: DatasetSpec) -> tuple[str, ...]:
     """The columns of ``WEATHER_COLUMNS`` that the dataset's covariates are, or are made of."""
-    covariates = (*spec.past_covariates, *spec.future_covariates)
-    needed = {part for name in covariates for part in PRODUCTS.get(name, (name,))}
+    needed = {part for name in spec.covariates for part in PRODUCTS.get(name, (name,))}
     return tuple(name for name in WEATHER_COLUMNS if name in needed)
 
 

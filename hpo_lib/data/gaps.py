@@ -15,7 +15,6 @@ A filled hour of a continuous column knows the value that ends its gap, so a gap
 origin lets up to ``max_hours`` hours of the future through; keep ``max_hours`` small.
 """
 
-import numpy as np
 import pandas as pd
 
 from hpo_lib.data.csv_checks import (
@@ -50,7 +49,7 @@ def hourly_frame(
         over ``max_hours``.
     """
     times = timestamps(cells[TIMESTAMP])
-    keep = np.asarray(times >= (spec.start or times[0]))
+    keep = times >= (spec.start or times[0])
     if not keep.any():
         raise InputError(
             f"covers {time_span(times)}, expected hours from start "
@@ -60,12 +59,6 @@ def hourly_frame(
     times, values = times[keep], numbers(cells.loc[keep].drop(columns=TIMESTAMP))
     check_target(values[spec.target], times, may_be_negative=spec.may_be_negative)
     check_ranges(values)
-    return _complete(values, times, spec)
-
-
-def _complete(
-    values: pd.DataFrame, times: pd.DatetimeIndex, spec: DatasetSpec
-) -> tuple[pd.DataFrame, int, pd.DatetimeIndex]:
     hours = pd.date_range(times[0], times[-1], freq="h", name=TIMESTAMP)
     frame = values.set_axis(times).reindex(hours)
     gaps = frame.isna()
@@ -84,9 +77,10 @@ def _complete(
         _check_cells(gaps[column], line_of, fills=fills)
     target = fill_short_gaps(frame[spec.target], spec.gaps.max_hours)
     missing = target.isna()
-    of_the_week = target.groupby(hours.day_of_week * 24 + hours.hour).ffill()
     # Before the second week there is no earlier one.
-    frame[spec.target] = of_the_week.interpolate("linear")
+    frame[spec.target] = (
+        target.groupby(hours.day_of_week * 24 + hours.hour).ffill().interpolate("linear")
+    )
     for column in frame.columns[gaps.any()].drop(spec.target, errors="ignore"):
         frame[column] = _filled(frame[column], spec)
         unknown = frame[column].isna() & ~missing

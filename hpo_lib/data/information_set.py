@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib.data.features import PRODUCTS, follows_from_target
@@ -34,7 +33,7 @@ class Windows:
 
     frame: pd.DataFrame
     positions: Positions
-    weather: npt.NDArray[np.float64] | None = None
+    weather: np.ndarray | None = None
 
     @property
     def origins(self) -> pd.DatetimeIndex:
@@ -62,7 +61,7 @@ class Context(Windows):
         frame: pd.DataFrame,
         positions: Positions,
         known_until: Mapping[str, str],
-        weather: npt.NDArray[np.float64] | None = None,
+        weather: np.ndarray | None = None,
     ) -> "Context":
         """The context of the origins at ``positions`` [N] of a complete hourly frame: a copy."""
         columns = list(known_until)

@@ -83,8 +83,7 @@ max_hours = 3
         text += (
             f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED[key]}\n" if said else ""
         )
-    with paths.atomic(out) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    paths.write_text(out, text)
     load_spec(str(out.absolute()))
     return out
 

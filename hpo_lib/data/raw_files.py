@@ -37,6 +37,7 @@ PLAIN = ["", "0"]
 """Header of a plain raw CSV, whose times are UTC if they have no offset."""
 _DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+_FORMATS = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
 _OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 _HOUR = pd.Timedelta(hours=1)
 _LOOK = 50
@@ -72,8 +73,7 @@ def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
     step = steps[steps > pd.Timedelta(0)].mode()
     if len(step) and step.iloc[0] != _HOUR:
         utc, values = _hourly(utc, values, step.iloc[0], raw.aggregate)
-    stamps = utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00")
-    return pd.DataFrame({TIMESTAMP: stamps, target: values})
+    return pd.DataFrame({TIMESTAMP: utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00"), target: values})
 
 
 def columns_of(cells: pd.DataFrame, raw: RawFile, target: str) -> tuple[str, str]:
@@ -111,9 +111,9 @@ def _only(columns: list[str], what: str, holds: str, header: list[str]) -> str:
 
 def _formats(cell: str) -> list[str]:
     """Formats in which a cell is a time."""
-    known = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
-    times = {form: pd.to_datetime(cell, format=form, errors="coerce") for form in known}
-    return [form for form, time in times.items() if not pd.isna(time)]
+    return [
+        form for form in _FORMATS if pd.notna(pd.to_datetime(cell, format=form, errors="coerce"))
+    ]
 
 
 def _times(cells: pd.Series) -> pd.Series:
@@ -216,8 +216,7 @@ def read_raw_series(
         :func:`hpo_lib.data.gaps.hourly_frame`.
     """
     with about(path):
-        table = read_csv(path, "raw CSV", separators=SEPARATORS)
-        cells = own_cells(table, spec.raw, spec.target)
+        cells = own_cells(read_csv(path, "raw CSV", separators=SEPARATORS), spec.raw, spec.target)
         if end is not None:
             cells = cells.loc[timestamps(cells[TIMESTAMP]) <= end]
             texts = cells[spec.target]
@@ -330,8 +329,7 @@ def rebuilt_features(
     table.loc[table.index.isin(missing), spec.target] = np.nan
     table = table.loc[table[spec.target].first_valid_index() :]
     empty = int(table[spec.target].isna().sum())
-    wanted = (*spec.past_covariates, *spec.future_covariates)
-    left_out = [name for name in wanted if name not in table.columns]
+    left_out = [name for name in spec.covariates if name not in table.columns]
     holiday_note = _holiday_note(index, spec, holidays, school_holidays)
     notes: dict[str, object] = {
         f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
@@ -360,8 +358,8 @@ def prepare_features(
     table, notes = rebuilt_features(spec, raw, weather, school_holidays)
     with atomic(out) as part:
         table.to_csv(part, index_label=TIMESTAMP, date_format="%Y-%m-%d %H:%M:%S+00:00")
-    span = time_span(pd.DatetimeIndex(table.index))
-    return "\n".join([f"wrote {out}: {len(table)} hours, {span}", *notes])
+    written = f"wrote {out}: {len(table)} hours, {time_span(table.index)}"
+    return "\n".join([written, *notes])
 
 
 def _holiday_note(

@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from hpo_lib import paths
-from hpo_lib.checked import expected, sentence
+from hpo_lib.checked import Whole, expected, sentence
 from hpo_lib.data.csv_checks import LARGEST, TIME, YEARS
 from hpo_lib.errors import InputError, choices
 
@@ -73,7 +73,6 @@ Columns = Annotated[tuple[String, ...], expected("a list of column names in quot
 Hour = Annotated[
     pd.Timestamp, PlainValidator(_hour), expected("a full hour in UTC such as '2018-12-31 23:00'")
 ]
-Whole = Annotated[int, Field(strict=True, ge=0), expected("a whole number of at least 0")]
 Share = Annotated[
     float, Field(strict=True, gt=0, lt=1), expected("a share between 0 and 1, such as 0.7")
 ]
@@ -183,6 +182,11 @@ class DatasetSpec:
     path: InstanceOf[Path]
 
     @property
+    def covariates(self) -> tuple[str, ...]:
+        """The past ones, then the future-known ones."""
+        return (*self.past_covariates, *self.future_covariates)
+
+    @property
     def target_words(self) -> str:
         """The target's name for people: ``heat consumption``."""
         return self.target.replace("_", " ")
@@ -232,7 +236,8 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
                 "from `hpo datasets`"
             )
         return _parse(file)
-    known, every = known_datasets(), known_datasets() | development_datasets()
+    known = known_datasets()
+    every = known | development_datasets()
     if text not in every:
         raise InputError(
             f"dataset is {text!r}, which is not in the registry; {choices(text, known)}; "
@@ -292,8 +297,7 @@ def _contradiction(spec: DatasetSpec) -> str | None:
                 f"splits.{late_name} is {late:%Y-%m-%d %H:%M}, expected a time after "
                 f"splits.{early_name} ({early:%Y-%m-%d %H:%M}); fix the split dates"
             )
-    covariates = [*spec.past_covariates, *spec.future_covariates]
-    roles = [spec.target, *covariates]
+    roles = [spec.target, *spec.covariates]
     if twice := sorted(column for column in roles if roles.count(column) > 1):
         return (
             f"column {twice[0]!r} has two roles, expected one of target, past or future covariate"
@@ -322,7 +326,7 @@ def _contradiction(spec: DatasetSpec) -> str | None:
             "day_ahead_weather.csv is missing; name the archive of forecasts (see "
             "docs/day_ahead_weather.md)"
         )
-    if stray := sorted(set(spec.optional_covariates) - set(covariates)):
+    if stray := sorted(set(spec.optional_covariates) - set(spec.covariates)):
         return (
             f"optional_covariates lists {stray[0]!r}, which is neither a past nor a future "
             "covariate"

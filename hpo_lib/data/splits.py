@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib.data.spec import Splits
@@ -29,7 +28,7 @@ HORIZON = 24
 MIN_TRAINING = HISTORY + HORIZON + 30 * 24
 """Fewest hours of a training split: 30 days of training windows beside the first one."""
 
-Positions = npt.NDArray[np.int64]
+Positions = np.ndarray
 _HOUR = pd.Timedelta(hours=1)
 
 
@@ -83,27 +82,25 @@ def training_origins(
     stop = split_positions(index, splits).train.stop
     origins = np.arange(HISTORY - 1, stop - HORIZON, dtype=np.int64)
     after_daily = (origins - (stop - 1)) % HORIZON
-    near: Positions = origins[np.minimum(after_daily, HORIZON - after_daily) <= near_hours]
-    return near
+    return origins[np.minimum(after_daily, HORIZON - after_daily) <= near_hours]
 
 
-def complete_windows(origins: Positions, missing: npt.NDArray[np.bool_]) -> Positions:
+def complete_windows(origins: Positions, missing: np.ndarray) -> Positions:
     """The origins without an hour of ``missing`` [T] in their history or forecast hours."""
     if not missing.any():
         return origins
     before = np.concatenate([[0], np.cumsum(missing)])  # missing hours before each position
-    complete: Positions = origins[before[origins + HORIZON + 1] == before[origins - HISTORY + 1]]
-    return complete
+    return origins[before[origins + HORIZON + 1] == before[origins - HISTORY + 1]]
 
 
-def time_span(index: pd.DatetimeIndex) -> str:
+def time_span(index: pd.Index) -> str:
     """The first and the last hour, in words: ``2015-06-02 00:00 to 2019-12-31 23:00 UTC``."""
     return f"{index[0]:%Y-%m-%d %H:%M} to {index[-1]:%Y-%m-%d %H:%M} UTC"
 
 
 def settled_splits(
     index: pd.DatetimeIndex,
-    missing: npt.NDArray[np.bool_],
+    missing: np.ndarray,
     plan: Splits,
     tz: ZoneInfo,
     data: str,

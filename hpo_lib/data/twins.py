@@ -7,7 +7,6 @@ lock file: numpy may change its normal deviates).
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hpo_lib.data.features import calendar_columns, engineer
@@ -28,7 +27,7 @@ _SCHOOL_HOLIDAYS = (
 )
 """Of every year, both days inclusive."""
 
-Hours = npt.NDArray[np.float64]
+Hours = np.ndarray
 """One value per hour, [T]."""
 
 
@@ -58,13 +57,11 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
         columns=["start_date", "end_date"],
     ).astype("datetime64[s]")
     weather = _weather(index, rng)
-    calendar = calendar_columns(index, spec, school)
-    demand = _demand(spec.twin.kind, weather["temp"], calendar, rng)
+    demand = _demand(spec.twin.kind, weather["temp"], calendar_columns(index, spec, school), rng)
     demand *= spec.twin.mean_level / demand[index >= FIRST_HOUR].mean()
     target = pd.Series(demand.round(_DECIMALS), index=index)
     table = engineer(target, spec, weather, school).loc[FIRST_HOUR:].astype(float).round(_DECIMALS)
-    covariates = (*spec.past_covariates, *spec.future_covariates)
-    absent = [column for column in covariates if column not in table]
+    absent = [column for column in spec.covariates if column not in table]
     if absent or table.index[0] != FIRST_HOUR:
         what = f"column {absent[0]!r}" if absent else "a lag of more than a year"
         raise InputError(
@@ -83,7 +80,7 @@ def _smooth(x: Hours | pd.Series, memory: float) -> Hours:
 def _noise(rng: np.random.Generator, n: int, memory: float) -> Hours:
     """AR(1) noise [n] of standard deviation 1; its correlation falls to 1/e in ``memory`` hours."""
     noise = _smooth(rng.standard_normal(n), memory)
-    return np.asarray(noise / noise.std())
+    return noise / noise.std()
 
 
 def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
@@ -128,7 +125,7 @@ def _demand(kind: str, temp: pd.Series, calendar: pd.DataFrame, rng: np.random.G
     return level * np.exp(0.06 * noise)
 
 
-def _peak(hour: npt.NDArray[np.int64], centre: float, width: float) -> Hours:
+def _peak(hour: np.ndarray, centre: float, width: float) -> Hours:
     """[T] a peak of height 1 over the local hours 0 to 23, which go round the clock."""
     away = (hour - centre + 12) % 24 - 12
-    return np.asarray(np.exp(-0.5 * (away / width) ** 2))
+    return np.exp(-0.5 * (away / width) ** 2)

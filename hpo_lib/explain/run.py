@@ -8,7 +8,6 @@ days off as here. All models and all coalitions of groups get the same days.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import compress, product
 
 import numpy as np
@@ -68,33 +67,32 @@ def explain(
         raise InputError("a refitted model has learnt from validation; leave --refit out")
     wanted, notes = models or (*family_names(), *BASELINES), list[str]()
     data, folder = plan.dataset, plan.paths
-    learnt = data.trained_through_validation() if plan.refit else data
-    donors = draw_donors(data, chosen_days(data, split, days), learnt)
-    origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
-    # A model that is trained now is explained as it is.
-    every = {task[:3]: task._replace(train=cache(task.train)) for task in planned(plan, notes)}
-    tasks = [task for task in every.values() if task.model in wanted]
+    every = {task.row: task for task in planned(plan, notes)}
+    tasks = [task for task in every.values() if task.row[0] in wanted]
     for note in notes:
         print(f"note: {note}")
     run_benchmark(plan, tasks=tasks)
     linear = every[LINEAR, "own", FIRST_SEED]
-    tasks.append(Task(REFITTED, "own", 0, linear.key, lambda: refitted(linear.train())))
+    key = linear.key | {"refit": False}  # fitted once, and again for each coalition
+    tasks.append(Task((REFITTED, "own", 0), key, lambda: refitted(linear.trained)))
+    donors = draw_donors(data, chosen_days(data, split, days), linear.trained.dataset)
+    origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
     common = {
         "title": f"{data.spec.title}:\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
         "players": list(players(data)),
         "days": data.index[origins].strftime("%Y-%m-%d %H:%M UTC").tolist(),
     }
-    facts = {task.model: {**common, "key": task.key} for task in tasks}
+    facts = {task.row[0]: {**common, "key": task.key} for task in tasks}
     for file in folder.explanations():
         expected = facts.get(training_of(file)[0], common)
         if not expected.items() <= Explanation.load(file).facts.items():
             file.unlink()
             print(f"note: {file.name} was of other days, data or parameters and was removed.")
     for task in tqdm(tasks, desc="explained"):
-        file = folder.explanation(*task[:3])
+        file = folder.explanation(*task.row)
         if not file.is_file():
-            values, checks = _values_and_checks(task, data, donors)
-            found = facts[task.model] | {"checks": checks}
+            values, checks = _values_and_checks(task.trained, data, donors)
+            found = facts[task.row[0]] | {"checks": checks}
             Explanation(found, values, actual(data, origins)).store(file)
     table, explanations = folder.table("shapley"), Explanations.of_folder(folder)
     with atomic(table) as temporary:
@@ -104,17 +102,16 @@ def explain(
 
 
 def _values_and_checks(
-    task: Task, data: Dataset, donors: Positions
+    fitted: Forecaster | Sequence[Forecaster], data: Dataset, donors: Positions
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """The values of a model, and of one that is trained checks, see `Explanations.report`."""
+    """The values of a model, and of a single one checks, see `Explanations.report`."""
     from hpo_lib.families.insight import with_redrawn_weights  # needs torch
 
-    fitted, few = task.train(), donors[:SANITY_DAYS]
     halves = [coalition_values(fitted, data, half) for half in np.split(donors, 2, axis=2)]
     values = np.mean(halves, axis=0)
-    if task.model == REFITTED:
+    if not isinstance(fitted, Forecaster):
         return values, {}
-    came = actual(data, donors[:, 0, 0])
+    few, came = donors[:SANITY_DAYS], actual(data, donors[:, 0, 0])
     losses = (WHAT["mae"](half, came).mean(axis=(1, 2)) for half in halves)
     noise = np.random.default_rng(0).random(len(data.frame))
     planted = replace(data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted"))

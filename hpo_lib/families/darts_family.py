@@ -3,12 +3,19 @@
 Torch and darts are imported when a model is trained, not when a family is named.
 """
 
-from typing import Any
-
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.information_set import Windows
 from hpo_lib.families.linear_baseline import covers_seasons
-from hpo_lib.families.models import STANDARD, Budget, Family, Forecaster, OnCheck, Params, Recipe
+from hpo_lib.families.models import (
+    STANDARD,
+    Budget,
+    ByName,
+    Family,
+    Forecaster,
+    OnCheck,
+    Params,
+    Recipe,
+)
 
 
 class DartsFamily(Family):
@@ -48,7 +55,7 @@ class DartsFamily(Family):
         return forecaster
 
     def restored(
-        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
     ) -> Forecaster:
         from hpo_lib.families.training import DartsForecaster, untrained_module
         from hpo_lib.families.windows import TrainingWindows
@@ -58,7 +65,6 @@ class DartsFamily(Family):
         forecaster.shares = parts["shares"]
         if not forecaster.keeps_nothing:
             sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
-            network = recipe.updated(params)[1]
-            forecaster.module = untrained_module(self, network, sample).eval()
+            forecaster.module = untrained_module(self, recipe.updated(params)[1], sample).eval()
             forecaster.module.load_state_dict(parts["network"])
         return forecaster

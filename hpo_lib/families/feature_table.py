@@ -97,7 +97,7 @@ def make_feature_table(
     `weather_inputs`.
     """
     frame, origins = windows.frame, windows.positions
-    y = frame[dataset.spec.target].to_numpy(dtype=float)
+    y = frame[dataset.spec.target].to_numpy()
     past = origins[:, None] + np.arange(1 - HISTORY, 1)  # [N, L]
     hours = origins[:, None] + np.arange(1, HORIZON + 1)  # [N, H]
     history, floor = y[past], level_floor(dataset) if floor is None else floor
@@ -105,14 +105,17 @@ def make_feature_table(
     relative = history / level[:, None] - 1
     days = relative.reshape(len(origins), DAYS, HORIZON)  # the last one ends at the origin
     flags = [name for name in ("is_weekend", "is_public_holiday") if name in dataset.future]
-    off = frame[flags].max(axis=1).to_numpy(dtype=float) if flags else np.zeros(len(frame))
+    off = frame[flags].max(axis=1).to_numpy() if flags else np.zeros(len(frame))
     past_off = off[past].reshape(days.shape)
     season = 2 * np.pi * pd.DatetimeIndex(frame.index).day_of_year.to_numpy()[hours] / 365.25
     # The columns are [N, H], or [N, 1] or [H] where origins or hours ahead are alike.
-    columns: dict[str, np.ndarray] = {"step": np.arange(1.0, HORIZON + 1)}
-    columns |= {name: frame[name].to_numpy(dtype=float)[hours] for name in dataset.future}
-    columns |= {"year_sin": np.sin(season), "year_cos": np.cos(season)}
-    columns |= {f"same_hour_{k}d": days[:, -k] for k in range(1, DAYS + 1)}
+    columns: dict[str, np.ndarray] = {
+        "step": np.arange(1.0, HORIZON + 1),
+        **{name: frame[name].to_numpy()[hours] for name in dataset.future},
+        "year_sin": np.sin(season),
+        "year_cos": np.cos(season),
+        **{f"same_hour_{k}d": days[:, -k] for k in range(1, DAYS + 1)},
+    }
     earlier, week = hours - HISTORY, past
     for k in range(2, weeks + 1):
         earlier = np.where(earlier >= HISTORY, earlier - HISTORY, earlier)
@@ -140,9 +143,9 @@ def make_feature_table(
     columns |= {f"last_{k}": relative[:, [-1 - k]] for k in (0, 1, 2, 3, 6, 12)}
     daily, last_day = days.mean(axis=2), days[:, -1]
     columns |= {f"day_mean_{k}": daily[:, [-1 - k]] for k in range(DAYS)}
-    of_origin = {"week_mean": daily.mean(axis=1)}
-    of_origin |= {f"mean_{k}h": relative[:, -k:].mean(axis=1) for k in (3, 6, 12)}
-    of_origin |= {
+    of_origin = {
+        "week_mean": daily.mean(axis=1),
+        **{f"mean_{k}h": relative[:, -k:].mean(axis=1) for k in (3, 6, 12)},
         "day_low": last_day.min(axis=1),
         "day_high": last_day.max(axis=1),
         "day_spread": last_day.std(axis=1),
@@ -151,7 +154,7 @@ def make_feature_table(
     }
     for name in dataset.past:
         if not follows_from_target(name):
-            values = frame[name].to_numpy(dtype=float)[past[:, -HORIZON:]]
+            values = frame[name].to_numpy()[past[:, -HORIZON:]]
             of_origin |= {f"{name}_last": values[:, -1], f"{name}_day_mean": values.mean(axis=1)}
     columns |= {name: values[:, None] for name, values in of_origin.items()}
     columns |= weather_inputs(dataset, windows, thermal=thermal)
@@ -182,7 +185,7 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
         return {}
     assert ahead is not None, "a dataset with weather of the day ahead makes windows that hold it"
     history = windows.positions[:, None] + np.arange(1 - HISTORY, 1)
-    observed = windows.frame[list(weather.columns)].to_numpy(dtype=float)[history]  # [N, L, W]
+    observed = windows.frame[list(weather.columns)].to_numpy()[history]  # [N, L, W]
     before, now = (
         dict(zip(weather.columns, np.moveaxis(part, 2, 0), strict=True))
         for part in (observed, ahead)
@@ -196,7 +199,7 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
     means = {hours: exponential_mean(temp, hours)[:, -HORIZON:] for hours in MEMORY_HOURS}
     columns |= {f"temp_mean_{hours}h_ahead": mean for hours, mean in means.items()}
     degrees = np.maximum(weather.threshold - temp, 0)
-    target, usual = windows.frame[dataset.spec.target].to_numpy(dtype=float), weather.usual_demand
+    target, usual = windows.frame[dataset.spec.target].to_numpy(), weather.usual_demand
     demand = np.abs(target[history[:, -HORIZON:]].mean(axis=1))
     yesterday = degrees[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True)
     relative = usual / np.maximum(demand, 0.05 * usual)
@@ -217,7 +220,7 @@ def exponential_mean(values: np.ndarray, hours: float) -> np.ndarray:
 
     share = 1 - np.exp(-1 / hours)
     means, _ = lfilter([share], [1, share - 1], values, axis=1, zi=(1 - share) * values[:, :1])
-    return np.asarray(means)
+    return means
 
 
 def linear_features(table: FeatureTable) -> np.ndarray:

@@ -109,7 +109,7 @@ class LinearBaseline:
         relative = unfolded.relative_out_of_fold(table, origins)
         baseline = replace(
             unfolded.with_interval(table.target - relative),
-            out_of_fold=np.asarray((1 + relative) * table.level[:, None]),
+            out_of_fold=(1 + relative) * table.level[:, None],
         )
         _last_fits.appendleft((dataset.frame, key, baseline))
         return baseline
@@ -136,14 +136,14 @@ class LinearBaseline:
         """[N, H, Q] forecasts with an interval, in the target's unit, of the baseline alone."""
         table = self.options.table(dataset, windows, self.floor)
         relative = 1 + self.relative(table)[:, :, None] + self.errors
-        return np.asarray(relative * table.level[:, None, None])
+        return relative * table.level[:, None, None]
 
     def relative(self, table: FeatureTable) -> np.ndarray:
         """[N, H] forecasts of the rows of a feature table."""
         x = _standardised(linear_features(table), self.centre, self.spread)
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked
         # for.
-        return np.asarray((x * self.weights).sum(axis=2) + self.intercept)
+        return (x * self.weights).sum(axis=2) + self.intercept
 
     def with_interval(self, errors: np.ndarray) -> "LinearBaseline":
         """The same with the interval of these ``relative`` residuals [N, H]."""
@@ -173,7 +173,7 @@ class LinearBaseline:
 
 
 def _standardised(features: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return np.asarray(np.clip((features - centre) / spread, -LARGEST, LARGEST))
+    return np.clip((features - centre) / spread, -LARGEST, LARGEST)
 
 
 _last_fits: deque[tuple[pd.DataFrame, tuple[object, ...], LinearBaseline]] = deque(maxlen=4)
@@ -182,7 +182,7 @@ _last_fits: deque[tuple[pd.DataFrame, tuple[object, ...], LinearBaseline]] = deq
 
 def covers_seasons(dataset: Dataset, years: float) -> bool:
     """Whether training covers ``years``: with fewer, season and other changes look the same."""
-    return bool(dataset.positions.train.stop >= years * HOURS_OF_A_YEAR)
+    return dataset.positions.train.stop >= years * HOURS_OF_A_YEAR
 
 
 def least_absolute(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.information_set import Context, Windows
@@ -20,6 +20,7 @@ from hpo_lib.families.search_space import (
     ONLY_WITH,
     RECIPE_SPACE,
     Dimension,
+    SearchSpace,
     is_drawn,
     recipe_space,
 )
@@ -27,6 +28,9 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 
 if TYPE_CHECKING:
     from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+
+ByName = dict[str, Any]
+"""Values of any kind by their names."""
 
 Params = Mapping[str, int | float]
 """Hyperparameters of a network; fields of `Recipe` among them replace those of the recipe."""
@@ -110,14 +114,14 @@ class Recipe:
     thermal: bool = True
     residual_share: bool = False
 
-    def effective(self, dataset: Dataset) -> dict[str, Any]:
+    def effective(self, dataset: Dataset) -> ByName:
         """The fields as plain data, without what has no effect on a dataset."""
         fields = asdict(self)
         if dataset.weather is None:
             del fields["thermal"]
         return fields
 
-    def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", dict[str, Any]]:
+    def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", ByName]:
         """The recipe with the fields that ``params`` name, and the params of the network."""
         names = {field.name for field in fields(self)} & set(params)
         network = {name: value for name, value in params.items() if name not in names}
@@ -183,7 +187,7 @@ class Forecaster(ABC):
         """See `Dataset.lowest`."""
         return self.dataset.lowest
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> ByName:
         """What was learnt, in tensors, arrays, plain values and text, for `Model.restored`."""
         raise NotImplementedError
 
@@ -215,13 +219,13 @@ class Model:
     """As it is printed."""
     colour: str = "#444444"
     marker: str = "."
-    kind: ClassVar[str] = ""
+    kind = ""
     """One of `KINDS`; empty for a model that a record names and the registry does not know."""
-    seeded: ClassVar[bool] = False
+    seeded = False
     """Whether another seed gives another model."""
 
     def restored(
-        self, parts: dict[str, Any], params: Params, dataset: Dataset, windows: Windows
+        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
     ) -> Forecaster:
         """The forecaster that had these `Forecaster.parts`; ``windows``: one like its own."""
         raise NotImplementedError
@@ -231,22 +235,23 @@ class Family(Model, ABC):
     """A model family: search space, untuned defaults, budgets, and training of a `darts` model."""
 
     kind, seeded = "family", True
-    calendar_as_past: ClassVar[bool]
+    calendar_as_past: bool
     """Whether the model has no future input of its own, see `WindowSource`."""
-    search_space: ClassVar[Mapping[str, Dimension]]
+    search_space: ClassVar[SearchSpace]
     defaults: ClassVar[Params]
     """Untuned parameters: the defaults of the family's library where the search space allows. Trial
     0 of a study.
     """
     portfolio: ClassVar[Mapping[str, Params]] = {}
-    """Series on which they won -> configurations of the wide space, which a study tries next."""
+    """Series on which they won -> configurations of the wide space, which a study tries next.
+    
+    What they do not name is as in the untuned defaults of the standard recipe.
+    """
     budgets: ClassVar[Mapping[str, Budget]]
     """Preset name -> budget."""
 
     @abstractmethod
-    def darts_model(
-        self, network: dict[str, Any], common: dict[str, Any]
-    ) -> "TorchForecastingModel":
+    def darts_model(self, network: ByName, common: ByName) -> "TorchForecastingModel":
         """The untrained model; ``common`` holds the arguments that all families share.
 
         ``network`` holds the hyperparameters without those of the optimiser.
@@ -314,15 +319,13 @@ class Family(Model, ABC):
 
 
 _MODELS: dict[str, Model] = {}
-M = TypeVar("M", bound=Model)
 
 
-def register(model: M) -> M:
+def register(model: Model) -> None:
     """Add a model to the registry. A name that is taken is an error."""
     if model.name in _MODELS:
         raise ValueError(f"two models are named {model.name}")
     _MODELS[model.name] = model
-    return model
 
 
 @cache

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.models import Budget, register
+from hpo_lib.families.models import Budget, ByName, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
@@ -35,19 +35,8 @@ class NhitsQ(DartsFamily):
     }
     portfolio: ClassVar = {
         "water_centrum, water_tommerby": {
-            "num_stacks": 3,
-            "num_blocks": 1,
-            "num_layers": 2,
-            "layer_widths": 512,
             "lr": 0.0022217469193239556,
-            "dropout": 0.1,
             "weight_decay": 1.2615636178657275e-05,
-            "level_hours": 24,
-            "near_hours": 1,
-            "season_years": 2,
-            "calendar": True,
-            "steps_factor": 1.0,
-            "linear_part": True,
             "linear_penalty": 0.13175657638656071,
             "linear_weeks": 2,
         }
@@ -60,7 +49,7 @@ class NhitsQ(DartsFamily):
         ),  # quality: docs/performance.md
     }
 
-    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> Any:
+    def darts_model(self, network: ByName, common: ByName) -> Any:
         from darts.models import NHiTSModel
 
         class HourlyRateNHiTS(NHiTSModel):

@@ -55,8 +55,9 @@ class Choice:
 
 
 Dimension = IntRange | FloatRange | Choice
+SearchSpace = Mapping[str, Dimension]
 
-RECIPE_SPACE: Mapping[str, Dimension] = {
+RECIPE_SPACE: SearchSpace = {
     "level_hours": Choice((0, 24, 168)),
     "near_hours": Choice((1, 3, 12)),
     "season_years": Choice((0, 2, 4)),
@@ -111,13 +112,13 @@ def is_drawn(name: str, params: Mapping[str, object]) -> bool:
     return name not in ONLY_WITH or bool(params.get(ONLY_WITH[name]))
 
 
-def is_whole(params: Mapping[str, object], space: Mapping[str, Dimension]) -> bool:
+def is_whole(params: Mapping[str, object], space: SearchSpace) -> bool:
     """Whether ``params`` have a value for every dimension that is drawn, and for no other."""
     return set(params) == {name for name in space if is_drawn(name, params)}
 
 
 def draw(
-    space: Mapping[str, Dimension],
+    space: SearchSpace,
     random: np.random.Generator,
     near: Mapping[str, int | float] | None = None,
 ) -> dict[str, int | float]:
@@ -165,9 +166,7 @@ def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"]
     return "lower" if share <= END_SHARE and not starts_at_one else None
 
 
-def boundary_advice(
-    label: str, params: Mapping[str, float], space: Mapping[str, Dimension]
-) -> list[str]:
+def boundary_advice(label: str, params: Mapping[str, float], space: SearchSpace) -> list[str]:
     """A sentence for every hyperparameter at an end of its range; ``label``: ``TFT_Q on heat``."""
     return [
         f"{label}: {name} {params[name]:.3g} is at the {end} end of its "

@@ -1,7 +1,6 @@
 """A trained model as a file of tensors and plain values: reading it runs nothing of it."""
 
 import pickle
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY
 from hpo_lib.errors import InputError
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
-from hpo_lib.families.models import STANDARD, Forecaster, Model, Params, Recipe
+from hpo_lib.families.models import STANDARD, ByName, Forecaster, Model, Params, Recipe
 from hpo_lib.families.windows import Level, Scaling
 
 FORMAT = 3
@@ -77,7 +76,7 @@ def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str
     return forecaster
 
 
-def _check(stored: Mapping[str, Any], dataset: Dataset, source: str) -> None:
+def _check(stored: ByName, dataset: Dataset, source: str) -> None:
     if stored["format"] != FORMAT:
         raise InputError(
             f"{source}: is stored in format {stored['format']}, this version reads {FORMAT}; "

@@ -65,7 +65,7 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
         Prescalers and first layer are one product, prescalers and skip connection another.
         """
         network, n = self.flattened_grn, len(slope)
-        each = torch.eye(n, dtype=slope.dtype, device=slope.device)[:, :, None]
+        each = torch.eye(n).to(slope)[:, :, None]
         # the values' prescaling as a matrix
         affine = torch.cat([(each * slope).reshape(n, -1), offset.reshape(1, -1)])
         first = F.linear(affine, network.fc1.weight)
@@ -108,7 +108,7 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
         skip = torch.stack([a * gain, b * gain, stacked("resample_norm.norm.bias")], dim=2)
 
         norm = "gate_norm.add_norm.norm"
-        selected: Tensor = _WeightedNorms.apply(
+        return _WeightedNorms.apply(
             networks[0].get_submodule(norm).eps,
             torch.cat([hidden, ones], dim=1),
             torch.cat([rows * deviation, deviation, ones], dim=1),
@@ -118,7 +118,6 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
             stacked(f"{norm}.weight"),
             stacked(f"{norm}.bias"),
         )
-        return selected
 
 
 class _WeightedNorms(torch.autograd.Function):

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.models import Budget, register
+from hpo_lib.families.models import Budget, ByName, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
@@ -35,7 +35,7 @@ class TftQ(DartsFamily):
         "a100": Budget(steps=1000, batch_size=64, checks=20),
     }
 
-    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> Any:
+    def darts_model(self, network: ByName, common: ByName) -> Any:
         from hpo_lib.families.tft_layers import RearrangedTFT
 
         return RearrangedTFT(**network, **common)

@@ -154,15 +154,14 @@ class StablePeriodBlock(TimesBlock):
         frequencies = strength[1:].topk(self.k).indices + 1
         images = [self._convolve(x, length // frequency) for frequency in frequencies.tolist()]
         weights = amplitude[:, frequencies].softmax(dim=1).to(x.dtype)
-        mixed: Tensor = torch.einsum("btck,bk->btc", torch.stack(images, dim=-1), weights)
-        return mixed + x
+        return torch.einsum("btck,bk->btc", torch.stack(images, dim=-1), weights) + x
 
     def _convolve(self, x: Tensor, period: int) -> Tensor:
         """Fold time into rows of one period, convolve in two dimensions, unfold."""
         batch, length, channels = x.shape
         rows = -(-length // period)
         folded = F.pad(x, (0, 0, 0, rows * period - length)).reshape(batch, rows, period, channels)
-        image: Tensor = self.conv(folded.permute(0, 3, 1, 2))
+        image = self.conv(folded.permute(0, 3, 1, 2))
         return image.permute(0, 2, 3, 1).reshape(batch, -1, channels)[:, :length]
 
 
@@ -205,5 +204,4 @@ class PastCovariateTimesNet(TimesNet):
         hidden = self.predict_linear(hidden.permute(0, 2, 1)).permute(0, 2, 1)  # [B, L + H, C]
         for block in self.model:
             hidden = self.layer_norm(block(hidden))
-        forecast: Tensor = self.projection(hidden)[:, -self.h :]
-        return forecast
+        return self.projection(hidden)[:, -self.h :]

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.models import Budget, register
+from hpo_lib.families.models import Budget, ByName, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
@@ -39,7 +39,7 @@ class TimesnetQ(DartsFamily):
         "a100": Budget(steps=600, batch_size=32, checks=20),
     }
 
-    def darts_model(self, network: dict[str, Any], common: dict[str, Any]) -> Any:
+    def darts_model(self, network: ByName, common: ByName) -> Any:
         from darts.models import NeuralForecastModel
 
         from hpo_lib.families.timesnet_layers import PastCovariateTimesNet

@@ -30,7 +30,7 @@ from hpo_lib.data.features import DAY_COLUMNS
 from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.families.models import Budget, Family, Forecaster, OnCheck, Params, Recipe
+from hpo_lib.families.models import Budget, ByName, Family, Forecaster, OnCheck, Params, Recipe
 from hpo_lib.families.windows import (
     Scaling,
     TrainingWindows,
@@ -74,7 +74,7 @@ def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray
     """
     of_median, of_width = shares
     linear_median, network_median = linear[:, :, [MEDIAN]], network[:, :, [MEDIAN]]
-    return np.asarray(
+    return (
         linear_median
         + of_median * (network_median - linear_median)
         + (1 - of_width) * (linear - linear_median)
@@ -180,8 +180,7 @@ def untrained_module(
     """The family's module for windows like the sample, with fresh weights, always the same."""
     model = new_model(family, params, family.budgets["test"], seed=0)
     model.train_sample, model.output_dim = sample, 1
-    module: PLForecastingModule = model._init_model()
-    return module
+    return model._init_model()
 
 
 @dataclass(eq=False)
@@ -219,7 +218,7 @@ class DartsForecaster(Forecaster):
             raise
         self.module = model.model.eval()
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> ByName:
         scaling = self.scaling
         if scaling.linear is not None:
             scaling = replace(scaling, linear=scaling.linear.without_days())

@@ -5,7 +5,7 @@ from ``origin - L + 1 .. origin``, and only future-known columns are ever read b
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.information_set import Windows
-from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.families.feature_table import weather_inputs
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, covers_seasons
 from hpo_lib.families.models import Recipe
@@ -87,10 +87,10 @@ class Scaling:
 
     mean: Mapping[Any, float]
     std: Mapping[Any, float]
-    level: Level | None = None
-    seasons: bool = True
-    linear: LinearBaseline | None = None
-    weather: np.ndarray = field(default_factory=lambda: np.empty((2, 0)))
+    level: Level | None
+    seasons: bool
+    linear: LinearBaseline | None
+    weather: np.ndarray
 
     @classmethod
     def fit(cls, dataset: Dataset, recipe: Recipe, *, seasons: bool | None = None) -> "Scaling":
@@ -142,7 +142,7 @@ STRIDES = (1, 5, 7, 11, 13, 17, 19, 23)
 """
 
 
-def learnt_origins(dataset: Dataset, recipe: Recipe) -> np.ndarray:
+def learnt_origins(dataset: Dataset, recipe: Recipe) -> Positions:
     """Training origins within the recipe's ``near_hours`` of the daily ones, in ascending order.
 
     With a linear baseline about `MOST_ORIGINS` of them at most.
@@ -205,9 +205,8 @@ class WindowSource:
     linear: np.ndarray
 
     def to(self, device: torch.device) -> "WindowSource":
-        parts = vars(self).items()
         tensors: dict[str, Any] = {
-            name: part.to(device) for name, part in parts if isinstance(part, Tensor)
+            name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)
         }
         return replace(self, **tensors)
 
@@ -314,7 +313,7 @@ def future_columns(dataset: Dataset, scaling: Scaling, recipe: Recipe) -> tuple[
 class TrainingWindows(TorchTrainingDataset):
     """The training windows of a source as a darts dataset, which gathers a batch at once."""
 
-    def __init__(self, source: WindowSource, origins: np.ndarray) -> None:
+    def __init__(self, source: WindowSource, origins: Positions) -> None:
         super().__init__()
         self.source = source
         self.origins = torch.from_numpy(origins)

@@ -3,8 +3,9 @@
 Every table names its ``dataset``, ``title`` and ``unit``, and is of the test split.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import wraps
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -13,44 +14,44 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.dates import DateFormatter, DayLocator
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from hpo_lib.benchmark.tables import (
-    Benchmark,
-    BenchmarkRow,
-    comparison_table,
-    of_rows,
-    weights_table,
-)
-from hpo_lib.data.features import season_of
-from hpo_lib.families.models import described, model_names
+from hpo_lib.benchmark import tables
+from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, of_rows
+from hpo_lib.families.models import model_names
 from hpo_lib.figures import series, style
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.style import BLUE, INK, TARGET, in_order, model_colour, model_name
+from hpo_lib.figures.style import (
+    BLUE,
+    INK,
+    TARGET,
+    Look,
+    handle,
+    in_order,
+    model_colour,
+    model_name,
+)
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.evaluation import SEASON_NAMES, WEEKDAY_NAMES
-from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.evaluation import GROUPS
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
+from hpo_lib.scoring.uncertainty import holm
 
 WEEK_SEASONS = ("winter", "summer")
 SIGNIFICANCE, DRIFT_DAYS = 0.05, 28
 
-RAW_AND_CALIBRATED = [
-    Line2D([], [], color=INK, ls="", marker="o", ms=3.5, mfc="white", label="raw"),
-    Line2D([], [], color=INK, ls="", marker="o", ms=3.5, label="calibrated"),
-]
+POINT: Look = {"color": INK, "ls": "", "marker": "o", "ms": 3.5}
+RAW_AND_CALIBRATED = [handle("raw", **POINT, mfc="white"), handle("calibrated", **POINT)]
+Frames = Iterator[pd.DataFrame]
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "own": ""}
 
 
-def _of_each_benchmark(
-    tables_of: Callable[[Benchmark], Iterable[pd.DataFrame]],
-) -> Callable[[Evidence], pd.DataFrame]:
+def _of_benchmarks(tables_of: Callable[[Benchmark], Frames]) -> Callable[[Evidence], pd.DataFrame]:
     """One table of all benchmarks, which names their dataset; empty without any row."""
 
     @wraps(tables_of)
     def table(evidence: Evidence) -> pd.DataFrame:
         return style.joined(
-            rows.assign(dataset=one.dataset, title=one.series.spec.title, unit=one.unit)
+            rows.assign(dataset=one.dataset, title=one.spec.title, unit=one.unit)
             for one in evidence.benchmarks
             for rows in tables_of(one)
         )
@@ -68,34 +69,18 @@ def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
     return [*benchmark.families, *sorted(trained, key=validation_loss)[:1]]
 
 
-# Two weeks
-
-
-def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> int | None:
-    """Position of the first forecast of the middle whole week of a season; None without one.
-
-    Weeks are from Monday to Sunday, UTC.
-    """
-    days = (f.origins + pd.Timedelta(hours=1)).tz_localize(None)
-    seasons = season_of(days.month.to_numpy(), hemisphere)
-    inside = pd.Series(np.flatnonzero(seasons == SEASON_NAMES.index(season)))
-    weeks = inside.groupby(days[inside].to_period("W"))
-    whole = weeks.min()[weeks.size() == 7]
-    return whole.iloc[len(whole) // 2] if len(whole) else None
-
-
-@_of_each_benchmark
-def weeks(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+@_of_benchmarks
+def weeks(benchmark: Benchmark) -> Frames:
     """A winter and a summer week of the family that validation prefers.
 
     ``target`` in words, ``season``, ``hour`` in UTC, ``actual``, ``median``; ``lower`` and
     ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
     """
-    spec = benchmark.series.spec
+    spec = benchmark.spec
     for row in sorted(benchmark.families, key=validation_loss)[:1]:
         corrected = benchmark.calibrated[row, benchmark.correction.mode]
         for season in WEEK_SEASONS:
-            first = middle_week(row.test, season, spec.hemisphere)
+            first = series.middle_week(row.test, season, spec.hemisphere)
             if first is not None:
                 hours, bounds = (series.hours_of_days(f, first, 7) for f in (row.test, corrected))
                 hours = hours.join(bounds[["lower", "upper"]].add_suffix("_calibrated"))
@@ -133,16 +118,14 @@ def _draw_week(axes: Axes, rows: pd.DataFrame, season: str) -> None:
     # Ticks must not depend on the panel's height, which the layout changes after measuring them.
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.set(xlim=(week.index[0], week.index[-1]))
-    style.no_negative_demand(axes, week["actual"])
+    if week["actual"].min() >= 0:  # as demand is, though an interval may reach below
+        axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
     whose = f"{week['title'].iloc[0]}, {model_name(week['model'].iloc[0])}"
     axes.set_title(f"{whose}\n{season} week from {week.index[0]:%-d %B %Y}")
 
 
-# Raw and calibrated coverage
-
-
-@_of_each_benchmark
-def reliability(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+@_of_benchmarks
+def reliability(benchmark: Benchmark) -> Frames:
     """Share of actuals at or below each ``level``, both 0 to 1, of the models of `by_hour`.
 
     ``observed`` is raw, ``observed_calibrated`` corrected.
@@ -187,33 +170,27 @@ def _draw_both(axes: Axes, data: pd.DataFrame, score: str, *, upright: bool = Tr
     lines(*ends, colors=data["model"].map(model_colour), lw=0.6, alpha=0.7)
     for name, look in ((score, {"mfc": "white"}), (calibrated, {})):
         x, y = ("place", name) if upright else (name, "place")
-        _draw_points(axes, data, x, y, ms=3.5, **look)
+        style.draw_models(axes, data, x, y, ms=3.5, ls="", **look)
 
 
-def _draw_points(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> None:
-    for model, rows in style.by_model(data):
-        points = {"color": model_colour(model), "marker": style.model_marker(model), "ls": ""}
-        axes.plot(rows[x], rows[y], **{**points, **look})
-
-
-@_of_each_benchmark
-def coverage(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+@_of_benchmarks
+def coverage(benchmark: Benchmark) -> Frames:
     """PICP of the families in percent, see `conditional_coverage`, raw and corrected."""
     yield benchmark.raw_and_corrected(of_rows(benchmark.coverage, benchmark.families), "picp")
 
 
-GROUPS: dict[str, tuple[str, Sequence[str], int, int]] = {
-    "hour": ("local hour", [f"{hour:02d}" for hour in range(24)], 6, 2),
-    "weekday": ("weekday", WEEKDAY_NAMES, 1, 2),
-    "season": ("season", SEASON_NAMES, 1, 3),
-    "level": ("forecast", ("low", "middle", "high"), 1, 6),
+TICKS = {
+    "hour": ("local hour", 6, 2),
+    "weekday": ("weekday", 1, 2),
+    "season": ("season", 1, 3),
+    "level": ("forecast", 1, 6),
 }
-"""Grouping of the coverage -> its axis, groups, step from tick to tick, and letters of a tick."""
+"""Grouping of the coverage -> its axis, step from tick to tick, and letters of a tick."""
 
 
 def draw_coverage(data: pd.DataFrame) -> Figure:
     """PICP by hour (calibrated, raw dotted), weekday, season and level; a row per dataset."""
-    places = {name: place for _, names, *_ in GROUPS.values() for place, name in enumerate(names)}
+    places = {name: place for names in GROUPS.values() for place, name in enumerate(names)}
     data = data.assign(place=data["group"].map(places))
     data["place"] += _beside(data["model"], 0.2).where(data["by"] != "hour", 0)
     datasets = style.by_dataset(data)
@@ -226,11 +203,11 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
         width_ratios=(1.5, 1.2, 0.8, 0.7),
     )
     for panels, of_dataset in zip(grid, datasets, strict=True):
-        for axes, (by, (label, groups, step, letters)) in zip(panels, GROUPS.items(), strict=True):
-            part = of_dataset[of_dataset["by"] == by]
+        for axes, (by, (label, step, letters)) in zip(panels, TICKS.items(), strict=True):
+            part, groups = of_dataset[of_dataset["by"] == by], GROUPS[by]
             if by == "hour":
                 for score, line in (("picp", ":"), ("picp_calibrated", "-")):
-                    _draw_points(axes, part, "place", score, ls=line, marker="", lw=0.8)
+                    style.draw_models(axes, part, "place", score, ls=line, marker="", lw=0.8)
             else:
                 _draw_both(axes, part, "picp")
             style.coverage_line(axes)
@@ -248,11 +225,8 @@ def _picp_limits(values: pd.Series | pd.DataFrame) -> tuple[float, float]:
     return min(50.0, 10 * np.floor(np.nanmin(values) / 10)), 101
 
 
-# Scores
-
-
-@_of_each_benchmark
-def by_hour(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+@_of_benchmarks
+def by_hour(benchmark: Benchmark) -> Frames:
     """``mae`` and ``picp`` (percent) per hour ``ahead``, of the families and the best baseline."""
     for row in _families_and_best_baseline(benchmark):
         hourly = series.by_hour(row.test)[["mae", "picp"]].reset_index(names="ahead")
@@ -263,44 +237,31 @@ def draw_by_hour(data: pd.DataFrame) -> Figure:
     """MAE and PICP per hour ahead, baselines dashed; a column per dataset."""
     figure, columns = style.dataset_columns(data, 2, height=3.6, sharex=True)
     for (top, bottom), rows in columns:
-        _draw_lines(top, rows, "ahead", "mae")
-        _draw_lines(bottom, rows, "ahead", "picp")
+        for axes, score in ((top, "mae"), (bottom, "picp")):
+            style.draw_models(axes, rows, "ahead", score, marker="")
         style.coverage_line(bottom)
         top.set(ylim=(0, None), ylabel=f"MAE in {style.unit_of(rows)}")
         bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
     columns[0][0][1].set_ylabel("PICP in %")
-    style.legend_below(
-        figure, [Line2D([], [], **_line(model)) for model in in_order(data["model"])]
-    )
+    looks = {model: {**style.model_look(model), "marker": ""} for model in in_order(data["model"])}
+    style.legend_below(figure, [handle(model_name(model), **looks[model]) for model in looks])
     return figure
 
 
-def _draw_lines(axes: Axes, data: pd.DataFrame, x: str, y: str) -> None:
-    for model, rows in style.by_model(data):
-        axes.plot(rows[x], rows[y], **_line(model))
-
-
-def _line(model: str) -> dict[str, Any]:
-    """Families as a line, a baseline dashed."""
-    look = {"lw": 1.1} if described(model).kind == "family" else {"lw": 0.9, "ls": (0, (4, 2))}
-    return {"color": model_colour(model), "label": model_name(model), **look}
-
-
-@_of_each_benchmark
-def drift(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+@_of_benchmarks
+def drift(benchmark: Benchmark) -> Frames:
     """Mean error, actual less median, of the 28 days up to each ``day``, in the target's unit."""
     for row in benchmark.families:
         daily = pd.Series((row.test.actual - row.test.median).mean(axis=1))
-        day = (row.test.origins + pd.Timedelta(hours=1)).tz_localize(None)
-        errors = {"model": row.model, "day": day, "error": daily.rolling(DRIFT_DAYS).mean()}
-        yield benchmark.in_unit(pd.DataFrame(errors).dropna())
+        errors = {"day": row.test.days.tz_localize(None), "error": daily.rolling(DRIFT_DAYS).mean()}
+        yield benchmark.in_unit(pd.DataFrame(errors).dropna().assign(model=row.model))
 
 
 def draw_drift(data: pd.DataFrame) -> Figure:
     """How the mean error over four weeks moves through the test split; a panel per dataset."""
     figure, columns = style.dataset_columns(data, 1, height=2.2)
     for (axes,), rows in columns:
-        _draw_lines(axes, rows, "day", "error")
+        style.draw_models(axes, rows, "day", "error", marker="")
         axes.axhline(0, **TARGET)
         axes.set(ylabel=f"mean error in {style.unit_of(rows)}", xlabel="end of the 28 days")
         style.date_axis(axes, 2, 4)
@@ -308,10 +269,10 @@ def draw_drift(data: pd.DataFrame) -> Figure:
     return figure
 
 
-@_of_each_benchmark
-def mixture_weights(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+@_of_benchmarks
+def mixture_weights(benchmark: Benchmark) -> Frames:
     """The ``weight`` of each ``model`` in the mixture of each ``day``, from validation on."""
-    weights = weights_table(benchmark.rows)
+    weights = tables.weights_table(benchmark.rows)
     if len(weights):
         begin = benchmark.rows[0].test.origins[0].tz_localize(None)
         yield weights.assign(day=weights["origin"].dt.tz_localize(None), begin=begin)
@@ -331,12 +292,11 @@ def draw_mixture_weights(data: pd.DataFrame) -> Figure:
     return figure
 
 
-@_of_each_benchmark
-def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+@_of_benchmarks
+def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
     """Raw test scores with 95 % bootstrap bounds by ascending MAE, and the calibrated PICP.
 
-    A row is a ``model`` untuned (``default``), tuned (``best``), or a baseline or the mixture
-    (``own``).
+    A row is a ``model`` untuned (``default``), tuned (``best``), or of another kind (``own``).
     """
     yield benchmark.shown
 
@@ -344,13 +304,12 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
 def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     """MAE and PICP of every row with intervals, the lowest MAE on top; two panels per dataset."""
     datasets = style.by_dataset(data)
-    counts = [len(rows) for rows in datasets]
     figure, grid = style.panels(
         len(datasets),
         2,
-        height=min(0.5 + 0.55 * len(datasets) + 0.16 * sum(counts), 7.8),
+        height=min(0.5 + 0.55 * len(datasets) + 0.16 * len(data), 7.8),
         sharey="row",
-        height_ratios=counts,
+        height_ratios=[*map(len, datasets)],
         width_ratios=(3, 2),
     )
     for (left, right), rows in zip(grid, datasets, strict=True):
@@ -360,49 +319,38 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
         for axes, score, part in ((left, "mae", rows[~beyond]), (right, "picp", rows)):
             ends = part["place"], part[f"{score}_low"], part[f"{score}_high"]
             axes.hlines(*ends, colors=part["model"].map(model_colour), lw=0.9)
-        _draw_points(left, rows[~beyond], "mae", "place", ms=4)
+        style.draw_models(left, rows[~beyond], "mae", "place", ms=4, ls="")
+        at_edge: Look = {"transform": left.get_yaxis_transform(), "ha": "right", "va": "center"}
         for row in rows[beyond].itertuples():
-            at_edge = {"xycoords": left.get_yaxis_transform(), "ha": "right", "va": "center"}
-            look = {"color": model_colour(row.model), "fontsize": 7}
-            left.annotate(f"{style.number(row.mae)} →", (1, row.place), **at_edge, **look)
+            look = {**at_edge, "color": model_colour(row.model), "fontsize": 7}
+            left.text(1, row.place, f"{style.number(row.mae)} →", **look)
         _draw_both(right, rows, "picp", upright=False)
         labels = rows["params"].map(PARAMS).radd(rows["model"].map(model_name) + ", ")
         left.set_yticks(rows["place"], labels.str.removesuffix(", "))
         left.set(xlabel=f"MAE in {style.unit_of(rows)}", xlim=(None, limit))
         left.set_ylim(len(rows) - 0.4, -0.6)
         left.set_title(rows["title"].iloc[0], loc="left")
-        style.coverage_line(right, vertical=True)
+        right.axvline(NOMINAL_COVERAGE, **TARGET)
         right.set(xlabel="PICP in %", xlim=_picp_limits(rows["picp_low"]))
-    interval = Line2D([], [], color=INK, label="95 % bootstrap interval")
-    style.legend_below(figure, [interval, *RAW_AND_CALIBRATED])
+    style.legend_below(figure, [handle("95 % bootstrap interval", color=INK), *RAW_AND_CALIBRATED])
     return figure
 
 
-# Significance
-
-
-@_of_each_benchmark
-def significance(benchmark: Benchmark) -> Iterator[pd.DataFrame]:
+@_of_benchmarks
+def significance(benchmark: Benchmark) -> Frames:
     """Every ordered pair of models: ``row``, ``column``, ``difference`` in percent, ``p_holm``.
 
     The difference of pinball loss is below 0 where the row is better. p-values are those of
     Diebold-Mariano tests, corrected for the number of pairs of the dataset after Holm (1979).
     """
     models = benchmark.row_per_model
-    pairs = comparison_table(models).query("loss == 'pinball'")
+    pairs = tables.comparison_table(models).query("loss == 'pinball'")
     losses = {row.label: metrics.pinball(row.test) for row in models}
     p_holm = holm(pairs["p_value"].to_numpy())
     for row, column in (("first", "second"), ("second", "first")):
         difference = 100 * (pairs[row].map(losses) / pairs[column].map(losses) - 1)
         names = {"row": pairs[row].str.split().str[0], "column": pairs[column].str.split().str[0]}
         yield pd.DataFrame({**names, "difference": difference, "p_holm": p_holm})
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """p-values corrected for their number by the step-down rule of Holm (1979), in their order."""
-    order = np.argsort(p_values, kind="stable")
-    steps = p_values[order] * np.arange(len(p_values), 0, -1)
-    return np.maximum.accumulate(np.minimum(1.0, steps))[np.argsort(order)]
 
 
 HOW_TO_READ = """Pinball loss of the row's model relative to the
@@ -417,14 +365,13 @@ def draw_significance(data: pd.DataFrame) -> Figure:
     datasets = style.by_dataset(data)
     n_rows = -(-len(datasets) // 2)
     figure, grid = style.panels(n_rows, 2, height=0.6 + 2.75 * n_rows)
-    panels = list(grid.ravel())
-    for axes, rows in zip(panels, datasets, strict=False):
-        _draw_matrix(axes, rows)
-    for axes in panels[len(datasets) :]:
-        axes.set_axis_off()
-    if len(panels) > len(datasets):
-        style.write_inside(panels[-1], HOW_TO_READ, "black")
-    else:
+    for axes, rows in zip_longest(grid.flat, datasets):
+        if rows is None:
+            axes.set_axis_off()
+            style.write_inside(axes, HOW_TO_READ, "black")
+        else:
+            _draw_matrix(axes, rows)
+    if len(datasets) % 2 == 0:
         figure.supxlabel(HOW_TO_READ, fontsize=8)
     return figure
 
@@ -432,7 +379,7 @@ def draw_significance(data: pd.DataFrame) -> Figure:
 def _draw_matrix(axes: Axes, rows: pd.DataFrame) -> None:
     models = rows.groupby("row")["difference"].mean().sort_values(kind="stable").index
     differences, p_values = (
-        rows.pivot(index="row", columns="column", values=key).reindex(index=models, columns=models)
+        rows.pivot(index="row", columns="column", values=key).loc[models, models]
         for key in ("difference", "p_holm")
     )
     names = [model_name(model) for model in models]
@@ -448,3 +395,56 @@ def _draw_matrix(axes: Axes, rows: pd.DataFrame) -> None:
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.set(xlabel="", ylabel="", title=rows["title"].iloc[0])
+
+
+PICTURES = {
+    "forecast_weeks": (
+        weeks,
+        draw_weeks,
+        "Forecasts of a winter and a summer week, issued daily at midnight UTC, by the model "
+        "with the lowest pinball loss on validation.",
+    ),
+    "reliability": (
+        reliability,
+        draw_reliability,
+        "Reliability: share of actual values at or below each quantile less its level, in "
+        "percentage points; at 0 a quantile holds.",
+    ),
+    "by_hour_ahead": (
+        by_hour,
+        draw_by_hour,
+        "MAE and raw PICP by hour ahead, of the families and the best baseline (dashed).",
+    ),
+    "drift": (
+        drift,
+        draw_drift,
+        "Mean error, actual less median, of the last 28 days: above 0 forecasts are too low.",
+    ),
+    "mixture_weights": (
+        mixture_weights,
+        draw_mixture_weights,
+        "Who was trusted when: each model's weight in the mixture, from the first validation "
+        "day on; the test split begins at the dashed line.",
+    ),
+    "baseline_vs_optimised": (
+        baseline_vs_optimised,
+        draw_baseline_vs_optimised,
+        "Untuned and tuned models beside baselines, by ascending MAE. All rows share their "
+        "days, so models can differ although their intervals overlap; an arrow marks an MAE "
+        "beyond the panel.",
+    ),
+    "significance": (
+        significance,
+        draw_significance,
+        "Pinball loss of the row's model relative to the column's, in %: below 0 the row is "
+        "better. Bold: p < 0.05 in a Diebold-Mariano test over days, after Holm's correction "
+        "for all pairs of the dataset.",
+    ),
+    "conditional_coverage": (
+        coverage,
+        draw_coverage,
+        "Coverage by local hour (raw dotted), weekday, season and level of the forecast; 80 % "
+        "is asked for.",
+    ),
+}
+"""Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""

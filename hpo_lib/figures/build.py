@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from IPython.display import HTML, Image, display
 from matplotlib.figure import Figure
 
 from hpo_lib import __version__, paths
 from hpo_lib.benchmark.tables import load_benchmark
-from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.spec import load_spec
+from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.families.search_space import boundary_advice
 from hpo_lib.figures import benchmarks, explanations, studies, style
@@ -32,10 +32,10 @@ from hpo_lib.figures.evidence import (
     warning_for,
 )
 from hpo_lib.figures.latex import booktabs, html, included
-from hpo_lib.figures.studies_table import Studies, load_studies
+from hpo_lib.figures.studies_table import load_studies, studies_frame
 from hpo_lib.figures.tables import TABLES, caption, explanation_table, overview
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
-from hpo_lib.records.read_write import write_json
+from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
 from hpo_lib.scoring.calibration import Calibration
 
@@ -45,105 +45,23 @@ NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: from which records, its caption without the data, its drawer and plain data."""
+    """A figure: from which records, its plain data and drawer, its caption without the data."""
 
     records: str
-    shows: str
-    draw: Callable[..., Figure]
     data: Callable[[Evidence], Any]
+    draw: Callable[..., Figure]
+    shows: str
 
 
-PICTURES: dict[str, Picture] = {
-    "pareto_fronts": Picture(
-        "studies",
-        "Pareto fronts of the studies: each point is a complete trial, lower left is better. "
-        "Within the grey band all coverage counts as equally good.",
-        studies.draw_fronts,
-        studies.fronts,
-    ),
-    "optimisation_history": Picture(
-        "studies",
-        "Optimisation history: the first objective of each complete trial with the lowest so "
-        "far, and the share of the "
-        "box of all objectives that the trials so far dominate (hypervolume).",
-        studies.draw_history,
-        studies.history,
-    ),
-    "cost": Picture(
-        "studies",
-        "Training time of every trial and of the whole studies.",
-        studies.draw_cost,
-        studies.cost,
-    ),
-    "forecast_weeks": Picture(
-        "benchmarks",
-        "Forecasts of a winter and a summer week, issued daily at midnight UTC, by the model "
-        "with the lowest pinball "
-        "loss on validation.",
-        benchmarks.draw_weeks,
-        benchmarks.weeks,
-    ),
-    "reliability": Picture(
-        "benchmarks",
-        "Reliability: share of actual values at or below each quantile less its level, in "
-        "percentage points; at 0 a "
-        "quantile holds.",
-        benchmarks.draw_reliability,
-        benchmarks.reliability,
-    ),
-    "by_hour_ahead": Picture(
-        "benchmarks",
-        "MAE and raw PICP by hour ahead, of the families and the best baseline (dashed).",
-        benchmarks.draw_by_hour,
-        benchmarks.by_hour,
-    ),
-    "drift": Picture(
-        "benchmarks",
-        "Mean error, actual less median, of the last 28 days: above 0 forecasts are too low.",
-        benchmarks.draw_drift,
-        benchmarks.drift,
-    ),
-    "mixture_weights": Picture(
-        "benchmarks",
-        "Who was trusted when: each model's weight in the mixture, from the first validation day "
-        "on; the test split begins at the dashed line.",
-        benchmarks.draw_mixture_weights,
-        benchmarks.mixture_weights,
-    ),
-    "baseline_vs_optimised": Picture(
-        "benchmarks",
-        "Untuned and tuned models beside baselines, by ascending MAE. All rows share their days, "
-        "so models can differ "
-        "although their intervals overlap; an arrow marks an MAE beyond the panel.",
-        benchmarks.draw_baseline_vs_optimised,
-        benchmarks.baseline_vs_optimised,
-    ),
-    "significance": Picture(
-        "benchmarks",
-        "Pinball loss of the row's model relative to the column's, in %: below 0 the row is "
-        "better. Bold: p < 0.05 in "
-        "a Diebold-Mariano test over days, after Holm's correction for all pairs of the dataset.",
-        benchmarks.draw_significance,
-        benchmarks.significance,
-    ),
-    "conditional_coverage": Picture(
-        "benchmarks",
-        "Coverage by local hour (raw dotted), weekday, season and level of the forecast; 80 % is "
-        "asked for.",
-        benchmarks.draw_coverage,
-        benchmarks.coverage,
-    ),
+PICTURES = {
+    name: Picture(module.__name__.rpartition(".")[2], *picture)
+    for module in (studies, benchmarks)
+    for name, picture in module.PICTURES.items()
 }
 """Name of the files -> figure."""
-
 EVERY_PICTURE = PICTURES | {
-    name: Picture(
-        "explanations",
-        f"{shows} {explanations.ESTIMAND}",
-        partial(explanations.draw, fill),
-        explanations.explained,
-    )
-    for name, (shows, fill) in explanations.PICTURES.items()
+    name: Picture("explanations", explanations.explained, partial(explanations.draw, fill), shows)
+    for name, (fill, shows) in explanations.PICTURES.items()
 }
 """And those of what `hpo explain` found, where there is any."""
 
@@ -180,7 +98,6 @@ def _as_file(figure: Figure, **options: Any) -> bytes:
 def make_all(
     runs_dir: str = "",
     benchmark_dir: str = "",
-    data_dir: str = "",
     datasets: Sequence[str] = (),
     out: str = "",
     *,
@@ -191,7 +108,7 @@ def make_all(
     They go below ``out``, by default a folder that git ignores. With ``publish`` they take the
     places of the tracked ones instead, and a sentence names each of those that they replace.
     """
-    evidence = find_evidence(runs_dir, benchmark_dir, data_dir, datasets)
+    evidence = find_evidence(runs_dir, benchmark_dir, datasets)
     drafts = ThesisPaths.below(Path(out or paths.DRAFTS_DIR).expanduser())
     place = ThesisPaths() if publish else drafts
     tracked = [file for folder in vars(place).values() for file in sorted(folder.glob("*.*"))]
@@ -204,10 +121,6 @@ def make_all(
         elif file.read_bytes() != content:
             notes.append(f"Replaced {file}.")
     return written, notes
-
-
-METADATA = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
-"""Without date and version, which would change the bytes of a figure each time."""
 
 
 def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
@@ -231,10 +144,11 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         pdf, png, tex = out.figure(file)
         text = caption(picture.shows, page, records)
         snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
-        pictures = (
-            _as_file(figure, format=kind, metadata=metadata) for kind, metadata in METADATA.items()
-        )
-        contents = dict(zip((pdf, png, tex), (*pictures, snippet.encode()), strict=True))
+        contents = {  # without date and version, which would change the bytes each time
+            pdf: _as_file(figure, format="pdf", metadata={"CreationDate": None}),
+            png: _as_file(figure, format="png", metadata={"Software": None}),
+            tex: snippet.encode(),
+        }
         written += _write(contents, text, records)
     explained = {"explanations": (explanation_table, "explanations")}
     for name, (make, kind) in {**TABLES, **explained}.items():
@@ -276,7 +190,7 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
         for record in records
         for part in ([record.result] if isinstance(record, StoredStudy) else record.records)
     ]
-    sidecar: dict[str, Any] = {
+    sidecar: Json = {
         "files": [file.name for file in files],
         "caption": shows,
         "marked": warning_for(records),
@@ -322,23 +236,22 @@ class Analysis:
     """All studies as a table, and those in the figures: one per model and dataset.
 
     Attributes:
-        studies: the table, and sentences on where it is from and what is not in it.
+        table: see `studies_frame`.
+        notes: sentences on what is not in the table.
         evidence: the studies of the figures, and sentences on what is not in them.
     """
 
-    studies: Studies
+    table: pd.DataFrame
+    notes: Sequence[str]
     evidence: Evidence
 
     def overview(self) -> HTML:
         """Every study as a row."""
-        return HTML(html(overview(self.studies.table)))
+        return HTML(html(overview(self.table)))
 
     def explored(self) -> Iterator[Image]:
         """Per model, if storages are there: the first objective over each varied hyperparameter."""
         trials = studies.explored(self.evidence)
-        if not trials.empty:
-            parameters = trials.groupby(["model", "parameter"])["value"]
-            trials = trials[parameters.transform("nunique") > 1]
         for model in style.in_order(trials.get("model", ())):
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 
@@ -346,7 +259,7 @@ class Analysis:
         """Advice on chosen values at an end of their search space, where trials are enough."""
         advice, n_silent, n_studies = list[str](), 0, len(self.evidence.studies)
         for study in self.evidence.studies:
-            if study.tells_of_parameters:
+            if not study.is_test and len(study.complete) >= TELLING_TRIALS:
                 label = f"{study.model} on {study.dataset}"
                 advice += boundary_advice(label, study.result["best_params"], study.search_space)
             else:
@@ -359,14 +272,14 @@ class Analysis:
         return advice or ["No chosen value is known to be at an end of its search space."]
 
 
-def of_benchmark(paths: BenchmarkPaths, dataset: Dataset, correction: Calibration) -> Evidence:
+def of_benchmark(paths: BenchmarkPaths, spec: DatasetSpec, correction: Calibration) -> Evidence:
     """One stored benchmark for `picture` and `table`, calibrated by this correction.
 
     Raises:
-        InputError: nothing is stored, or it is on other data.
+        InputError: nothing is stored.
     """
-    benchmark = load_benchmark(paths, dataset, correction)
-    return Evidence((), (benchmark,), {benchmark.dataset: dataset.spec}, ())
+    benchmark = load_benchmark(paths, spec, correction)
+    return Evidence((), (benchmark,), {benchmark.dataset: spec}, ())
 
 
 def picture(name: str, evidence: Evidence) -> Image | None:
@@ -403,7 +316,7 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
     folder = records_folder(runs_dir)
     tomls = [dataset] if dataset.endswith(".toml") else []
     dataset = load_spec(dataset).name if tomls else dataset
-    studies = load_studies(folder, model, dataset)
+    studies, notes = load_studies(folder, model, dataset)
     unfinished = [
         f"{run.study_name}: no trial is complete yet, so it is not in the table."
         for run in study_runs(folder)
@@ -411,18 +324,15 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         and model in ("", run.model)
         and dataset in ("", run.dataset)
     ]
-    evidence = gather_studies(folder, tomls, model, dataset)
-    notes = [note for note in evidence.notes if note not in studies.notes]
-    notes += [
+    evidence = gather_studies(studies, tomls)
+    lacking = [
         f"{study.file}: its storage is not among the files, so the figures show only its untuned "
         "defaults and Pareto front; its history and trials are missing."
         for study in evidence.studies
         if not study.has_storage
     ]
-    return Analysis(
-        Studies(studies.table, (*unfinished, *studies.notes)),
-        Evidence(evidence.studies, (), evidence.specs, tuple(notes)),
-    )
+    evidence = replace(evidence, notes=(*evidence.notes, *lacking))
+    return Analysis(studies_frame(studies), (*unfinished, *notes), evidence)
 
 
 def _image(figure: Figure) -> Image:

@@ -1,7 +1,6 @@
 """Model cards (Mitchell et al., 2019): what was trained on what, how good it is, its limits."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.style import model_name, number, warning_text, with_interval
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
@@ -21,7 +21,7 @@ def render_card(
     title: str,
     params: Mapping[str, float],
     origin: Mapping[str, object],
-    provenance: Mapping[str, Any],
+    provenance: Json,
     forecasts: Mapping[str, QuantileForecasts],
     notes: Sequence[str],
     files: Sequence[str],
@@ -120,10 +120,7 @@ def _lines(lines: Iterable[str]) -> str:
 
 def _scores(name: str, f: QuantileForecasts) -> str:
     intervals = bootstrap_intervals(f)
-    scores = [
-        with_interval(score.value, score.low, score.high)
-        for score in (intervals[key] for key in ("mae", "picp", "winkler"))
-    ]
+    scores = [with_interval(*intervals[key]) for key in ("mae", "picp", "winkler")]
     return _row(name, len(f.origins), *scores, number(metrics.pinball(f)))
 
 

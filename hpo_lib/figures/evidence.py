@@ -7,13 +7,11 @@ from pathlib import Path
 from hpo_lib import paths
 from hpo_lib.benchmark.chosen_params import STUDIED
 from hpo_lib.benchmark.tables import Benchmark, load_benchmark
-from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.figures.style import in_order, warning_text
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies, records_folder
-from hpo_lib.records.trainings import on_simulated_data
 from hpo_lib.settings import PRESETS
 
 _OF_DATA = (
@@ -88,7 +86,6 @@ class Evidence:
 def find_evidence(
     runs_dir: str | Path = "",
     benchmark_dir: str | Path = "",
-    data_dir: str | Path = "",
     datasets: Sequence[str] = (),
 ) -> Evidence:
     """The studies of `gather_studies`, and of each dataset the benchmark with the largest budget.
@@ -96,7 +93,6 @@ def find_evidence(
     Args:
         runs_dir: folder of the studies' records; empty, as for the other folders: the project's.
         benchmark_dir: folder of the benchmarks.
-        data_dir: folder of the CSVs, which calibration and MASE of a benchmark need.
         datasets: TOMLs of datasets that the registry does not know by name.
 
     Raises:
@@ -104,8 +100,9 @@ def find_evidence(
     """
     runs = records_folder(str(runs_dir))
     benchmark_results = Path(benchmark_dir or paths.BENCHMARK_DIR).expanduser()
-    gathered = gather_studies(runs, datasets)
-    studies, notes = list[StoredStudy](), list(gathered.notes)
+    readable, notes = read_studies(runs)
+    gathered = gather_studies(readable, datasets)
+    studies, notes = list[StoredStudy](), [*notes, *gathered.notes]
     for study in gathered.studies:
         lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
         lacking += [key for key in _OF_CODE if study.provenance.get(key) is None]
@@ -114,23 +111,20 @@ def find_evidence(
             notes.append(Damage(f"Passed over {study.file}: {missing}."))
         else:
             studies.append(study)
-    benchmarks = _benchmarks(benchmark_results, data_dir, gathered.specs, notes)
+    benchmarks = _benchmarks(benchmark_results, gathered.specs, notes)
     if not studies and not benchmarks:
         none = f"{runs}: holds no readable best_params JSON, and {benchmark_results} no benchmark;"
         raise InputError(" ".join([none, "make one with `hpo run`.", *notes]))
     return Evidence(tuple(studies), benchmarks, gathered.specs, tuple(notes))
 
 
-def gather_studies(
-    runs_dir: Path, datasets: Sequence[str] = (), model: str = "", dataset: str = ""
-) -> Evidence:
+def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> Evidence:
     """The studies that can be shown side by side: one per model and dataset, all of the same data.
 
     Of each dataset that is the data of the newest study, of each model the newest complete study. A
     study of the test preset counts only if there is no other.
 
-    Without a model or dataset, those of all; ``datasets`` are TOMLs of datasets that the registry
-    does not know.
+    ``datasets`` are TOMLs of datasets that the registry does not know.
 
     Raises:
         InputError: an unreadable TOML.
@@ -139,8 +133,7 @@ def gather_studies(
         spec.name: spec
         for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])
     }
-    studies, notes = read_studies(runs_dir, model, dataset)
-    chosen: dict[tuple[str, str], StoredStudy] = {}
+    notes, chosen = list[str](), dict[tuple[str, str], StoredStudy]()
     ranked = sorted(newest_first(studies), key=lambda study: (study.dataset, study.is_test))
     for study in ranked:
         newest = next((one for one in chosen.values() if one.dataset == study.dataset), study)
@@ -163,7 +156,7 @@ def gather_studies(
 
 
 def _benchmarks(
-    out: Path, data_dir: str | Path, specs: Mapping[str, DatasetSpec], notes: list[str]
+    out: Path, specs: Mapping[str, DatasetSpec], notes: list[str]
 ) -> tuple[Benchmark, ...]:
     by_dataset: dict[str, Benchmark] = {}
     for stored in sorted(paths.benchmarks(out), key=_setting_rank):
@@ -174,8 +167,7 @@ def _benchmarks(
             reason = "the registry does not know the dataset; name its TOML"
         else:
             try:
-                dataset = load_dataset(specs[name], data_dir, simulated=on_simulated_data(stored))
-                by_dataset[name] = load_benchmark(stored, dataset)
+                by_dataset[name] = load_benchmark(stored, specs[name])
             except InputError as error:
                 notes.append(Damage(f"Passed over a benchmark: {error}."))
         if reason:

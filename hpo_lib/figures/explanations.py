@@ -122,23 +122,24 @@ def fill_deletions(axes: Axes, one: Explanations) -> None:
 
 PICTURES = {
     "explanation_loss": (
-        "What each group of information adds to the MAE of each model; ticks are seeds.",
         fill_losses,
+        "What each group of information adds to the MAE of each model; ticks are seeds. "
+        f"{ESTIMAND}",
     ),
     "explanation_hours": (
-        "By how much each group moves the median and the width of the interval by hour ahead, of "
-        "the explained model with the lowest MAE.",
         fill_hours,
+        "By how much each group moves the median and the width of the interval by hour ahead, of "
+        f"the explained model with the lowest MAE. {ESTIMAND}",
     ),
     "explanation_day": (
-        "From the linear baseline's forecast without any information to the forecast, of the day "
-        "that the groups move furthest.",
         fill_day,
+        "From the linear baseline's forecast without any information to the forecast, of the day "
+        f"that the groups move furthest. {ESTIMAND}",
     ),
     "explanation_deletion": (
-        "MAE as groups are hidden one after the other, the most valuable of each model first; "
-        "dashed: in the mean over all orders.",
         fill_deletions,
+        "MAE as groups are hidden one after the other, the most valuable of each model first; "
+        f"dashed: in the mean over all orders. {ESTIMAND}",
     ),
 }
-"""Name of the files -> what it shows, and what fills its panels."""
+"""Name of the files -> what fills its panels, and what they show."""

@@ -24,7 +24,13 @@ from hpo_lib.figures import series
 from hpo_lib.figures.evidence import warning_for
 from hpo_lib.figures.studies import RING, draw_study_front, trials_of
 from hpo_lib.figures.style import ACCENT, SCREEN, date_axis, hours_axis, marked
-from hpo_lib.records.study import StoredStudy, read_studies, records_folder, study_runs
+from hpo_lib.records.study import (
+    StoredStudy,
+    StudiesAndNotes,
+    read_studies,
+    records_folder,
+    study_runs,
+)
 from hpo_lib.scoring import metrics
 
 SIZE = (9.4, 9.6)
@@ -38,7 +44,7 @@ REACH = 20
 """Pixels between the mouse and the trial that it means, at most."""
 
 
-def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
+def find_studies(runs_dir: str = "") -> StudiesAndNotes:
     """The studies whose chosen trial has stored forecasts, and a sentence on each other one.
 
     They are those below a folder; an empty text is the folder of the project.
@@ -48,7 +54,7 @@ def find_studies(runs_dir: str = "") -> tuple[list[StoredStudy], list[str]]:
     for study in studies:
         if study.result["schema_version"] < 2:
             notes.append(f"{study.file}: written before forecasts were stored")
-        elif study.run.trial_predictions(int(study.result["best_trial_number"])).exists():
+        elif study.run.trial_predictions(study.result["best_trial_number"]).exists():
             viewable.append(study)
         else:
             notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")
@@ -67,8 +73,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     roles = {
         "chosen": trial == study.chosen,
         "untuned defaults": trial == study.default,
-        "on the front": trial in study.front,
-        "beaten by others": trial not in study.front,
+        "on the front" if trial in study.front else "beaten by others": True,
     }
     policies = study.result["selection"]["alternatives"].items()
     roles |= {f"choice of {policy}": chosen == number for policy, chosen in policies}
@@ -115,8 +120,8 @@ def draw(
     trials = trials_of(study).set_index("trial").loc[viewable]
     points = trials[[objective.name for objective in study.objectives[:2]]]
     draw_study_front(front, study, trials)
-    below = {**RING, "mec": ACCENT, "mew": 1.6}
-    front.plot(*points.loc[number], marker="o", ms=16, label="shown below", **below)
+    look = {**RING, "marker": "o", "ms": 16, "mec": ACCENT, "mew": 1.6}
+    front.plot(*points.loc[number], label="shown below", **look)
     front.margins(0.08)
     front.autoscale_view()  # now, and not when it is drawn, since clicks are looked up in it
     front.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
@@ -125,7 +130,7 @@ def draw(
     hourly = series.by_hour(predictions)
     series.draw_band(residuals, hourly)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
-    hours_axis(residuals, len(hourly))
+    hours_axis(residuals)
     title = "Residuals by hour ahead: median, 10 to 90 %"
     residuals.set(xlabel="", ylabel=study.unit, title=title)
     series.draw_coverage(coverage, hourly)
@@ -164,13 +169,15 @@ class LockedCanvas(Canvas):  # type: ignore[misc]  # ipympl has no types
 
 
 class Explorer:
-    """Study, trial and days, each chosen in one place and shown everywhere; see `widget`."""
+    """Study, trial and days, each chosen in one place and shown everywhere.
+
+    ``widget`` holds all widgets as one, for the last line of a cell.
+    """
 
     def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
-        self.studies = studies
         whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 450, 170))
-        labels = [study.label for study in studies]
-        self.study_box = widgets.Dropdown(description="Study", options=labels, layout=whole)
+        named = [(study.label, study) for study in studies]
+        self.study_box = widgets.Dropdown(description="Study", options=named, layout=whole)
         self.trial_box = widgets.Dropdown(description="Trial", layout=half)
         self.count = widgets.Dropdown(
             description="Days", options=[1, 3, 7, 14, 28], value=7, layout=short
@@ -190,18 +197,14 @@ class Explorer:
         self.study_box.observe(self._show_study, names="index")
         for box in (self.trial_box, self.first, self.count):
             box.observe(self._show, names="value")
-        self._show_study()
-
-    def widget(self) -> widgets.VBox:
-        """All widgets as one, for the last line of a cell."""
         controls = widgets.VBox([self.trial_box, self.first, widgets.HBox([self.count, self.when])])
-        return widgets.VBox(
-            [self.notes, self.study_box, widgets.HBox([controls, self.text]), self.canvas]
-        )
+        facts = widgets.HBox([controls, self.text])
+        self.widget = widgets.VBox([self.notes, self.study_box, facts, self.canvas])
+        self._show_study()
 
     def _show_study(self, _: object = None) -> None:
         """Show the selected study with its chosen trial."""
-        study = self.studies[self.study_box.index]
+        study = self.study_box.value
         with self._errors_told():
             trials = study.viewable
             self.study = study

@@ -101,7 +101,7 @@ def draw_stacks(parts: "StackForecasts", days: Sequence[int], unit: str) -> Figu
         for axes, values, colour in zip(below, added[n], cycle(STACK_COLOURS), strict=False):
             axes.axhline(0, **TARGET)
             axes.bar(hours, values, color=colour)
-        hours_axis(below[-1], HORIZON, 6)
+        hours_axis(below[-1], 6)
     for row, axes in enumerate(grid[:, 0]):
         axes.set_ylabel(f"stack {row}\nadds {unit}" if row else unit)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
@@ -116,7 +116,7 @@ def draw_stack_sizes(parts: "StackForecasts", unit: str) -> Figure:
     sizes = pd.DataFrame(np.abs(_medians(parts)).mean(axis=0).T, columns=names)
     sizes.index += 1
     sizes.plot(ax=axes, style=".-", color=STACK_COLOURS, legend=False)
-    hours_axis(axes, len(sizes))
+    hours_axis(axes)
     axes.set(ylabel=f"mean size in {unit}", ylim=(0, None))
     figure.legend(loc="outside upper center", ncols=3)
     return figure

@@ -9,17 +9,22 @@ from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import MARKS
-from hpo_lib.figures import style
+from hpo_lib.data.features import season_of
 from hpo_lib.figures.style import (
     BLUE,
     PINK,
     SKY_BLUE,
+    coverage_line,
     date_axis,
     hours_axis,
+    marked_by_source,
     number,
+    on_screen,
+    panels,
     unit_text,
 )
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.evaluation import SEASON_NAMES
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import daily_losses
 
@@ -90,14 +95,14 @@ def data_summary(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-@style.on_screen()
+@on_screen()
 def data_overview(dataset: Dataset) -> Figure:
     """The target over time, coloured by split, and its mean by local hour on workdays and weekends.
 
     Gaps that the gap rule does not fill are shaded.
     """
     spec, target, parts = dataset.spec, dataset.known_target, vars(dataset.positions).values()
-    figure, ((left, right),) = style.panels(1, 2, height=2.8, width=9, width_ratios=(3, 1))
+    figure, ((left, right),) = panels(1, 2, height=2.8, width=9, width_ratios=(3, 1))
     daily = target.resample("D").mean()
     for (split, colour), part in zip(SPLIT_COLOURS.items(), parts, strict=True):
         if len(hours := dataset.index[part]):
@@ -124,7 +129,7 @@ def data_overview(dataset: Dataset) -> Figure:
         right.plot(target[chosen].groupby(local[chosen].hour).mean(), label=label)
     right.set(xlabel="local hour", ylabel=f"mean ({spec.unit})", xticks=range(0, 25, 6))
     right.legend()
-    return style.marked_by_source(figure, dataset.source)
+    return marked_by_source(figure, dataset.source)
 
 
 # Forecasts as tidy tables of hours and of days, and the figures that are drawn from them.
@@ -139,15 +144,25 @@ def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.Da
     Columns are those of `COLUMNS`, the index is the UTC hour.
     """
     part = forecasts.rows(slice(first, first + count))
-    rows = part.to_frame()
-    hours = pd.DatetimeIndex(rows["origin"] + pd.to_timedelta(rows["step"], unit="h"))
-    return pd.DataFrame({name: getattr(part, name).ravel() for name in COLUMNS}, hours)
+    return pd.DataFrame({name: getattr(part, name).ravel() for name in COLUMNS}, part.hours)
+
+
+def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> int | None:
+    """Position of the first forecast of the middle whole week of a season; None without one.
+
+    Weeks are from Monday to Sunday, UTC.
+    """
+    days = f.days.tz_localize(None)
+    seasons = season_of(days.month.to_numpy(), hemisphere)
+    inside = pd.Series(np.flatnonzero(seasons == SEASON_NAMES.index(season)))
+    weeks = inside.groupby(days[inside].to_period("W"))
+    whole = weeks.min()[weeks.size() == 7]
+    return whole.iloc[len(whole) // 2] if len(whole) else None
 
 
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:
     """MAE in the target's unit and PICP in % of each forecast, by its first hour."""
-    hours = forecasts.origins + pd.Timedelta(hours=1)
-    return pd.DataFrame(daily_losses(forecasts), hours, ["mae", "picp"])
+    return pd.DataFrame(daily_losses(forecasts), forecasts.days, ["mae", "picp"])
 
 
 def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:
@@ -158,8 +173,8 @@ def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:
     """
     residuals = np.quantile(forecasts.actual - forecasts.median, (0.1, 0.5, 0.9), axis=0)
     hours = pd.RangeIndex(1, residuals.shape[1] + 1, name="hours ahead")
-    scores = pd.DataFrame(metrics.by_step(forecasts), index=hours)
-    return scores.assign(**dict(zip(BAND, residuals, strict=True)))
+    band = dict(zip(BAND, residuals, strict=True))
+    return pd.DataFrame({**metrics.by_step(forecasts), **band}, hours)
 
 
 def spread_origins(n_origins: int, count: int) -> list[int]:
@@ -191,17 +206,17 @@ def draw_forecast(axes: Axes, table: pd.DataFrame, *, ms: float) -> None:
 def draw_coverage(axes: Axes, hourly: pd.DataFrame) -> None:
     """PICP over the hours ahead of `by_hour`, on its full scale beside its target."""
     axes.plot(hourly["picp"], marker=".")
-    style.coverage_line(axes)
-    hours_axis(axes, len(hourly))
+    coverage_line(axes)
+    hours_axis(axes)
     axes.set(ylabel="PICP in %", ylim=(0, 100))
 
 
-@style.on_screen()
+@on_screen()
 def forecast_rows(
     tables: Mapping[str, pd.DataFrame], *, unit: str, xlabel: str, ms: float = 0.0
 ) -> Figure:
     """Forecasts with their interval, beside the actual values: a row per table, by its title."""
-    figure, rows = style.panels(len(tables), 1, height=2.2 * len(tables), width=8)
+    figure, rows = panels(len(tables), 1, height=2.2 * len(tables), width=8)
     for axes, (title, table) in zip(rows[:, 0], tables.items(), strict=True):
         draw_forecast(axes, table, ms=ms)
         axes.set(ylabel=unit, title=title)
@@ -230,13 +245,13 @@ def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     return forecast_rows(tables, unit=unit, xlabel="UTC")
 
 
-@style.on_screen()
+@on_screen()
 def by_hour_figure(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     """MAE and PICP per hour ahead."""
-    figure, ((left, right),) = style.panels(1, 2, height=2.6, width=8)
+    figure, ((left, right),) = panels(1, 2, height=2.6, width=8)
     hourly = by_hour(forecasts)
     left.plot(hourly["mae"], marker=".")
-    hours_axis(left, len(hourly))
+    hours_axis(left)
     left.set(ylabel=f"MAE in {unit}", ylim=(0, None))
     draw_coverage(right, hourly)
     return figure

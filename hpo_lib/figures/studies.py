@@ -3,7 +3,7 @@
 The thesis, a study's notebook and page, and the explorer draw with the same functions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import cycle
 from typing import Any
@@ -25,6 +25,7 @@ from hpo_lib.figures.style import (
     PINK,
     SKY_BLUE,
     TARGET,
+    Look,
     by_model,
     dataset_columns,
     handle,
@@ -41,12 +42,13 @@ from hpo_lib.figures.style import (
     unit_text,
     write_inside,
 )
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.scoring.metrics import readable_unit
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, Objective
 
-RING: dict[str, Any] = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
+RING: Look = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
 
 
 def trials_of(study: StoredStudy) -> pd.DataFrame:
@@ -97,7 +99,7 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
                 unit=unit,
                 model=study.model,
                 objectives=",".join(names),
-                hours=float(study.result["training_time_hours"]),
+                hours=study.result["training_time_hours"],
                 device=study.provenance.get("device"),
                 has_storage=study.has_storage,
                 value=value,
@@ -118,13 +120,14 @@ cost = partial(_trials, condition="finished and seconds > 0")
 
 
 def explored(evidence: Evidence) -> pd.DataFrame:
-    """Every ``parameter`` with its ``value`` in each trial of `history` with a ``change``."""
+    """Every varied ``parameter``, its ``value`` in each trial of `history` with a ``change``."""
     trials = history(evidence)
     if trials.empty:
         return trials
     trials = trials.assign(item=trials["params"].map(lambda params: sorted(params.items())))
     rows = trials.dropna(subset="change").explode("item")
-    return rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
+    rows = rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
+    return rows[rows.groupby(["model", "parameter"])["value"].transform("nunique") > 1]
 
 
 def hypervolumes(excesses: np.ndarray) -> list[float]:
@@ -262,7 +265,7 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
 def draw_history(data: pd.DataFrame) -> Figure:
     """The first objective of each complete trial and its lowest so far, and hypervolume."""
     figure, columns = dataset_columns(data, 2, height=3.9, sharex=True)
-    points: dict[str, Any] = {"ls": "", "ms": 2.5, "alpha": 0.5}
+    points: Look = {"ls": "", "ms": 2.5, "alpha": 0.5}
     for (top, bottom), of_dataset in columns:
         for model, trials in by_model(of_dataset):
             colour, order = model_colour(model), trials["order"]
@@ -282,14 +285,10 @@ def draw_history(data: pd.DataFrame) -> Figure:
     return figure
 
 
-DATASET_LOOKS = (
-    (BLUE, "o"),
-    (ACCENT, "^"),
-    (PINK, "s"),
-    (SKY_BLUE, "D"),
-    ("#009E73", "v"),
-    (INK, "P"),
-)
+DATASET_LOOKS = [
+    {"color": colour, "marker": marker}
+    for colour, marker in zip((BLUE, ACCENT, PINK, SKY_BLUE, "#009E73", INK), "o^sDvP", strict=True)
+]
 COLUMNS, FEW_VALUES = 4, 5
 
 
@@ -310,9 +309,9 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
         axes.axhline(0, **TARGET)
         placed = trials.assign(place=_places(axes, trials["value"]))
         for (title, chosen), group in placed.groupby(["title", "chosen"], sort=False):
-            colour, marker = looks[title]
-            look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"marker": marker, "ms": 3}
-            axes.plot("place", "change", data=group, ls="", c=colour, alpha=0.7, mew=0.5, **look)
+            mark: Look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"ms": 3}
+            look = {**looks[title], "alpha": 0.7, "mew": 0.5, **mark}
+            axes.plot("place", "change", data=group, ls="", **look)
         axes.set_xlabel(str(parameter).replace("_", " "), labelpad=1)
     grid[0, 0].set_title(model_name(model), loc="left")
     low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
@@ -320,9 +319,7 @@ def draw_explored(data: pd.DataFrame, model: str) -> Figure:
     goal = _objectives(data)[0].label
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
     handles = [
-        handle(title, ls="", c=colour, marker=marker)
-        for title, (colour, marker) in looks.items()
-        if title in set(data["title"])
+        handle(title, ls="", **looks[title]) for title in looks if title in set(data["title"])
     ]
     legend_below(figure, [*handles, handle("chosen", marker="*", ms=6, **RING)])
     return figure
@@ -351,7 +348,7 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     titles = data["title"].str.replace(", ", ",\n")
     data = data.assign(title=titles, duration=factor * data["hours"])
     figure, ((left, right),) = panels(1, 2, height=2.6)
-    look: dict[str, Any] = {"data": data, "x": "title", "hue": "model", "hue_order": models}
+    look: Look = {"data": data, "x": "title", "hue": "model", "hue_order": models}
     look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
     seconds = {**look, "y": "seconds", "ax": left, "dodge": 0.8 - 0.8 / len(models)}
     sns.stripplot(**seconds, jitter=False, size=3, alpha=0.6)
@@ -376,7 +373,7 @@ CHANGES = {
 
 
 @on_screen()
-def proof_figure(proof: Mapping[str, Any]) -> Figure:
+def proof_figure(proof: Json) -> Figure:
     """What each challenger changes of the untuned defaults' scores, in percent, over fresh seeds.
 
     Intervals are of 90 %. The probability of a lower score is beside them; if nothing was compared,
@@ -408,3 +405,26 @@ def proof_figure(proof: Mapping[str, Any]) -> Figure:
     axes.set_xlabel("change of the score in %, with 90 % interval; left of the line is better")
     axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
+
+
+PICTURES = {
+    "pareto_fronts": (
+        fronts,
+        draw_fronts,
+        "Pareto fronts of the studies: each point is a complete trial, lower left is better. "
+        "Within the grey band all coverage counts as equally good.",
+    ),
+    "optimisation_history": (
+        history,
+        draw_history,
+        "Optimisation history: the first objective of each complete trial with the lowest so "
+        "far, and the share of the box of all objectives that the trials so far dominate "
+        "(hypervolume).",
+    ),
+    "cost": (
+        cost,
+        draw_cost,
+        "Training time of every trial and of the whole studies.",
+    ),
+}
+"""Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""

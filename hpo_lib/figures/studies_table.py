@@ -4,14 +4,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.paths import atomic, consolidated
-from hpo_lib.records.study import StoredStudy, read_studies
+from hpo_lib.records.study import StoredStudy, StudiesAndNotes, read_studies
 
 # The success criteria of the original HPO plan.
 IMPROVEMENT_PERCENT = 5.0
@@ -46,15 +46,8 @@ SUMMARIES = {
 SCORES = ("rmse", "mape", "wape", "mase", "mean_width", "winkler", "pinball")
 
 
-class Studies(NamedTuple):
-    """Studies as one table, see `studies_frame`, and sentences on files that could not be read."""
-
-    table: pd.DataFrame
-    notes: Sequence[str]
-
-
-def load_studies(runs_dir: Path, model: str = "", dataset: str = "") -> Studies:
-    """Every best_params JSON below ``runs_dir``, of any schema; empty names: of all.
+def load_studies(runs_dir: Path, model: str = "", dataset: str = "") -> StudiesAndNotes:
+    """As `read_studies`; empty names: of all models or datasets.
 
     Raises:
         InputError: none can be read, or none is of that model and dataset; the known ones are
@@ -64,19 +57,20 @@ def load_studies(runs_dir: Path, model: str = "", dataset: str = "") -> Studies:
     if not studies:
         none = f"{runs_dir}: holds no readable best_params JSON; make one with `hpo run`."
         raise InputError(" ".join([none, *notes]))
-    table = studies_frame(studies).sort_values(["dataset", "model", "date", "file"])
     for key, name in (("model", model), ("dataset", dataset)):
-        known = sorted(set(table[key]))
+        known = sorted({getattr(study, key) for study in studies})
         if name and name not in known:
             raise InputError(
                 f"{key} is {name!r}, of which there is no study; {choices(name, known)}"
             )
-        table = table[table[key].isin([name] if name else known)]
-    return Studies(table.reset_index(drop=True), notes)
+        studies = [study for study in studies if name in ("", getattr(study, key))]
+    return studies, notes
 
 
 def studies_frame(studies: Sequence[StoredStudy]) -> pd.DataFrame:
-    """Each study as a row; NaN or an empty text if an old file lacks the value.
+    """Each study as a row, by dataset, model and date.
+
+    A value that an old file lacks is NaN or an empty text.
 
     ``trials`` are complete ones; ``failed_percent`` and ``stopped_percent`` are shares of all that
     finished: complete, failed (``causes`` says why) or stopped early. ``mae_default`` and ``mae``
@@ -84,7 +78,8 @@ def studies_frame(studies: Sequence[StoredStudy]) -> pd.DataFrame:
     second is lower. All scores are of the validation split. The ``status`` of an incomplete study
     is `StoredStudy.state`, since its JSON cannot know whether it still runs.
     """
-    return pd.DataFrame(map(_row, studies))
+    order = ["dataset", "model", "date", "file"]
+    return pd.DataFrame(map(_row, studies)).sort_values(order, ignore_index=True)
 
 
 def _row(study: StoredStudy) -> dict[str, Any]:
@@ -133,7 +128,7 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def summary(studies: Studies, by: str) -> pd.DataFrame:
+def summary(studies: pd.DataFrame, by: str) -> pd.DataFrame:
     """The results and costs of the studies of each ``model`` or ``dataset``, one row each.
 
     Shares of failed and stopped trials and seconds per trial are of the finished trials of those
@@ -142,7 +137,7 @@ def summary(studies: Studies, by: str) -> pd.DataFrame:
     fingerprint, ``until`` the last day of the validation split, and ``best`` the model with the
     lowest MAE of those with a PICP in that range, or of all if none has one.
     """
-    keys, table = SUMMARIES[by], _judged(studies.table)
+    keys, table = SUMMARIES[by], _judged(studies)
     table["finished"] = table[["trials", "failed", "stopped"]].sum(axis=1, skipna=False)
     groups = table.groupby(keys)
     sums = groups.sum(numeric_only=True, min_count=1)
@@ -164,13 +159,13 @@ def summary(studies: Studies, by: str) -> pd.DataFrame:
         }
     )
     if by == "model":
-        return rows.reset_index(["source", "preset"])
+        return rows.reset_index()
     best = table.sort_values(["covered", "mae"], ascending=[False, True]).drop_duplicates(keys)
     best = best.set_index(keys)[["model", "mae", "picp"]]
     rows = rows.join(best.set_axis(["best", "its mae", "its picp"], axis=1)).reset_index()
     rows["sha256"], rows["val_end"] = rows["sha256"].str[:12], rows["val_end"].str[:10]
     names = {"sha256": "data", "val_end": "until"}
-    return rows.rename(columns=names).drop(columns="train_end").set_index("dataset")
+    return rows.rename(columns=names).drop(columns="train_end")
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
@@ -179,16 +174,14 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(improved=improved, covered=table["picp"].between(*PICP_RANGE))
 
 
-def improvement_report(studies: Studies) -> list[str]:
+def improvement_report(studies: pd.DataFrame) -> list[str]:
     """Whether the studies reach the success criteria, one line per dataset, data and splits.
 
     Of each model the newest complete study counts, but not of the test preset and not of an old
     schema, which lacks the defaults. Studies of different data or splits are never counted
     together.
     """
-    counted = _judged(studies.table).query(
-        "status == 'complete' and preset != 'test' and schema > 1"
-    )
+    counted = _judged(studies).query("status == 'complete' and preset != 'test' and schema > 1")
     lines = []
     same_data = ["dataset", "source", "sha256", "train_end", "val_end"]
     for (dataset, source, sha256, *_), group in counted.groupby(same_data):
@@ -204,11 +197,11 @@ def improvement_report(studies: Studies) -> list[str]:
     return lines or ["no complete study beyond the test preset, so nothing to compare"]
 
 
-def write_studies(studies: Studies, out: Path) -> Sequence[Path]:
-    """Write the table as parquet and CSV."""
+def write_studies(studies: pd.DataFrame, out: Path) -> Sequence[Path]:
+    """Write a `studies_frame` as parquet and CSV."""
     files = consolidated(out)
     for file in files:
         with atomic(file) as temporary:
-            write = studies.table.to_csv if file.suffix == ".csv" else studies.table.to_parquet
+            write = studies.to_csv if file.suffix == ".csv" else studies.to_parquet
             write(temporary, index=False)
     return files

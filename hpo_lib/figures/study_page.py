@@ -49,8 +49,9 @@ SHOWN_SCORES = {
 
 def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     """A table as it is shown: scores with their unit, numbers with three significant digits."""
-    words = {float: number, bool: value_in_words}
-    texts = table.map(lambda value: words.get(type(value), lambda same: same)(value))
+    texts = table.map(
+        lambda value: number(value) if isinstance(value, float) else value_in_words(value)
+    )
     return texts.rename(
         columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()}
     )
@@ -67,8 +68,7 @@ def score_table(study: StoredStudy) -> pd.DataFrame:
         for label, trial in trials.items()
         if trial.scores
     }
-    table = pd.DataFrame(rows)
-    return table.reindex([name for name in SHOWN_SCORES if name in table.index]).T
+    return pd.DataFrame(rows).filter([*SHOWN_SCORES], axis="index").T
 
 
 def short_scores(study: StoredStudy) -> str:
@@ -111,15 +111,6 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("trial").drop(columns="picp_penalty", errors="ignore")
 
 
-def objectives_text(study: StoredStudy) -> str:
-    """What the study minimises, and which values count as equal, in one sentence."""
-    labels = [
-        one.label + f" (up to {one.tolerance:g} is equally good)" * bool(one.tolerance)
-        for one in study.objectives
-    ]
-    return f"Minimised: {', '.join(labels)}."
-
-
 def files_table(study: StoredStudy) -> pd.DataFrame:
     """Where everything of this study was saved."""
     files = {
@@ -136,9 +127,9 @@ def files_table(study: StoredStudy) -> pd.DataFrame:
 
 def provenance_table(study: StoredStudy) -> pd.DataFrame:
     """Data, code, packages and device behind this study, one row each."""
-    flat = pd.json_normalize(dict(study.provenance)).astype(object).iloc[0].fillna(MISSING)
-    texts = [", ".join(map(str, one)) if isinstance(one, list) else str(one) for one in flat]
-    return pd.DataFrame({"value": texts}, flat.index)
+    flat = pd.json_normalize(study.provenance).astype(object).iloc[0].fillna(MISSING)
+    texts = flat.map(lambda one: ", ".join(map(str, one)) if isinstance(one, list) else str(one))
+    return texts.to_frame("value")
 
 
 def unshortened(table: pd.DataFrame) -> HTML:
@@ -209,6 +200,10 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
     for figure in (front, weeks, hours, *proven):
         marked(figure, warning_for([study]))
+    goals = [
+        one.label + f" (up to {one.tolerance:g} is equally good)" * bool(one.tolerance)
+        for one in study.objectives
+    ]
     reason = f"Trial {chosen}, by the policy {selection['policy']}: {selection['reason']}."
     if proof:
         reason += " The defaults stay unless a challenger is better with fresh seeds, too."
@@ -231,7 +226,7 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
         ("The choice and its proof" if proof else "The choice", reason, proven),
         (
             "Pareto front",
-            f"{objectives_text(study)} No trial beats a trial of the front in all of "
+            f"Minimised: {', '.join(goals)}. No trial beats a trial of the front in all of "
             "them. The table shows which trial each policy would choose. "
             f"{stopped_early(study)}",
             [front, labelled(front_table(study), unit)],

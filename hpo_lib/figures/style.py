@@ -4,13 +4,11 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.style
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -18,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hpo_lib.data.day_ahead_weather import warnings_of
+from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.models import described, registered
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 
@@ -33,7 +32,7 @@ def model_name(model: str) -> str:
 
 
 def model_colour(model: str) -> str:
-    """The same in every figure."""
+    """The same in every figure; the model's own file states it."""
     return described(model).colour
 
 
@@ -93,7 +92,7 @@ def unit_of(data: pd.DataFrame) -> str:
 
 def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
     """The warnings on data of these sources (see `Dataset`) and on a test; empty if none."""
-    warnings = [*chain.from_iterable(map(warnings_of, sources))]
+    warnings = [warning for source in sources for warning in warnings_of(source)]
     warnings += ["TEST BUDGET"] * is_test + ["NOT THE PLANNED SPLITS"] * other_splits
     return ", ".join(dict.fromkeys(warnings))
 
@@ -132,15 +131,9 @@ def marked(figure: Figure, warning: str, *, above: bool = False) -> Figure:
     return figure
 
 
-def no_negative_demand(axes: Axes, actual: pd.Series | np.ndarray) -> None:
-    """Let the axis begin at 0 if the target is never negative but an interval reaches below."""
-    if np.nanmin(actual) >= 0:
-        axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
-
-
-def hours_axis(axes: Axes, horizon: int, step: int = 3) -> None:
+def hours_axis(axes: Axes, step: int = 3) -> None:
     """The hours ahead, with a tick every few of them."""
-    axes.set(xlabel="hours ahead", xlim=(0.5, horizon + 0.5), xticks=range(step, horizon + 1, step))
+    axes.set(xlabel="hours ahead", xlim=(0.5, HORIZON + 0.5), xticks=range(step, HORIZON + 1, step))
 
 
 def date_axis(axes: Axes, least: int, most: int) -> None:
@@ -153,7 +146,10 @@ TEXT_WIDTH = 150 / 25.4
 """Inches: the text width of an A4 thesis with margins of 30 mm."""
 
 GREY, INK = "#b5b5b5", "#222222"
-TARGET: dict[str, Any] = {"color": "#000000", "lw": 0.6, "ls": "--"}
+Look = dict[str, Any]
+"""Keywords of matplotlib."""
+
+TARGET: Look = {"color": "#000000", "lw": 0.6, "ls": "--"}
 """The line of an ideal value."""
 
 
@@ -201,6 +197,19 @@ def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield model, data[data["model"] == model]
 
 
+def model_look(model: str) -> Look:
+    """A family's line, a baseline's dashed one; points with the model's marker."""
+    one = described(model)
+    line = {"lw": 1.1} if one.kind == "family" else {"lw": 0.9, "ls": (0, (4, 2))}
+    return {"color": one.colour, "marker": one.marker, **line}
+
+
+def draw_models(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> None:
+    """The rows of each model with its own look, but for what ``look`` says."""
+    for model, rows in by_model(data):
+        axes.plot(rows[x], rows[y], **{**model_look(model), **look})
+
+
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for all panels, in a row of its own below them; long labels take several rows."""
     most = 6 if sum(len(handle.get_label()) for handle in handles) < 72 else 3
@@ -226,9 +235,9 @@ def model_handles(models: Iterable[str], **look: Any) -> list[Line2D]:
     ]
 
 
-def coverage_line(axes: Axes, *, vertical: bool = False) -> None:
+def coverage_line(axes: Axes) -> None:
     """The coverage that intervals should have."""
-    (axes.axvline if vertical else axes.axhline)(NOMINAL_COVERAGE, **TARGET)
+    axes.axhline(NOMINAL_COVERAGE, **TARGET)
 
 
 def write_inside(axes: Axes, text: str, colour: str = "#777777") -> None:

@@ -36,11 +36,7 @@ def caption(shows: str, evidence: Evidence, records: Records) -> str:
         _of_study(record, evidence) if isinstance(record, StoredStudy) else _of_benchmark(record)
         for record in records
     ]
-    origins = dict.fromkeys(
-        f"{title} {days} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
-        for title, days, first, last, _ in spans
-    )
-    budgets = dict.fromkeys(budget for *_, budget in spans)
+    origins, budgets = map(dict.fromkeys, zip(*spans, strict=True))
     split = "Validation" if studies else "Test"
     text = f"{shows} {split} split, daily origins: {', '.join(origins)}. {'; '.join(budgets)}."
     if not studies:
@@ -51,28 +47,26 @@ def caption(shows: str, evidence: Evidence, records: Records) -> str:
     return f"{text} {complete} of {finished} trials are complete, {rest}."
 
 
-Span = tuple[str, int, pd.Timestamp, pd.Timestamp, str]
-"""A dataset's title, how many days of it count, the first and the last, and how was trained."""
-
-
-def _of_benchmark(benchmark: Benchmark) -> Span:
-    """Of its test split."""
-    days = benchmark.rows[0].test.origins + _HOUR
+def _of_benchmark(benchmark: Benchmark) -> tuple[str, str]:
+    """The days of its test split, and how was trained."""
+    days = benchmark.rows[0].test.days
     seeds = sorted({len(row.trainings) for row in benchmark.families})
     count = " to ".join(map(str, seeds[:1] + seeds[1:][-1:])) or "no"
     budget, *how = benchmark.paths.setting.split("-")
     trained = f"{budget.capitalize()} budget, {count} {'seed' if count == '1' else 'seeds'}"
     if "refit" in how:
         trained += ", trained again on training and validation split"
-    return benchmark.series.spec.title, len(days), days[0], days[-1], trained
+    span = f"{len(days)} ({days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d})"
+    return f"{benchmark.spec.title} {span}", trained
 
 
-def _of_study(study: StoredStudy, evidence: Evidence) -> Span:
-    """Of its validation split."""
+def _of_study(study: StoredStudy, evidence: Evidence) -> tuple[str, str]:
+    """The days of its validation split, and how was trained."""
     first, last = pd.Timestamp(study.data["train_end"]) + _HOUR, pd.Timestamp(study.data["val_end"])
     left_out = (study.data.get("origins_left_out") or {}).get("validation", 0)
+    span = f"{_days(first, last) - left_out} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
     budget = f"{str(study.provenance.get('preset')).capitalize()} budget"
-    return evidence.title(study.dataset), _days(first, last) - left_out, first, last, budget
+    return f"{evidence.title(study.dataset)} {span}", budget
 
 
 def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
@@ -80,22 +74,28 @@ def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
     return max(0, (last + _HOUR - first) // _DAY)
 
 
-# The printed columns of a table: heading, column of the frame, and how its values become cells.
-Declared = Sequence[tuple[str, str, Callable[[pd.Series], Iterable[str]]]]
+# The printed columns of a table: heading, column of the frame, and how a value becomes a cell, or
+# the whole column where it is one of `_OF_COLUMNS`.
+Declared = Sequence[tuple[str, str, Callable[..., Any]]]
 Section = tuple[str, Columns]
 
 
 def _section(title: str, rows: pd.DataFrame, declared: Declared, **cells: list[str]) -> Section:
     """Rows of a frame as cells; those that need several columns are given."""
-    return title, [(heading, cells.get(key, text(rows[key]))) for heading, key, text in declared]
-
-
-def _each(text: Callable[[Any], str]) -> Callable[[pd.Series], Iterable[str]]:
-    return lambda values: values.map(text)
+    return title, [
+        (
+            heading,
+            cells.get(key) or (text(rows[key]) if text in _OF_COLUMNS else rows[key].map(text)),
+        )
+        for heading, key, text in declared
+    ]
 
 
 def _best(values: pd.Series) -> list[str]:
     return best_bold(aligned(values), values)
+
+
+_OF_COLUMNS = (aligned, _best)
 
 
 def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
@@ -104,14 +104,21 @@ def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
     return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
 
 
-NAME, TEXT, THREE_DIGITS = _each(model_name), _each(str), _each(number)
-COUNT = _each(lambda count: MISSING if math.isnan(count) else f"{count:.0f}")
-VALUE = _each(lambda value: MISSING if pd.isna(value) else value_in_words(value, 3))
-PARAMETER = _each(lambda name: name.replace("_", " "))
+def _count(value: float) -> str:
+    return MISSING if math.isnan(value) else f"{value:.0f}"
+
+
+def _value(value: Any) -> str:
+    return MISSING if pd.isna(value) else value_in_words(value, 3)
+
+
+def _parameter(name: str) -> str:
+    return name.replace("_", " ")
+
 
 SCORES: Declared = (
-    ("Model", "model", NAME),
-    ("Tuning", "params", _each(PARAMS.__getitem__)),
+    ("Model", "model", model_name),
+    ("Tuning", "params", PARAMS.__getitem__),
     ("MAE", "mae", aligned),
     ("PICP", "picp", aligned),
     ("Winkler", "winkler", _best),
@@ -134,7 +141,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:
         rows, mode = benchmark.shown, benchmark.correction.mode
-        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.series.sha256))
+        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
         maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
         sections.append(_section(_title(benchmark), rows, SCORES, **cells))
@@ -158,7 +165,9 @@ def ablation(evidence: Evidence) -> Table:
         rows = benchmark.in_unit(of_rows(benchmark.scores, benchmark.row_per_model))
         frames.append(rows[names].assign(unit=benchmark.unit))
         modes = dict([*rows.sort_values("mae", kind="stable").groupby("calibration")])
-        columns: list[tuple[str, Iterable[str]]] = [("Model", NAME(modes["none"]["model"]))]
+        columns: list[tuple[str, Iterable[str]]] = [
+            ("Model", modes["none"]["model"].map(model_name))
+        ]
         for score, mode in product(CALIBRATED_SCORES, MODES):
             columns.append(("raw" if mode == "none" else mode, aligned(modes[mode][score])))
         sections.append((_title(benchmark), columns))
@@ -184,8 +193,8 @@ def hyperparameters(evidence: Evidence) -> Table:
             rows += [(*origin, name, default.get(name), chosen[name]) for name in sorted(chosen)]
         wide = pd.DataFrame(params, columns=[*titles], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
-        columns = [(title, VALUE(wide[name])) for name, title in titles.items()]
-        parameters = ("Hyperparameter", PARAMETER(wide.index.to_series()))
+        columns = [(title, wide[name].map(_value)) for name, title in titles.items()]
+        parameters = ("Hyperparameter", wide.index.map(_parameter))
         sections.append((model_name(model), [parameters, *columns]))
     header = ["model", "dataset", "job_id", "trial", "parameter", "default", "chosen"]
     frame = pd.DataFrame(rows, columns=header)
@@ -193,9 +202,9 @@ def hyperparameters(evidence: Evidence) -> Table:
 
 
 SPACES: Declared = (
-    ("Hyperparameter", "parameter", PARAMETER),
-    ("Range", "range", TEXT),
-    ("Untuned default", "default", VALUE),
+    ("Hyperparameter", "parameter", _parameter),
+    ("Range", "range", str),
+    ("Untuned default", "default", _value),
 )
 
 
@@ -251,14 +260,14 @@ def datasets(evidence: Evidence) -> Table:
 
 
 RUNTIME: Declared = (
-    ("Model", "model", NAME),
-    ("Budget", "preset", TEXT),
-    ("Device", "device", TEXT),
-    ("Complete", "complete", TEXT),
-    ("Stopped", "stopped", TEXT),
-    ("Failed", "failed", TEXT),
-    ("s per trial", "median_seconds", THREE_DIGITS),
-    ("Minutes", "minutes", THREE_DIGITS),
+    ("Model", "model", model_name),
+    ("Budget", "preset", str),
+    ("Device", "device", str),
+    ("Complete", "complete", str),
+    ("Stopped", "stopped", str),
+    ("Failed", "failed", str),
+    ("s per trial", "median_seconds", number),
+    ("Minutes", "minutes", number),
 )
 
 
@@ -286,13 +295,13 @@ def runtime(evidence: Evidence) -> Table:
 
 
 STUDIES: Declared = (
-    ("Model", "model", NAME),
-    ("Job", "job_id", TEXT),
-    ("Budget", "preset", TEXT),
-    ("complete", "trials", COUNT),
-    ("stopped", "stopped", COUNT),
-    ("failed", "failed", COUNT),
-    ("Minutes", "minutes", THREE_DIGITS),
+    ("Model", "model", model_name),
+    ("Job", "job_id", str),
+    ("Budget", "preset", str),
+    ("complete", "trials", _count),
+    ("stopped", "stopped", _count),
+    ("failed", "failed", _count),
+    ("Minutes", "minutes", number),
     ("untuned", "mae_default", aligned),
     ("chosen", "mae", aligned),
     ("Gain %", "improvement", aligned),
@@ -314,7 +323,7 @@ def overview(studies: pd.DataFrame) -> Table:
         rows = group.sort_values("mae", kind="stable").assign(minutes=60 * group["hours"])
         unit, factor = readable_unit(rows["unit"].iloc[0], rows["mae"].min())
         maes = factor * rows[["mae_default", "mae"]]
-        default, chosen = (aligned(maes[name], like=maes.to_numpy().ravel()) for name in maes)
+        default, chosen = (aligned(maes[name], like=maes.to_numpy().flat) for name in maes)
         cells = {"mae_default": default, "mae": best_bold(chosen, rows["mae"])}
         title = f"{dataset} ({unit_text(unit)}, data: {source})"
         sections.append(_section(title, rows, STUDIES, **cells))
@@ -351,4 +360,4 @@ TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
 
 def _title(benchmark: Benchmark) -> str:
     days = len(benchmark.rows[0].test.origins)
-    return f"{benchmark.series.spec.title} ({unit_text(benchmark.unit)}, {days} days)"
+    return f"{benchmark.spec.title} ({unit_text(benchmark.unit)}, {days} days)"

@@ -52,11 +52,6 @@ class Job:
         return self.job_id.partition("_")[0]
 
 
-def task_id(array: str, task: str) -> str:
-    """The id of one task of a job array, also in the names of logs."""
-    return f"{array}_{task}"
-
-
 def submit(script: str, folder: str) -> str:
     """Submit a script with sbatch, from within ``folder``, and return the job's id.
 
@@ -286,7 +281,7 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
     name, workers = paths.job_name(run.model, run.dataset), settings.workers
     task, several, others = job_id, "", ""
     if workers > 1:
-        task, several = task_id(job_id, "1"), f", {workers} workers"
+        task, several = f"{job_id}_1", f", {workers} workers"
         others = f"   (and _2 to _{workers})"
     log = paths.job_log(name, task)
     record = run if continues else dataclasses.replace(run, job_id=job_id)
@@ -314,7 +309,7 @@ def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[s
     """
     name, array, job_id = paths.job_name(settings.model, dataset), "", "%j"
     if settings.workers > 1:
-        array, job_id = f"1-{settings.workers}", task_id("%A", "%a")
+        array, job_id = f"1-{settings.workers}", "%A_%a"
     # Relative to where sbatch is called: blanks or % in the root would break an #SBATCH line.
     log, errors = (
         paths.job_log(name, job_id, suffix).relative_to(paths.PROJECT_ROOT).as_posix()

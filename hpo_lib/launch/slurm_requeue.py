@@ -60,7 +60,7 @@ class ThisJob:
         requeues = int(environment("SLURM_RESTART_COUNT", "0"))
         if study_id := environment("SLURM_ARRAY_JOB_ID", ""):
             task = int(environment("SLURM_ARRAY_TASK_ID", ""))
-            job_id = slurm.task_id(study_id, str(task))
+            job_id = f"{study_id}_{task}"
         return cls(job_id, study_id or job_id, task, requeues, signal_seconds, max_requeues)
 
 

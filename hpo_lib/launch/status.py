@@ -1,11 +1,10 @@
 """``hpo status``: which experiments ran, are running or are missing; studies are only read."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
@@ -14,6 +13,7 @@ from hpo_lib.families.models import family_names
 from hpo_lib.launch.slurm import TEST_COMMENT, Job
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, of_all_workers
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy, last_written, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
 
@@ -86,7 +86,7 @@ class StudyStatus:
             text += f", by {' and '.join(names)}"
         return text + mark_of(study.source)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Json:
         """What JSON and the table say of the study."""
         mae, picp = self.study.scores if self.study else (math.nan, math.nan)
         return {
@@ -146,29 +146,28 @@ def _running_tasks(jobs: Sequence[Job]) -> str:
     return f", {sum(_rank(job) == 0 for job in jobs)} of {len(jobs)} workers"
 
 
-def as_rows(
-    studies: Sequence[StudyStatus], jobs: Sequence[Job], *, slurm: bool
-) -> list[dict[str, Any]]:
+def as_rows(studies: Sequence[StudyStatus], jobs: Sequence[Job], *, slurm: bool) -> list[Json]:
     """The experiments, then the studies that are not in their table, as plain values.
 
     These are tests, studies of other datasets, and corrupt ones beside one that is in the table.
     ``command`` submits or runs the missing trials, for a machine with or without Slurm; it is empty
     if nothing is missing.
     """
-    ours = {(experiment.model, experiment.dataset) for experiment in EXPERIMENTS}
-    others = [one for one in studies if one.is_test or (one.run.model, one.run.dataset) not in ours]
-    rows, counted = [], [one for one in studies if one not in others]
+    rows, counted, beside = [], list[StudyStatus](), list[StudyStatus]()
     for experiment in EXPERIMENTS:
         model, dataset = experiment.model, experiment.dataset
         candidates = [
-            one for one in counted if (one.run.model, one.run.dataset) == (model, dataset)
+            one
+            for one in studies
+            if not one.is_test and (one.run.model, one.run.dataset) == (model, dataset)
         ]
         best = min(
             candidates,
             key=lambda one: (STATES.index(one.state), -last_written(one.run)),
             default=None,
         )
-        others += [one for one in candidates if one.state == "corrupt" and one is not best]
+        counted += candidates
+        beside += [one for one in candidates if one.state == "corrupt" and one is not best]
         name, ids = paths.job_name(model, dataset), [one.run.job_id for one in candidates]
         active = [
             job
@@ -202,10 +201,11 @@ def as_rows(
                 "command": command,
             }
         )
-    return rows + [one.facts() for one in others]
+    others = [one for one in studies if one not in counted]
+    return rows + [one.facts() for one in (*others, *beside)]
 
 
-def table_text(rows: Sequence[Mapping[str, Any]], *, slurm: bool, extra: str = "") -> str:
+def table_text(rows: Sequence[Json], *, slurm: bool, extra: str = "") -> str:
     """The rows of `as_rows` as text: a table, and lists of what belongs to some rows only."""
     lines = [("", "", "model", "dataset", "state", "MAE", "PICP", "job id")]
     commands = f"To {'submit' if slurm else 'run'} what is missing"

@@ -11,7 +11,7 @@ from typing import cast, get_args
 import numpy as np
 import pandas as pd
 
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.day_ahead_weather import MARKS
 from hpo_lib.data.information_set import Context
@@ -117,8 +117,8 @@ def audit_model(dataset: Dataset, model: str, recipe: str = "standard") -> list[
     """
 
     def train(data: Dataset) -> Forecaster:
-        if model in baseline_names():
-            return get_baseline(model).fit(data, seed=1, quick=True)
+        if baseline := baselines().get(model):
+            return baseline.fit(data, seed=1, quick=True)
         family = get_family(model)
         # what a network reads does not depend on its size
         smallest = {
@@ -133,7 +133,7 @@ def audit_model(dataset: Dataset, model: str, recipe: str = "standard") -> list[
 
 def model_names() -> tuple[str, ...]:
     """Every model that can be audited by its name."""
-    return (*family_names(), *baseline_names())
+    return (*family_names(), *baselines())
 
 
 def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding]:

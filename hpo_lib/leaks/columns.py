@@ -172,7 +172,15 @@ class _Audit:
         base, ahead = self.history(series), windows(values, origins, 1, HORIZON)
 
         def shares(column: np.ndarray) -> np.ndarray:
-            return _shares(origins, base, ahead, windows(column, origins, -HORIZON, last))
+            """[H] of what ``base`` leaves open of ``ahead``."""
+            both = np.concatenate([ahead, windows(column, origins, -HORIZON, last)], axis=1)
+            left, still_left = np.zeros((2, HORIZON))
+            for fit, held in _halves(origins):
+                rest = both - _ridge(base[fit], both[fit]).predict(base)
+                open_, of_column = np.hsplit(rest, [HORIZON])
+                left += np.square(open_[held]).sum(axis=0)
+                still_left += _left(of_column, open_, fit, held)
+            return 1 - still_left / np.maximum(left, 1e-300)
 
         by_hour, chance, made_of = shares(column), 0.0, False
         share = float(by_hour.max())
@@ -192,8 +200,7 @@ class _Audit:
     def history(self, series: str) -> np.ndarray:
         """[N, F] what is known anyway: history of the series and the target, and the calendar."""
         dataset, origins = self.dataset, self.origins
-        calendar = calendar_columns(dataset.index, dataset.spec, None)[list(CALENDAR_COLUMNS)]
-        local = calendar.to_numpy(dtype=float)
+        local = calendar_columns(dataset.index, dataset.spec, None).to_numpy(dtype=float)
         hours = np.eye(HORIZON)[local[origins, CALENDAR_COLUMNS.index("hour")].astype(int)]
         names = dict.fromkeys((series, dataset.spec.target))
         parts = [windows(self.trusted[name].to_numpy(), origins, 1 - HISTORY, 0) for name in names]
@@ -267,24 +274,7 @@ def _scaled_by_all(dataset: Dataset, name: str) -> str:
 
 def windows(values: np.ndarray, origins: Positions, first: int, last: int) -> np.ndarray:
     """[N, K] values at the hours ``first`` to ``last`` after each origin, which is hour 0."""
-    return np.asarray(values[origins[:, None] + np.arange(first, last + 1)])
-
-
-def _shares(
-    origins: Positions, base: np.ndarray, ahead: np.ndarray, column: np.ndarray
-) -> np.ndarray:
-    """[H] share of what ``base`` [N, F] leaves open of ``ahead`` [N, H] that a column explains.
-
-    ``column`` holds its windows [N, K].
-    """
-    both = np.concatenate([ahead, column], axis=1)
-    left, still_left = np.zeros(HORIZON), np.zeros(HORIZON)
-    for fit, held in _halves(origins):
-        rest = both - _ridge(base[fit], both[fit]).predict(base)
-        open_, of_column = np.hsplit(rest, [HORIZON])
-        left += np.square(open_[held]).sum(axis=0)
-        still_left += _left(of_column, open_, fit, held)
-    return np.asarray(1 - still_left / np.maximum(left, 1e-300))
+    return values[origins[:, None] + np.arange(first, last + 1)]
 
 
 def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> float:
@@ -309,7 +299,7 @@ def _ridge(x: np.ndarray, y: np.ndarray) -> Pipeline:
 def _left(x: np.ndarray, y: np.ndarray, fit: np.ndarray, held: np.ndarray) -> np.ndarray:
     """[K] squares that a regression on inputs [N, F] leaves of [N, K] or [N], out of sample."""
     explained = _ridge(x[fit], y[fit]).predict(x[held])
-    return np.asarray(np.square(y[held] - explained).sum(axis=0))
+    return np.square(y[held] - explained).sum(axis=0)
 
 
 def _percent(share: float) -> str:

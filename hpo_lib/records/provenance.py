@@ -5,11 +5,16 @@ import platform
 import subprocess
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from pathlib import Path
+
+import pandas as pd
 
 from hpo_lib import __version__, paths
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.records.read_write import Count, Part, Time
+from hpo_lib.data.scales import Scales
+from hpo_lib.data.splits import Positions
+from hpo_lib.errors import InputError
+from hpo_lib.records.read_write import Count, Json, Part, Time, checked_json, write_json
 
 
 class _Data(Part):
@@ -33,23 +38,60 @@ class Provenance(Part):
 
     data: _Data | None = None
     preset: str | None = None
-    recipe: dict[str, Any] | None = None
+    recipe: Json | None = None
     device: str | None = None
     git_commit: str | None = None
     packages: dict[str, str | None] | None = None
 
 
-def data_key(dataset: Dataset) -> dict[str, Any]:
+def data_key(dataset: Dataset) -> Json:
     """Fingerprint and split dates: equal for two results on the same data."""
     splits = dataset.spec.splits
     ends = {name: str(getattr(splits, name)) for name in ("train_end", "val_end", "test_end")}
     return {"sha256": dataset.sha256, **ends}
 
 
+class _Scales(Part):
+    sha256: str
+    mase: float
+    terciles: list[float]
+    origins: list[Time]
+    level: list[float]
+    least: list[float]
+
+
+def write_scales(file: Path, dataset: Dataset, origins: Positions) -> None:
+    """Keep what scores need of the data at forecast origins [N]."""
+    scales, hours = dataset.scales, dataset.index[origins]
+    by_origin = {str(name): values.tolist() for name, values in scales.at(hours).items()}
+    numbers = {"mase": scales.mase, "terciles": scales.terciles, "origins": [*map(str, hours)]}
+    write_json(file, {"sha256": dataset.sha256, **numbers, **by_origin})
+
+
+def read_scales(file: Path, sha256: object) -> Scales:
+    """What `write_scales` kept.
+
+    Raises:
+        InputError: the file is missing, damaged, or of other data.
+    """
+    kept = checked_json(file, "the scales of a record", _Scales)
+    if kept["sha256"] != sha256:
+        raise InputError(
+            f"{file}: is of data with sha256 {kept['sha256'][:12]}, the record beside it of "
+            f"{str(sha256)[:12]}; restore the file from a copy, or run the command again"
+        )
+    try:
+        columns = {name: kept[name] for name in ("level", "least")}
+        by_hour = pd.DataFrame(columns, pd.DatetimeIndex(kept["origins"]))
+    except ValueError as error:
+        raise InputError(f"{file}: its lists do not fit ({error}); restore it") from None
+    return Scales(kept["mase"], kept["terciles"], by_hour)
+
+
 PACKAGES = ("torch", "darts", "neuralforecast", "pytorch-lightning", "optuna", "numpy", "pandas")
 
 
-def data_provenance(dataset: Dataset) -> dict[str, Any]:
+def data_provenance(dataset: Dataset) -> Json:
     """Source, file, fingerprint, span and splits of the data."""
     splits, hours = dataset.spec.splits, dataset.index
     return {
@@ -74,7 +116,7 @@ def data_provenance(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def code_provenance() -> dict[str, Any]:
+def code_provenance() -> Json:
     """Version, git commit (``+changes`` if the tree differs), package versions, Python, device."""
     return {
         "hpo_lib": __version__,

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from hpo_lib.checked import expected, sentence
 from hpo_lib.errors import InputError, in_one_line
-from hpo_lib.paths import NAME, atomic
+from hpo_lib.paths import NAME, atomic, write_text
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 MAX_JSON_BYTES = 100_000_000
@@ -23,6 +23,9 @@ def _is_time(value: str) -> str:
         raise ValueError
     return value
 
+
+Json = dict[str, Any]
+"""A JSON object."""
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
@@ -56,9 +59,9 @@ def check(schema: type[Part], record: object, source: Path | str, what: str) -> 
         ) from None
 
 
-def checked_json(path: Path, what: str, schema: type[Part]) -> dict[str, Any]:
+def checked_json(path: Path, what: str, schema: type[Part]) -> Json:
     """The content of a JSON file that fits a schema; errors as in `read_json` and `check`."""
-    record: dict[str, Any] = read_json(path, what)
+    record: Json = read_json(path, what)
     check(schema, record, path, what)
     return record
 
@@ -97,11 +100,9 @@ def _refused(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Json) -> None:
     """Write JSON atomically."""
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_predictions(path: Path, forecasts: QuantileForecasts) -> QuantileForecasts:

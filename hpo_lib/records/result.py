@@ -4,19 +4,19 @@ Nothing here imports optuna: `hpo_lib.records.storage` turns its trials into `Tr
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import Provenance
-from hpo_lib.records.read_write import Count, Name, Params, Part, check, checked_json
-from hpo_lib.records.trial import TrialRecord, check_trial, default_trial
+from hpo_lib.records.read_write import Count, Json, Name, Params, Part, check, checked_json
+from hpo_lib.records.trial import TrialRecord, Trials, check_trial, default_trial
 from hpo_lib.records.trial_choice import Selection, pareto_front, select
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
@@ -71,28 +71,6 @@ class _Versioned(Part):
     schema_version: int = 1
 
 
-class _OldRecord(Part):
-    """The JSON of the original HPO plan; each variant lacked some of these keys."""
-
-    model: Name
-    dataset: Name
-    best_params: Params
-    job_id: Name | None = None
-    optimization_date: str | None = None
-    n_trials: Count | None = None
-    n_completed: Count | None = None
-    n_pruned: Count | None = None
-    n_pareto_optimal: Count | None = None
-    best_trial_number: Count | None = None
-    best_mae: float | None = None
-    best_picp_approx: float | None = None
-    all_pareto_trials: list[_Trial] | None = None
-    validation_metrics: _Scores | None = None
-    study_name: str | None = None
-    storage_path: str | None = None
-    training_time_hours: float | None = None
-
-
 class _Record(Part):
     """The JSON as `study_result` makes it, in its order."""
 
@@ -118,7 +96,7 @@ class _Record(Part):
     chosen_trial: _Trial
     validation_metrics: _Scores
     proof: _Proof | None
-    best_recipe: dict[str, Any] | None
+    best_recipe: Json | None
     default_trial: _Trial
     baselines: dict[str, dict[str, float]]
     study_name: str
@@ -130,15 +108,38 @@ class _Record(Part):
     provenance: Provenance
 
 
+_OLD_KEYS = (
+    "job_id",
+    "optimization_date",
+    "n_trials",
+    "n_completed",
+    "n_pruned",
+    "n_pareto_optimal",
+    "best_trial_number",
+    "best_mae",
+    "best_picp_approx",
+    "all_pareto_trials",
+    "validation_metrics",
+    "study_name",
+    "storage_path",
+    "training_time_hours",
+)
+"""Each variant of the original HPO plan's JSON lacked some of these."""
+_MAYBE: Json = {key: (_Record.__annotations__[key] | None, None) for key in _OLD_KEYS}
+_OldRecord = create_model(
+    "_OldRecord", __base__=Part, model=Name, dataset=Name, best_params=Params, **_MAYBE
+)
+
+
 def study_result(
     run: RunPaths,
-    trials: Sequence[TrialRecord],
+    trials: Trials,
     objectives: Sequence[Objective],
     policy: str,
-    proof: Mapping[str, Any] | None = None,
+    proof: Json | None = None,
     proof_seconds: float = 0.0,
     **stated: Any,
-) -> dict[str, Any]:
+) -> Json:
     """The content of a best_params JSON.
 
     Args:
@@ -176,12 +177,12 @@ def study_result(
 
 
 def choice_entries(
-    trials: Sequence[TrialRecord],
+    trials: Trials,
     objectives: Sequence[Objective],
     policy: str,
-    proof: Mapping[str, Any] | None,
-    provenance: Mapping[str, Any],
-) -> dict[str, Any]:
+    proof: Json | None,
+    provenance: Json,
+) -> Json:
     """The entries that follow from the scores of trials, arguments as in `study_result`.
 
     Raises:
@@ -198,19 +199,17 @@ def choice_entries(
         "best_mae": chosen.mae,
         "best_picp": chosen.scores["picp"],
         "best_picp_approx": chosen.scores["picp"],
-        "best_params": dict(chosen.params),
+        "best_params": chosen.params,
         "selection": selection.model_dump(),
         "chosen_trial": chosen.to_json(),
-        "validation_metrics": {**chosen.scores, "by_step": dict(chosen.by_step)},
+        "validation_metrics": {**chosen.scores, "by_step": chosen.by_step},
         "best_recipe": asdict(recipe.updated(chosen.params)[0]) if recipe else None,
         "default_trial": default and default.to_json(),
         "all_pareto_trials": [trial.to_json() for trial in front],
     }
 
 
-def objectives_of(
-    entries: Sequence[Mapping[str, Any]] | None, source: Path
-) -> tuple[Objective, ...]:
+def objectives_of(entries: Sequence[Json] | None, source: Path) -> tuple[Objective, ...]:
     """The objectives that a record states, by name and tolerance; those of the HPO plan if none.
 
     Raises:
@@ -228,7 +227,7 @@ def objectives_of(
     return tuple(objectives) or FORMER_PAIR
 
 
-def load_result(path: Path) -> dict[str, Any]:
+def load_result(path: Path) -> Json:
     """A best_params JSON, checked, with today's keys. Values that an old file lacks are None.
 
     Old files say ``best_trial`` for ``best_trial_number``, ``optuna_study_name`` for
@@ -267,14 +266,14 @@ _RENAMED = {
 }
 
 
-def listed_trials(record: Mapping[str, Any]) -> list[TrialRecord]:
+def listed_trials(record: Json) -> list[TrialRecord]:
     """The trials that a best_params JSON lists, some twice: untuned defaults, choice and front."""
     named = [record.get("default_trial"), record.get("chosen_trial")]
     entries = [*named, *(record.get("all_pareto_trials") or ())]
     return [TrialRecord.from_json(entry) for entry in entries if entry]
 
 
-def _contradictions(record: Mapping[str, Any], objectives: Sequence[str]) -> Iterator[str]:
+def _contradictions(record: Json, objectives: Sequence[str]) -> Iterator[str]:
     """What the parts of a checked JSON say against each other."""
     trials = listed_trials(record)
     is_old = record["schema_version"] < SCHEMA_VERSION

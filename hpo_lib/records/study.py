@@ -2,11 +2,11 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
@@ -15,7 +15,7 @@ from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.leases import somebody_lives
-from hpo_lib.records.read_write import load_predictions
+from hpo_lib.records.read_write import Json, load_predictions
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import PROVEN, pareto_front
@@ -47,7 +47,7 @@ class StoredStudy:
     """
 
     run: RunPaths
-    result: Mapping[str, Any]
+    result: Json
     file: Path
     database: str = ""
     brief: bool = False
@@ -90,12 +90,12 @@ class StoredStudy:
         return f"{self.model} on {self.dataset}, {self.run.job_id}: {scores}{mark_of(self.source)}"
 
     @property
-    def provenance(self) -> Mapping[str, Any]:
+    def provenance(self) -> Json:
         """Data, code, packages and device; empty in files of schema 1."""
         return self.result.get("provenance") or {}
 
     @property
-    def data(self) -> Mapping[str, Any]:
+    def data(self) -> Json:
         return self.provenance.get("data") or {}
 
     @property
@@ -118,7 +118,7 @@ class StoredStudy:
     @property
     def is_complete(self) -> bool:
         """Whether its record says so; a record of the original HPO plan does not."""
-        return bool(self.result.get("status") == "complete")
+        return self.result.get("status") == "complete"
 
     def doubts(self, *, test: bool, simulated: bool) -> Iterator[str]:
         """Why its choice does not count for the test preset (or another), for twins (or real data).
@@ -201,14 +201,11 @@ class StoredStudy:
             return {}
         from hpo_lib.records.storage import dimension
 
-        trials = self.optuna_study.get_trials(deepcopy=False)
-        distributions = {name: one for trial in trials for name, one in trial.distributions.items()}
-        return {name: dimension(one) for name, one in distributions.items()}
-
-    @property
-    def tells_of_parameters(self) -> bool:
-        """Whether it has enough trials at a real budget to tell of a single hyperparameter."""
-        return not self.is_test and len(self.complete) >= TELLING_TRIALS
+        return {
+            name: dimension(distribution)
+            for trial in self.optuna_study.get_trials(deepcopy=False)
+            for name, distribution in trial.distributions.items()
+        }
 
     @property
     def complete(self) -> list[TrialRecord]:
@@ -229,7 +226,7 @@ class StoredStudy:
 
     @property
     def chosen(self) -> TrialRecord:
-        return self.trial(int(self.result["best_trial_number"]))
+        return self.trial(self.result["best_trial_number"])
 
     @property
     def default(self) -> TrialRecord:
@@ -277,8 +274,8 @@ class StoredStudy:
         ended = [trial for trial in self.trials if trial.finished]
         if ended and all(trial.state == "failed" for trial in ended):
             return "failed", ended[-1].cause
-        workers = of_all_workers(self.run)
-        records = [read_record(one.notebook) for one in workers if one.notebook.exists()]
+        notebooks = [worker.notebook for worker in of_all_workers(self.run)]
+        records = [read_record(notebook) for notebook in notebooks if notebook.exists()]
         errors = [
             record
             for record in records
@@ -294,16 +291,14 @@ class StoredStudy:
     def trial(self, number: int) -> TrialRecord:
         return next(trial for trial in self.trials if trial.number == number)
 
-    def predictions(self, number: int) -> QuantileForecasts:
-        """Validation forecasts of a complete trial, as they were scored; read once.
+    @cached_property
+    def predictions(self) -> Callable[[int], QuantileForecasts]:
+        """Number of a complete trial -> its validation forecasts, as they were scored; read once.
 
         Raises:
             InputError: the file is missing, unreadable or incomplete.
         """
-        read: dict[int, QuantileForecasts] = vars(self).setdefault("_predictions", {})
-        if number not in read:
-            read[number] = load_predictions(self.run.trial_predictions(number))
-        return read[number]
+        return cache(lambda number: load_predictions(self.run.trial_predictions(number)))
 
     @property
     def files(self) -> list[Path]:
@@ -315,11 +310,11 @@ class StoredStudy:
         return [file for file in (self.run.sqlite, self.run.journal) if file.exists()]
 
     @property
-    def _identity(self) -> Mapping[str, Any]:
+    def _identity(self) -> Json:
         return self._attributes.get("identity") or {}
 
     @property
-    def _attributes(self) -> Mapping[str, Any]:
+    def _attributes(self) -> Json:
         return self.optuna_study.user_attrs if self.optuna_study is not None else {}
 
 
@@ -339,22 +334,20 @@ _STUDY_FILE = re.compile(
 )
 
 
-def read_studies(
-    runs_dir: Path, model: str = "", dataset: str = ""
-) -> tuple[list[StoredStudy], list[str]]:
+StudiesAndNotes = tuple[list[StoredStudy], list[str]]
+
+
+def read_studies(runs_dir: Path) -> StudiesAndNotes:
     """Every study with a best_params JSON of any schema, and a `Damage` per unreadable one.
 
-    Without a model or dataset, those of all. Storages are not read yet.
+    Storages are not read yet.
     """
     studies, notes = list[StoredStudy](), list[str]()
     for file in paths.best_params_files(runs_dir):
         try:
-            study = StoredStudy.of_file(file, runs_dir)
+            studies.append(StoredStudy.of_file(file, runs_dir))
         except InputError as error:
             notes.append(Damage(f"Passed over {error}."))
-            continue
-        if model in ("", study.model) and dataset in ("", study.dataset):
-            studies.append(study)
     return studies, notes
 
 
@@ -364,12 +357,16 @@ def newest_first(studies: Iterable[StoredStudy]) -> list[StoredStudy]:
     Complete ones come before others, today's records before those of the original HPO plan, and
     then the newest.
     """
-
-    def rank(study: StoredStudy) -> tuple[bool, int, str, str]:
-        date = str(study.result["optimization_date"] or "")
-        return study.is_complete, study.result["schema_version"], date, study.file.name
-
-    return sorted(studies, key=rank, reverse=True)
+    return sorted(
+        studies,
+        key=lambda study: (
+            study.is_complete,
+            study.result["schema_version"],
+            study.result["optimization_date"] or "",
+            study.file.name,
+        ),
+        reverse=True,
+    )
 
 
 def last_written(run: RunPaths) -> float:

@@ -17,6 +17,7 @@ from hpo_lib.families.models import Budget, Family, Params, Recipe
 from hpo_lib.paths import SPLITS, BenchmarkPaths, RunPaths, TrainingFiles
 from hpo_lib.records.provenance import Provenance, data_key
 from hpo_lib.records.read_write import (
+    Json,
     Name,
     Part,
     checked_json,
@@ -32,7 +33,7 @@ gaps, features, networks or baselines; `tests/contract/test_versions.py` notices
 
 
 class _Key(Part):
-    data: dict[str, Any]
+    data: Json
     version: int
 
 
@@ -61,7 +62,7 @@ class TrainingMissing(Exception):
     """There is no such training: its files are not whole, or something else made them."""
 
 
-def training_key(dataset: Dataset, **deciding: object) -> dict[str, Any]:
+def training_key(dataset: Dataset, **deciding: object) -> Json:
     """All that decides a training's forecasts, as JSON has it."""
     key = {**deciding, "data": data_key(dataset), "version": MODEL_VERSION}
     return dict(json.loads(json.dumps(key)))
@@ -74,7 +75,7 @@ def family_key(
     recipe: Recipe,
     dataset: Dataset,
     **deciding: object,
-) -> dict[str, Any]:
+) -> Json:
     """The key of a family's training.
 
     Fields of the recipe among ``params`` become part of the recipe: however it is stated, a
@@ -90,7 +91,7 @@ def family_key(
     )
 
 
-def store(files: TrainingFiles, record: Mapping[str, Any], **forecasts: QuantileForecasts) -> None:
+def store(files: TrainingFiles, record: Json, **forecasts: QuantileForecasts) -> None:
     """Write the forecasts, then the record; while they are written there is none."""
     files.record.unlink(missing_ok=True)
     for name, one in forecasts.items():
@@ -98,7 +99,7 @@ def store(files: TrainingFiles, record: Mapping[str, Any], **forecasts: Quantile
     write_json(files.record, record)
 
 
-def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) -> dict[str, Any]:
+def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) -> Json:
     """The record of a training.
 
     Raises:
@@ -109,14 +110,14 @@ def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) ->
 
 def whole_records(
     files: Iterable[Path], schema: type[TrainingRecord] = BenchmarkRecord
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Json]:
     """The whole ones of some records; a training with a damaged one is done again."""
     for file in files:
         with suppress(InputError):
             yield read_training(file, schema)
 
 
-def stored(files: TrainingFiles, key: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def stored(files: TrainingFiles, key: Json | None = None) -> Json:
     """The record of a whole training; only if ``key`` made it, where that is given.
 
     Raises:
@@ -137,7 +138,7 @@ def stored(files: TrainingFiles, key: Mapping[str, Any] | None = None) -> dict[s
     return record
 
 
-def is_stored(files: TrainingFiles, key: Mapping[str, Any]) -> bool:
+def is_stored(files: TrainingFiles, key: Json) -> bool:
     """Whether a whole training that ``key`` made is there."""
     try:
         return bool(stored(files, key))
@@ -145,9 +146,7 @@ def is_stored(files: TrainingFiles, key: Mapping[str, Any]) -> bool:
         return False
 
 
-def replicate(
-    run: RunPaths, trial: int, seed: int, key: Mapping[str, Any] | None = None
-) -> QuantileForecasts:
+def replicate(run: RunPaths, trial: int, seed: int, key: Json | None = None) -> QuantileForecasts:
     """Validation forecasts of a trial's configuration trained with another seed, see `stored`."""
     files = run.replicate(trial, seed)
     stored(files, key)
@@ -170,12 +169,12 @@ class Training:
     The model was not trained on the days of ``validation``, even if a refit forecasts ``test``.
     """
 
-    record: Mapping[str, Any]
+    record: Json
     validation: QuantileForecasts
     test: QuantileForecasts
 
     @classmethod
-    def load(cls, paths: BenchmarkPaths, record: Mapping[str, Any]) -> "Training":
+    def load(cls, paths: BenchmarkPaths, record: Json) -> "Training":
         """The training of a record, whose forecasts have to be there."""
         files = files_of(paths, record).forecasts
         return cls(record, *(load_predictions(files[split]) for split in SPLITS))
@@ -207,27 +206,16 @@ def check_same_data(paths: BenchmarkPaths, dataset: Dataset) -> None:
                     )
 
 
-def on_simulated_data(paths: BenchmarkPaths) -> bool:
-    """Whether a folder holds trainings on a simulated twin."""
-    provenances = (record.get("provenance", {}) for record in whole_records(paths.records()))
-    sources = (str((provenance.get("data") or {}).get("source")) for provenance in provenances)
-    return any(source.startswith("simulated") for source in sources)
-
-
-def load_trainings(
-    paths: BenchmarkPaths, dataset: Dataset | None
-) -> dict[tuple[str, str], Sequence[Training]]:
+def load_trainings(paths: BenchmarkPaths) -> dict[tuple[str, str], Sequence[Training]]:
     """Every training of a benchmark, by row (model, params), with ascending seeds.
 
     Raises:
         InputError: there is none, one is damaged, on other data or of other code than the rest.
     """
-    if dataset is not None:
-        check_same_data(paths, dataset)
     records = [(file, read_training(file)) for file in paths.records()]
     if not records:
         raise InputError(f"{paths.folder}: holds no finished training; run `hpo benchmark` first")
-    first, version = records[0][0].name, records[0][1]["key"]["version"]
+    first, key = records[0][0].name, records[0][1]["key"]
     rows: dict[tuple[str, str], list[Training]] = {}
     for file, record in sorted(records, key=lambda one: one[1]["seed"]):
         if files_of(paths, record).record != file:
@@ -235,10 +223,14 @@ def load_trainings(
                 f"{file}: holds another training, which its name does not say; give it its name "
                 "again"
             )
-        if (other := record["key"]["version"]) != version:
+        if (other := record["key"]["version"]) != key["version"]:
             raise InputError(
                 f"{file}: was trained by version {other} of the models, {first} by version "
-                f"{version}; run `hpo benchmark` again for all models of this folder"
+                f"{key['version']}; run `hpo benchmark` again for all models of this folder"
+            )
+        if record["key"]["data"] != key["data"]:
+            raise InputError(
+                f"{file}: was made on other data than {first}; remove the ones or the others"
             )
         row = rows.setdefault((record["model"], record["params"]), [])
         row.append(Training.load(paths, record))

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from hpo_lib.checked import sentence
+from hpo_lib.records.read_write import Json
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class TrialRecord:
 
     number: int
     state: str
-    params: Mapping[str, Any]
+    params: Json
     mae: float = math.nan
     picp_penalty: float = math.nan
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class TrialRecord:
         """Whether it counts towards the requested number of trials."""
         return self.state in ("complete", "failed", "stopped")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Its entry in a best_params JSON."""
         pair = {"mae": self.mae, "picp_penalty": self.picp_penalty}
         return {
@@ -60,13 +61,13 @@ class TrialRecord:
             "state": self.state,
             **(pair if self.state == "complete" else dict.fromkeys(pair)),
             **{name: self.scores.get(name) for name in LISTED_SCORES},
-            "values": dict(self.values),
-            "shares": None if self.shares is None else list(self.shares),
-            "params": dict(self.params),
+            "values": self.values,
+            "shares": self.shares,
+            "params": self.params,
         }
 
     @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> "TrialRecord":
+    def from_json(cls, entry: Json) -> "TrialRecord":
         """The inverse of `to_json`; a score that the entry lacks is NaN."""
         known = {name: value for name, value in entry.items() if value is not None}
         names = ("state", "params", "mae", "picp_penalty", "shares", "values")
@@ -74,6 +75,8 @@ class TrialRecord:
         scores = {name: known[name] for name in LISTED_SCORES if name in known}
         return cls(known["trial"], scores=scores, **{"state": "complete", **stated})
 
+
+Trials = Sequence[TrialRecord]
 
 LISTED_SCORES = ("picp", "pinball", "winkler", "picp_calibrated", "winkler_calibrated")
 """Scores of each trial in the JSON, beside MAE: all that an objective is a function of."""
@@ -106,7 +109,7 @@ def check_trial(
 _SCHEMA = TypeAdapter(TrialRecord)
 
 
-def default_trial(trials: Sequence[TrialRecord]) -> TrialRecord:
+def default_trial(trials: Trials) -> TrialRecord:
     """The trial of the untuned defaults: the first, or its last retry if its worker died."""
     default = trials[0]
     for trial in trials:

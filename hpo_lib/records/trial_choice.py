@@ -1,16 +1,15 @@
 """The choice among the trials of a study: Pareto front, policies, and the proof of a challenger."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, StudyError, choices
-from hpo_lib.records.read_write import Count, Part
+from hpo_lib.records.read_write import Count, Json, Part
 from hpo_lib.records.trainings import TrainingFailed
-from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.records.trial import TrialRecord, Trials, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
 from hpo_lib.scoring.proof import DailyScores, compare_seeds, covers, daily_scores, leaders
@@ -23,7 +22,7 @@ preset has one each.
 
 
 def challengers(
-    trials: Sequence[TrialRecord], scored: Callable[[int], DailyScores], most: int
+    trials: Trials, scored: Callable[[int], DailyScores], most: int
 ) -> tuple[list[int], str]:
     """Numbers of the trials that may beat the untuned defaults, best first; or none, and why.
 
@@ -44,13 +43,13 @@ def challengers(
 
 
 def prove(
-    trials: Sequence[TrialRecord],
+    trials: Trials,
     scored: Callable[[int], DailyScores],
     most: int,
     seeds: Sequence[int],
     replicate: Callable[[int, int], QuantileForecasts],
-    target: pd.Series,
-) -> dict[str, Any]:
+    scales: Scales,
+) -> Json:
     """Compare challengers with the defaults over fresh seeds, one by one until one is proven.
 
     Args:
@@ -59,14 +58,14 @@ def prove(
         most: so many challengers.
         seeds: fresh ones.
         replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing`.
-        target: hourly target, for the correction of the intervals.
+        scales: of the series, for the correction of the intervals.
 
     Returns:
         The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause`` (why
         nothing was compared).
     """
     numbers, cause = challengers(trials, scored, most)
-    proof: dict[str, Any] = {"seeds": list(seeds), "days": 0, "challengers": [], "trainings": 0}
+    proof: Json = {"seeds": list(seeds), "days": 0, "challengers": [], "trainings": 0}
     proof["cause"] = cause
     if cause:
         return proof
@@ -75,7 +74,7 @@ def prove(
         days = []
         for seed in seeds:
             proof["trainings"] += 1
-            days.append(daily_scores(replicate(number, seed), target))
+            days.append(daily_scores(replicate(number, seed), scales))
         return days
 
     try:
@@ -94,7 +93,7 @@ def prove(
     return proof
 
 
-def chosen_of(proof: Mapping[str, Any], default: int) -> tuple[int, str]:
+def chosen_of(proof: Json, default: int) -> tuple[int, str]:
     """The trial that a proof chooses, and why, in one sentence."""
     challengers, n_seeds, stay = proof["challengers"], len(proof["seeds"]), "untuned defaults stay"
     if proof["cause"]:
@@ -136,9 +135,7 @@ class Selection(Part):
     alternatives: dict[str, Count]
 
 
-def pareto_front(
-    trials: Sequence[TrialRecord], objectives: Sequence[Objective]
-) -> list[TrialRecord]:
+def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> list[TrialRecord]:
     """Complete trials that no other one beats, by ascending value of the first objective.
 
     One beats another if it is at least as good in every objective and better in one, beyond their
@@ -154,7 +151,7 @@ def pareto_front(
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
-def _calibrated(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
+def _calibrated(front: Trials) -> tuple[TrialRecord, str]:
     front = sorted(front, key=lambda t: t.mae)
     near = [t for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
     if near:
@@ -168,11 +165,11 @@ def _calibrated(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
     return chosen, f"{none}, so {which} nearest to 80 % coverage"
 
 
-def _lowest_mae(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
+def _lowest_mae(front: Trials) -> tuple[TrialRecord, str]:
     return min(front, key=lambda t: t.mae), "lowest MAE, whatever its coverage"
 
 
-def _knee(front: Sequence[TrialRecord]) -> tuple[TrialRecord, str]:
+def _knee(front: Trials) -> tuple[TrialRecord, str]:
     """The point with the lowest sum of its objectives, each scaled to 0..1 over the front.
 
     Of two objectives that is the point farthest below the straight line between the ends of the
@@ -195,11 +192,11 @@ PROVEN = "proven"
 
 
 def select(
-    front: Sequence[TrialRecord],
+    front: Trials,
     policy: str,
     *,
     default: TrialRecord | None = None,
-    proof: Mapping[str, Any] | None = None,
+    proof: Json | None = None,
 ) -> Selection:
     """Choose a trial: one of a Pareto front (ascending MAE), or the one that a proof chooses.
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.spec import load_spec
+from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, StudyError
+from hpo_lib.records.provenance import read_scales
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
@@ -32,7 +33,8 @@ class Verification:
     """The result for one file: how many figures were computed again, and sentences after a word.
 
     ``BROKEN`` is damaged, ``DRIFT`` differs from what is recomputed, ``LOST`` was there when the
-    study ran and is needed to recompute something; ``note`` says what else is not recomputed.
+    study ran and is needed to recompute something; ``note`` says what else is not recomputed, and
+    is not among the lines.
     """
 
     path: Path
@@ -48,7 +50,8 @@ class Verification:
     def __str__(self) -> str:
         fine = self.n_figures and not self.exit_code
         ok = [("ok", f"{self.n_figures} figures recomputed")] if fine else []
-        lines = (f"{word:6} {self.path}: {sentence}" for word, sentence in (*ok, *self.told))
+        told = [(word, sentence) for word, sentence in self.told if word != "note"]
+        lines = (f"{word:6} {self.path}: {sentence}" for word, sentence in (*ok, *told))
         return "\n".join(lines)
 
 
@@ -57,8 +60,8 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
 
     Args:
         path: a best_params JSON with its predictions beside it.
-        data_dir: folder of the CSVs; empty: that of the project. MASE, the naive forecasts and the
-            proof need the data that the study had.
+        data_dir: folder of the CSVs; empty: that of the project. The scores of the naive forecasts
+            need the data that the study had.
         dataset: TOML of the dataset, if the registry does not know its name.
 
     Raises:
@@ -77,7 +80,15 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
             wrong = f"holds the result of {study.run.study_name}, which its name does not say"
             return Verification(path, 0, (("DRIFT", wrong),))
         data = _data(study, data_dir, dataset or study.dataset, messages)
-        figures = dict(_figures("", _recomputed(study, data, messages)))
+        if data is not None:
+            scales = data.scales
+        elif study.run.scales.exists():
+            scales = read_scales(study.run.scales, study.data.get("sha256"))
+        else:
+            raise TrainingMissing(f"{study.run.scales}: no such file; expected scales of its data")
+        figures = dict(_figures("", _recomputed(study, scales, messages)))
+        if data is not None:
+            figures |= _figures("baselines", validation_baselines(data))
         stored = dict(_figures("", study.result))
         for key, value in figures.items():
             if not _equal(stored.get(key), value):
@@ -96,42 +107,37 @@ def _data(
     """The data that the study had, or None."""
     sha256 = str(study.data.get("sha256"))
     try:
-        data = load_dataset(load_spec(name), data_dir, simulated=study.is_simulated)
+        data = load_dataset(name, data_dir, simulated=study.is_simulated)
         if data.sha256 == sha256:
             return data
         why = f"the study had data with sha256 {sha256[:12]} and {data.path} has {data.sha256[:12]}"
     except InputError as error:
         why = str(error)
-    lost = (
-        f"mase, calibrated scores, baselines and proof are not recomputed, since {why}; name the "
-        "folder of that data with --data-dir"
-    )
-    messages.append(("LOST", lost))
+    needs = f"scores of the naive forecasts are not recomputed, since {why}"
+    messages.append(("note", f"{needs}; name the folder of that data with --data-dir"))
     return None
 
 
-def _recomputed(study: StoredStudy, data: Dataset | None, messages: Messages) -> dict[str, Any]:
+def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
     """The part of the JSON that follows from what is there, in the JSON's own shape.
 
     Raises:
         TrainingMissing: so are forecasts of a trial, and so is what front and choice follow from.
     """
-    trials = [_scored(study, trial, data) for trial in _trials(study, messages)]
-    proof, again = study.result["proof"], dict[str, Any]()
-    if data is not None:
-        if proof:
-            target, most = data.known_target, 1 if study.is_test else CHALLENGERS
-            proof = prove(
-                trials,
-                lambda number: daily_scores(study.predictions(number), target),
-                most,
-                proof["seeds"],
-                partial(replicate, study.run),
-                target,
-            )
-        again = {"baselines": validation_baselines(data), "proof": proof}
+    trials = [_scored(study, trial, scales) for trial in _trials(study, messages)]
+    proof = study.result["proof"]
+    if proof:
+        proof = prove(
+            trials,
+            lambda number: daily_scores(study.predictions(number), scales),
+            1 if study.is_test else CHALLENGERS,
+            proof["seeds"],
+            partial(replicate, study.run),
+            scales,
+        )
     policy = study.result["selection"]["policy"]
-    again |= choice_entries(trials, study.objectives, policy, proof, study.provenance)
+    again = choice_entries(trials, study.objectives, policy, proof, study.provenance)
+    again["proof"] = proof
     del again["selection"]["reason"]  # prose with rounded numbers
     return again
 
@@ -170,18 +176,14 @@ def _trials(study: StoredStudy, messages: Messages) -> list[TrialRecord]:
     return list(listed.values())
 
 
-def _scored(study: StoredStudy, trial: TrialRecord, data: Dataset | None) -> TrialRecord:
-    """A trial with the scores of its stored predictions; without data those that need none."""
+def _scored(study: StoredStudy, trial: TrialRecord, scales: Scales) -> TrialRecord:
+    """A trial with the scores of its stored predictions."""
     if trial.state != "complete":
         return trial
     if not (file := study.run.trial_predictions(trial.number)).exists():
         raise TrainingMissing(f"{file}: no such file; expected stored predictions of a trial")
     forecasts = study.predictions(trial.number)
-    if data is None:
-        again = {name: metric(forecasts) for name, metric in metrics.METRICS.items()}
-        scores = {**trial.scores, **again}
-    else:
-        scores = evaluate(forecasts, data)
+    scores = evaluate(forecasts, scales)
     return replace(
         trial,
         mae=scores["mae"],

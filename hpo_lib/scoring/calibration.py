@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, choices
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 
@@ -24,9 +25,6 @@ the end.
 Chosen on the validation splits of the three real datasets among 14 to 60 days, see
 docs/what_was_tried.md: the shortest window that raised no Winkler score by more than 0.5 % and kept
 PICP within 78 to 82."""
-
-SCALE_HOURS = 24
-"""Hours whose mean is the recent level that scores are divided by."""
 
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 
@@ -57,7 +55,7 @@ class Calibration:
 def calibrate(
     forecasts: QuantileForecasts,
     warm_up: QuantileForecasts | None,
-    target: pd.Series,
+    scales: Scales,
     calibration: Calibration,
 ) -> QuantileForecasts:
     """Correct the outer levels. The levels between them stay, so MAE does not change.
@@ -68,8 +66,7 @@ def calibrate(
             of them, the rolling mode those that are within its window and end before an origin.
             None is allowed for ``none``, and for ``rolling``, which then leaves the first days as
             they are.
-        target: hourly target in UTC, NaN where missing, for the recent levels; read up to each
-            origin.
+        scales: of the series, for the recent levels of all origins.
         calibration: mode and options.
 
     Returns:
@@ -85,15 +82,14 @@ def calibrate(
         raise InputError("calibration split needs validation forecasts, found none")
     if not len(forecasts.origins):
         return forecasts
-    levels = recent_level(target, forecasts.origins)
-    warm_up_scores = interval_errors(warm_up) / recent_level(target, warm_up.origins)[:, None]
-    margin = np.zeros_like(forecasts.actual)
+    both, earlier = QuantileForecasts.joined([warm_up, forecasts]), len(warm_up.origins)
+    by_origin = scales.at(both.origins)
+    levels = by_origin["level"].to_numpy()[:, None]
+    scores, margin = interval_errors(both) / levels, np.zeros_like(forecasts.actual)
     if calibration.mode == "split":
-        margin += _margin(warm_up_scores, np.ones(len(warm_up_scores)), calibration.per_hour)
+        margin += _margin(scores[:earlier], np.ones(earlier), calibration.per_hour)
     else:
-        scores = np.concatenate([warm_up_scores, interval_errors(forecasts) / levels[:, None]])
-        origins = pd.DatetimeIndex([*warm_up.origins, *forecasts.origins])
-        known_at = origins + forecasts.actual.shape[1] * _HOUR
+        known_at = both.origins + forecasts.actual.shape[1] * _HOUR
         for i, origin in enumerate(forecasts.origins):
             # Only forecasts whose last hour is not after this origin: the day that begins here is
             # not known yet.
@@ -102,11 +98,11 @@ def calibrate(
             if usable.any():
                 weights = 1 - age[usable] / calibration.days
                 margin[i] = _margin(scores[usable], weights, calibration.per_hour)
-    margin *= levels[:, None]
+    margin *= levels[earlier:]
     inner = forecasts.values[:, :, 1:-1]
     if not inner.size:  # bounds move in no farther than to the middle
         inner = forecasts.values.mean(axis=2, keepdims=True)
-    lowest = 0.0 if target.loc[: forecasts.origins[0]].min() >= 0 else -np.inf
+    lowest = 0.0 if by_origin["least"].iloc[earlier] >= 0 else -np.inf
     values = forecasts.values.copy()
     values[:, :, 0] = np.minimum(np.maximum(forecasts.lower - margin, lowest), inner[:, :, 0])
     values[:, :, -1] = np.maximum(forecasts.upper + margin, inner[:, :, -1])
@@ -118,33 +114,10 @@ def interval_errors(f: QuantileForecasts) -> np.ndarray:
     return np.asarray(np.maximum(f.lower - f.actual, f.actual - f.upper))
 
 
-def recent_level(target: pd.Series, origins: pd.DatetimeIndex) -> np.ndarray:
-    """[N] mean of the last 24 hours up to each origin.
-
-    It is at least 1 % of the mean absolute target [T] up to the origin, and at least all of that if
-    the target was ever negative: a level near 0 then says nothing about the size of errors.
-
-    The target is NaN where missing, which no such 24 hours are.
-    """
-    y = target.to_numpy(dtype=float)
-    positions = pd.DatetimeIndex(target.index).get_indexer(origins)
-    if (positions < SCALE_HOURS - 1).any():
-        lacking = origins[positions < SCALE_HOURS - 1][0]
-        raise InputError(
-            f"the target has no {SCALE_HOURS} hours up to the forecast origin "
-            f"{lacking:%Y-%m-%d %H:%M}"
-        )
-    mean_so_far = np.nancumsum(np.abs(y)) / np.cumsum(~np.isnan(y))
-    level = y[positions[:, None] + np.arange(1 - SCALE_HOURS, 1)].mean(axis=1)
-    share = np.where(np.fmin.accumulate(y)[positions] < 0, 1.0, 0.01)
-    least = np.maximum(share * mean_so_far[positions], np.finfo(float).tiny)
-    return np.asarray(np.maximum(level, least))
-
-
 def smallest_level(target: np.ndarray, share: float) -> float:
     """Smallest level to divide by: a share of the mean size of the target [T], NaN where missing.
 
-    All of the mean size if the target is ever negative, as in `recent_level`.
+    All of the mean size if the target is ever negative, as in `recent_levels`.
     """
     known = target[~np.isnan(target)]
     return float((share if known.min() >= 0 else 1.0) * np.abs(known).mean())

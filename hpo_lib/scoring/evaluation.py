@@ -1,11 +1,15 @@
 """Walk-forward evaluation: forecasts of every daily origin -> scores, and coverage by condition."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import local_columns
 from hpo_lib.data.information_set import Context
+from hpo_lib.data.scales import Scales
+from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
@@ -38,15 +42,15 @@ def naive_ahead(dataset: Dataset, context: Context, lag: int) -> QuantileForecas
     return QuantileForecasts.of_model(median[:, :, None] + offsets, context.origins, dataset.lowest)
 
 
-def evaluate(forecasts: QuantileForecasts, dataset: Dataset) -> dict[str, float]:
-    """Score forecasts [N, H, Q] with every metric. The training split sets the scale of MASE.
+def evaluate(forecasts: QuantileForecasts, scales: Scales) -> dict[str, float]:
+    """Score forecasts [N, H, Q] with every metric.
 
     ``winkler_calibrated`` and ``picp_calibrated`` are scores after the rolling correction, which
     knows the errors of these forecasts alone: the first days stay as they are.
     """
-    corrected = calibrate(forecasts, None, dataset.known_target, Calibration("rolling"))
+    corrected = calibrate(forecasts, None, scales, Calibration("rolling"))
     return {
-        **metrics.score(forecasts, dataset.training_target),
+        **metrics.score(forecasts, scales.mase),
         "winkler_calibrated": metrics.winkler(corrected),
         "picp_calibrated": metrics.picp(corrected),
     }
@@ -56,40 +60,40 @@ def validation_baselines(dataset: Dataset) -> dict[str, dict[str, float]]:
     """Scores of the seasonal-naive forecasts of validation: ``naive_24h``, ``naive_168h``."""
     origins = dataset.validation_origins
     return {
-        f"naive_{lag}h": evaluate(seasonal_naive(dataset, origins, lag), dataset)
+        f"naive_{lag}h": evaluate(seasonal_naive(dataset, origins, lag), dataset.scales)
         for lag in SEASONAL_LAGS
     }
 
 
 SEASON_NAMES = ("winter", "spring", "summer", "autumn")
-WEEKDAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+GROUPS = {
+    "hour": [f"{hour:02d}" for hour in range(24)],
+    "weekday": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "season": SEASON_NAMES,
+    "level": ("low", "middle", "high"),
+}
+"""By which coverage is grouped -> its groups, in order."""
 
 
-def conditional_coverage(f: QuantileForecasts, dataset: Dataset) -> pd.DataFrame:
+def conditional_coverage(
+    f: QuantileForecasts, spec: DatasetSpec, terciles: Sequence[float]
+) -> pd.DataFrame:
     """Coverage and width of the interval by local hour, weekday, season and level of the forecast.
 
-    Levels are bounded by terciles of the training split. The median forecast sets the level,
-    because it is known in advance: grouped by actuals, even intervals of a good forecast cover less
-    at both ends.
+    The groups are those of `GROUPS`.
+
+    Levels are bounded by the ``terciles`` of the training split. The median forecast sets the
+    level, because it is known in advance: grouped by actuals, even intervals of a good forecast
+    cover less at both ends.
 
     Returns:
-        One row per group: ``by`` (hour, weekday, season, level), ``group``, ``hours`` counted,
+        One row per group: ``by`` (of `GROUPS`), ``group``, ``hours`` counted,
         ``picp`` in percent, ``mean_width`` and ``mae`` in the target's unit. There is no row for a
         group without an hour.
     """
-    frame = f.to_frame()
-    times = pd.DatetimeIndex(frame["origin"] + pd.to_timedelta(frame["step"], unit="h"))
-    local = local_columns(times, dataset.spec)
-    terciles = np.nanquantile(dataset.training_target, [1 / 3, 2 / 3])
-    groups = {
-        "hour": (local["hour"], [f"{hour:02d}" for hour in range(24)]),
-        "weekday": (local["day_of_week"], WEEKDAY_NAMES),
-        "season": (local["season"], SEASON_NAMES),
-        "level": (
-            np.searchsorted(terciles, f.median.ravel(), side="right"),
-            ("low", "middle", "high"),
-        ),
-    }
+    local = local_columns(f.hours, spec)
+    levels = np.searchsorted(terciles, f.median.ravel(), side="right")
+    positions = local["hour"], local["day_of_week"], local["season"], levels
     scores = pd.DataFrame(
         {
             "hours": 1.0,
@@ -99,8 +103,8 @@ def conditional_coverage(f: QuantileForecasts, dataset: Dataset) -> pd.DataFrame
         }
     )
     tables = {}
-    for by, (codes, names) in groups.items():
-        grouped = scores.groupby(codes)
+    for (by, names), of_group in zip(GROUPS.items(), positions, strict=True):
+        grouped = scores.groupby(of_group)
         table = grouped.mean().assign(hours=grouped.size())
         tables[by] = table.rename(index=dict(enumerate(names)))
     return pd.concat(tables, names=["by", "group"]).reset_index()

@@ -46,7 +46,7 @@ class QuantileForecasts:
                 f"origins and {len(self.levels)} levels do not belong together"
             )
         if not np.isfinite(self.values).all():
-            bad = int((~np.isfinite(self.values)).any(axis=(1, 2)).sum())
+            bad = (~np.isfinite(self.values)).any(axis=(1, 2)).sum()
             raise NonFiniteForecast(f"{bad} of {n} forecasts hold NaN or infinity")
         if (np.diff(self.values, axis=2) < 0).any():
             raise ValueError("quantiles cross: values must not decrease along the level axis")
@@ -65,11 +65,8 @@ class QuantileForecasts:
 
     def with_actual(self, target: pd.Series) -> "QuantileForecasts":
         """The forecasts beside what came; hours that the hourly ``target`` lacks stay NaN."""
-        positions = pd.DatetimeIndex(target.index).get_indexer(self.origins)[:, None]
-        hours = positions + np.arange(1, self.actual.shape[1] + 1)
-        known = (positions >= 0) & (hours < len(target))
-        values = target.to_numpy(dtype=np.float64)[np.where(known, hours, 0)]
-        return replace(self, actual=np.where(known, values, np.nan))
+        actual = target.reindex(self.hours).to_numpy(dtype=np.float64)
+        return replace(self, actual=actual.reshape(self.actual.shape))
 
     @property
     def median(self) -> np.ndarray:
@@ -82,6 +79,17 @@ class QuantileForecasts:
     @property
     def upper(self) -> np.ndarray:
         return self.values[:, :, -1]
+
+    @property
+    def days(self) -> pd.DatetimeIndex:
+        """[N] UTC, the first hour of each forecast."""
+        return self.origins + pd.Timedelta(hours=1)
+
+    @property
+    def hours(self) -> pd.DatetimeIndex:
+        """[N * H] UTC, every hour that is forecast, forecast by forecast."""
+        frame = self.to_frame()
+        return pd.DatetimeIndex(frame["origin"] + pd.to_timedelta(frame["step"], unit="h"))
 
     def rows(self, chosen: np.ndarray | slice) -> "QuantileForecasts":
         """The forecasts of some origins."""
@@ -127,7 +135,7 @@ class QuantileForecasts:
                 f"{source}: rows do not form complete forecasts, expected for every origin the "
                 "steps 1, 2 and so on, each once and as many as for the others; write them again"
             )
-        n, horizon = len(sizes), int(sizes.iloc[0])
+        n, horizon = len(sizes), sizes.iloc[0]
         levels = tuple(sorted(round(float(name[1:]) / 100, 12) for name in names))
 
         def hours_of(column: str) -> np.ndarray:

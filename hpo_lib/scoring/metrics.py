@@ -11,10 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from hpo_lib.data.scales import MASE_HOURS
 from hpo_lib.scoring.forecasts import QuantileForecasts
-
-MASE_HOURS = 24
-"""Season of the naive forecast that MASE compares with."""
 
 
 def absolute_errors(f: QuantileForecasts) -> np.ndarray:
@@ -152,23 +150,16 @@ def readable_unit(unit: str, mae: float) -> tuple[str, float]:
     return unit, 1.0
 
 
-def mase(f: QuantileForecasts, training_target: np.ndarray, season: int = MASE_HOURS) -> float:
+def mase(f: QuantileForecasts, scale: float) -> float:
     """Mean absolute scaled error (no unit): MAE over the seasonal naive's MAE in training.
 
-    See Hyndman and Koehler (2006). The target of the training split [T] alone, NaN where missing,
-    sets the scale; ``season`` is in hours.
-
-    Raises:
-        ValueError: the training target is shorter than one season or repeats itself exactly.
+    See Hyndman and Koehler (2006) and `Scales`.
     """
-    if len(training_target) <= season:
-        raise ValueError(
-            f"MASE needs more than {season} training hours, found {len(training_target)}"
-        )
-    changes = training_target[season:] - training_target[:-season]
-    scale = float(np.abs(changes[~np.isnan(changes)]).mean())
     if scale == 0:
-        raise ValueError("MASE has no scale: the training target repeats itself exactly")
+        raise ValueError(
+            "MASE has no scale: the training target repeats itself exactly, or is not longer than "
+            f"{MASE_HOURS} hours"
+        )
     return mae(f) / scale
 
 
@@ -183,9 +174,6 @@ def reliability(f: QuantileForecasts) -> pd.DataFrame:
     return pd.DataFrame({"level": f.levels, "observed": observed})
 
 
-def score(f: QuantileForecasts, training_target: np.ndarray) -> dict[str, float]:
+def score(f: QuantileForecasts, mase_scale: float) -> dict[str, float]:
     """Every metric of `METRICS` plus MASE."""
-    return {
-        **{name: metric(f) for name, metric in METRICS.items()},
-        "mase": mase(f, training_target),
-    }
+    return {**{name: metric(f) for name, metric in METRICS.items()}, "mase": mase(f, mase_scale)}

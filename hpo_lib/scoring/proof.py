@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from hpo_lib.data.scales import Scales
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE
@@ -29,9 +29,9 @@ correction.
 """
 
 
-def daily_scores(f: QuantileForecasts, target: pd.Series) -> DailyScores:
+def daily_scores(f: QuantileForecasts, scales: Scales) -> DailyScores:
     """The scores of each day; the correction begins without earlier errors."""
-    return daily_losses(calibrate(f, None, target, Calibration("rolling")))
+    return daily_losses(calibrate(f, None, scales, Calibration("rolling")))
 
 
 def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: int) -> list[int]:

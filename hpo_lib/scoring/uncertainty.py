@@ -1,7 +1,7 @@
 """Bootstrap intervals of scores, and tests of which of two forecasts is better."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -27,8 +27,7 @@ def daily_losses(f: QuantileForecasts) -> dict[str, np.ndarray]:
     }
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A score with the bounds of its bootstrap interval."""
 
     value: float
@@ -51,8 +50,8 @@ def bootstrap_intervals(
     tail = (1 - confidence) / 2
     intervals = {}
     for name, loss in daily_losses(f).items():
-        low, high = np.quantile(loss[drawn].mean(axis=1), [tail, 1 - tail])
-        intervals[name] = Interval(float(loss.mean()), float(low), float(high))
+        bounds = np.quantile(loss[drawn].mean(axis=1), [tail, 1 - tail])
+        intervals[name] = Interval(loss.mean(), *bounds)
     return intervals
 
 
@@ -67,8 +66,7 @@ def drawn_days(n: int, block_days: int = BLOCK_DAYS) -> np.ndarray:
     return ((starts + np.arange(block)) % n).reshape(BOOTSTRAP_REPEATS, -1)[:, :n]
 
 
-@dataclass(frozen=True)
-class DieboldMariano:
+class DieboldMariano(NamedTuple):
     """Result of a Diebold-Mariano test over n days, with ``lags`` of autocovariance.
 
     ``difference`` is the mean daily loss of the first forecasts minus that of the second: below 0
@@ -118,19 +116,19 @@ def diebold_mariano(
             f"{2 * h}"
         )
     d = losses_a - losses_b
-    difference = float(d.mean())
+    difference = d.mean()
     centred = d - difference
-    variance = float(centred @ centred) / n
+    variance = centred @ centred / n
     for k in range(1, h):
-        variance += 2 * (1 - k / h) * float(centred[k:] @ centred[:-k]) / n
+        variance += 2 * (1 - k / h) * (centred[k:] @ centred[:-k]) / n
     # Where the two differ by a constant, or not at all, there is no variance to speak of.
-    if variance <= 1e-24 * max(1e-300, float(np.square(losses_a).mean())):
-        same = abs(difference) <= 1e-12 * max(1e-300, float(np.abs(losses_a).mean()))
+    if variance <= 1e-24 * max(1e-300, np.square(losses_a).mean()):
+        same = abs(difference) <= 1e-12 * max(1e-300, np.abs(losses_a).mean())
         statistic = 0.0 if same else math.copysign(math.inf, difference)
     else:
         factor = math.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
         statistic = difference / math.sqrt(variance / n) * factor
-    p_value = float(2 * student_t.sf(abs(statistic), n - 1))
+    p_value = 2 * student_t.sf(abs(statistic), n - 1)
     return DieboldMariano(difference, statistic, p_value, h - 1, n)
 
 
@@ -138,3 +136,10 @@ def compare(a: QuantileForecasts, b: QuantileForecasts, loss: str = "mae") -> Di
     """Diebold-Mariano test of two sets of forecasts over the same origins."""
     check_comparable([a, b])
     return diebold_mariano(daily_losses(a)[loss], daily_losses(b)[loss])
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """p-values corrected for their number by the step-down rule of Holm (1979), in their order."""
+    order = np.argsort(p_values, kind="stable")
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    return np.maximum.accumulate(np.minimum(1.0, steps))[np.argsort(order)]

@@ -7,9 +7,6 @@ recorded learning curves under this rule and others.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, coverage_error
@@ -63,16 +60,6 @@ class StoppingRule:
     ranked_by: tuple[str, ...] = ("mae", "winkler")
     warm_up: int = 1
     tolerance: float = COVERAGE_TOLERANCE
-
-    def as_values(self) -> dict[str, Any]:
-        """The rule as a study's identity and its record hold it."""
-        values: dict[str, Any] = _RULES.dump_python(self, mode="json")
-        return values
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> "StoppingRule":
-        """The rule that `as_values` gave."""
-        return _RULES.validate_python(values)
 
     def rung_at(self, check: int, checks: int) -> Rung | None:
         """The rung that the ``check``-th of ``checks`` even ones is the first to reach.
@@ -129,9 +116,6 @@ class StoppingRule:
         if name == "picp_penalty":
             return max(0.0, coverage_error(scores) - self.tolerance)
         return scores[name]
-
-
-_RULES = TypeAdapter(StoppingRule)
 
 
 def best_check(curve: Curve) -> Scores:

@@ -1,17 +1,16 @@
 """The trials before the sampler's first: the defaults, a portfolio, the user's own best."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import STANDARD, Family, Recipe
-from hpo_lib.families.search_space import WITH_TEMPERATURE, Dimension, draw, is_whole
+from hpo_lib.families.models import STANDARD, ByName, Family, Recipe
+from hpo_lib.families.search_space import WITH_TEMPERATURE, SearchSpace, draw, is_whole
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies
 
 BEGINNING = 6
@@ -26,7 +25,7 @@ MOST_STUDIES = 3
 class FirstTrial:
     """A configuration, and where it comes from in words."""
 
-    params: dict[str, Any]
+    params: ByName
     origin: str
 
 
@@ -47,7 +46,11 @@ def first_trials(
     trials = [FirstTrial(defaults, "untuned defaults")]
     if space == "wide":
         dimensions = family.searched(space, dataset)
-        won = [(params, f"portfolio, won on {on}") for on, params in family.portfolio.items()]
+        standard = family.untuned(space, STANDARD, dataset)
+        won = [
+            ({**standard, **params}, f"portfolio, won on {on}")
+            for on, params in family.portfolio.items()
+        ]
         won += [(s.result["best_params"], f"best of {s.run.study_name}") for s in others]
         trials += [FirstTrial(_adapted(params, dimensions), origin) for params, origin in won]
         random = np.random.default_rng(seed)
@@ -69,7 +72,7 @@ def origins(first: Sequence[FirstTrial]) -> str:
     return f"First trials: {'; '.join(parts)}."
 
 
-def _adapted(params: Mapping[str, Any], space: Mapping[str, Dimension]) -> dict[str, Any]:
+def _adapted(params: ByName, space: SearchSpace) -> ByName:
     """What won on other series, for a series that has weather of the day ahead or has none."""
     standard = {name: getattr(STANDARD, name) for name in WITH_TEMPERATURE if name in space}
     return standard | {
@@ -91,17 +94,14 @@ def best_of_others(
         except InputError:
             return False
         return (
-            study.result["space"] == "wide"
+            study.model == family.name
+            and study.result["space"] == "wide"
             and is_whole(_adapted(study.result["best_params"], space), space)
-            and _series(study.dataset) != _series(dataset.spec.name)
+            # ``heat_dev`` has other splits than ``heat``, but the same hours.
+            and study.dataset.removesuffix("_dev") != dataset.spec.name.removesuffix("_dev")
             and study.data.get("sha256") != dataset.sha256
             and not any(study.doubts(test=budget_name == "test", simulated=dataset.is_simulated))
         )
 
-    studies, _ = read_studies(runs_dir, family.name)
+    studies, _ = read_studies(runs_dir)
     return newest_first(filter(fits, studies))[:MOST_STUDIES]
-
-
-def _series(dataset: str) -> str:
-    """Of a dataset: ``heat_dev`` has other splits than ``heat``, but the same hours."""
-    return dataset.removesuffix("_dev")

@@ -7,7 +7,7 @@ import pandas as pd
 from optuna import visualization
 
 from hpo_lib.data.day_ahead_weather import mark_of
-from hpo_lib.paths import atomic
+from hpo_lib.paths import write_text
 from hpo_lib.records.storage import quiet_optuna
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 
@@ -31,8 +31,7 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
             run.mae_history: visualization.plot_optimization_history(study, **first),
         }
         if complete >= TELLING_TRIALS:
-            importance = visualization.plot_param_importances(study, **first)
-            figures[run.param_importance] = importance
+            figures[run.param_importance] = visualization.plot_param_importances(study, **first)
     why = f"importance needs {TELLING_TRIALS} complete trials, there are {complete}{source}."
     few = f"<!DOCTYPE html><html><body><p>{study.study_name}: {why}</p></body></html>\n"
     texts = {run.plotly: script, run.param_importance: few}
@@ -42,8 +41,7 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
     if run.plotly.is_file() and run.plotly.stat().st_size == len(script.encode()):
         del texts[run.plotly]
     for path, text in texts.items():
-        with atomic(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
 
 def _front(stored: StoredStudy) -> Any:

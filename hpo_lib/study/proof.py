@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from hpo_lib.families.models import (
 )
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import POLL, Lease
-from hpo_lib.records.read_write import load_predictions
+from hpo_lib.records.read_write import Json, load_predictions
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, family_key, replicate, store
 from hpo_lib.records.trial import TrialRecord
@@ -44,9 +43,8 @@ class Plan:
 
     def fit(self, params: Params, seed: int, on_check: OnCheck | None = None) -> Forecaster:
         """Train a configuration."""
-        budget, recipe = self.budget, self.recipe
         return self.family.fit(
-            params, self.dataset, budget, seed=seed, recipe=recipe, on_check=on_check
+            params, self.dataset, self.budget, seed=seed, recipe=self.recipe, on_check=on_check
         )
 
 
@@ -67,8 +65,8 @@ class Proof:
     @cached_property
     def _scored(self) -> Callable[[int], DailyScores]:
         """The daily scores of a trial by its number, each computed once."""
-        file, target = self.plan.run.trial_predictions, self.plan.dataset.known_target
-        return cache(lambda number: daily_scores(load_predictions(file(number)), target))
+        file, scales = self.plan.run.trial_predictions, self.plan.dataset.scales
+        return cache(lambda number: daily_scores(load_predictions(file(number)), scales))
 
     def train(self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]) -> None:
         """Train what is missing, until ``must_stop`` says so between two trainings.
@@ -88,14 +86,15 @@ class Proof:
 
     def entry(
         self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True
-    ) -> dict[str, Any] | None:
+    ) -> Json | None:
         """The record's entry; None if it had to stop before a training that is missing."""
         params, plan = {trial.number: trial.params for trial in trials}, self.plan
         n_seeds, most = (1, 1) if self.small else (FRESH_SEEDS, CHALLENGERS)
 
         def trained(number: int, seed: int) -> QuantileForecasts:
-            parts = plan.family, params[number], plan.budget, plan.recipe, plan.dataset
-            key = family_key(*parts, seed=seed)
+            key = family_key(
+                plan.family, params[number], plan.budget, plan.recipe, plan.dataset, seed=seed
+            )
             try:
                 return replicate(plan.run, number, seed, key)
             except TrainingMissing:
@@ -116,7 +115,7 @@ class Proof:
 
         seeds = [self.seed + 1 + i for i in range(n_seeds)]
         try:
-            return prove(trials, self._scored, most, seeds, trained, plan.dataset.known_target)
+            return prove(trials, self._scored, most, seeds, trained, plan.dataset.scales)
         except TrainingMissing:
             return None
 

@@ -5,9 +5,9 @@ import math
 import re
 import time
 from dataclasses import asdict
-from typing import Any
 
 from optuna.trial import Trial
+from pydantic import TypeAdapter
 from tqdm.auto import tqdm
 
 from hpo_lib import stop_requests
@@ -16,8 +16,8 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.records.leases import Liveness
-from hpo_lib.records.provenance import code_provenance, data_provenance
-from hpo_lib.records.read_write import write_predictions
+from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
+from hpo_lib.records.read_write import Json, write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
@@ -81,7 +81,7 @@ class _Worker:
     def __init__(self, settings: Settings, dataset: Dataset | None) -> None:
         family = get_family(settings.model)
         dataset = dataset or load_dataset(
-            load_spec(settings.dataset), settings.data_dir, simulated=settings.simulated
+            settings.dataset, settings.data_dir, simulated=settings.simulated
         )
         spec = dataset.spec
         budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
@@ -89,7 +89,9 @@ class _Worker:
         self.settings, self.plan = settings, Plan(run, family, dataset, budget, recipe)
         storage = Storage(run, settings.storage)
         self.liveness = Liveness(run, str(settings.worker))
-        self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
+        objectives = settings.objectives.split(",")
+        self.objectives = [OBJECTIVES[name] for name in objectives]
+        write_scales(run.scales, dataset, dataset.validation_origins)
         space = family.searched(settings.space, dataset)
         self.queue = TrialQueue(
             storage, self.liveness, space, self.objectives, settings.trials, settings.seed
@@ -103,7 +105,7 @@ class _Worker:
             "budget": asdict(budget),
             "recipe": asdict(recipe),
             "space": settings.space,
-            "early_stopping": RULE.as_values() if settings.early_stopping else "off",
+            "early_stopping": asdict(RULE) if settings.early_stopping else "off",
         }
         self.identity = {
             "model": settings.model,
@@ -111,7 +113,7 @@ class _Worker:
             "data_sha256": dataset.sha256,
             "train_end": str(spec.splits.train_end),
             "val_end": str(spec.splits.val_end),
-            "objectives": [objective.name for objective in self.objectives],
+            "objectives": objectives,
             **setup,
         }
         self.provenance = {
@@ -137,7 +139,7 @@ class _Worker:
         first = first_trials(family, settings.space, dataset, plan.recipe, settings.seed, others)
         first = self.queue.open(self.identity, first)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
-        self.rule = None if rule == "off" else StoppingRule.from_values(rule)
+        self.rule = None if rule == "off" else TypeAdapter(StoppingRule).validate_python(rule)
         self.provenance["early_stopping"] = rule
         self.provenance["first_trials"] = [trial.origin for trial in first]
         return first
@@ -191,7 +193,7 @@ class _Worker:
                 self._write(self.records())  # or it would look as if it still ran
             raise stop
 
-    def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> dict[str, Any]:
+    def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> Json:
         """Its scores and what else its record holds; the checks go to ``curve``."""
         plan = self.plan
 
@@ -206,7 +208,7 @@ class _Worker:
         forecaster = plan.fit(trial.params, self.settings.seed, on_check)
         # Scored as stored, so that every figure can be computed again from the file alone.
         stored = write_predictions(plan.run.trial_predictions(trial.number), forecaster.validation)
-        scores = evaluate(stored, plan.dataset)
+        scores = evaluate(stored, plan.dataset.scales)
         for name, score in scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")
@@ -237,13 +239,13 @@ class _Worker:
             self.stop_reason = self.time_budget.out_of_time(self.records())
         return self.stop_reason != ""
 
-    def _write(self, records: list[TrialRecord]) -> dict[str, Any] | None:
+    def _write(self, records: list[TrialRecord]) -> Json | None:
         """Write the record, once a trial is complete."""
         if not any(record.state == "complete" for record in records):
             return None
         return self.queue.write(self._result)
 
-    def _result(self, records: list[TrialRecord]) -> dict[str, Any]:
+    def _result(self, records: list[TrialRecord]) -> Json:
         settings, run = self.settings, self.plan.run
         ended = sum(record.finished for record in records) >= settings.trials
         asks = settings.policy == PROVEN

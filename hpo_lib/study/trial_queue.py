@@ -23,7 +23,7 @@ from hpo_lib import stop_requests
 from hpo_lib.errors import MAKE_ROOM, InputError, StudyError, WriteError, in_one_line
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
 from hpo_lib.records.leases import Lease, Liveness
-from hpo_lib.records.read_write import write_json
+from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.storage import Storage, distribution, quiet_optuna, trial_record
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
@@ -136,7 +136,7 @@ class TrialQueue:
         self.lease = Lease(self.run.decision_lease)
 
     @_decision
-    def open(self, identity: Mapping[str, Any], first: Sequence[FirstTrial]) -> list[FirstTrial]:
+    def open(self, identity: Json, first: Sequence[FirstTrial]) -> list[FirstTrial]:
         """Create the study, or continue the existing one after checking that it is the same one.
 
         Returns:
@@ -220,7 +220,7 @@ class TrialQueue:
         return trial
 
     @_decision
-    def end(self, trial: Trial, seconds: float, attributes: Mapping[str, Any]) -> TrialRecord:
+    def end(self, trial: Trial, seconds: float, attributes: Json) -> TrialRecord:
         """Store a trial's scores, from which its values follow, or why it has none.
 
         Without ``scores`` the attributes hold the ``cause``, and ``stopped_at`` where it was
@@ -241,7 +241,7 @@ class TrialQueue:
         self._finish(trial, TrialState.FAIL, interrupted=True, asked_to_stop=asked_by)
 
     @_decision
-    def write(self, content: Callable[[list[TrialRecord]], dict[str, Any]]) -> dict[str, Any]:
+    def write(self, content: Callable[[list[TrialRecord]], Json]) -> Json:
         """Write the study's JSON; a later writer writes what an earlier one did and more."""
         result = content(self.records())
         if self.lease.held:
@@ -269,7 +269,7 @@ class TrialQueue:
         """All trials, after marking those of dead workers; some more may have been queued."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if not self.liveness.lives(trial.user_attrs.get("worker")):
-                attributes: dict[str, Any] = {"interrupted": True}
+                attributes: Json = {"interrupted": True}
                 if (attempt := trial.user_attrs.get("attempt", 1)) >= MAX_ATTEMPTS:
                     attributes["cause"] = (
                         f"the worker died during this configuration {attempt} times, perhaps "
@@ -291,7 +291,7 @@ class TrialQueue:
         return trials
 
 
-def _values(identity: Mapping[str, Any]) -> dict[Any, Any]:
+def _values(identity: Json) -> dict[Any, Any]:
     """An identity with the fields of its budget and its recipe side by side.
 
     Of early stopping only whether there is any is compared: a study goes on with its own rule.
@@ -301,5 +301,5 @@ def _values(identity: Mapping[str, Any]) -> dict[Any, Any]:
     return values.to_dict("records")[0]
 
 
-def _params(trial: FrozenTrial) -> dict[str, Any]:
+def _params(trial: FrozenTrial) -> Json:
     return {**trial.system_attrs.get("fixed_params", {}), **trial.params}

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import training_origins
-from hpo_lib.errors import InputError
 from hpo_lib.families import linear_baseline
 from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
@@ -20,9 +19,9 @@ from hpo_lib.scoring.evaluation import seasonal_naive
 from tests.contract.conftest import KNOWN, ORIGIN, disturbed, holding_the_future
 
 
-@pytest.fixture(scope="module", params=baseline_names())
+@pytest.fixture(scope="module", params=baselines())
 def baseline(request):
-    return get_baseline(request.param)
+    return baselines()[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +34,10 @@ def forecast(forecaster, frame, *origins):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", baseline_names())
-def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(name, tiny_dataset):
-    forecaster = get_baseline(name).fit(tiny_dataset, seed=1)
+def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(
+    baseline, tiny_dataset
+):
+    forecaster = baseline.fit(tiny_dataset, seed=1)
     naive = seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, 168)
     assert metrics.mae(forecaster.validation) < 0.8 * metrics.mae(naive)
     assert metrics.pinball(forecaster.validation) < 0.8 * metrics.pinball(naive)
@@ -173,14 +173,6 @@ def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_o
     assert tiny_dataset.positions.train.stop == 1680
 
 
-# The registry
-
-
-def test_when_a_baseline_is_mistyped_then_the_nearest_is_named():
-    with pytest.raises(InputError, match=r"did you mean LIGHTGBM_Q\?"):
-        get_baseline("LIGHTGBM")
-
-
 # The linear baseline alone
 
 
@@ -188,9 +180,10 @@ def test_when_a_baseline_is_mistyped_then_the_nearest_is_named():
 def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fold_residuals(
     refit, tiny_dataset
 ):
-    fitted = get_baseline("RESIDUAL_LINEAR").fit(tiny_dataset)
+    fit = baselines()["RESIDUAL_LINEAR"].fit
+    fitted = fit(tiny_dataset)
     if refit:
-        fitted = get_baseline("RESIDUAL_LINEAR").fit(tiny_dataset, like=fitted)
+        fitted = fit(tiny_dataset, like=fitted)
     learnt = tiny_dataset.trained_through_validation() if refit else tiny_dataset
     origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
     linear = LinearBaseline.fit(learnt, origins, LinearOptions(False))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.errors import InputError
@@ -58,10 +58,10 @@ def dataset(tiny_dataset, forecasts):
     return seeing(tiny_dataset, forecasts)
 
 
-@pytest.fixture(scope="module", params=[*family_names(), *baseline_names()])
+@pytest.fixture(scope="module", params=[*family_names(), *baselines()])
 def model(request, dataset):
-    if request.param in baseline_names():
-        return get_baseline(request.param).fit(dataset, seed=1, quick=True)
+    if baseline := baselines().get(request.param):
+        return baseline.fit(dataset, seed=1, quick=True)
     family = with_small_networks(get_family(request.param))
     return family.fit(smallest(family), dataset, Budget(8, 8, 2), seed=5, recipe=UNSHRUNK)
 

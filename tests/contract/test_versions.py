@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec, GapRule
@@ -111,7 +111,7 @@ def of_family(name):
 
 def of_baseline(name):
     return lambda dataset, _: {
-        "quick": numbers(get_baseline(name).fit(dataset, seed=1, quick=True).validation.values)
+        "quick": numbers(baselines()[name].fit(dataset, seed=1, quick=True).validation.values)
     }
 
 
@@ -141,7 +141,7 @@ PARTS = {
     "weather_inputs": of_weather_inputs,
     "NAIVE": of_naive,
     **{name: of_family(name) for name in family_names()},
-    **{name: of_baseline(name) for name in baseline_names()},
+    **{name: of_baseline(name) for name in baselines()},
 }
 
 

@@ -44,7 +44,12 @@ def made(
 
     columns = dataset.frame.columns
     scaling = scaling or windows.Scaling(
-        dict.fromkeys(columns, 0.0), dict.fromkeys(columns, 1.0), level
+        dict.fromkeys(columns, 0.0),
+        dict.fromkeys(columns, 1.0),
+        level,
+        True,
+        None,
+        np.empty((2, 0)),
     )
     forecaster = DartsForecaster(dataset, scaling, recipe, as_past)
     return forecaster.source(dataset.windows(np.array(origins)))

@@ -38,7 +38,7 @@ def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that
     test = write_predictions(
         tmp_path / "test.parquet", refitted.forecasts(dataset, dataset.test_origins)
     )
-    expected = calibrate(test, validation, dataset.known_target, Calibration())
+    expected = calibrate(test, validation, dataset.scales, Calibration())
     assert len(expected.origins) == 15
     assert not np.array_equal(expected.values, test.values)
     for i, origin in enumerate(expected.origins):

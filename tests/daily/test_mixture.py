@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines.contract import baseline_names
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.tables import load_benchmark
 from hpo_lib.benchmark.train import Plan, run_benchmark
 from hpo_lib.daily import versions, watch
@@ -26,9 +26,9 @@ def few_members(tmp_path_factory):
     """One family and two baselines, in the library's own order."""
     with pytest.MonkeyPatch.context() as patch:
         families = [name for name in family_names() if name in MEMBERS]
-        baselines = [name for name in baseline_names() if name in MEMBERS]
+        members = {name: model for name, model in baselines().items() if name in MEMBERS}
         for module in ("hpo_lib.daily.retrain", "hpo_lib.benchmark.train"):
-            patch.setattr(f"{module}.baseline_names", lambda: baselines)
+            patch.setattr(f"{module}.baselines", lambda: members)
         patch.setattr("hpo_lib.daily.retrain.family_names", lambda: families)
         yield
 
@@ -72,7 +72,7 @@ def test_when_mornings_are_replayed_then_each_is_the_mixture_of_the_benchmark(ut
         out=tmp_path,
     )
     run_benchmark(plan, say=lambda _: None)
-    benchmark = load_benchmark(plan.paths, plan.dataset)
+    benchmark = load_benchmark(plan.paths, plan.dataset.spec)
     row = benchmark.rows[-1]
     assert tuple(row.weights.columns.get_level_values("model")) == MEMBERS
     expected = benchmark.calibrated[row, "rolling"]

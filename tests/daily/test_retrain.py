@@ -87,7 +87,8 @@ def test_when_a_model_is_retrained_then_the_compared_days_chose_nothing_and_the_
     assert version is not None
     assert version.facts["params"]["lr"] == 1e-3
     # Of 15 validation days, moved to the end of the data, 7 are held out.
-    ends = version.learnt_until, version.chosen_until, version.trained_until
+    learnt_from = version.facts["key"]["data"]
+    ends = pd.Timestamp(learnt_from["train_end"]), version.chosen_until, version.trained_until
     assert [f"{end:%m-%d %H}" for end in ends] == ["05-23 23", "05-31 23", "06-07 23"]
     held_out = load_predictions(version.paths.training(1).forecasts["compared"])
     assert list(held_out.origins[[0, -1]].strftime("%m-%d %H")) == ["05-31 23", "06-06 23"]
@@ -115,9 +116,8 @@ def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_o
         settings = Settings.create(
             "NHITS_Q", str(in_use.toml), preset=preset, runs_dir=str(in_use.folder / "runs")
         )
-        family = get_family("NHITS_Q")
         before = with_facts(version, provenance={"data": {"source": source}})
-        found[preset, source] = _parameters(settings, family, data, "", before).params["lr"]
+        found[preset, source] = _parameters(settings, data, "", before).params["lr"]
     assert found == {
         ("test", "csv"): SMALL["lr"],
         ("laptop", "csv"): 2e-3,
@@ -293,7 +293,7 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     assert found.mae == pytest.approx(mae, rel=1e-6)
     # The first of them calibrate the others.
     seen = QuantileForecasts.joined([trained[0].validation, after])
-    calibrated = calibrate(seen, None, dataset.known_target, Calibration())
+    calibrated = calibrate(seen, None, dataset.scales, Calibration())
     assert found.coverage == pytest.approx(metrics.picp(calibrated.rows(np.arange(2, 30))), abs=0.2)
     assert abs(found.coverage - metrics.picp(seen.rows(np.arange(2, 30)))) > 1, (
         "as raw intervals cover"

@@ -91,7 +91,7 @@ def test_when_hours_are_missing_then_no_scale_counts_what_stands_in_for_them(sma
         networks = Scaling.fit(d, STANDARD)
         return [
             level_floor(d),
-            evaluate(seasonal_naive(d, d.validation_origins, 24), d),
+            evaluate(seasonal_naive(d, d.validation_origins, 24), d.scales),
             np.nanquantile(d.training_target, [1 / 3, 2 / 3]).tolist(),
             d.training_frame.mean().to_dict(),
             networks.level,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.baselines.contract import baseline_names, get_baseline
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.train import make_plan
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
@@ -41,7 +41,7 @@ from tests.conftest import refusal
 
 def explained_by(toml, out, models, days="14", split="test", **how):
     how = {"seeds": 1, "test": True, "params": "default", "out": str(out), **how}
-    families = [model for model in models if model not in baseline_names()]
+    families = [model for model in models if model not in baselines()]
     plan = make_plan(str(toml), models=families, **how)
     return explain(plan, models, split, days)
 
@@ -233,7 +233,7 @@ def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path
 @pytest.fixture(scope="module")
 def planted(parts):
     """Values of a model that has learnt from a column of noise, by day."""
-    forecaster = get_baseline("LIGHTGBM_Q").fit(parts, seed=1, quick=True)
+    forecaster = baselines()["LIGHTGBM_Q"].fit(parts, seed=1, quick=True)
     donors = draw_donors(parts, chosen_days(parts, "test", "28"), parts)
     values = coalition_values(forecaster, parts, donors, players(parts))
     origins = parts.index[donors[:, 0, 0]]
@@ -255,7 +255,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
     copy = replace(
         parts, frame=parts.frame.assign(copied=parts.frame["a"]), past=(*parts.past, "copied")
     )
-    forecaster = get_baseline("RESIDUAL_LINEAR").fit(copy)
+    forecaster = baselines()["RESIDUAL_LINEAR"].fit(copy)
     donors = draw_donors(copy, copy.test_origins[:4], copy)
     groups = {"level": (), "one": ["a"], "other": ["copied"]}
     values = coalition_values(forecaster, copy, donors, groups)
@@ -265,7 +265,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
 
 
 def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validation(parts):
-    forecaster = get_baseline("RESIDUAL_LINEAR").fit(parts)
+    forecaster = baselines()["RESIDUAL_LINEAR"].fit(parts)
     claims = dict.fromkeys(("level", "calendar"), np.arange(len(parts.validation_origins)) % 5.0)
     table = agreement(forecaster, parts, claims)
     assert ("level", "calendar") in table.index

@@ -184,10 +184,7 @@ def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_say
 def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(
     environment, job, monkeypatch
 ):
-    for name in [name for name in os.environ if name.startswith("SLURM_")]:
-        monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "environ", environment)
     assert ThisJob.of_environment(600, 20) == job
 
 

@@ -125,7 +125,7 @@ def test_when_scores_are_computed_from_stored_predictions_then_they_are_those_of
     record = read(files)
     for trial in run.trials:
         forecasts = load_predictions(files.trial_predictions(trial.number))
-        assert evaluate(forecasts, tiny_dataset) == trial.scores
+        assert evaluate(forecasts, tiny_dataset.scales) == trial.scores
         assert metrics.by_step(forecasts) == trial.by_step
         assert trial.mae == trial.scores["mae"]
         assert trial.picp_penalty == abs(trial.scores["picp"] - 80)
@@ -134,7 +134,7 @@ def test_when_scores_are_computed_from_stored_predictions_then_they_are_those_of
         )
     stored = load_predictions(files.trial_predictions(record["best_trial_number"]))
     scores = {key: value for key, value in record["validation_metrics"].items() if key != "by_step"}
-    assert evaluate(stored, tiny_dataset) == scores
+    assert evaluate(stored, tiny_dataset.scales) == scores
     assert metrics.by_step(stored) == record["validation_metrics"]["by_step"]
     assert list(stored.origins) == list(tiny_dataset.index[tiny_dataset.validation_origins])
 

@@ -203,7 +203,7 @@ def test_when_a_real_wide_study_ends_then_the_benchmark_trains_what_it_chose(tmp
     run = run_study(Settings.create("NHITS_Q", "heat", job_id="a", **given), progress=False)
     family = get_family("NHITS_Q")
     assert run.trials[0].params == family.untuned("wide")
-    shipped = list(family.portfolio.values())
+    shipped = [{**family.untuned("wide"), **params} for params in family.portfolio.values()]
     assert [dict(trial.params) for trial in run.trials[1:]][: len(shipped)] == shipped
     plan = make_plan(
         "heat", models=["NHITS_Q"], params="best", seeds=1, out=str(tmp_path / "out"), **given

@@ -16,7 +16,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
 
 # Studies, benchmarks and CSV of simulated heat; nobody may change them.
-HEAT = (SIMULATED_RUNS, SIMULATED_RECORDS / "benchmark_results", SIMULATED_RECORDS)
+HEAT = (SIMULATED_RUNS, SIMULATED_RECORDS / "benchmark_results")
 
 
 def trial(number, mae, penalty, state="complete", **other):
@@ -118,7 +118,12 @@ def benchmark(tiny_dataset):
         row(tiny_dataset, "TFT_Q", "best", 0.5, 0.5),
         row(tiny_dataset, "MIXTURE", "own", 0.5, 0.4),
     ]
-    return Benchmark(BenchmarkPaths(Path("out"), "tiny", "laptop-standard"), tiny_dataset, rows)
+    return Benchmark(
+        BenchmarkPaths(Path("out"), "tiny", "laptop-standard"),
+        tiny_dataset.spec,
+        tiny_dataset.scales,
+        rows,
+    )
 
 
 @pytest.fixture

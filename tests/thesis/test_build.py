@@ -87,7 +87,7 @@ def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_the_dat
     }
     provenance["preset"] = changes.get("preset", provenance["preset"])
     write_json(file, {**result, **changes, "job_id": "other"})
-    found = find_evidence(runs, runs / "none", runs)
+    found = find_evidence(runs, runs / "none")
     assert {study.model: study.run.job_id for study in found.studies} == ids
     assert note in " ".join(found.notes)
 
@@ -95,7 +95,7 @@ def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_the_dat
 def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs):
     for file in runs.rglob("study_*"):
         file.unlink()
-    found = find_evidence(runs, runs / "none", runs)
+    found = find_evidence(runs, runs / "none")
     for study in found.studies:
         assert [t.number for t in study.front] == [
             t["trial"] for t in study.result["all_pareto_trials"]
@@ -110,14 +110,14 @@ def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reaso
     content = read_json(record, "a record")
     content["key"]["data"]["sha256"] = "0" * 64
     write_json(record, content)
-    found = find_evidence(HEAT[0], benchmarks, HEAT[2])
+    found = find_evidence(HEAT[0], benchmarks)
     assert found.benchmarks == ()
     assert any("was made on other data" in note for note in found.notes)
 
 
 def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path):
     with pytest.raises(InputError, match="holds no readable best_params JSON"):
-        find_evidence(tmp_path, tmp_path, tmp_path)
+        find_evidence(tmp_path, tmp_path)
     assert main(["figures", "--runs-dir", str(tmp_path), "--benchmark-dir", str(tmp_path)]) == 2
 
 
@@ -175,7 +175,7 @@ def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_
         result = load_result(file)
         result["provenance"]["data"]["split_note"] = note
         write_json(file, result)
-    found = find_evidence(runs, runs / "none", runs)
+    found = find_evidence(runs, runs / "none")
     out = ThesisPaths.below(tmp_path / "out")
     build(dataclasses.replace(found, studies=found.studies[:1]), out)
     cost = sidecar(out, "cost")
@@ -270,7 +270,7 @@ def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_an
             paths.RunPaths(tmp_path, "NHITS_Q", name, "published").best_params,
             {**result, "dataset": name},
         )
-    found = find_evidence(tmp_path, tmp_path / "none", tmp_path)
+    found = find_evidence(tmp_path, tmp_path / "none")
     assert [page.datasets for page in found.pages()] == [names[:3], names[3:]]
     for page in found.pages():
         figure = drawn("pareto_fronts", page)
@@ -309,7 +309,7 @@ def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote_and_every_b
 ):
     before, after, executed = (tmp_path / name for name in ("before", "after", "executed.ipynb"))
     first, _ = build(heat, ThesisPaths.below(before))
-    folders = dict(zip(("runs_dir", "benchmark_dir", "data_dir"), map(str, HEAT), strict=True))
+    folders = dict(zip(("runs_dir", "benchmark_dir"), map(str, HEAT), strict=True))
     papermill.execute_notebook(
         str(paths.NOTEBOOKS_DIR / "thesis_figures.ipynb"),
         str(executed),
