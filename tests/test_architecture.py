@@ -59,6 +59,7 @@ MAY_IMPORT = {
         "data",
         "scoring",
         "families",
+        "baselines",
         "records",
         "benchmark",
     },

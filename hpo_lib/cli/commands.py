@@ -377,11 +377,11 @@ def _benchmark(arguments: Namespace) -> None:
 
 
 def _explain(arguments: Namespace) -> None:
-    from hpo_lib.baselines.contract import baselines
     from hpo_lib.benchmark.train import make_plan
     from hpo_lib.explain.run import explain
+    from hpo_lib.families.models import model_names
 
-    families = [model for model in arguments.models if model not in baselines()]
+    families = [model for model in arguments.models if model not in model_names("baseline")]
     plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
     print_all(call(explain, arguments, plan=plan).report())
 
