@@ -378,10 +378,9 @@ def _benchmark(arguments: Namespace) -> None:
 
 def _explain(arguments: Namespace) -> None:
     from hpo_lib.benchmark.train import make_plan
-    from hpo_lib.explain.run import explain
-    from hpo_lib.families.models import model_names
+    from hpo_lib.explain.run import explain, families_among
 
-    families = [model for model in arguments.models if model not in model_names("baseline")]
+    families = families_among(arguments.models)
     plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
     print_all(call(explain, arguments, plan=plan).report())
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from hpo_lib.baselines.contract import TableForecaster
+from hpo_lib.baselines.contract import TableForecaster, baselines
 from hpo_lib.benchmark.train import FIRST_SEED, Plan, Task, planned, run_benchmark
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
@@ -50,6 +50,11 @@ DAYS_AT_ONCE = 16
 
 Groups = Mapping[str, Sequence[str]]
 """Name -> columns of each group, see `Context.with_groups_of`."""
+
+
+def families_among(models: Sequence[str]) -> list[str]:
+    """The models for a plan, which trains every baseline anyway."""
+    return [model for model in models if model not in baselines()]
 
 
 def explain(

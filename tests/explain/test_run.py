@@ -30,6 +30,7 @@ from hpo_lib.explain.run import (
     coalition_values,
     draw_donors,
     explain,
+    families_among,
     players,
 )
 from hpo_lib.paths import BenchmarkPaths
@@ -41,8 +42,7 @@ from tests.conftest import refusal
 
 def explained_by(toml, out, models, days="14", split="test", **how):
     how = {"seeds": 1, "test": True, "params": "default", "out": str(out), **how}
-    families = [model for model in models if model not in baselines()]
-    plan = make_plan(str(toml), models=families, **how)
+    plan = make_plan(str(toml), models=families_among(models), **how)
     return explain(plan, models, split, days)
 
 
