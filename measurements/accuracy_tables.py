@@ -37,7 +37,7 @@ def markdown(dataset: str, table: Path | None = None) -> str:
     kept = [row for row in ROWS if (*row, "none") in found.index]
     best_mae = min(found.loc[(*row, "none"), "mae"] for row in kept)
     best_score = min(found.loc[(*row, "rolling"), "winkler"] for row in kept)
-    days, (unit, factor) = found["days"].iloc[0], readable_unit(load_spec(dataset).unit, best_mae)
+    days, (unit, factor) = found["days"].max(), readable_unit(load_spec(dataset).unit, best_mae)
     lines = [
         f"| {days} test days | MAE [95 %], {unit} | PICP, % | calibrated | calibrated interval "
         f"score, {unit} |",

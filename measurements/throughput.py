@@ -57,7 +57,7 @@ class _Untrained:
         evaluate(forecasts, dataset.scales)  # time of scoring alone
         now = time.perf_counter()
         self.elsewhere.append(now - self.begun[-1] + (now - begun))
-        return SimpleNamespace(best_step=1, validation=forecasts)
+        return SimpleNamespace(best_step=1, shares=None, validation=forecasts)
 
 
 def overhead(dataset: Dataset, trials: int) -> Measured:
@@ -118,7 +118,7 @@ def two_workers(
             )
             words = ["--dataset", str(dataset.spec.path), "--runs-dir", folder, *study.split()]
             words += ["--data-dir", str(data_dir)] if data_dir else []
-            words += ["--simulated"] if dataset.is_simulated else []
+            words += ["--simulated"] * dataset.is_simulated
             environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
             environment.pop("OMP_NUM_THREADS", None)  # as many as a worker takes by itself
             command = [sys.executable, "-m", "hpo_lib", "run", *words]
