@@ -24,6 +24,9 @@ class WriteError(HpoError):
     """A file of ours cannot be written. The command line ends with exit code 1."""
 
 
+NO_ANSWER = "the database of this study does not answer"
+"""How the sentence on a database that is down begins; a Slurm job is requeued then."""
+
 MAKE_ROOM = "make room or access, and run again"
 """What helps where something cannot be written."""
 

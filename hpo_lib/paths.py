@@ -68,7 +68,8 @@ def about(path: Path) -> Iterator[None]:
 def read_text(path: Path, kind: str) -> str:
     """The text of a file in UTF-8; ``kind`` is what a wrong one should be saved as."""
     try:
-        content = path.read_bytes()
+        if (content := path.read_bytes()).startswith(b"PK\x03\x04"):
+            raise InputError(f"is a ZIP archive or an Excel file; unpack it, or save it as {kind}")
         return content.decode()
     except OSError as error:
         raise InputError(

@@ -97,6 +97,11 @@ def _storage(value: str) -> str:
             f"storage is not a database URL (it begins with {scheme + '://'!r}); expected one such "
             "as postgresql://user@host/db"
         ) from None
+    if scheme.startswith("sqlite") and (not url.database or re.search(r"\bmemory", value)):
+        raise InputError(
+            f"storage is {value!r}, which is lost as the process ends; give a file, such as "
+            "sqlite:////home/me/study.db"
+        )
     # of its user, or as an option of the driver
     options = [name for name in url.query if "pass" in name.lower() and name != "passfile"]
     if url.password is not None or options:

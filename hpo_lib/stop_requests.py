@@ -72,9 +72,17 @@ def relaying() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="hpo-") as folder:
         file = paths.stop_file(Path(folder))
         os.environ[STOP_FILE] = str(file)
+        relayed: list[str] = []
+
+        def relay(name: str) -> None:
+            # The first alone: signals that come faster than a busy machine writes the file would
+            # interrupt each other's handlers without end.
+            if not relayed:
+                relayed.append(name)
+                paths.write_text(file, name)
+
         try:
-            # Each with a temporary file: the handler of a second signal may run while it writes.
-            with handling(lambda name: paths.write_text(file, name)):
+            with handling(relay):
                 if LIFELINE in os.environ:
                     threading.Thread(target=_watch_lifeline, daemon=True).start()
                 yield

@@ -5,9 +5,12 @@ the root.
 import gc
 import json
 import os
+import random
 import re
+import socket
 import sqlite3
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +91,25 @@ def twins_simulated_once():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(twins, "simulate", simulated)
         yield
+
+
+def free_port():
+    """One below the range from which the system takes ports, drawn so that no other test has it."""
+    while True:
+        port = random.SystemRandom().randrange(15000, 32000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def short_twin(folder, name="heat"):
+    """A TOML of this name whose simulated data has 14 months to train on instead of eight years."""
+    text = (ROOT / "datasets" / f"{name}.toml").read_text(encoding="utf-8")
+    text, count = re.subn('^start = "20.*$', 'start = "2022-09-01 00:00"', text, flags=re.MULTILINE)
+    assert count == 1
+    toml = folder / f"{name}.toml"
+    toml.write_text(text, encoding="utf-8")
+    return toml
 
 
 def refusal(sentence, error=InputError):

@@ -4,15 +4,17 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import free_port
 
 PLACES = [
     *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),
@@ -54,9 +56,7 @@ def postgres_server():
     )
     as_root = os.getuid() == 0  # the server refuses to run as root
     user = pwd.getpwnam("postgres").pw_name if as_root else pwd.getpwuid(os.getuid()).pw_name
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     folder = Path(tempfile.mkdtemp(prefix="hpo-postgres-"))
     if as_root:
         shutil.chown(folder, user)
@@ -66,52 +66,28 @@ def postgres_server():
             command, check=True, capture_output=True, cwd=folder, user=user if as_root else None
         )
 
-    run(
-        initdb,
-        "--pgdata",
-        str(folder / "data"),
-        "--auth",
-        "trust",
-        "--username",
-        "hpo",
-        "--no-sync",
-    )
+    data = str(folder / "data")
+    run(initdb, *f"--pgdata {data} --auth trust --username hpo --no-sync".split())
     servers = []
 
     def start():
         server = subprocess.Popen(
-            [
-                postgres,
-                "-D",
-                str(folder / "data"),
-                "-p",
-                port,
-                "-h",
-                "127.0.0.1",
-                "-k",
-                str(folder),
-                "-F",
-            ],
+            [postgres, *f"-D {data} -p {port} -h 127.0.0.1 -k {folder} -F".split()],
             cwd=folder,
             user=user if as_root else None,
             stdout=subprocess.DEVNULL,
             stderr=(folder / "log").open("wb"),
         )
         servers.append(server)
-        for _ in range(600):
-            if (
-                subprocess.run([ready, "-q", "-h", "127.0.0.1", "-p", port, "-t", "1"]).returncode
-                == 0
-            ):
-                break
+        words = f"-q -h 127.0.0.1 -p {port} -t 5".split()
+        while subprocess.run([ready, *words]).returncode:
+            time.sleep(0.1)
             assert server.poll() is None, (folder / "log").read_text()
 
     def stop():
         server = servers.pop()
-        server.send_signal(
-            signal.SIGINT
-        )  # ends open connections, where SIGTERM would wait for them
-        server.wait(60)
+        server.send_signal(signal.SIGINT)  # SIGTERM would wait for open connections to end
+        server.wait(600)
 
     try:
         start()

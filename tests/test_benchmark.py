@@ -4,10 +4,7 @@ cells on twins.
 
 import dataclasses
 import json
-import os
 import shutil
-import subprocess
-import sys
 from itertools import product
 
 import numpy as np
@@ -19,6 +16,7 @@ from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows
 from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
+from hpo_lib.families.models import get_family
 from hpo_lib.records.read_write import read_json, write_json
 from hpo_lib.records.trainings import (
     MODEL_VERSION,
@@ -31,7 +29,10 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mixture
-from tests.conftest import quick_plan
+from hpo_lib.settings import Settings
+from hpo_lib.study.run import run_study
+from tests.conftest import quick_plan, short_twin
+from tests.study.processes import python
 
 CALIBRATION = Calibration("rolling", days=14)
 TREES = "LIGHTGBM_LINEAR_Q", "LIGHTGBM_Q"
@@ -142,17 +143,26 @@ def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
 @pytest.mark.parametrize("name", ["sha256", "train_end", "val_end", "test_end"])
 def test_when_the_folder_is_of_other_data_or_splits_then_nothing_is_mixed(name, finished, tmp_path):
     plan = copied(finished, tmp_path)
-    file = plan.paths.training("LIGHTGBM_LINEAR_Q", "own", 42).record
+    file = plan.paths.training("LIGHTGBM_LINEAR_Q", "own", 43).record
     record = read_training(file)
     record["key"]["data"][name] = "0" * 64
     write_json(file, record)
     sentence = (
-        rf"LIGHTGBM_LINEAR_Q-own-seed42\.json: was made on other data \({name} is .*\); "
+        rf"LIGHTGBM_LINEAR_Q-own-seed43\.json: was made on other data \({name} is .*\); "
         r"give another --out"
     )
     with pytest.raises(InputError, match=sentence):
         run_benchmark(plan, say=print)
     with pytest.raises(InputError, match=r"made on other data than LIGHTGBM_LINEAR_Q-own-seed42"):
+        load_benchmark(plan.paths, plan.dataset.spec)
+
+
+def test_when_stored_forecasts_were_changed_then_no_table_is_made_of_them(finished, tmp_path):
+    plan = copied(finished, tmp_path)
+    file = plan.paths.training("LIGHTGBM_LINEAR_Q", "own", 42).forecasts["test"]
+    table = pd.read_parquet(file)
+    table.assign(q50=(table["q50"] + table["actual"]) / 2).to_parquet(file)
+    with pytest.raises(InputError, match=rf"{file}: it or its record was changed"):
         load_benchmark(plan.paths, plan.dataset.spec)
 
 
@@ -292,7 +302,7 @@ def test_when_demand_after_training_changes_then_terciles_and_scale_of_errors_do
     frame.iloc[tiny_dataset.positions.train.stop :, 0] *= 10
     before, after = tiny_dataset.scales, dataclasses.replace(tiny_dataset, frame=frame).scales
     assert (after.terciles, after.mase) == (before.terciles, before.mase)
-    assert (after.by_hour["level"].iloc[-1] / before.by_hour["level"].iloc[-1]) == pytest.approx(10)
+    assert after.by_hour["level"].iloc[-1] / before.by_hour["level"].iloc[-1] == pytest.approx(10)
 
 
 def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path):
@@ -413,38 +423,69 @@ def test_when_an_option_is_wrong_then_the_command_ends_with_2_and_trains_nothing
     assert list(tmp_path.iterdir()) == []
 
 
+def test_when_the_command_ends_then_rows_are_by_mae_and_a_line_names_the_networks_ahead(
+    finished, tmp_path, monkeypatch, capsys
+):
+    plan = copied(finished, tmp_path)
+    monkeypatch.setattr("hpo_lib.benchmark.train.make_plan", lambda **_: plan)
+    monkeypatch.setattr("hpo_lib.benchmark.train.run_benchmark", lambda plan: [])
+    for error, ahead in ((0.05, "N-HiTS, untuned"), (50.0, "no network")):
+        made = training(plan, "NHITS_Q", "default", 42)
+        median = made.test.actual[..., None] + error
+        test = dataclasses.replace(made.test, values=median + np.array([-0.1, 0, 0.1]))
+        dataclasses.replace(made, test=test).store(plan.paths)
+        assert main(["benchmark", "--dataset", "heat"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        (verdict,) = [line for line in lines if line.startswith("Ahead of the best baseline, ")]
+        assert verdict.endswith(f": {ahead}.")
+        maes = [float(line.split(" [")[0].split()[-1]) for line in lines if line.count(" [") == 2]
+        assert len(maes) == len(BASELINES) + 4
+        assert maes == sorted(maes)
+        assert max(map(len, lines[1:-5])) <= 100
+
+
 # The nine cells
 
 SMALL_TIMESNET = {"hidden_size": 64, "conv_hidden_size": 32, "top_k": 2, "lr": 1e-3, "dropout": 0.1}
-ROWS = [
-    *OWN,
-    ("NHITS_Q", "default"),
-    ("TFT_Q", "default"),
-    ("TIMESNET_Q", "best"),
-    ("MIXTURE", "own"),
-]
+
+
+DATASETS = "heat", "water_centrum", "water_tommerby"
+
+
+def rows_with(params_of_nhits):
+    families = ("NHITS_Q", params_of_nhits), ("TFT_Q", "default"), ("TIMESNET_Q", "best")
+    return [*OWN, *families, ("MIXTURE", "own")]
 
 
 @pytest.mark.slow
 def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_in_the_table(
     root, tmp_path
 ):
-    folders = {"runs_dir": str(tmp_path), "out": str(tmp_path / "out")}
-    given = {"params": "best", "simulated": True, "seeds": 1, "test": True, **folders}
-    for name in ("heat", "water_centrum", "water_tommerby"):
+    given = {"simulated": True, "test": True, "runs_dir": str(tmp_path)}
+    tomls = {name: str(short_twin(tmp_path, name)) for name in DATASETS}
+    settings = Settings.create("NHITS_Q", tomls["heat"], job_id="a", **given)
+    study = run_study(settings, progress=False)
+    family = get_family("NHITS_Q")
+    assert study.trials[0].params == family.untuned("wide")
+    shipped = [{**family.untuned("wide"), **params} for params in family.portfolio.values()]
+    assert [dict(trial.params) for trial in study.trials[1:]][: len(shipped)] == shipped
+    given = {"params": "best", "seeds": 1, "out": str(tmp_path / "out"), **given}
+    for name in DATASETS:
         # An old study of TimesNet alone, whose defaults take three times as long.
         old = {"model": "TIMESNET_Q", "dataset": name, "best_params": SMALL_TIMESNET}
         old |= {"best_mae": 0.2, "best_trial": 1}
         write_json(tmp_path / f"best_params_TIMESNET_Q_{name}.json", old)
-        plan = make_plan(name, **given)
-        notes = run_benchmark(plan)
-        assert [note.split(" was found")[0] for note in notes[:2]] == [
-            f"No usable study of {model} on {name}" for model in ("NHITS_Q", "TFT_Q")
+        plan = make_plan(tomls[name], **given)
+        *notes, of_old = run_benchmark(plan)
+        without = ["TFT_Q"] if name == "heat" else ["NHITS_Q", "TFT_Q"]
+        assert [note.split(" was found")[0] for note in notes] == [
+            f"No usable study of {model} on {name}" for model in without
         ]
-        assert "it has the schema of old studies" in notes[2]
+        assert "it has the schema of old studies" in of_old
         table = load_benchmark(plan.paths, plan.dataset.spec, CALIBRATION).tables["table"]
         names = table[["model", "params"]].itertuples(index=False, name=None)
-        assert list(names) == [row for row in ROWS for _ in range(2)]
+        rows = rows_with("best" if name == "heat" else "default")
+        assert list(names) == [row for row in rows for _ in range(2)]
         assert set(table["source"]) == {"simulated"}
         # April to December 2024, every day of which is an origin as long as a whole day follows.
         assert set(table["days"]) == {len(plan.dataset.test_origins)}
@@ -454,21 +495,26 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
         calibrated = table[table["calibration"] == "rolling"].set_index("model")["picp"]
         assert calibrated.drop(["NAIVE_24H", "NAIVE_168H"]).between(75, 85).all(), calibrated
 
+    plan = make_plan(tomls["heat"], **given)
+    key = read_json(plan.paths.training("NHITS_Q", "best", 42).record, "a training")["key"]
+    best = study.result["best_recipe"]  # where thermal has no effect without weather
+    assert {**key["recipe"], "thermal": True} == best
+    assert {**key["params"], **study.result["best_params"]} == study.result["best_params"]
+
     # The notebook on the trainings that are there: it trains nothing, and its table is that of the
     # stored forecasts.
-    parameters = [f"-p {name} {value}" for name, value in {**given, "dataset": "heat"}.items()]
+    parameters = [
+        f"-p {name} {value}" for name, value in {**given, "dataset": tomls["heat"]}.items()
+    ]
     record = tmp_path / "out.ipynb"
     command = f"-m papermill notebooks/benchmark.ipynb {record} --no-progress-bar"
     words = " ".join([command, *parameters]).split()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    options = {"cwd": root, "env": environment, "capture_output": True, "text": True}
-    run = subprocess.run([sys.executable, *words], timeout=600, **options)
+    run = python(root, *words)
     assert run.returncode == 0, run.stderr
     shown = json.dumps([cell.get("outputs") for cell in read_json(record, "a notebook")["cells"]])
     assert shown.count(": stored") == 9
     assert "SIMULATED DATA" in shown
-    plan = make_plan("heat", **given)
     written = pd.read_csv(plan.paths.table("table")).query("calibration == 'none'")
     rows = load_rows(plan.paths)
-    assert [(row.model, row.params) for row in rows] == ROWS
+    assert [(row.model, row.params) for row in rows] == rows_with("best")
     assert written["mae"].tolist() == pytest.approx([metrics.mae(row.test) for row in rows])

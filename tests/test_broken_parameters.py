@@ -114,6 +114,14 @@ WRONG_SETTINGS = [
             "postgresql://:@host/db",
         )
     ),
+    *(
+        (
+            {"storage": given},
+            f"storage is {given!r}, which is lost as the process ends; give a file, such as "
+            "sqlite:////home/me/study.db",
+        )
+        for given in ("sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true")
+    ),
     (
         {"storage": "nonsense://"},
         "storage is not a database URL (it begins with 'nonsense://'); expected one such as "

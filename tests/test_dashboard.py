@@ -12,13 +12,13 @@ import pytest
 
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import Storage
+from tests.conftest import free_port
+from tests.study.processes import PATIENCE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "port"), [("sqlite", 28471), ("journal", 28472)])
-def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
-    kind, port, tmp_path, root
-):
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kind, tmp_path, root):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     study = optuna.create_study(
         study_name=run.study_name,
@@ -26,31 +26,37 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(
         directions=["minimize", "minimize"],
     )
     study.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 1.0), n_trials=2)
-    command = [
-        sys.executable,
-        "-m",
-        "hpo_lib",
-        "dashboard",
-        "4711",
-        "--port",
-        str(port),
-        "--runs-dir",
-        str(tmp_path),
-    ]
-    with subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    port = free_port()
+    words = f"-m hpo_lib dashboard 4711 --port {port} --runs-dir {tmp_path}".split()
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    command, here = [sys.executable, *words], f"http://localhost:{port}"
+    with subprocess.Popen(command, cwd=root, **output) as process:
         try:
-            (shown,) = ask(process, f"http://localhost:{port}/api/studies")["study_summaries"]
-            detail = ask(process, f"http://localhost:{port}/api/studies/{shown['study_id']}")
+            address = next(word for word in process.stdout.readline().split() if "token" in word)
+            _, _, token = address.partition("?")
+            (shown,) = ask(process, f"{here}/api/studies?{token}")["study_summaries"]
+            study = f"{here}/api/studies/{shown['study_id']}"
+            detail = ask(process, f"{study}?{token}")
+            jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            assert b"<html" in jar.open(address, timeout=60).read()
+            assert json.load(jar.open(study, timeout=60)) == detail
+            foreign = {"Host": f"evil.example:{port}"}
+            for change in ({}, {"method": "DELETE"}, {"headers": foreign}):
+                url = f"{study}?{token}" if change else study
+                with pytest.raises(urllib.error.HTTPError, match="403"):
+                    urllib.request.urlopen(urllib.request.Request(url, **change), timeout=60)
+            busy = subprocess.run(command, cwd=root, capture_output=True, text=True)
         finally:
             process.kill()
+    assert (busy.returncode, busy.stderr.count("\n")) == (2, 1)
+    assert f"hpo: port {port} cannot be used" in busy.stderr
+    assert len(Storage(run, kind).read().trials) == 2
     assert shown["study_name"] == "TFT_Q_heat_4711"
     assert [trial["state"] for trial in detail["trials"]] == ["Complete", "Complete"]
 
 
 def ask(process, url):
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + PATIENCE
     while True:
         try:
             with urllib.request.urlopen(url, timeout=30) as answer:

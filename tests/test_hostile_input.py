@@ -32,7 +32,7 @@ from hpo_lib.settings import PARAMETERS, Settings
 from tests.conftest import SIMULATED_RUNS
 from tests.data.conftest import TOML, small_frame
 
-FEW, MANY = 15, 1500
+FEW, MANY = 12, 1500
 HOURS = pd.date_range("2018-04-01", periods=48, freq="h", tz="UTC")
 RECORD = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published")
 
@@ -340,6 +340,6 @@ def check_settings(given_parameters):
     assert Settings.create(**found.parameters()) == found
 
 
-@pytest.mark.parametrize("times", [50, OFTEN])
+@pytest.mark.parametrize("times", [FEW, OFTEN])
 def test_when_parameters_are_anything_then_they_are_kept_or_one_is_named(times):
     settings(max_examples=times, deadline=None)(given(PARAMETERS_GIVEN)(check_settings))()

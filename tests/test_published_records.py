@@ -26,7 +26,6 @@ STUDIES = [
     for dataset in development_datasets()
     for model in family_names()
 ]
-TRAININGS = sorted(paths.BENCHMARK_DIR.glob("*_dev/laptop-standard-refit/runs/*.json"))
 SIDECARS = sorted(
     file
     for folder in (paths.FIGURES_DIR, paths.TABLES_DIR, paths.CARDS_DIR)

@@ -10,14 +10,14 @@ import subprocess
 import nbformat
 import pytest
 
-from tests.conftest import ABSENT
+from tests.conftest import ABSENT, short_twin
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
 def fresh_copy(root, folder):
     """What git tracks or would track, committed, with this checkout's environment, which `make`
-    takes for complete.
+    takes for complete, and with less of simulated heat.
     """
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(
@@ -27,6 +27,7 @@ def fresh_copy(root, folder):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, folder / name)
             os.utime(folder / name, (0, 0))  # older than .venv/.installed: nothing is installed
+    short_twin(folder / "datasets")
     (folder / ".venv").symlink_to((root / ".venv").resolve())
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
     for words in (

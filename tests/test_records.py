@@ -32,7 +32,7 @@ def execute(folder, *sources):
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebook)
     if "getppid" in "".join(sources):
         command = [sys.executable, "-c", PAPERMILL, str(notebook), str(record)]
-        subprocess.run(command, capture_output=True, timeout=120)
+        subprocess.run(command, capture_output=True, timeout=600)
     else:
         with suppress(PapermillExecutionError, DeadKernelError):
             papermill.execute_notebook(str(notebook), str(record), progress_bar=False)

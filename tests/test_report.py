@@ -94,6 +94,12 @@ def test_when_a_study_is_simulated_or_a_test_then_the_page_and_every_figure_say_
     assert [figure.get_supxlabel() for figure in figures] == [mark] * 3
 
 
+def test_when_a_record_lacks_its_provenance_then_the_page_is_written(run):
+    record = json.loads(run.best_params.read_text(encoding="utf-8"))
+    run.best_params.write_text(json.dumps({**record, "provenance": {}}), encoding="utf-8")
+    assert "Stopped early: " in page(run)
+
+
 @pytest.mark.parametrize(
     ("hours", "words"), [(0.053, "3.2 minutes"), (2.0, "2 hours"), (30.49, "30 hours")]
 )

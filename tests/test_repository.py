@@ -91,6 +91,14 @@ def test_when_the_library_imports_a_package_then_pyproject_declares_it():
     assert not undeclared
 
 
+def test_when_the_library_reads_a_file_then_nothing_in_it_is_run():
+    runs = (
+        r"pickle\.loads?\(|allow_pickle|weights_only=False|joblib\.load|read_pickle|(?<!\.)eval\("
+    )
+    for file in (ROOT / "hpo_lib").rglob("*.py"):
+        assert not re.search(runs, file.read_text(encoding="utf-8")), file
+
+
 def test_when_conda_makes_the_environment_then_it_takes_the_same_pins():
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     (*conda, pip) = yaml.safe_load(text)["dependencies"]

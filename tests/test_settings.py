@@ -222,7 +222,7 @@ def test_when_cells_were_run_then_what_was_injected_is_compared_with_those_befor
         )
 
 
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=10, deadline=None)
 @given(
     st.fixed_dictionaries(
         {

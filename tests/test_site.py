@@ -3,7 +3,6 @@
 import base64
 
 import nbformat
-import pytest
 import yaml
 from nbformat import v4
 
@@ -114,22 +113,3 @@ def leaves(menu):
     if isinstance(menu, dict):
         menu = list(menu.values())
     return [leaf for entry in menu for leaf in leaves(entry)] if isinstance(menu, list) else [menu]  # type: ignore[list-item]
-
-
-@pytest.mark.slow
-def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page(root, tmp_path):
-    build.build(tmp_path / "site", root)  # a broken link ends it
-    built = {
-        str(file.relative_to(tmp_path / "site")) for file in (tmp_path / "site").rglob("*.html")
-    }
-    pages = build.find(build.DOCUMENTS + build.NOTEBOOKS + build.RECORDS, root)
-    named = {str(file.with_suffix(".html")).replace("README.html", "index.html") for file in pages}
-    rooms = {
-        f"api/{file.stem}.html"
-        for file in (root / "hpo_lib").iterdir()
-        if not file.stem.startswith((".", "_"))
-    }
-    assert built - {"404.html"} == named | rooms
-    scores = (tmp_path / "site" / "api" / "scoring.html").read_text(encoding="utf-8")
-    assert 'id="hpo_lib.scoring.metrics.interval_scores"' in scores
-    assert "Gneiting" in scores

@@ -185,7 +185,7 @@ def test_when_one_forecast_is_better_then_the_comparison_says_so():
 def coverage_of(f, timezone, training=(-2.0, -1.0, 1.0, 2.0), hemisphere="north"):
     """Conditional coverage by group where the dataset is of that place."""
     spec = SimpleNamespace(tz=ZoneInfo(timezone), hemisphere=hemisphere)
-    terciles = np.quantile(training, [1 / 3, 2 / 3])
+    terciles = np.nanquantile(training, [1 / 3, 2 / 3])
     return conditional_coverage(f, spec, terciles).set_index(["by", "group"])
 
 

@@ -1,4 +1,7 @@
+import contextlib
+import itertools
 import json
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -7,6 +10,8 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import create_trial
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
@@ -84,19 +89,28 @@ def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlit
     assert not other.sqlite.exists()
 
 
-def test_when_a_writer_of_a_journal_was_killed_within_a_line_then_that_line_is_left_out(
+def test_when_a_writer_of_a_journal_was_killed_or_paused_within_a_line_then_it_is_left_out(
     tmp_path, run
 ):
     study = created(run)
     study.add_trial(create_trial(value=1.5))
     whole = run.journal.read_bytes()
-    with run.journal.open("ab") as journal:
-        journal.write(whole.splitlines()[-1][:40])  # as SIGKILL or a full disk leaves it
-    study.add_trial(create_trial(value=0.5))
+    line = whole.splitlines(keepends=True)[-1]
+    with run.journal.open("ab", buffering=0) as journal:
+        journal.write(line[:40])  # as SIGKILL or a full disk leaves it
+        study.add_trial(create_trial(value=0.5))
+        journal.write(line[40:])  # as a writer does that was only paused
     assert run.journal.read_bytes().startswith(whole)
     assert all(json.loads(line) for line in run.journal.read_text(encoding="utf-8").splitlines())
     again = loaded(Storage(run).open())
     assert [trial.value for trial in again.trials] == [1.5, 0.5]
+
+
+def test_when_a_pipe_is_in_the_place_of_a_storage_then_no_reader_waits_for_it(run):
+    run.folder.mkdir()
+    for file in (run.sqlite, run.journal):
+        os.mkfifo(file)
+        assert Storage(run).read() is None
 
 
 def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_lies_in_it(tmp_path):
@@ -125,3 +139,30 @@ def test_when_a_storage_was_written_after_its_complete_record_then_a_brief_reade
         os.utime(run.sqlite, (run.best_params.stat().st_mtime + seconds,) * 2)
         assert StoredStudy.read(run, brief=True).has_storage is reads
         assert StoredStudy.read(run).has_storage
+
+
+@pytest.mark.slow
+def test_when_a_worker_is_killed_at_any_write_of_a_new_sqlite_then_the_study_stays_one(tmp_path):
+    def begin(run, writes):
+        def write(connection, cursor="", statement="COMMIT", *_):
+            if not statement.startswith(("SELECT", "PRAGMA")) and next(writes) == 0:
+                os._exit(9)
+
+        event.listen(Engine, "before_cursor_execute", write)
+        event.listen(Engine, "commit", write)
+        created(run, "sqlite")
+
+    for writes in itertools.count():
+        run = RunPaths(tmp_path / str(writes), *RUN)
+        countdown = itertools.count(writes, -1)
+        worker = multiprocessing.get_context("fork").Process(target=begin, args=(run, countdown))
+        worker.start()
+        worker.join()
+        if worker.exitcode == 0:
+            break
+        with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):
+            created(run, "sqlite")
+        with pytest.raises(optuna.exceptions.DuplicatedStudyError):
+            created(run, "sqlite")
+        assert loaded(Storage(run, "sqlite").open()).trials == []
+    assert writes > 20

@@ -80,6 +80,12 @@ class BenchmarkRow:
         seconds = [training.record["seconds"] for training in self.trainings]
         return float(np.mean(seconds)) if seconds else np.nan
 
+    @property
+    def shares(self) -> Sequence[float]:
+        """What the first seed keeps of its network in median and width; NaN without a network."""
+        kept = self.trainings[0].record.get("shares") if self.trainings else None
+        return kept or [np.nan, np.nan]
+
     def has_params(self, params: Mapping[str, Any]) -> bool:
         """Whether it was trained with these parameters, fields of the recipe among them."""
         key = self.trainings[0].record["key"] if self.trainings else {}
@@ -214,7 +220,8 @@ class Benchmark:
     @property
     def data(self) -> Mapping[str, Any]:
         """Provenance of the data, which is the same for all trainings."""
-        return next((one["provenance"]["data"] for one in self.records), {})
+        provenance = next((one.get("provenance") for one in self.records), None) or {}
+        return provenance.get("data") or {}
 
     @property
     def files(self) -> list[Path]:
@@ -283,6 +290,7 @@ class Benchmark:
                     entry[f"{name}_low"] = intervals[name].low
                     entry[f"{name}_high"] = intervals[name].high
             entry |= {"seed_mae": maes.mean(), "seed_mae_sd": maes.std()}
+            entry |= dict(zip(("share_medians", "share_widths"), row.shares, strict=True))
             entry |= {f"val_{name}": metrics.METRICS[name](row.validation) for name in VALIDATED}
             table.append({**entry, "seconds": row.seconds, "note": row.note})
         return pd.DataFrame(table)
@@ -335,8 +343,14 @@ class Benchmark:
 
     @cached_property
     def shown(self) -> pd.DataFrame:
-        """Raw scores of figures and tables by ascending MAE, beside those after `correction`."""
+        """Raw scores of figures and tables by ascending MAE, beside those after `correction`.
+
+        Tuned and untuned forecasts that are the same are one row with the ``params`` ``same``.
+        """
         table = self.raw_and_corrected(self.scores, "picp", "winkler")
+        scored = [name for name in table if name not in ("params", "seconds", "note")]
+        same = table.duplicated(scored, keep=False)
+        table = table.assign(params=table["params"].mask(same, "same")).drop_duplicates(scored)
         table = table.set_index(["model", "params"])
         return table.sort_values("mae", kind="stable").reset_index()
 
@@ -375,9 +389,3 @@ def load_benchmark(
     return Benchmark(
         paths, spec, read_scales(paths.scales, key["data"]["sha256"]), rows, correction
     )
-
-
-def main_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a benchmark's table that fit on a page."""
-    names = "seeds mae mae_low mae_high picp winkler pinball val_mae val_picp seconds"
-    return table.set_index(["model", "params", "calibration"])[names.split()]

@@ -215,6 +215,7 @@ def run_benchmark(
             validation, test = fitted.validation, fitted.forecasts(dataset, dataset.test_origins)
             seconds = time.monotonic() - begun
             outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
+            outcome["shares"] = fitted.shares
             record = {**outcome, **names, "provenance": provenance}
             training = Training(record, validation, test)
             mae, picp = metrics.mae(validation), metrics.picp(validation)

@@ -4,6 +4,7 @@ import inspect
 import json
 import logging
 import os
+import secrets
 import shlex
 import shutil
 import sys
@@ -233,14 +234,29 @@ def _dashboard(arguments: Namespace) -> None:
             "give the file back, or the URL of the database with --storage"
         )
     try:
-        from optuna_dashboard import run_server
+        from bottle import abort, request, response
+        from optuna_dashboard import wsgi
     except ImportError:
         command = f"{sys.executable} -m pip install optuna-dashboard"
         raise InputError(
             f"optuna-dashboard is not installed, which serves the trials; run `{command}`"
         ) from None
-    print(f"{study.run.study_name}: http://localhost:{arguments.port}/ until Ctrl-C", flush=True)
-    run_server(study.storage or arguments.storage, port=arguments.port)
+    app, token = wsgi(study.storage or arguments.storage), secrets.token_urlsafe()
+    port, host = arguments.port, f"localhost:{arguments.port}"
+
+    @app.hook("before_request")  # type: ignore[untyped-decorator]
+    def check() -> None:
+        """Refuse what changes something, and whatever a web page of others sends."""
+        own = token in (request.query.get("token"), request.get_cookie("token"))
+        if request.method != "GET" or request.get_header("Host") != host or not own:
+            abort(403, "it can only be read, by the address that hpo dashboard printed")
+        response.set_cookie("token", token, httponly=True, samesite="strict", path="/")
+
+    print(f"{study.run.study_name}: http://{host}/?token={token} until Ctrl-C", flush=True)
+    try:
+        app.run(host="localhost", port=port, quiet=True)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"port {port} cannot be used ({error}); give another --port") from None
 
 
 def _verify(arguments: Namespace) -> int:
@@ -349,9 +365,12 @@ def _figures(arguments: Namespace) -> int:
 
 
 def _benchmark(arguments: Namespace) -> None:
-    from hpo_lib.benchmark.tables import load_benchmark, main_columns
+    import pandas as pd
+
     from hpo_lib.benchmark.train import make_plan, run_benchmark
+    from hpo_lib.figures.build import of_benchmark
     from hpo_lib.figures.series import banner
+    from hpo_lib.figures.tables import scores_of_test_split
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
 
     # A wrong mode stops here, before the trainings.
@@ -366,13 +385,20 @@ def _benchmark(arguments: Namespace) -> None:
         raise HpoError(
             "interrupted; finished trainings are kept, the same command continues"
         ) from None
-    stored = load_benchmark(plan.paths, plan.dataset.spec, calibration)
-    days, unit = len(plan.dataset.test_origins), plan.dataset.spec.unit
+    evidence = of_benchmark(plan.paths, plan.dataset.spec, calibration)
+    (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
+    ((title, rows),) = table.rows
+    lines = pd.DataFrame(rows, columns=table.header).to_string(index=False)
     print(
-        f"{days} test days, MAE and other losses in {unit}, 95 % bootstrap interval of MAE, "
-        f"{plan.paths.setting}"
+        f"{title}, {plan.paths.setting}\n{lines}\n"
+        "In brackets 95 % bootstrap intervals; the last two "
+        f"columns are after {calibration.mode} calibration."
     )
-    print(main_columns(stored.tables["table"]).to_string(float_format="{:.5g}".format, na_rep="-"))
+    kind_of = {row.model: row.kind for row in stored.rows}
+    kinds = [kind_of[model] for model in stored.shown["model"]]
+    first = kinds.index("baseline")
+    networks = [rows[place][0] for place in range(first) if kinds[place] == "family"]
+    print(f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.")
     print_all(stored.write_tables(), "wrote ")
 
 

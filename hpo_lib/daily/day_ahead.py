@@ -104,6 +104,10 @@ class DayAhead:
         default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
         file = Path(out).expanduser() if out else default
         figures = {".png": self.figure} | ({".why.png": self.reasons} if why else {})
+        if file.suffix == ".png":
+            raise InputError(
+                f"{file}: is the figure beside the table; name the table, such as x.csv"
+            )
         for suffix, figure in figures.items():
             with atomic(file.with_suffix(suffix)) as temporary:
                 figure().savefig(temporary, dpi=120)

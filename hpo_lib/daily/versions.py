@@ -1,4 +1,7 @@
-"""The versions of a trained model: their files, which one is in use, and what it forecasts."""
+"""The versions of a trained model: their files, which one is in use, and what it forecasts.
+
+Which of several models in use forecasts a day: `hpo_lib.daily.day_ahead.forecast_day`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -46,6 +49,7 @@ class _Facts(Part):
     trained_until: Time
     relative_mae: float
     provenance: Provenance
+    sha256: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class Version:
                 f"{trainings.MODEL_VERSION}; train it again with `hpo retrain`"
             )
         try:
+            trainings.unchanged(file, self.facts, which)
             return stored_model.load(file, model, self.facts["params"], dataset, str(self))
         except InputError:
             raise
@@ -223,11 +228,15 @@ def each_in_use(
     if model and model not in names:
         raise InputError(f"model is {model!r}; {choices(model, names)}")
     for name in [model] if model else names:
+        files = ModelPaths(folder, name, dataset)
         try:
-            if version := in_use(ModelPaths(folder, name, dataset)):
+            if version := in_use(files):
                 results.append(do(version))
         except InputError as error:
             errors.append(str(error))
+        except UNREADABLE as error:
+            why = f"{type(error).__name__}: {in_one_line(error)}"
+            errors.append(f"{files.folder}: is damaged ({why}); restore it from a copy")
     if not results:
         none = (
             f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in "
@@ -243,10 +252,13 @@ def store(
     """Write the models, then forecasts and the card for programs, which makes it complete."""
     from hpo_lib.families import stored_model
 
+    facts, sums = version.facts, dict[str, str]()
     for which, forecaster in models.items():
-        with atomic(version.paths.trained(version.number, which)) as temporary:
+        with atomic(file := version.paths.trained(version.number, which)) as temporary:
             stored_model.save(forecaster, temporary)
-    trainings.store(version.paths.training(version.number), version.facts, **forecasts)
+        sums[which] = trainings.checksum(file, facts)
+    files = version.paths.training(version.number)
+    trainings.store(files, {**facts, "sha256": sums}, **forecasts)
 
 
 def with_ends(dataset: Dataset, train_end: pd.Timestamp, val_end: pd.Timestamp) -> Dataset:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import check_header, numbers, read_csv, refuse, utc_times
+from hpo_lib.data.csv_checks import check_header, check_ranges, numbers, read_csv, refuse, utc_times
 from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec
 from hpo_lib.data.splits import HORIZON, time_span
 from hpo_lib.errors import InputError
@@ -173,7 +173,8 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             what = f"a whole number of hours, at most {LONGEST_LEAD}"
             refuse(wrong, cells[LEAD], f", expected {what}; fix that cell")
             valid = issued + pd.to_timedelta(leads, unit="h")
-        table = numbers(cells[list(columns)]).assign(**{ISSUED: issued, VALID: valid})
+        check_ranges(table := numbers(cells[list(columns)]))
+        table = table.assign(**{ISSUED: issued, VALID: valid})
         for wrong, reason in (
             (valid != valid.dt.floor("h"), "expected a full hour; fix that cell"),
             (valid <= issued, f"expected an hour after {ISSUED}; fix one of the two cells"),

@@ -34,12 +34,10 @@ class Scales:
     @classmethod
     def of(cls, target: pd.Series, training_target: npt.NDArray[np.float64]) -> "Scales":
         """Of an hourly target in UTC and its part in training [T], NaN where missing."""
+        values = target.to_numpy(dtype=float)
         changes = training_target[MASE_HOURS:] - training_target[:-MASE_HOURS]
         changes = np.abs(changes[~np.isnan(changes)])
-        levels = {
-            "level": recent_levels(target.to_numpy(dtype=float)),
-            "least": np.fmin.accumulate(target.to_numpy(dtype=float)),
-        }
+        levels = {"level": recent_levels(values), "least": np.fmin.accumulate(values)}
         return cls(
             float(changes.mean()) if len(changes) else 0.0,
             np.nanquantile(training_target, [1 / 3, 2 / 3]).tolist(),

@@ -7,7 +7,14 @@ import numpy as np
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.style import model_name, number, warning_text, with_interval
+from hpo_lib.figures.style import (
+    NETWORK_KEPT,
+    model_name,
+    network_kept,
+    number,
+    warning_text,
+    with_interval,
+)
 from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
@@ -167,6 +174,7 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
             "Trial": f"{chosen}, chosen by the policy {selection['policy']}: {selection['reason']}",
             "Budget": study.provenance["preset"],
             "Seed": study.provenance["seed"],
+            NETWORK_KEPT: network_kept(study.chosen.shares),
         },
         provenance=study.provenance,
         forecasts=forecasts,

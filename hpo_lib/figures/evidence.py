@@ -137,17 +137,18 @@ def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> E
     ranked = sorted(newest_first(studies), key=lambda study: (study.dataset, study.is_test))
     for study in ranked:
         newest = next((one for one in chosen.values() if one.dataset == study.dataset), study)
-        rival = chosen.get((study.dataset, study.model), newest)
+        cell = study.dataset, study.model
+        rival = chosen.get(cell, newest)
         if study.result["schema_version"] < 2:
             reason = "written before predictions and provenance were stored"
         elif any(study.data.get(key) != newest.data.get(key) for key in STUDIED):
             reason = f"its data or splits are not those of {newest.file.name}"
-        elif (study.dataset, study.model) in chosen or study.is_test != newest.is_test:
+        elif cell in chosen or study.is_test != newest.is_test:
             reason = f"{rival.file.name} is newer, more complete or of a larger budget"
         else:
             try:
                 _ = study.trials  # of those that count the storages are read now
-                chosen[study.dataset, study.model] = study
+                chosen[cell] = study
             except InputError as error:
                 notes.append(Damage(f"Passed over {error}."))
             continue

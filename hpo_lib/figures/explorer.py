@@ -23,7 +23,15 @@ from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures import series
 from hpo_lib.figures.evidence import warning_for
 from hpo_lib.figures.studies import RING, draw_study_front, trials_of
-from hpo_lib.figures.style import ACCENT, SCREEN, date_axis, hours_axis, marked
+from hpo_lib.figures.style import (
+    ACCENT,
+    NETWORK_KEPT,
+    SCREEN,
+    date_axis,
+    hours_axis,
+    marked,
+    network_kept,
+)
 from hpo_lib.records.study import (
     StoredStudy,
     StudiesAndNotes,
@@ -84,6 +92,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
         "PICP in %": f"{metrics.picp(predictions):.1f}",
         f"mean width in {study.unit}": f"{metrics.mean_width(predictions):.4g}",
         f"Winkler score in {study.unit}": f"{metrics.winkler(predictions):.4g}",
+        NETWORK_KEPT: network_kept(trial.shares),
         **{other.axis(study.unit): f"{trial.values[other.name]:.4g}" for other in others},
         **{name: value_in_words(value, 4) for name, value in trial.params.items()},
     }

@@ -26,7 +26,15 @@ from hpo_lib.figures.series import (
     forecast_weeks,
 )
 from hpo_lib.figures.studies import front_figure, proof_figure
-from hpo_lib.figures.style import MISSING, marked, model_name, number, unit_text
+from hpo_lib.figures.style import (
+    MISSING,
+    NETWORK_KEPT,
+    marked,
+    model_name,
+    network_kept,
+    number,
+    unit_text,
+)
 from hpo_lib.paths import atomic
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.settings import Settings
@@ -81,7 +89,7 @@ def short_scores(study: StoredStudy) -> str:
 
 def stopped_early(study: StoredStudy) -> str:
     """One line on how many trials were stopped, and where."""
-    if study.provenance["early_stopping"] == "off":
+    if study.provenance.get("early_stopping") == "off":
         return "Early stopping was off."
     stopped = Counter(t.stopped_at for t in study.trials if t.stopped_at is not None)
     places = [f"{n} after {share:.0%} of their steps" for share, n in sorted(stopped.items())]
@@ -92,7 +100,8 @@ def stopped_early(study: StoredStudy) -> str:
 def front_table(study: StoredStudy) -> pd.DataFrame:
     """The Pareto front, and the chosen trial if it is off the front, one row per trial.
 
-    Shown are the policies that choose it, MAE, PICP, objectives and parameters.
+    Shown are the policies that choose it, MAE, PICP, what it kept of its network, objectives and
+    parameters.
     """
     policies = pd.Series(study.result["selection"]["alternatives"])
     off_front = [study.chosen] * (study.chosen not in study.front)
@@ -103,6 +112,7 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
             "mae": trial.mae,
             "picp": trial.scores["picp"],
             "winkler": trial.scores["winkler"],
+            NETWORK_KEPT: network_kept(trial.shares),
             **trial.values,
             **trial.params,
         }
@@ -214,7 +224,9 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             "naive forecasts repeat the day or the week before. MAE is the mean error of the "
             "median. PICP is the share of hours inside the 80 % interval; 75 to 85 % are equally "
             "good. The Winkler score is low for narrow intervals with few misses, pinball loss "
-            "rates all three quantiles. Calibrated scores are after the rolling correction.",
+            "rates all three quantiles. Calibrated scores are after the rolling correction. "
+            f"{NETWORK_KEPT} by trial {chosen}: {network_kept(study.chosen.shares)}; "
+            "all else is its linear baseline.",
             [labelled(score_table(study), unit)],
         ),
         (

@@ -61,6 +61,29 @@ def _text(value: float, digits: str) -> str:
     return MISSING if math.isnan(value) else f"{value:{digits}}".replace("-", "\u2212")
 
 
+NETWORK_KEPT = "Network kept (median/width in %)"
+
+
+def network_kept(shares: Sequence[float] | None) -> str:
+    """The percentages of a network in the median and the width of a forecast: ``30/100``."""
+    if shares is None or any(map(math.isnan, shares)):
+        return MISSING
+    return "/".join(f"{100 * share:.0f}" for share in shares) if any(shares) else "none"
+
+
+PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "same": "no gain", "own": ""}
+
+
+def labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a benchmark with ``label``, model and tuning, and ``network``, what is kept."""
+    names, tuning = rows["model"].map(model_name), rows["params"].map(PARAMS)
+    shares = rows[["share_medians", "share_widths"]].to_numpy().tolist()
+    return rows.assign(
+        label=(names + ", " + tuning).str.removesuffix(", "),
+        network=[network_kept(kept) for kept in shares],
+    )
+
+
 def with_interval(value: float, low: float, high: float) -> str:
     """A score with its interval: ``0.312 [0.298, 0.327]``."""
     return f"{number(value)} [{number(low)}, {number(high)}]"

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hpo_lib import stop_requests
-from hpo_lib.errors import InputError
+from hpo_lib.errors import NO_ANSWER, InputError
 from hpo_lib.launch import slurm
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import read_record
@@ -161,6 +161,8 @@ def _why_requeue(run: RunPaths, code: int, received: Sequence[str]) -> str:
     if code == 0:
         return "its time budget is spent"
     record = read_record(run.notebook)
+    if NO_ANSWER in record.error:
+        return NO_ANSWER
     return "" if record.complete and record.error else "its kernel was killed"
 
 

@@ -1,5 +1,6 @@
 """Leases: who decides now, and which workers live."""
 
+import os
 import platform
 import shutil
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
+from hpo_lib import stop_requests
 from hpo_lib.errors import MAKE_ROOM, StudyError, WriteError
 from hpo_lib.paths import RunPaths
 
@@ -24,6 +26,9 @@ REFRESH = 5.0
 
 POLL = 0.02
 """Seconds between two attempts to take a lease."""
+
+STOP_PATIENCE = 60.0
+"""Seconds for which a process that is asked to stop waits for a lease."""
 
 
 class Lease:
@@ -63,6 +68,7 @@ class Lease:
             with suppress(Timeout, LeaseSettingsMismatch):
                 self._lease.acquire(blocking=False)
                 return True
+            os.utime(self.file.parent)  # on a read-only file system its holder cannot give it up
         except OSError as error:
             raise WriteError(
                 f"{self.file}: cannot be written ({error.strerror or error}); {MAKE_ROOM}"
@@ -107,7 +113,13 @@ class Lease:
         self._lease.release()
 
     def __enter__(self) -> "Lease":
+        begun = time.monotonic()
         while not self.take():
+            if stop_requests.requested() and time.monotonic() - begun > STOP_PATIENCE:
+                raise StudyError(
+                    f"{self.file}: is held by another process, and a stop was asked for; finished "
+                    "trials are kept, run again to go on"
+                )
             time.sleep(POLL)
         return self
 

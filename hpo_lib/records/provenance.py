@@ -14,7 +14,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.scales import Scales
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError
-from hpo_lib.records.read_write import Count, Json, Part, Time, checked_json, write_json
+from hpo_lib.records.read_write import Count, Json, Pair, Part, Time, checked_json, write_json
 
 
 class _Data(Part):
@@ -54,18 +54,16 @@ def data_key(dataset: Dataset) -> Json:
 class _Scales(Part):
     sha256: str
     mase: float
-    terciles: list[float]
-    origins: list[Time]
-    level: list[float]
-    least: list[float]
+    terciles: Pair
+    by_origin: dict[Time, Pair]
 
 
 def write_scales(file: Path, dataset: Dataset, origins: Positions) -> None:
-    """Keep what scores need of the data at forecast origins [N]."""
+    """Keep what scores need of the data at forecast origins [N]: level and least of each."""
     scales, hours = dataset.scales, dataset.index[origins]
-    by_origin = {str(name): values.tolist() for name, values in scales.at(hours).items()}
-    numbers = {"mase": scales.mase, "terciles": scales.terciles, "origins": [*map(str, hours)]}
-    write_json(file, {"sha256": dataset.sha256, **numbers, **by_origin})
+    by_origin = dict(zip(map(str, hours), scales.at(hours).to_numpy().tolist(), strict=True))
+    kept = {"sha256": dataset.sha256, "mase": scales.mase, "terciles": scales.terciles}
+    write_json(file, {**kept, "by_origin": by_origin})
 
 
 def read_scales(file: Path, sha256: object) -> Scales:
@@ -74,18 +72,16 @@ def read_scales(file: Path, sha256: object) -> Scales:
     Raises:
         InputError: the file is missing, damaged, or of other data.
     """
-    kept = checked_json(file, "the scales of a record", _Scales)
+    kept = checked_json(
+        file, "the scales of a record, which the command that made it writes again", _Scales
+    )
     if kept["sha256"] != sha256:
         raise InputError(
             f"{file}: is of data with sha256 {kept['sha256'][:12]}, the record beside it of "
             f"{str(sha256)[:12]}; restore the file from a copy, or run the command again"
         )
-    try:
-        columns = {name: kept[name] for name in ("level", "least")}
-        by_hour = pd.DataFrame(columns, pd.DatetimeIndex(kept["origins"]))
-    except ValueError as error:
-        raise InputError(f"{file}: its lists do not fit ({error}); restore it") from None
-    return Scales(kept["mase"], kept["terciles"], by_hour)
+    rows = pd.DataFrame(kept["by_origin"], ["level", "least"]).T
+    return Scales(kept["mase"], kept["terciles"], rows.set_index(pd.DatetimeIndex(rows.index)))
 
 
 PACKAGES = ("torch", "darts", "neuralforecast", "pytorch-lightning", "optuna", "numpy", "pandas")

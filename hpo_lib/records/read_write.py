@@ -1,7 +1,7 @@
 """JSON and stored forecasts, written whole or not at all, and checked once, where they are read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,7 @@ Json = dict[str, Any]
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Pair = Annotated[Sequence[float], Field(min_length=2, max_length=2)]
 Time = Annotated[str, AfterValidator(_is_time), expected("a time with its zone")]
 Params = dict[str, bool | int | float | str | None]
 

@@ -4,12 +4,12 @@ optuna's trials become `TrialRecord`s here, and dimensions of a search space its
 loads optuna, so readers of records import it where they need it.
 """
 
+import json
 import math
-import os
 import re
 import urllib.parse
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,22 +23,26 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.exceptions import OptunaError
+from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages._rdb.models import BaseModel
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from hpo_lib.errors import MAKE_ROOM, UNREADABLE, InputError, WriteError, in_one_line
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
-from hpo_lib.paths import RunPaths
+from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.read_write import Count, Part, check
 from hpo_lib.records.trial import TrialRecord, check_trial
 from hpo_lib.scoring.objectives import Objective, coverage_error
 
 DAMAGE = CommandError, OptunaError, SQLAlchemyError, *UNREADABLE
 """What optuna and its database raise at damaged values in a storage."""
+
+_REFUSED = "password|authenti|pg_hba|permission|does not exist|host name|resolve"
+"""What a database says that waiting does not change."""
 
 RESTORE = "restore it from a copy, or use another job_id"
 
@@ -47,7 +51,7 @@ _STATEMENTS: dict[Any, Any] = {}
 
 
 class JournalLock(JournalFileOpenLock):
-    """Cuts off the half line of a killed writer, which would make the journal unreadable."""
+    """Leaves out the half line of a killed or paused writer, and what that one adds later."""
 
     def __init__(self, journal: Path) -> None:
         super().__init__(str(journal))
@@ -56,13 +60,17 @@ class JournalLock(JournalFileOpenLock):
     def acquire(self) -> bool:
         """Wait for the lock, then look at the journal's end."""
         acquired = super().acquire()
-        with self._journal.open("rb+") as stream:
-            end = stream.seek(0, 2)
-            at = end
-            while at and (stream.seek(at - 1), stream.read(1))[1] != b"\n":
-                at -= 1
-            if at < end:
-                stream.truncate(at)
+        with self._journal.open("rb") as stream:
+            if stream.seek(0, 2) and (stream.seek(-1, 2), stream.read())[1] != b"\n":
+                stream.seek(0)
+                whole, line_end, _ = stream.read().rpartition(b"\n")
+                try:
+                    # A new file: a writer that is only paused still has the old one open.
+                    with atomic(self._journal) as journal:
+                        journal.write_bytes(whole + line_end)
+                except WriteError:
+                    self.release()
+                    raise
         return acquired
 
     def release(self) -> None:
@@ -130,7 +138,8 @@ class Storage:
 
         Raises:
             InputError: the study was begun with another storage; its file is damaged; the
-                database cannot be reached.
+                database refuses this user.
+            OperationalError, StorageInternalError: the database does not answer.
             WriteError: its file cannot be written.
         """
         self.check()
@@ -147,8 +156,8 @@ class Storage:
             for _ in range(5):
                 # Workers that make the tables of a new database at once disturb each other.
                 with suppress(IntegrityError, ProgrammingError):
-                    return RDBStorage(url, engine_kwargs=options)
-            return RDBStorage(url, engine_kwargs=options)
+                    return _database(url, options)
+            return _database(url, options)
         except OSError as error:
             raise WriteError(
                 f"{file or folder}: cannot be written ({error.strerror}); {MAKE_ROOM}"
@@ -162,13 +171,15 @@ class Storage:
         except DAMAGE as error:
             why = in_one_line(error)
             if file is None:
+                silent = isinstance(error, OperationalError | StorageInternalError)
+                if silent and not kind.startswith("sqlite") and not re.search(_REFUSED, why):
+                    raise
                 raise InputError(
-                    f"storage {self.recorded}: no answer ({why}); start the database, or fix the "
-                    "URL or the password"
+                    f"storage {self.recorded}: cannot be used ({why}); fix the URL or the password"
                 ) from None
-            if not os.access(file if file.exists() else folder, os.W_OK):
+            if re.search("disk (is full|I/O)|readonly|unable to open", why):
                 raise WriteError(f"{file}: cannot be written ({why}); {MAKE_ROOM}") from None
-            raise InputError(f"{file}: not a readable study ({why}); {RESTORE}") from None
+            raise damaged(file, error) from None
 
     def read(self) -> Study | None:
         """The study, only to be read: nothing is written, created or locked.
@@ -179,7 +190,7 @@ class Storage:
         Raises:
             InputError: the storage is damaged.
         """
-        file = next((file for file in (self.run.sqlite, self.run.journal) if file.exists()), None)
+        file = next((file for file in (self.run.sqlite, self.run.journal) if file.is_file()), None)
         if file is None and ("://" not in self.setting or self.setting.startswith("sqlite")):
             return None
         storage: BaseStorage
@@ -221,9 +232,29 @@ class Storage:
             being_made = r"no such table: (version_info|stud)"
             if file is None or re.search(being_made, str(error.__cause__)):
                 return None
-            raise InputError(
-                f"{file}: not a readable study ({in_one_line(error)}); {RESTORE}"
-            ) from None
+            raise damaged(file, error) from None
+
+
+def damaged(file: Path | None, error: BaseException) -> InputError:
+    """The sentence on a storage that cannot be read; of a journal it names the line."""
+    why = in_one_line(error)
+    if file and file.suffix == ".journal" and isinstance(error, json.JSONDecodeError):
+        line = file.read_text(encoding="utf-8").partition(error.doc)[0].count("\n") + 1
+        why = f"line {line} is no JSON"
+    return InputError(f"{file}: not a readable study ({why}); {RESTORE}")
+
+
+def _database(url: str, options: Mapping[str, Any]) -> RDBStorage:
+    """A database with all its tables and indexes.
+
+    SQLite commits a table and its index apart, and optuna does not look for indexes: one that was
+    killed in between would take a second study of the same name.
+    """
+    storage = RDBStorage(url, engine_kwargs=dict(options))
+    for table in BaseModel.metadata.tables.values():
+        for index in table.indexes:
+            index.create(storage.engine, checkfirst=True)
+    return storage
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:

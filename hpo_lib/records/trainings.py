@@ -4,6 +4,7 @@ A training is a JSON record beside its forecasts. The record's ``key`` holds all
 forecasts. It is written last, so a training with a record is whole.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from hpo_lib.records.provenance import Provenance, data_key
 from hpo_lib.records.read_write import (
     Json,
     Name,
+    Pair,
     Part,
     checked_json,
     load_predictions,
@@ -43,6 +45,7 @@ class TrainingRecord(Part):
     key: _Key
     seconds: float
     cause: str = ""
+    sha256: dict[str, str]
 
 
 class BenchmarkRecord(TrainingRecord):
@@ -52,6 +55,7 @@ class BenchmarkRecord(TrainingRecord):
     params: Literal["best", "file", "default", "own"]
     seed: int
     provenance: Provenance = Provenance()
+    shares: Pair | None = None
 
 
 class TrainingFailed(Exception):
@@ -92,11 +96,33 @@ def family_key(
 
 
 def store(files: TrainingFiles, record: Json, **forecasts: QuantileForecasts) -> None:
-    """Write the forecasts, then the record; while they are written there is none."""
+    """Write the forecasts, then the record with their checksums; until then there is none."""
     files.record.unlink(missing_ok=True)
+    sums = {**record.get("sha256", {})}
     for name, one in forecasts.items():
         write_predictions(files.forecasts[name], one)
-    write_json(files.record, record)
+        sums[name] = checksum(files.forecasts[name], record)
+    write_json(files.record, {**record, "sha256": sums})
+
+
+def checksum(file: Path, record: Json) -> str:
+    """SHA-256 of a file of a training, and of what its record says that decided it."""
+    decided = json.dumps([record["key"], record.get("params")], sort_keys=True)
+    return hashlib.sha256(file.read_bytes() + decided.encode()).hexdigest()
+
+
+def unchanged(file: Path, record: Json, name: str) -> Path:
+    """A file of a training, if it and its record are what was stored together, or if it is missing.
+
+    Raises:
+        InputError: they are not.
+    """
+    if file.exists() and record["sha256"].get(name) != checksum(file, record):
+        raise InputError(
+            f"{file}: it or its record was changed since it was stored (its SHA-256 differs); "
+            "restore both from a copy, or remove them and run the training again"
+        )
+    return file
 
 
 def read_training(file: Path, schema: type[TrainingRecord] = BenchmarkRecord) -> Json:
@@ -149,8 +175,8 @@ def is_stored(files: TrainingFiles, key: Json) -> bool:
 def replicate(run: RunPaths, trial: int, seed: int, key: Json | None = None) -> QuantileForecasts:
     """Validation forecasts of a trial's configuration trained with another seed, see `stored`."""
     files = run.replicate(trial, seed)
-    stored(files, key)
-    return load_predictions(files.forecasts["validation"])
+    record, file = stored(files, key), files.forecasts["validation"]
+    return load_predictions(unchanged(file, record, "validation"))
 
 
 def replicate_seconds(run: RunPaths) -> float:
@@ -177,7 +203,8 @@ class Training:
     def load(cls, paths: BenchmarkPaths, record: Json) -> "Training":
         """The training of a record, whose forecasts have to be there."""
         files = files_of(paths, record).forecasts
-        return cls(record, *(load_predictions(files[split]) for split in SPLITS))
+        both = (load_predictions(unchanged(files[split], record, split)) for split in SPLITS)
+        return cls(record, *both)
 
     def store(self, paths: BenchmarkPaths) -> None:
         files = files_of(paths, self.record)

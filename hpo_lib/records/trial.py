@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from hpo_lib.checked import sentence
-from hpo_lib.records.read_write import Json
+from hpo_lib.records.read_write import Json, Pair
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrialRecord:
     cause: str = ""
     seconds: float = 0.0
     best_step: int = 0
-    shares: Annotated[Sequence[float], Field(min_length=2, max_length=2)] | None = None
+    shares: Pair | None = None
     retry_of: int | None = None
     curve: Sequence[Mapping[str, float]] = ()
     stopped_at: float | None = None

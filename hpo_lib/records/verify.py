@@ -86,14 +86,15 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
             scales = read_scales(study.run.scales, study.data.get("sha256"))
         else:
             raise TrainingMissing(f"{study.run.scales}: no such file; expected scales of its data")
-        figures = dict(_figures("", _recomputed(study, scales, messages)))
+        again = _recomputed(study, scales, messages)
         if data is not None:
-            figures |= _figures("baselines", validation_baselines(data))
-        stored = dict(_figures("", study.result))
-        for key, value in figures.items():
-            if not _equal(stored.get(key), value):
-                drift = f"{key} is {stored.get(key)!r}, recomputed {value!r}"
-                messages.append(("DRIFT", drift))
+            again["baselines"] = validation_baselines(data)
+        figures = dict(_figures("", again))
+        stored = dict(_figures("", {name: study.result[name] for name in again}))
+        for key in {**figures, **stored}:
+            value = figures.get(key)
+            if not _equal(stored.get(key), value) and key != "selection.reason":
+                messages.append(("DRIFT", f"{key} is {stored.get(key)!r}, recomputed {value!r}"))
     except (InputError, StudyError) as error:
         messages.append(("BROKEN", str(error).removeprefix(f"{path}: ")))
     except TrainingMissing as missing:

@@ -45,7 +45,7 @@ def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: i
     better = [
         number
         for number, days in candidates.items()
-        if covers(float(days["picp"].mean())) and scores[number].mean() < 1
+        if covers(days["picp"].mean()) and scores[number].mean() < 1
     ]
     by_score = sorted(better, key=lambda number: (scores[number].mean(), number))
     drawn = drawn_days(len(default["mae"]))

@@ -91,7 +91,6 @@ class _Worker:
         self.liveness = Liveness(run, str(settings.worker))
         objectives = settings.objectives.split(",")
         self.objectives = [OBJECTIVES[name] for name in objectives]
-        write_scales(run.scales, dataset, dataset.validation_origins)
         space = family.searched(settings.space, dataset)
         self.queue = TrialQueue(
             storage, self.liveness, space, self.objectives, settings.trials, settings.seed
@@ -138,6 +137,7 @@ class _Worker:
             others = best_of_others(family, settings.runs_dir, dataset, settings.budget_name)
         first = first_trials(family, settings.space, dataset, plan.recipe, settings.seed, others)
         first = self.queue.open(self.identity, first)
+        write_scales(plan.run.scales, dataset, dataset.validation_origins)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
         self.rule = None if rule == "off" else TypeAdapter(StoppingRule).validate_python(rule)
         self.provenance["early_stopping"] = rule

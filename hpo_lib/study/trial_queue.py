@@ -6,6 +6,7 @@ lease, and a running trial counts until its worker is known to be dead.
 
 import functools
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,11 +21,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from hpo_lib import stop_requests
-from hpo_lib.errors import MAKE_ROOM, InputError, StudyError, WriteError, in_one_line
+from hpo_lib.errors import MAKE_ROOM, NO_ANSWER, InputError, StudyError, WriteError, in_one_line
 from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
 from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.read_write import Json, write_json
-from hpo_lib.records.storage import Storage, distribution, quiet_optuna, trial_record
+from hpo_lib.records.storage import Storage, damaged, distribution, quiet_optuna, trial_record
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import Objective
 from hpo_lib.study.first_trials import FirstTrial
@@ -78,6 +79,8 @@ def _patient(ask: Callable[..., T]) -> Callable[..., T]:
                 raise WriteError(
                     f"{error.filename or self.run.folder}: {error.strerror or error}; {MAKE_ROOM}"
                 ) from None
+            except json.JSONDecodeError as error:
+                raise damaged(self.stored.file, error) from None
             except (StorageInternalError, SQLAlchemyError) as error:
                 why = in_one_line(error.__cause__ or error)
                 if file := self.stored.file:
@@ -89,8 +92,8 @@ def _patient(ask: Callable[..., T]) -> Callable[..., T]:
                     print(f"The database does not answer ({why}); waiting up to {OUTAGE:.0f} s.")
                 if time.monotonic() - silent_since > OUTAGE or stop_requests.requested():
                     raise StudyError(
-                        f"the database of this study does not answer ({why}); finished trials "
-                        f"are kept, run again under job_id {self.run.job_id!r} to go on"
+                        f"{NO_ANSWER} ({why}); start it, or fix its URL; finished trials are "
+                        f"kept, run again under job_id {self.run.job_id!r} to go on"
                     ) from None
                 time.sleep(PAUSE)
 

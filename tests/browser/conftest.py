@@ -3,16 +3,18 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from tests.conftest import free_port
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 600_000
@@ -66,9 +68,7 @@ def lab(browser_program, root, tmp_path_factory):
         file = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values), encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}
     environment |= {
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
@@ -76,34 +76,25 @@ def lab(browser_program, root, tmp_path_factory):
         "JUPYTER_RUNTIME_DIR": str(settings),
         "OMP_NUM_THREADS": "1",
     }
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--allow-root",
-        f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
-        "--IdentityProvider.token=",
-        f"--ServerApp.root_dir={folder}",
-    ]
+    words = f"""-m jupyterlab --no-browser --allow-root --ServerApp.port={port}
+        --ServerApp.port_retries=0 --IdentityProvider.token= --ServerApp.root_dir={folder}"""
     log = settings / "log"
+    command = [sys.executable, *words.split()]
     server = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=log.open("wb")
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{url}/api", timeout=5)
+        while True:
+            assert server.poll() is None, log.read_text()
+            with suppress(OSError):
+                urllib.request.urlopen(f"{url}/api", timeout=60)
                 break
-            except OSError:
-                assert server.poll() is None, log.read_text()
-                time.sleep(0.2)
+            time.sleep(0.2)
         yield Lab(url, folder, root / "notebooks")
     finally:
         server.terminate()  # ends its kernels too
-        server.wait(60)
+        server.wait(600)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,12 @@ DONE = """() => {
 }"""
 
 
+SEEN = """count => {
+    const found = [...document.querySelectorAll('.jp-OutputArea img')];
+    return found.length >= count && found.every(i => i.naturalWidth * i.clientHeight > 10000);
+}"""
+
+
 def run_all(page, address):
     """Open a notebook, *Run All Cells*, and wait until every cell has run without an error."""
     page.goto(address)
@@ -50,13 +56,10 @@ def keep(page, name):
     page.set_viewport_size({"width": 1400, "height": 1000})
 
 
-def pictures(page):
-    """How many pictures are drawn, each of which must have been decoded."""
-    sizes = page.eval_on_selector_all(
-        ".jp-OutputArea img", "found => found.map(i => i.naturalWidth * i.clientHeight)"
-    )
-    assert all(size > 10_000 for size in sizes), sizes
-    return len(sizes)
+def see(page, count):
+    """Wait until so many pictures have come and are decoded; there must be no more."""
+    page.wait_for_function(SEEN, arg=count)
+    assert page.locator(".jp-OutputArea img").count() == count
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +94,8 @@ def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_ar
     run_all(
         page, lab.copy(notebook, test=True, trials=trials, runs_dir=str(tmp_path / "runs"), **short)
     )
+    see(page, count)
     keep(page, notebook)
-    assert pictures(page) == count
     shown = page.locator(".jp-Notebook").inner_text()
     assert "SIMULATED DATA" in shown
     assert ("Trained once more" in shown) == ("(the same network)" in shown) == (count == 6)
@@ -127,8 +130,8 @@ def test_when_a_notebook_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures
     page,
 ):
     run_all(page, lab.copy(notebook, **parameters, **(short if trains else {})))
+    see(page, count)
     keep(page, notebook)
-    assert pictures(page) == count
 
 
 def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
@@ -139,8 +142,8 @@ def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
     words = ["--dataset", toml, "--params", params, "--models-dir", models_dir, "--test"]
     assert main(["retrain", "--model", "NHITS_Q", *words]) == 0
     run_all(page, lab.copy("forecast.ipynb", dataset=toml, models_dir=models_dir))
+    see(page, 1)
     keep(page, "forecast.ipynb")
-    assert pictures(page) == 1
     shown = page.locator(".jp-Notebook").inner_text()
     assert "SIMULATED DATA" in shown
     assert "2025-01-01T00:00:00+00:00" in shown
@@ -148,7 +151,7 @@ def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
 
 
 @pytest.mark.parametrize("load", range(3))
-def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(load, lab, page):
+def test_when_another_study_or_trial_is_chosen_then_the_whole_picture_is_drawn(load, lab, page):
     """Three of five fresh pages once showed nothing, or a part of the figure, after the first
     change.
     """
@@ -156,28 +159,21 @@ def test_when_the_study_is_changed_first_then_the_whole_picture_is_drawn(load, l
     studies = find_studies()[0]
     page.get_by_text(f"trial {studies[0].chosen.number}").first.wait_for()
     page.wait_for_function(DRAWN)
+    page.wait_for_function(f"() => ({PAINTED})() > 100000")
     page.wait_for_timeout(1000)
     whole = page.evaluate(PAINTED)
-    assert whole > 100_000
-    for study in studies[4:7]:
+    for study in [*studies[4:7], studies[0]]:
         page.locator(".widget-dropdown select").first.select_option(study.label)
-        page.get_by_text(
-            f"{study.run.model} on {study.run.dataset}, trial {study.chosen.number}"
-        ).first.wait_for()
+        title = f"{study.run.model} on {study.run.dataset}, trial"
+        page.get_by_text(f"{title} {study.chosen.number}").first.wait_for()
         page.wait_for_function(f"whole => ({PAINTED})() > 0.7 * whole", arg=whole)
-    if load == 0:
-        keep(page, "explore_other_study")
+    if load > 0:
+        return
 
-
-def test_when_a_trial_is_clicked_then_its_forecasts_are_shown(lab, page):
-    run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.RUNS_DIR)))
-    explorer = Explorer(find_studies()[0])  # the same picture, which knows its places
-    study = explorer.study
+    # A click on a trial shows its forecasts.
+    explorer = Explorer([study])  # the same picture, which knows its places
     other = next(trial for trial in study.viewable if trial.mae > 1.02 * study.chosen.mae)
-    title = f"{study.run.model} on {study.run.dataset}, trial"
     canvas = page.locator(".jupyter-matplotlib-canvas-div canvas").first
-    page.get_by_text(f"{title} {study.chosen.number}").first.wait_for()
-    page.wait_for_function(DRAWN)
     keep(page, "explore")
     canvas.scroll_into_view_if_needed()
     before = page.evaluate(PIXELS)

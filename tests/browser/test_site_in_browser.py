@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.site.build import build
+from docs.site import build
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -25,15 +25,33 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(root, tmp_path_factory):
+def built(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site") / "site"
-    build(folder, root)
-    with ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
-    ) as server:
+    build.build(folder, root)  # a broken link ends it
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(built):
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=built)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page(root, built):
+    files = {str(file.relative_to(built)) for file in built.rglob("*.html")}
+    pages = build.find(build.DOCUMENTS + build.NOTEBOOKS + build.RECORDS, root)
+    named = {str(file.with_suffix(".html")).replace("README.html", "index.html") for file in pages}
+    rooms = {
+        f"api/{file.stem}.html"
+        for file in (root / "hpo_lib").iterdir()
+        if not file.stem.startswith((".", "_"))
+    }
+    assert files - {"404.html"} == named | rooms
+    scores = (built / "api" / "scoring.html").read_text(encoding="utf-8")
+    assert 'id="hpo_lib.scoring.metrics.interval_scores"' in scores
+    assert "Gneiting" in scores
 
 
 @pytest.mark.parametrize("width", [1400, 500])

@@ -13,7 +13,7 @@ from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import STANDARD, get_family
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.read_write import write_json
-from hpo_lib.records.trainings import family_key
+from hpo_lib.records.trainings import checksum, family_key
 
 TOML = """
 name = "utility"
@@ -120,7 +120,10 @@ def with_facts(version, *, val_end="", **facts):
     key = version.facts["key"]
     if val_end:
         facts["key"] = {**key, "data": {**key["data"], "val_end": val_end}}
-    return dataclasses.replace(version, facts={**version.facts, **facts})
+    facts = {**version.facts, **facts}
+    files = {which: version.paths.trained(version.number, which) for which in (FITTED, REFITTED)}
+    facts["sha256"] = {which: checksum(file, facts) for which, file in files.items()}
+    return dataclasses.replace(version, facts=facts)
 
 
 def quantiles(table):

@@ -16,6 +16,7 @@ from hpo_lib.daily.versions import Version
 from hpo_lib.errors import InputError
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.read_write import read_json, write_json, write_predictions
+from hpo_lib.records.trainings import checksum
 from hpo_lib.scoring.calibration import Calibration, calibrate
 from tests.conftest import refusal
 from tests.daily.conftest import quantiles
@@ -184,6 +185,9 @@ def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, c
     with torch.serialization.safe_globals(ALLOWED):
         stored = torch.load(file, weights_only=True)
     torch.save({**stored, "network": Hostile()}, file)
+    record = in_use.models.training(1).record
+    facts = read_json(record, "a card")
+    write_json(record, {**facts, "sha256": {**facts["sha256"], "refitted": checksum(file, facts)}})
     assert in_use.run("forecast") == 2
     sentence = (
         "cannot be read (it is no stored model, or holds more than numbers and text); restore"
@@ -192,7 +196,7 @@ def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, c
     assert not (in_use.folder / "ran").exists()
 
 
-@pytest.mark.parametrize("damaged", ["current", "card", "model", "scaling"])
+@pytest.mark.parametrize("damaged", ["current", "card", "key", "model", "weights"])
 def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(
     in_use, capsys, damaged
 ):
@@ -201,23 +205,29 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     shutil.copytree(in_use.models.folder, other.folder)
     files = {"current": other.current, "card": other.training(1).record}
     file = files.get(damaged, other.trained(1, "fitted"))
-    if damaged == "scaling":  # a whole file, without the means that scale the inputs
+    if damaged == "key":
+        facts = read_json(files["card"], "a card")
+        del facts["key"]["recipe"]["near_hours"]
+        write_json(file := files["card"], facts)
+    elif damaged == "weights":  # a whole file
         import torch
 
         from hpo_lib.families.stored_model import ALLOWED
 
         with torch.serialization.safe_globals(ALLOWED):
             stored = torch.load(file, weights_only=True)
-        del vars(stored["parts"]["scaling"])["mean"]
+        vars(stored["parts"]["scaling"]).update(mean={})
         torch.save(stored, file)
     else:
         file.write_bytes(b"PK no more")
     capsys.readouterr()
     out = in_use.folder / "beside.csv"
+    assert in_use.run("forecast", "--out", str(out.with_suffix(".png"))) == 2
+    assert "name the table, such as x.csv" in capsys.readouterr().err
     assert in_use.run("forecast", "--out", str(out)) == 1
     shown = capsys.readouterr().out
     assert f"note: Passed over {other.folder}" in shown
-    assert file.name in shown
+    assert file.name in shown or damaged == "key"
     assert "NHITS_Q v001: 2019-06-09 00:00 UTC" in shown
     assert np.array_equal(quantiles(pd.read_csv(out)), alone)
     assert in_use.run("watch") == 1
@@ -227,7 +237,7 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     for command in ("forecast", "watch"):
         assert in_use.run(command, "--model", "TFT_Q") == 2
         assert (
-            file.name if command == "forecast" else str(other.folder)
+            file.name if command == "forecast" and damaged != "key" else str(other.folder)
         ) in capsys.readouterr().err
     shutil.copytree(other.folder, in_use.models.folder, dirs_exist_ok=True)
     assert in_use.run("forecast") == 2

@@ -175,7 +175,7 @@ FILES = {
     ),
     "binary_file": (
         lambda d: d.csv.write_bytes(b"PK\x03\x04\n\xe5\x00"),
-        f"not a UTF-8 text file (byte 0xe5 in line 2); {AS_CSV}",
+        "is a ZIP archive or an Excel file; unpack it, or save it as CSV",
     ),
     "latin_1_file": (
         lambda d: d.csv.write_bytes(d.csv.read_bytes().replace(b"temp", b"v\xe6rme")),

@@ -88,6 +88,10 @@ LEADS = "issued,lead_hours,temp\n2019-03-01 06:00,{},1\n"
             )
         ),
         *(
+            ("3.5", cell, "line 5, column 'temp' is .*, expected -100 to 100 degrees C")
+            for cell in ("-9999", "278.15")
+        ),
+        *(
             (ARCHIVE, LEADS.format(hours), "line 2, column 'lead_hours' is '.*', expected ")
             for hours in ("1e11", "9000000", 400 * "5")
         ),

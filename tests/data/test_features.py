@@ -200,7 +200,7 @@ def test_when_a_table_cannot_be_engineered_then_the_error_says_why(target, spec,
         engineer(target, spec, None, None)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(cut=st.integers(30, 90), seed=st.integers(0, 2**16))
 def test_when_hours_after_a_cut_change_then_rows_up_to_it_stay_and_the_next_has_another_target(
     cut, seed

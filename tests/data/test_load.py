@@ -118,7 +118,7 @@ def complete(small):
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(line=st.integers(3, 2160))
 @example(line=23)  # Sunday 23:00 local time

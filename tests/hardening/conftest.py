@@ -2,8 +2,6 @@
 killed in minutes.
 """
 
-import multiprocessing
-
 import pytest
 
 from tests.postgres import postgres_server, postgres_url
@@ -11,15 +9,6 @@ from tests.study.conftest import tiny_toml
 from tests.study.processes import study_in
 
 __all__ = ["postgres_server", "postgres_url", "study_in", "tiny_toml"]
-
-
-@pytest.fixture(autouse=True)
-def none_is_left():
-    """Workers that a failed test has left, some of them paused."""
-    yield
-    for process in multiprocessing.active_children():
-        process.kill()
-        process.join()
 
 
 def pytest_collection_modifyitems(items):

@@ -1,5 +1,6 @@
 """Studies whose workers are killed before each file operation of a trial, one after the other."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -8,15 +9,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from tests.hardening.forks import (
-    FORK,
-    assert_ends,
-    assert_that_nothing_was_lost_and_nothing_is_left,
-    fork,
-    said,
-)
+from tests.hardening.invariants import assert_that_nothing_was_lost_and_nothing_is_left
 from tests.study.fakes import FakeFamily
-from tests.study.processes import PATIENCE
+from tests.study.processes import assert_done, end
 
 AT_ONCE = 10
 """Studies side by side: a worker that dies in the lock of a journal makes the next one wait for
@@ -85,9 +80,9 @@ def test_when_workers_die_before_each_operation_of_a_trial_then_nothing_is_lost_
         (tmp_path / name).mkdir()
         return study_in(storage, runs_dir=tmp_path / name)
 
-    operations = FORK.SimpleQueue()
+    operations = multiprocessing.get_context("fork").SimpleQueue()
     whole = study("whole")
-    assert_ends(whole, fork(whole, 2, before=CrashPoints(0, operations.put).install))
+    assert_done(whole.worker(1, 2, CrashPoints(0, operations.put).install))
     points = 0
     while not operations.empty():
         operations.get()
@@ -97,13 +92,12 @@ def test_when_workers_die_before_each_operation_of_a_trial_then_nothing_is_lost_
     trials = points // AT_ONCE + 5  # each worker but the last ends one trial at most
     for first in range(1, points + 1, AT_ONCE):
         begun = [
-            fork(one, trials, before=CrashPoints(first + offset).install)
+            one.worker(1, trials, CrashPoints(first + offset).install)
             for offset, one in enumerate(studies)
             if first + offset <= points
         ]
-        for one, worker in zip(studies, begun, strict=False):
-            worker.join(PATIENCE)
-            assert worker.exitcode == -signal.SIGKILL, said(one)
+        for worker in begun:
+            end(worker, -signal.SIGKILL)
     for one in studies:
-        assert_ends(one, fork(one, trials))
+        assert_done(one.worker(1, trials))
         assert_that_nothing_was_lost_and_nothing_is_left(one, trials)

@@ -3,7 +3,10 @@ with its trials.
 """
 
 import os
+import signal
 import subprocess
+from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -14,9 +17,11 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from tests.conftest import SIMULATED_RUNS
+from tests.hardening.invariants import assert_that_nothing_was_lost_and_nothing_is_left
 from tests.study.conftest import files, start
+from tests.study.fake_worker import pause_once
 from tests.study.fakes import FakeFamily
-from tests.study.processes import end, until
+from tests.study.processes import assert_done, end, until
 
 __all__ = ["files", "start"]
 
@@ -35,6 +40,19 @@ def disk(tmp_path, request):
     )
     if mounted.returncode != 0:
         pytest.skip(f"mounting a file system needs root: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def ext4(tmp_path):
+    """A file system of 8 MB that becomes read-only at the first error."""
+    (folder := tmp_path / "FAKE_Q_tiny").mkdir()
+    with (image := folder.with_suffix(".img")).open("wb") as stream:
+        stream.truncate(2**23)
+    for command in (["mkfs.ext4", "-q", image], ["mount", "-o", "loop", image, folder]):
+        if subprocess.run(command).returncode != 0:
+            pytest.skip("a file system in a file needs root and a loop device")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
 
@@ -63,10 +81,9 @@ def family(monkeypatch):
 
 def fill(disk, free):
     """A file that leaves so many kilobytes."""
-    left = os.statvfs(disk)
-    (filler := disk / "filler").write_bytes(
-        bytes(max(left.f_bavail * left.f_frsize - free * 1024, 0))
-    )
+    left, filler = os.statvfs(disk), disk / "filler"
+    with suppress(OSError):  # a study that writes meanwhile takes what is left
+        filler.write_bytes(bytes(max(left.f_bavail * left.f_frsize - free * 1024, 0)))
     return filler
 
 
@@ -74,6 +91,7 @@ def left_behind(run):
     """Files of the study that are none of its records."""
     kept = {
         run.best_params,
+        run.scales,
         run.pareto_front,
         run.mae_history,
         run.param_importance,
@@ -106,6 +124,36 @@ def test_when_the_disk_fills_up_then_one_sentence_says_so_and_with_room_the_stud
     assert study_status(files, []).state != "corrupt"
     start(trials=8, runs_dir=disk, storage=storage)
     assert left_behind(files) == []
+
+
+@pytest.mark.parametrize("free", [8, 12, 16, 20, 24])
+def test_when_the_disk_is_full_as_a_study_begins_then_it_is_named_and_with_room_the_study_completes(
+    free, disk, start, family
+):
+    filler = fill(disk, free)
+    for _ in range(2):
+        with pytest.raises(WriteError, match=r"(disk|device).*; make room or access"):
+            start(runs_dir=disk, storage="sqlite")
+    filler.unlink()
+    for _ in range(2):
+        assert len(start(runs_dir=disk, storage="sqlite").complete) == 3
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+@pytest.mark.parametrize("place", ["ask", "_finish"])
+def test_when_a_file_system_turns_read_only_then_one_sentence_says_so_and_nothing_is_lost(
+    place, storage, ext4, study_in
+):
+    study = study_in(storage)
+    worker = study.worker(1, 5, partial(pause_once, place))
+    os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WNOWAIT)
+    subprocess.run(["mount", "-o", "remount,abort", ext4], check=True)
+    worker.send_signal(signal.SIGCONT)
+    assert "WriteError" in end(worker, 1)
+    subprocess.run(["umount", ext4], check=True)
+    subprocess.run(["mount", "-o", "loop", ext4.with_suffix(".img"), ext4], check=True)
+    assert_done(study.worker(1, 5))
+    assert_that_nothing_was_lost_and_nothing_is_left(study, 5)
 
 
 @pytest.mark.parametrize("disk", [20], indirect=True)

@@ -7,13 +7,8 @@ import time
 
 import pytest
 
-from tests.hardening.forks import (
-    assert_ends,
-    assert_that_nothing_was_lost_and_nothing_is_left,
-    fork,
-    said,
-)
-from tests.study.processes import PATIENCE
+from tests.hardening.invariants import assert_that_nothing_was_lost_and_nothing_is_left
+from tests.study.processes import PATIENCE, assert_done
 
 KILLS = 40
 """Of each kind of storage."""
@@ -21,26 +16,26 @@ KILLS = 40
 
 def begun(study):
     """When a training began last, by the clock of the file system."""
-    return max(
-        (file.stat().st_mtime_ns for file in study.files.runs_dir.glob("begun-*")), default=0
-    )
+    return max((file.stat().st_mtime_ns for file in study.all_begun()), default=0)
 
 
 def storm(study, workers, trials, restart=None):
     """Kill a worker and start it again, each time after some training has begun, at a moment that
     chance chooses.
     """
-    dice = random.Random(17)
-    alive = {number: fork(study, trials, number) for number in range(1, workers + 1)}
+    dice, seconds = random.Random(17), 0.5 * workers  # so that trials outlast the storm
+    alive = {
+        number: study.worker(number, trials, seconds=seconds) for number in range(1, workers + 1)
+    }
     before = 0
     for kill in range(KILLS):
         give_up = time.monotonic() + PATIENCE
         while begun(study) == before:
-            assert time.monotonic() < give_up, said(study)
+            assert time.monotonic() < give_up, alive[1].communicate(0)[0]
             for number, process in alive.items():  # one that had no database as it began
                 if not process.is_alive():
-                    assert restart, f"worker {number} ended by itself: {said(study)}"
-                    alive[number] = fork(study, trials, number)
+                    assert restart, f"worker {number} ended by itself: {process.communicate()[0]}"
+                    alive[number] = study.worker(number, trials, seconds=seconds)
             time.sleep(0.005)
         before = begun(study)
         time.sleep(dice.random() ** 2)
@@ -51,11 +46,11 @@ def storm(study, workers, trials, restart=None):
             restart.stop()
             time.sleep(1)
             restart.start()
-        alive[victim] = fork(study, trials, victim)
+        alive[victim] = study.worker(victim, trials, seconds=seconds)
     for process in alive.values():
-        process.join(PATIENCE)
-        assert process.exitcode == 0 or restart, said(study)
-    assert_ends(study, fork(study, trials))
+        process.wait(PATIENCE)
+        assert process.exitcode == 0 or restart, process.communicate(0)[0]
+    assert_done(study.worker(1, trials))
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])

@@ -4,13 +4,9 @@ import os
 import signal
 from functools import partial
 
-from tests.hardening.forks import (
-    assert_ends,
-    assert_that_nothing_was_lost_and_nothing_is_left,
-    fork,
-    said,
-)
+from tests.hardening.invariants import assert_that_nothing_was_lost_and_nothing_is_left
 from tests.study.fake_worker import pause_once
+from tests.study.processes import assert_done
 
 TRIALS = 8
 POINTS = ("fit", "ask", "_finish", "release", "write_json")
@@ -29,15 +25,15 @@ def test_when_a_worker_is_paused_for_longer_than_every_grace_then_no_result_coun
     workers = {}
     for point, study in studies.items():
         study.files.runs_dir.mkdir()
-        workers[point] = fork(study, TRIALS, before=partial(pause_once, point))
+        workers[point] = study.worker(1, TRIALS, partial(pause_once, point))
     for worker in workers.values():
         os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WNOWAIT)
-    others = {point: fork(study, TRIALS, worker=2) for point, study in studies.items()}
+    others = {point: study.worker(2, TRIALS) for point, study in studies.items()}
     for point, other in others.items():
-        other.join(1200)
-        assert other.exitcode == 0, f"{point}: {said(studies[point])}"
+        other.wait(1200)
+        assert other.exitcode == 0, f"{point}: {other.communicate()[0]}"
     for worker in workers.values():
-        os.kill(worker.pid, signal.SIGCONT)
+        worker.send_signal(signal.SIGCONT)
     for point, study in studies.items():
-        assert_ends(study, workers[point])
+        assert_done(workers[point])
         assert_that_nothing_was_lost_and_nothing_is_left(study, TRIALS)

@@ -20,12 +20,13 @@ import psutil
 import pytest
 
 from hpo_lib import paths
+from tests.conftest import free_port
 from tests.postgres import postgres_server, postgres_url
 
 __all__ = ["postgres_server", "postgres_url"]
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
-PATIENCE = 480
+PATIENCE = 900
 """Seconds until a job that does not get on counts as stuck."""
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 
@@ -52,11 +53,10 @@ class Cluster:
             (self.folder / name).mkdir()
         for number in range(8):
             (self.folder / "dev" / f"nvidia{number}").symlink_to("/dev/null")
-        control, node = free_ports(2)
         filled = {
             "HOST": socket.gethostname().split(".")[0],
-            "CONTROL_PORT": str(control),
-            "NODE_PORT": str(node),
+            "CONTROL_PORT": str(free_port()),
+            "NODE_PORT": str(free_port()),
             "FOLDER": str(self.folder),
             "FIRST_JOB_ID": str(random.SystemRandom().randrange(1_000_000, 9_000_000)),
         }
@@ -82,12 +82,14 @@ class Cluster:
         }
         files = (f"--{option}={self.folder}/munge.{name}" for option, name in names.items())
         self._spawn("munged", "--foreground", "--force", *files)
-        wait_until(lambda: (self.folder / "munge.sock").exists(), 30, "munged opens its socket")
+        wait_until(
+            lambda: (self.folder / "munge.sock").exists(), PATIENCE, "munged opens its socket"
+        )
         self._spawn("slurmctld", "-D", "-i")
         self._spawn("slurmd", "-D", "-N", "node1")
         wait_until(
             lambda: self.ask("sinfo", "-h", "-N", "-o", "%T").stdout.strip() == "idle",
-            60,
+            PATIENCE,
             "the node is idle",
         )
 
@@ -151,7 +153,7 @@ class Cluster:
         wait_until(
             lambda: self.job(job_id).get("JobState") in ENDED,
             PATIENCE,
-            f"job {job_id} ends: {self.job(job_id)}",
+            lambda: f"job {job_id} ends: {self.job(job_id)}",
         )
         return self.job(job_id)
 
@@ -170,22 +172,17 @@ class Cluster:
 
 
 def wait_until(true, seconds, what):
-    assert callable(true)
+    """What is true in the end; ``what`` is waited for, or says it when it was in vain."""
     give_up = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < give_up, f"waited {seconds} s in vain: {what}"
-        time.sleep(0.3)
-
-
-def free_ports(count):
-    """Ports below the range from which the system takes its own."""
-    ports = []
-    while len(ports) < count:
-        port = random.SystemRandom().randrange(20000, 30000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0 and port not in ports:
-                ports.append(port)
-    return ports
+    while True:
+        begun = time.monotonic()
+        if found := true():
+            return found
+        looked = time.monotonic() - begun
+        assert time.monotonic() < give_up, (
+            f"waited {seconds} s in vain: {what() if callable(what) else what}"
+        )
+        time.sleep(0.3 + 3 * looked)  # to look costs the jobs no more than a quarter
 
 
 @pytest.fixture(scope="session")

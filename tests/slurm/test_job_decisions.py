@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from hpo_lib.errors import NO_ANSWER
 from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import write_json
@@ -146,19 +147,24 @@ def test_when_only_the_proof_is_missing_then_it_goes_on_as_long_as_trainings_are
 
 def test_when_the_job_is_warned_then_the_study_is_told(decide):
     _, output, _ = decide(
-        "trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in 1 2 3 4; do sleep 0.2; done"
+        "trap 'echo told; exit 0' USR1; kill -USR1 $PPID; for i in $(seq 3000); do sleep 0.2; done"
     )
     assert "received SIGUSR1: the study is asked to stop\n" in output
     assert "told\n" in output
 
 
-def test_when_the_study_failed_with_an_error_then_the_job_fails_too(decide, run):
-    output = {"output_type": "error", "ename": "StudyError", "evalue": "all failed alike"}
+@pytest.mark.parametrize(
+    ("sentence", "outcome"), [("all failed alike", (1, False)), (f"{NO_ANSWER} (down)", (0, True))]
+)
+def test_when_the_study_failed_then_the_job_fails_too_but_for_a_database_that_is_down(
+    sentence, outcome, decide, run
+):
+    output = {"output_type": "error", "ename": "StudyError", "evalue": sentence}
     cell = {"cell_type": "code", "source": "x", "outputs": [output], "execution_count": 1}
     papermill = {"end_time": "2026-01-16T12:00:00", "exception": True}
     notebook = {"metadata": {"papermill": papermill}, "cells": [cell]}
     write_json(run.notebook, notebook)
-    assert decide("exit 1", after=1)[::2] == (1, False)
+    assert decide("exit 1", after=1)[::2] == outcome
 
 
 def test_when_every_attempt_progresses_then_preemptions_do_not_use_up_the_requeues(decide):

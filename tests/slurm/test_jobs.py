@@ -1,10 +1,10 @@
 """Studies as real jobs of a real Slurm: complete, warned, requeued, killed, cancelled."""
 
 import json
-import os
-import signal
+from contextlib import suppress
 
 import nbformat
+import psutil
 import pytest
 from optuna.trial import TrialState
 
@@ -12,13 +12,11 @@ from hpo_lib import paths
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import Record, attempts, of_all_workers, read_record
 from hpo_lib.records.result import load_result
-from tests.slurm.conftest import wait_until
+from tests.conftest import short_twin
+from tests.slurm.conftest import PATIENCE, wait_until
 from tests.study.processes import stored_trials
 
 pytestmark = pytest.mark.slow
-
-SUBMIT = ("NHITS_Q", "heat")
-
 
 PLAN = ("--space", "plan", "--policy", "calibrated")
 """Few hyperparameters and no proof: these tests are about jobs."""
@@ -27,14 +25,22 @@ PLAN = ("--space", "plan", "--policy", "calibrated")
 class Study:
     """A submitted study: its job, its files, its log."""
 
-    def __init__(self, cluster, runs_dir, *arguments, workers=1, storage="auto"):
+    def __init__(self, cluster, toml, runs_dir, *arguments, workers=1, storage="auto"):
         folders = ("--runs-dir", str(runs_dir), "--simulated")
         several = ("--workers", str(workers)) if workers > 1 else ()
         self.cluster, self.storage = cluster, storage
         self.job_id = cluster.submitted(
-            *SUBMIT, *arguments, "--test", *PLAN, *folders, "--storage", storage, *several
+            "NHITS_Q",
+            str(toml),
+            *arguments,
+            "--test",
+            *PLAN,
+            *folders,
+            "--storage",
+            storage,
+            *several,
         )
-        self.files = RunPaths(runs_dir, *SUBMIT, self.job_id)
+        self.files = RunPaths(runs_dir, "NHITS_Q", "heat", self.job_id)
         self.tasks = [f"{self.job_id}_{number + 1}" for number in range(workers)]
         if not several:
             self.tasks = [self.job_id]
@@ -44,7 +50,7 @@ class Study:
         return "".join(file.read_text(encoding="utf-8") for file in self.logs() if file.exists())
 
     def logs(self):
-        name, suffixes = paths.job_name(*SUBMIT), ("log", "err")
+        name, suffixes = paths.job_name("NHITS_Q", "heat"), ("log", "err")
         return [paths.job_log(name, task, suffix) for task in self.tasks for suffix in suffixes]
 
     def trials(self):
@@ -52,10 +58,12 @@ class Study:
 
     def wait_for_trial(self, number):
         """Until the trial runs with all its parameters."""
+        before = self.files.trial_predictions(number - 1)
+        wait_until(before.exists, PATIENCE, lambda: self.log)
         wait_until(
             lambda: any(t.number == number and len(t.params) == 7 for t in self.trials()),
-            300,
-            self.log,
+            PATIENCE,
+            lambda: self.log,
         )
 
     def ended_complete(self, trials):
@@ -80,10 +88,10 @@ class Study:
 
 @pytest.fixture
 def study(cluster, tmp_path):
-    started = []
+    started, toml = [], short_twin(tmp_path)
 
     def start(*arguments, runs_dir=tmp_path, **given):
-        started.append(Study(cluster, runs_dir, *arguments, **given))
+        started.append(Study(cluster, toml, runs_dir, *arguments, **given))
         return started[-1]
 
     yield start
@@ -128,6 +136,7 @@ def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_u
         f"mae_history_{one.job_id}.html",
         f"param_importance_{one.job_id}.html",
         f"report_{one.job_id}.html",
+        f"scales_{stem}.json",
     }
     assert f"attempt 1 (0 of at most 20 without progress) of study {stem}" in one.log
     assert not list(tmp_path.rglob("pwned")) + list(paths.PROJECT_ROOT.glob("pwned"))
@@ -138,10 +147,12 @@ def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_th
 ):
     one = study("2", "--site", str(site(SIGNAL_SECONDS=90, MAX_REQUEUES=9)))
     cluster, job = one.cluster, f"JobId={one.job_id}"
+    (kernel,) = wait_until(
+        lambda: cluster.processes(one.job_id, "ipykernel_launcher"), PATIENCE, lambda: one.log
+    )
     one.wait_for_trial(1)
     # Slurm looks at limits twice a minute. The kernel is suspended meanwhile, so that it is still
     # in that trial.
-    (kernel,) = cluster.processes(one.job_id, "ipykernel_launcher")
     kernel.suspend()
     days_hours, minutes, _ = cluster.job(one.job_id)["RunTime"].split(":")
     limit = cluster.ask(
@@ -150,11 +161,11 @@ def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_th
     assert limit.returncode == 0, limit.stderr
     wait_until(
         lambda: "received SIGUSR1: the study is asked to stop" in one.log,
-        120,
+        PATIENCE,
         "Slurm sends its warning",
     )
     kernel.resume()
-    wait_until(lambda: cluster.job(one.job_id)["Restarts"] == "1", 120, one.log)
+    wait_until(lambda: cluster.job(one.job_id)["Restarts"] == "1", PATIENCE, lambda: one.log)
     assert cluster.ask("scontrol", "update", job, "TimeLimit=01:00:00").returncode == 0
 
     assert one.ended_complete(2)["Restarts"] == "1"
@@ -180,22 +191,6 @@ def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(stu
     assert "received SIGTERM" in one.log
 
 
-@pytest.mark.parametrize("victim", ["ipykernel_launcher", "run"])
-def test_when_the_worker_is_killed_then_the_job_requeues_itself_and_tries_the_trial_again(
-    victim, study
-):
-    one = study("2")
-    one.wait_for_trial(1)
-    (process,) = one.cluster.processes(one.job_id, victim)
-    os.kill(process.pid, signal.SIGKILL)
-    job = one.ended_complete(2)
-    assert job["Restarts"] == "1"
-    assert [t.state.name for t in one.trials()] == ["COMPLETE", "FAIL", "COMPLETE"]
-    assert one.trials()[2].params == one.trials()[1].params
-    assert not read_record(one.files.attempt_notebook(1)).complete
-    assert "requeue 1\n" in one.log
-
-
 def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_stays_cancelled(
     study,
 ):
@@ -203,7 +198,9 @@ def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_s
     one.wait_for_trial(1)
     one.cluster.ask("scancel", one.job_id)
     wait_until(
-        lambda: read_record(one.files.notebook).complete, 180, "the record is written to its end"
+        lambda: read_record(one.files.notebook).complete,
+        PATIENCE,
+        "the record is written to its end",
     )
     job = one.cluster.wait(one.job_id)
     assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
@@ -215,17 +212,26 @@ def assert_that_an_array_survives_the_death_of_a_worker(one, trials, victim):
     def in_mid_trial():
         return [t for t in one.trials() if t.state == TrialState.RUNNING and len(t.params) == 7]
 
-    wait_until(in_mid_trial, 300, one.log)
-    lost = in_mid_trial()[-1]
-    task = f"{one.job_id}_{lost.user_attrs['worker']['name']}"
-    (process,) = one.cluster.processes(one.cluster.job(task)["JobId"], victim)
-    os.kill(process.pid, signal.SIGKILL)
+    while True:
+        lost = wait_until(in_mid_trial, PATIENCE, lambda: one.log)[-1]
+        task = f"{one.job_id}_{lost.user_attrs['worker']['name']}"
+        job_id = one.cluster.job(task)["JobId"]
+        (kernel,) = one.cluster.processes(job_id, "ipykernel_launcher")
+        kernel.suspend()
+        if any(trial.number == lost.number for trial in in_mid_trial()):
+            break
+        kernel.resume()  # it had ended that trial meanwhile
+    (process,) = one.cluster.processes(job_id, victim)
+    process.kill()
+    with suppress(psutil.NoSuchProcess):
+        kernel.resume()
 
     ended = {name: one.cluster.wait(name) for name in one.tasks}
     assert {(job["JobState"], job["ExitCode"]) for job in ended.values()} == {
         ("COMPLETED", "0:0")
     }, one.log
     assert [name for name, job in ended.items() if job["Restarts"] != "0"] == [task]
+    assert "requeue 1\n" in one.log
     assert ended[task]["Restarts"] == "1"
     found = one.trials()
     assert not [t for t in found if t.state in (TrialState.RUNNING, TrialState.WAITING)]
@@ -237,7 +243,6 @@ def assert_that_an_array_survives_the_death_of_a_worker(one, trials, victim):
     assert found[lost.number].state == TrialState.FAIL
     (retry,) = [t for t in finished if t.user_attrs.get("retry_of") == lost.number]
     assert retry.params == lost.params
-    assert len({t.user_attrs["worker"]["name"] for t in finished}) > 1, "one worker did it all"
     result = load_result(one.files.best_params)
     assert (result["status"], result["job_id"]) == ("complete", one.job_id)
     assert result["n_completed"] + result["n_pruned"] == trials
@@ -252,7 +257,7 @@ def assert_that_an_array_survives_the_death_of_a_worker(one, trials, victim):
 def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trials_are_completed(
     study,
 ):
-    one = study("4", workers=3)
+    one = study("4", workers=2)
     assert_that_an_array_survives_the_death_of_a_worker(one, 4, "ipykernel_launcher")
     assert one.files.journal.exists()
     assert (
@@ -264,6 +269,6 @@ def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trial
 def test_when_a_worker_of_an_array_on_postgres_is_killed_then_exactly_all_trials_are_completed(
     study, postgres_url
 ):
-    one = study("4", workers=3, storage=postgres_url)
+    one = study("4", workers=2, storage=postgres_url)
     assert_that_an_array_survives_the_death_of_a_worker(one, 4, "run")
     assert load_result(one.files.best_params)["storage_path"] == postgres_url

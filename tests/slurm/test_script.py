@@ -70,7 +70,7 @@ def test_when_shellcheck_reads_a_script_then_it_has_no_complaint(script):
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1)
 
 
-@hypothesis_settings(deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 @given(folder=TEXTS, url=TEXTS)
 def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(folder, url):
     given = {

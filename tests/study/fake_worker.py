@@ -1,21 +1,17 @@
-"""A worker with a family that sleeps instead of training: one process of a study, as a cluster
-starts several.
-
-python fake_worker.py DATASET.toml RUNS_DIR STORAGE TRIALS WORKER SECONDS_PER_TRIAL BEGIN_TOGETHER
-[PAUSE]
-
-No trial ends before BEGIN_TOGETHER workers are in the middle of one, however long some of them take
-to start. With PAUSE leases are short; if it names a function of `pause_once`, the process stops
-itself as that is first called after its first trial has begun.
+"""A worker with a family that sleeps instead of training: a fork of the test, so that nothing is
+imported again, as one process of a study, of which a cluster starts several.
 """
 
 import os
 import signal
 import sys
 import time
-from pathlib import Path
+from multiprocessing.context import ForkProcess
 
 import optuna
+import optuna.importance._fanova
+import optuna.visualization.matplotlib
+import plotly.offline
 
 from hpo_lib.records import leases
 from hpo_lib.records.storage import JournalLock
@@ -23,6 +19,10 @@ from hpo_lib.settings import Settings
 from hpo_lib.study import run, trial_queue
 from hpo_lib.study.trial_queue import TrialQueue
 from tests.study.fakes import FakeFamily
+
+# What a study imports while it runs is here already.
+assert optuna.visualization.matplotlib
+assert optuna.importance._fanova
 
 
 def pause_once(name):
@@ -47,38 +47,67 @@ def pause_once(name):
     setattr(owner, name, paused)
 
 
-def main(toml, runs_dir, storage, trials, worker, seconds, together, pause=""):
-    family = FakeFamily()
-    begun = Path(runs_dir) / f"begun-{worker}"
+def leases_are_short():
+    leases.DURATION = 2.0
 
-    def train(call):
-        begun.touch()
-        while len(list(begun.parent.glob("begun-*"))) < int(together):
+
+class FakeWorker(ForkProcess):
+    """Says what a `subprocess.Popen` says of its process. Calls all of ``before`` first.
+
+    No trial ends before ``together`` workers are in the middle of one, however long some of them
+    take to start.
+    """
+
+    def __init__(self, study, number, trials, seconds, together, before):
+        super().__init__(daemon=True)
+        self.study, self.number, self.trials, self.before = study, number, trials, before
+        self.seconds, self.together = seconds, together
+        self.said = study.files.runs_dir / f"said-{number}"
+        self.said.touch()
+
+    def run(self):
+        output = os.open(self.said, os.O_APPEND | os.O_WRONLY)
+        os.dup2(output, 1), os.dup2(output, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        plotly.offline.get_plotlyjs = lambda: ""  # 5 MB
+        for prepare in self.before:
+            prepare()
+        family, study = FakeFamily(), self.study
+        family.before = self.train
+        run.get_family = lambda name: family
+        run.code_provenance = lambda: {}
+        settings = Settings.create(
+            family.name,
+            str(study.toml),
+            trials=self.trials,
+            job_id="a",
+            preset="test",
+            policy="calibrated",
+            storage=study.storage,
+            worker=self.number,
+            data_dir=str(study.toml.parent),
+            runs_dir=str(study.files.runs_dir),
+        )
+        run.run_study(settings, progress=False)
+        print("done", flush=True)
+
+    def train(self, call):
+        self.study.begun(self.number).touch()
+        while len(self.study.all_begun()) < self.together:
             time.sleep(0.02)
-        time.sleep(float(seconds))
+        time.sleep(self.seconds)
 
-    family.before = train
-    if pause:
-        leases.DURATION = 3.0
-        if pause != "-":
-            pause_once(pause)
-    run.get_family = lambda name: family
-    run.code_provenance = lambda: {}  # spares the import of torch for the device's name
-    settings = Settings.create(
-        family.name,
-        toml,
-        trials=int(trials),
-        job_id="a",
-        preset="test",
-        policy="calibrated",
-        storage=storage,
-        worker=int(worker),
-        data_dir=str(Path(toml).parent),
-        runs_dir=runs_dir,
-    )
-    run.run_study(settings, progress=False)
-    print("done", flush=True)
+    def poll(self):
+        return self.exitcode
 
+    returncode = property(poll)
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    def wait(self, timeout=None):
+        self.join(timeout)
+
+    def communicate(self, timeout=None):
+        self.join(timeout)
+        return self.said.read_text(encoding="utf-8"), None
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)

@@ -10,7 +10,6 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 import pytest
@@ -20,12 +19,11 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.storage import Storage
 
-HERE = Path(__file__).resolve().parent
-PATIENCE = 300.0
+PATIENCE = 900.0
 """Seconds until a process that does not get on counts as stuck."""
 
 
-def python(root, *command, timeout=900, **environment):
+def python(root, *command, **environment):
     """Runs Python in the repository's root, outside any Slurm job, and waits for its end."""
     inherited = {name: value for name, value in os.environ.items() if name != "SLURM_JOB_ID"}
     return subprocess.run(
@@ -34,21 +32,24 @@ def python(root, *command, timeout=900, **environment):
         env={**inherited, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=2 * PATIENCE,
     )
 
 
 def until(happened, what, processes):
     """Wait for something that processes do, and say what they said if they end without it."""
     give_up = time.monotonic() + PATIENCE
-    while not (found := happened()):
+    while True:
+        begun = time.monotonic()
+        if found := happened():
+            return found
+        looked = time.monotonic() - begun
         assert time.monotonic() < give_up, f"waited in vain: {what}"
         ended = [process for process in processes if process.poll() is not None]
         assert len(ended) < len(processes), (
             f"all ended before: {what}\n{[p.communicate()[0] for p in ended]}"
         )
-        time.sleep(0.05)
-    return found
+        time.sleep(0.05 + 3 * looked)  # to look costs the processes no more than a quarter
 
 
 def stored_trials(files, storage="auto"):
@@ -83,11 +84,21 @@ class Study:
         self.processes.append(process)
         return process
 
-    def worker(self, number, trials, seconds, together=1, pause=""):
-        script, files = str(HERE / "fake_worker.py"), (self.toml, self.files.runs_dir)
-        return self.start(
-            script, *map(str, (*files, self.storage, trials, number, seconds, together, pause))
-        )
+    def worker(self, number, trials, *before, seconds=0.0, together=1):
+        """One of the fake family."""
+        from tests.study.fake_worker import FakeWorker  # imports what a study imports as it runs
+
+        worker = FakeWorker(self, number, trials, seconds, together, before)
+        self.processes.append(worker)
+        worker.start()
+        return worker
+
+    def begun(self, number):
+        """The file that a worker of the fake family touches as it begins a training."""
+        return self.files.runs_dir / f"begun-{number}"
+
+    def all_begun(self):
+        return [*self.files.runs_dir.glob("begun-*")]
 
     def hpo_run(self, trials):
         """The command on the tiny dataset with the smallest budget."""
@@ -116,7 +127,6 @@ class Study:
             if process.poll() is None:
                 for member in [*psutil.Process(process.pid).children(recursive=True), process]:
                     member.kill()
-            if process.stdout is not None and not process.stdout.closed:
                 process.communicate()
 
 

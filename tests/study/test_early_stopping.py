@@ -20,7 +20,7 @@ from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule
 from hpo_lib.study.run import run_study
 from hpo_lib.study.trial_queue import TrialQueue
-from tests.study.conftest import opened
+from tests.study.conftest import fake_study, opened
 from tests.study.fakes import Canned, Died, FakeFamily
 
 CHECKS = 8
@@ -63,9 +63,7 @@ class LearningFamily(FakeFamily):
 
 @pytest.fixture
 def family(monkeypatch):
-    fake = LearningFamily()
-    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
-    return fake
+    return fake_study(LearningFamily(), monkeypatch)
 
 
 def outcome(run):
@@ -250,6 +248,7 @@ def test_when_a_real_training_is_stopped_then_nothing_else_of_the_study_changes(
             trials=trials,
             job_id=job_id,
             preset="test",
+            space="plan",
             policy="calibrated",
             runs_dir=str(tmp_path),
         )

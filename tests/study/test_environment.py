@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack, suppress
 
+import psycopg
 import pytest
 
 from hpo_lib.cli.main import main
@@ -11,6 +13,7 @@ from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Lease, somebody_lives
+from hpo_lib.records.storage import Storage
 from hpo_lib.study import trial_queue
 
 # Folders and files
@@ -36,6 +39,22 @@ def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(start,
         match=rf"\A{files.sqlite}: cannot be read or written \(.*\); make room or access",
     ):
         start(storage="sqlite")
+
+
+def test_when_a_line_of_a_journal_is_damaged_in_mid_study_then_one_sentence_names_it(
+    start, files, family
+):
+    def damage(call):
+        if call == 1:
+            with files.journal.open("a") as stream:
+                stream.write('{"op_code": 8 "trial_id"}\n' * 2)
+
+    family.before, sentence = damage, r"not a readable study \(line \d+ is no JSON\); restore"
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"\A{files.journal}: {sentence}"):
+            start()
+    with pytest.raises(InputError, match=sentence):
+        Storage(files).read()
 
 
 def test_when_a_command_meets_an_error_of_the_system_then_it_is_one_line(monkeypatch, capsys):
@@ -93,8 +112,8 @@ def test_when_a_lease_vanishes_while_it_is_looked_at_then_nobody_lives(files, mo
     ("url", "sentence"),
     [
         (
-            "postgresql://hpo@127.0.0.1:1/hpo",
-            "no answer \\(.*refused.*\\); start the database, or fix the URL",
+            "postgresql://hpo@no.such.host.invalid/hpo",
+            "cannot be used \\(.*resolve.*\\); fix the URL or the password",
         ),
         (
             "mysql://hpo@127.0.0.1/hpo",
@@ -124,6 +143,29 @@ def test_when_a_database_is_restarted_in_mid_study_then_the_study_goes_on_and_en
     assert [trial.state for trial in study.trials] == ["complete"] * 4
     assert len({str(trial.params) for trial in study.trials}) == 4
     assert capsys.readouterr().out.count("The database does not answer") == 1
+
+
+@pytest.mark.slow
+def test_when_a_database_is_down_or_full_as_a_worker_starts_then_it_waits_and_names_the_cause(
+    start, family, postgres_server, capsys, monkeypatch
+):
+    monkeypatch.setattr(trial_queue, "PAUSE", 0.2)
+    postgres_server.stop()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(trial_queue, "OUTAGE", 0.0)
+            with pytest.raises(StudyError, match=r"refused.*; start it"):
+                start(storage=postgres_server.url)
+    finally:
+        threading.Timer(1, postgres_server.start).start()
+    assert len(start(storage=postgres_server.url, job_id="down").complete) == 3
+    guests = ExitStack()
+    with suppress(psycopg.OperationalError):
+        while True:
+            guests.enter_context(psycopg.connect(postgres_server.url))
+    threading.Timer(2, guests.close).start()
+    assert len(start(storage=postgres_server.url, job_id="full").complete) == 3
+    assert "too many clients" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.study.first_trials import FirstTrial
 from hpo_lib.study.trial_queue import LeaseLost, TrialQueue, _Guarded
 from tests.conftest import refusal
+from tests.study.processes import PATIENCE
 
 ELSEWHERE = "filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0123\nduration={!r}\n"
 
@@ -77,7 +78,7 @@ def first_line(process):
 def seconds_until(happened):
     begun = time.monotonic()
     while not happened():
-        assert time.monotonic() - begun < 60
+        assert time.monotonic() - begun < PATIENCE
         time.sleep(0.01)
     return time.monotonic() - begun
 
@@ -171,6 +172,15 @@ def test_when_the_looker_is_paused_in_the_middle_of_a_look_then_a_refreshed_leas
         monkeypatch.setattr(Lease, "refreshed", paused)
         assert not other.take()
         assert one.held
+
+
+def test_when_a_stop_is_asked_for_while_another_holds_the_lease_then_the_wait_for_it_ends(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(leases, "STOP_PATIENCE", 0.1)
+    monkeypatch.setattr(leases.stop_requests, "requested", lambda: "SIGTERM")
+    with Lease(tmp_path / "lease"), pytest.raises(StudyError, match="a stop was asked for"):
+        Lease(tmp_path / "lease").__enter__()
 
 
 def test_when_a_lease_has_the_duration_of_another_version_then_it_is_held_until_it_is_silent(
@@ -317,23 +327,22 @@ def test_when_a_worker_was_paused_and_presumed_dead_then_it_lives_again_unless_i
 def test_when_others_look_at_a_killed_worker_while_it_starts_again_then_it_is_not_refused(
     run, monkeypatch
 ):
-    monkeypatch.setattr(leases, "POLL", 0.5)
     looks, looks_next = (Lease(run.worker_lease("2")) for _ in range(2))  # as `Liveness.lives` does
     assert looks.take()
-    began = threading.Event()
+    clock = SimpleNamespace(monotonic=time.monotonic, time=time.time, polls=0)
 
-    def begin():
-        with Liveness(run, "2"):
-            began.set()
+    def between_polls(_):
+        clock.polls += 1
+        if clock.polls == 1:
+            looks.release()
+            assert looks_next.take()
+        else:
+            looks_next.release()
 
-    (worker := threading.Thread(target=begin)).start()
-    time.sleep(0.25)
-    looks.release()
-    assert looks_next.take()
-    time.sleep(0.6)
-    looks_next.release()
-    worker.join()
-    assert began.is_set()
+    clock.sleep = between_polls
+    monkeypatch.setattr(leases, "time", clock)
+    with Liveness(run, "2"):
+        assert clock.polls == 2
 
 
 def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run):

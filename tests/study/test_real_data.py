@@ -13,7 +13,8 @@ from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions
 from hpo_lib.records.result import load_result
-from tests.study.processes import python
+from hpo_lib.settings import Settings
+from hpo_lib.study.run import run_study
 
 pytestmark = pytest.mark.slow
 
@@ -22,29 +23,22 @@ ORIGINS = {"heat": 365, "water_centrum": 122}
 """Days of the validation split: the year 2018, and September to December 2019."""
 
 
-def words(**options):
-    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
-
-
 @pytest.mark.parametrize(("model", "series"), zip(family_names(), cycle(RAW), strict=False))
 def test_when_a_study_runs_on_real_data_then_it_scores_every_day_of_validation_with_sane_numbers(
-    model, series, root, tmp_path
+    model, series, root, tmp_path, capsys
 ):
     raw = root.parent / "shared" / "data" / "raw"
     if not raw.is_dir():
         pytest.skip("the real series are not here: no ../shared/data/raw beside the repository")
     spec = load_spec(root / "datasets" / "development" / f"{series}.toml")
     file = f"{RAW[series]}_CombinedDataframe_SummedAveraged_withoutOutliers.csv"
-    options = {"raw": raw / file, "school-holidays": raw / "school_holidays.csv"}
-    made = words(dataset=spec.path, out=tmp_path / spec.csv, **options)
-    assert main(["prepare", *made]) == 0
+    words = f"--dataset {spec.path} --raw {raw / file} --out {tmp_path / spec.csv}".split()
+    assert main(["prepare", *words, "--school-holidays", str(raw / "school_holidays.csv")]) == 0
     prepared = load_dataset(replace(spec, twin=None), tmp_path)
-    folders = {"data-dir": tmp_path, "runs-dir": tmp_path}
-    options = {"preset": "test", "trials": 1, "job-id": "real", **folders}
-    asked = words(model=model, dataset=spec.path, **options)
-    ended = python(root, "-m", "hpo_lib", "run", *asked)
-    assert ended.returncode == 0, ended.stderr
-    assert "SIMULATED" not in ended.stdout
+    folders = {"data_dir": str(tmp_path), "runs_dir": str(tmp_path)}
+    given = {"preset": "test", "trials": 1, "job_id": "real", **folders}
+    run_study(Settings.create(model, str(spec.path), **given), progress=False)
+    assert "SIMULATED" not in capsys.readouterr().out
 
     files = RunPaths(tmp_path, model, spec.name, "real")
     record = load_result(files.best_params)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from contextlib import suppress
 
@@ -17,52 +16,31 @@ from tests.study.processes import PATIENCE, end, until
 
 pytestmark = pytest.mark.slow
 
-Begun = tuple["subprocess.Popen[str]", list[psutil.Process]]
-"""A process and its kernel with all that it has started."""
-
 
 def begin(study, trials):
-    """The command, once trial 1 is running with all its parameters."""
+    """The command and its kernel with all that it has started, once trial 1 is running."""
     process = study.hpo_run(trials)
-    until(lambda: [t for t in study.running("1") if t.number == 1], "trial 1 runs", [process])
+    until(study.files.trial_predictions(0).exists, "trial 0 is stored", [process])
+    until(
+        lambda: [t for t in study.running("1") if (t.number, len(t.params)) == (1, 7)],
+        "trial 1 runs",
+        [process],
+    )
     kernels = psutil.Process(process.pid).children(recursive=True)
     assert kernels, "papermill has started no kernel"
     return process, kernels
 
 
 def assert_gone(members):
-    _, alive = psutil.wait_procs(members, timeout=60)
+    _, alive = psutil.wait_procs(members, PATIENCE)
     assert alive == [], "a kernel outlived its papermill"
 
 
-def assert_completed(study, trials, before):
-    """All trials are there, what was finished is untouched, and the interrupted configuration was
-    tried again.
-    """
-    after = study.trials()
-    assert before[0].state == TrialState.COMPLETE
-    assert after[0] == before[0]
-    states = [trial.state for trial in after]
-    assert states == [TrialState.COMPLETE, TrialState.FAIL, *[TrialState.COMPLETE] * (trials - 1)]
-    assert after[1].user_attrs["interrupted"] is True
-    assert after[1].params == after[2].params == before[1].params
-    assert after[2].user_attrs["retry_of"] == 1
-    record = load_result(study.files.best_params)
-    assert record["status"] == "complete"
-    assert record["n_completed"] == trials
-    assert record["n_interrupted"] == 1
-    for notebook in (study.files.notebook, study.files.attempt_notebook(1)):
-        nbformat.validate(nbformat.read(notebook, as_version=4))
-    assert not study.files.attempt_notebook(2).exists()
-    assert study.files.pareto_front.exists()
-
-
-@pytest.mark.parametrize(("storage", "trials"), [("sqlite", 3), ("journal", 2)])
 def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_completes_the_study(
-    storage, trials, study_in
+    study_in,
 ):
-    study = study_in(storage, "NHITS_Q")
-    process, kernels = begin(study, trials)
+    study = study_in("sqlite", "NHITS_Q")
+    process, kernels = begin(study, 3)
     os.killpg(process.pid, signal.SIGKILL)
     for kernel in kernels:  # Jupyter puts them into groups of their own
         kernel.kill()
@@ -71,22 +49,32 @@ def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_comple
     before = study.trials()
     assert [trial.state for trial in before[:2]] == [TrialState.COMPLETE, TrialState.RUNNING]
 
-    end(study.hpo_run(trials))
-    assert_completed(study, trials, before)
+    end(study.hpo_run(3))
+    after = study.trials()
+    assert after[0] == before[0]
+    states = [trial.state for trial in after]
+    assert states == [TrialState.COMPLETE, TrialState.FAIL, *[TrialState.COMPLETE] * 2]
+    assert after[1].user_attrs["interrupted"] is True
+    assert after[1].params == after[2].params == before[1].params
+    assert after[2].user_attrs["retry_of"] == 1
+    record = load_result(study.files.best_params)
+    assert (record["status"], record["n_completed"], record["n_interrupted"]) == ("complete", 3, 1)
+    for notebook in (study.files.notebook, study.files.attempt_notebook(1)):
+        nbformat.validate(nbformat.read(notebook, as_version=4))
+    assert not study.files.attempt_notebook(2).exists()
+    assert study.files.pareto_front.exists()
 
-    if storage == "sqlite":
-        complete = study.trials()
-        said = end(study.hpo_run(trials))
-        assert "The study holds 3 finished trials, so no trial is trained" in said
-        assert study.trials() == complete
-        assert study.files.attempt_notebook(2).exists()
+    said = end(study.hpo_run(3))
+    assert "The study holds 3 finished trials, so no trial is trained" in said
+    assert study.trials() == after
+    assert study.files.attempt_notebook(2).exists()
 
 
 def test_when_the_user_interrupts_a_study_then_the_command_that_it_names_completes_it(
     study_in,
 ):
     study = study_in("sqlite", "NHITS_Q")
-    process, kernels = begin(study, 5)
+    process, kernels = begin(study, 3)
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
     said = end(process, 1)
     assert (
@@ -98,12 +86,12 @@ def test_when_the_user_interrupts_a_study_then_the_command_that_it_names_complet
     complete = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
     assert complete
 
-    end(study.hpo_run(5))
+    end(study.hpo_run(3))
     after = study.trials()
     states = [trial.state for trial in after]
     assert set(states) <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
-    # The rule may stop a trial early, which counts as one of the five.
-    assert states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED) == 5
+    # The rule may stop a trial early, which counts as one of the three.
+    assert states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED) == 3
     assert after[: len(complete)] == complete
 
 
@@ -113,7 +101,11 @@ def test_when_papermill_and_then_every_process_gets_sigterms_then_the_record_is_
     study = study_in("sqlite", "NHITS_Q")
     process, kernels = begin(study, 50)
     process.terminate()
-    until(lambda: "asked_to_stop" in study.trials()[-1].user_attrs, "it is asked", [process])
+    until(
+        lambda: any("asked_to_stop" in trial.user_attrs for trial in study.trials()),
+        "it is asked",
+        [process],
+    )
     while not read_record(study.files.notebook).complete and process.poll() is None:
         for member in (psutil.Process(process.pid), *kernels):
             with suppress(psutil.NoSuchProcess):

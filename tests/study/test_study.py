@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -220,9 +221,10 @@ def moved(name):
     ids=lambda changes: "-".join(changes) if isinstance(changes, dict) else "",
 )
 def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
-    changes, difference, start, family, tiny_dataset
+    changes, difference, start, family, tiny_dataset, files
 ):
     start(trials=1)
+    scales = files.scales.read_bytes()
     if "dataset" in changes:
         changes = {"dataset": changes["dataset"](tiny_dataset)}
     with pytest.raises(InputError) as caught:
@@ -235,6 +237,7 @@ def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
         f"{name}"
     )
     assert len(family.calls) == 1
+    assert files.scales.read_bytes() == scales
 
 
 # Objectives
@@ -609,6 +612,24 @@ def test_when_a_worker_was_silent_then_its_result_is_dropped_and_none_runs_too_m
     family.before = before
     assert states(start(storage="journal")) == ["interrupted", "complete", "failed", "complete"]
     assert family.calls[0] == family.calls[1]
+
+
+def test_when_the_clock_is_ahead_as_a_study_is_opened_then_files_of_running_trials_stay(
+    start, family, files, monkeypatch
+):
+    monkeypatch.setattr("hpo_lib.study.run.POLL", -1)  # as above
+
+    def before(call):
+        if call == 0:
+            files.predictions.mkdir()
+            (stored := files.trial_predictions(0)).touch()
+            os.utime(files.worker_lease("1"), (time.time() - 300,) * 2)
+            with pytest.raises(ValueError, match="sleep"):
+                start(trials=2, worker=2)
+            assert stored.exists()
+
+    family.before = before
+    assert states(start(trials=2)) == ["complete"] * 2
 
 
 def test_when_this_worker_runs_already_then_the_study_is_refused_until_the_last_figure(

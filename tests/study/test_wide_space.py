@@ -1,22 +1,18 @@
 """Studies of the wide space: conditional dimensions, and the first trials."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 
 import pytest
 
-from hpo_lib.benchmark.train import make_plan, run_benchmark
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec
-from hpo_lib.families.models import RECIPES, STANDARD, get_family
+from hpo_lib.families.models import RECIPES, STANDARD
 from hpo_lib.families.search_space import is_whole
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.settings import Settings
 from hpo_lib.study.first_trials import best_of_others
-from hpo_lib.study.run import run_study
 from tests.conftest import essentials
 from tests.study.fakes import DEFAULTS, Died
 
@@ -195,24 +191,3 @@ def test_when_own_studies_are_many_then_the_newest_three_complete_and_real_ones_
     studies = best_of_others(family, tmp_path, tiny_dataset, "laptop")
     assert [study.dataset for study in studies] == ["pier", "quay", "port"]
     assert best_of_others(family, tmp_path, tiny_dataset, "test")[0].dataset == "small"
-
-
-@pytest.mark.slow
-def test_when_a_real_wide_study_ends_then_the_benchmark_trains_what_it_chose(tmp_path):
-    given = {"test": True, "simulated": True, "runs_dir": str(tmp_path / "runs")}
-    run = run_study(Settings.create("NHITS_Q", "heat", job_id="a", **given), progress=False)
-    family = get_family("NHITS_Q")
-    assert run.trials[0].params == family.untuned("wide")
-    shipped = [{**family.untuned("wide"), **params} for params in family.portfolio.values()]
-    assert [dict(trial.params) for trial in run.trials[1:]][: len(shipped)] == shipped
-    plan = make_plan(
-        "heat", models=["NHITS_Q"], params="best", seeds=1, out=str(tmp_path / "out"), **given
-    )
-    assert [note for note in run_benchmark(plan) if "NHITS_Q" in note] == []
-    key = json.loads(plan.paths.training("NHITS_Q", "best", 42).record.read_text(encoding="utf-8"))[
-        "key"
-    ]
-    assert {**key["recipe"], "thermal": True} == run.result[
-        "best_recipe"
-    ]  # which has no effect without weather
-    assert {**key["params"], **run.result["best_params"]} == run.result["best_params"]

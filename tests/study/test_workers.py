@@ -5,6 +5,7 @@ import re
 import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import optuna
 import psutil
@@ -16,15 +17,19 @@ from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.storage import Storage
-from tests.study.processes import assert_complete, assert_done, end, kill, python, until
+from tests.study.fake_worker import leases_are_short, pause_once
+from tests.study.processes import PATIENCE, assert_complete, assert_done, end, kill, python, until
 
 pytestmark = pytest.mark.slow
 
 
 def assert_that_three_workers_survive_the_death_of_one(study, trials):
-    workers = [study.worker(number, trials, seconds=0.5, together=3) for number in (1, 2, 3)]
+    workers = [
+        study.worker(number, trials, seconds=seconds, together=3)
+        for number, seconds in ((1, 0.1), (2, 0.1), (3, 1000))
+    ]
     # The others wait for the third to be in the middle of a training, not only to have a trial.
-    until((study.files.runs_dir / "begun-3").exists, "worker 3 trains", workers)
+    until(study.begun(3).exists, "worker 3 trains", workers)
     (victim,) = study.running("3")
     kill(workers[2])
     assert_done(*workers[:2])
@@ -39,21 +44,21 @@ def assert_that_three_workers_survive_the_death_of_one(study, trials):
 def test_when_one_of_three_workers_on_a_journal_is_killed_then_the_others_complete_the_study(
     study_in,
 ):
-    assert_that_three_workers_survive_the_death_of_one(study_in("journal"), trials=12)
+    assert_that_three_workers_survive_the_death_of_one(study_in("journal"), trials=6)
 
 
 def test_when_one_of_three_workers_on_postgres_is_killed_then_the_others_complete_the_study(
     study_in, postgres_url
 ):
     study = study_in(postgres_url)
-    assert_that_three_workers_survive_the_death_of_one(study, trials=12)
+    assert_that_three_workers_survive_the_death_of_one(study, trials=6)
     assert study.record()["storage_path"] == postgres_url
     study.files.best_params.write_text(
-        study.files.best_params.read_text().replace('"n_completed": 12', '"n_completed": 2')
+        study.files.best_params.read_text().replace('"n_completed": 6', '"n_completed": 2')
     )
     stored = study_status(study.files, [], postgres_url).study
     assert stored is not None
-    assert stored.finished == 12, "the JSON alone was read, not the database"
+    assert stored.finished == 6, "the JSON alone was read, not the database"
     elsewhere = postgres_url.replace(postgres_url.split(":")[2], "1/hpo")
     assert Storage(study.files, elsewhere).read() is None
 
@@ -62,7 +67,7 @@ def test_when_the_last_worker_waits_then_it_takes_over_the_trial_of_one_that_die
     study = study_in("journal")
     slow = study.worker(1, trials=1, seconds=1000)
     until(lambda: study.running("1"), "worker 1 runs the only trial", [slow])
-    waiting = study.worker(2, trials=1, seconds=0)
+    waiting = study.worker(2, trials=1)
     until(study.files.worker_lease("2").exists, "worker 2 is there", [waiting])
     kill(slow)
     assert_done(waiting)
@@ -75,19 +80,21 @@ def test_when_a_worker_stops_in_a_decision_or_a_training_then_no_result_counts_t
     call, killed, study_in
 ):
     study = study_in("journal")
-    stops, other = study.worker(1, 8, 0.3, 2, call), study.worker(2, 8, 0.3, 2, "-")
+    stops = study.worker(1, 5, leases_are_short, partial(pause_once, call), together=2)
+    other = study.worker(2, 5, leases_are_short, together=3)
     until(
         lambda: psutil.Process(stops.pid).status() == psutil.STATUS_STOPPED,
         "worker 1 stops itself",
-        [stops, other],
+        [stops],
     )
+    study.begun("stopped").touch()  # which the other waited for in its first training
     if killed:
         kill(stops)
     assert_done(other)
     if not killed:
         stops.send_signal(signal.SIGCONT)
         assert_done(stops)
-    assert_complete(study, 8)
+    assert_complete(study, 5)
 
 
 def test_when_a_worker_that_runs_is_started_again_then_the_second_is_refused(study_in):
@@ -140,13 +147,14 @@ def test_when_the_parent_is_killed_then_its_workers_end_too_and_their_trials_are
     children = psutil.Process(parent.pid).children(recursive=True)
     assert len(children) >= 4
     parent.kill()
-    parent.wait(timeout=60)
-    _, alive = psutil.wait_procs(children, timeout=60)
+    parent.wait(PATIENCE)
+    _, alive = psutil.wait_procs(children, PATIENCE)
     assert alive == []
     states = Counter(trial.state for trial in study.trials())
     assert states[TrialState.RUNNING] == 0
     interrupted = [trial for trial in study.trials() if trial.state == TrialState.FAIL]
-    assert {trial.user_attrs["worker"]["name"] for trial in interrupted} == {"1", "2"}
+    # One of them may have been between two trials.
+    assert interrupted
     assert all("asked_to_stop" in trial.user_attrs for trial in interrupted)
 
 

@@ -121,6 +121,7 @@ def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path
     assert main(["figures", "--runs-dir", str(tmp_path), "--benchmark-dir", str(tmp_path)]) == 2
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_asked_for_and_named(
     tmp_path, monkeypatch, capsys
 ):
@@ -167,6 +168,7 @@ def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so():
         assert figure.get_suptitle() == text
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_say_so(
     runs, tmp_path
 ):
@@ -184,6 +186,7 @@ def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_
     assert f"Splits: {note}" in card(found, found.studies[0]).replace("*", "")
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_snippet(
     heat, tmp_path
 ):
@@ -238,14 +241,20 @@ def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecast
 # Files
 
 
-@pytest.fixture(scope="module")
-def pictures(heat):
-    """Every figure of the simulated records, with the complaints of matplotlib as errors."""
+@pytest.fixture
+def few_pictures(monkeypatch):
+    """Two figures, where all are more than a test looks at."""
+    few = {name: PICTURES[name] for name in ("pareto_fronts", "cost")}
+    monkeypatch.setattr("hpo_lib.figures.build.PICTURES", few)
+
+
+@pytest.mark.slow
+def test_when_figures_are_drawn_then_they_have_text_width_and_nothing_is_cut_off(heat):
+    """The complaints of matplotlib are errors."""
     complaints = []
     handler = logging.Handler()
     handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("matplotlib").addHandler(handler)
-    made = {}
     with warnings.catch_warnings(), style.thesis_style():
         warnings.simplefilter("error")
         for name, picture in PICTURES.items():
@@ -253,12 +262,18 @@ def pictures(heat):
             style.marked(figure, warning_for(heat.studies), above=True)
             figure.set_dpi(50)
             figure.draw_without_rendering()
-            made[name] = figure
+            width, height = figure.get_size_inches()
+            assert width == pytest.approx(150 / 25.4), name
+            assert height <= 247 / 25.4, f"{name} is higher than a page"
+            drawn = figure.get_tightbbox()  # in inches, of everything that is drawn
+            assert min(drawn.x0, drawn.y0) >= -0.01, name
+            assert drawn.x1 <= width + 0.01, name
+            assert drawn.y1 <= height + 0.01, name
     logging.getLogger("matplotlib").removeHandler(handler)
     assert complaints == []
-    return made
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_another(
     heat, tmp_path
 ):
@@ -287,20 +302,6 @@ def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_an
     assert r"\includegraphics{figures/pareto_fronts_2}" in out.figure("pareto_fronts_2")[
         2
     ].read_text(encoding="utf-8")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PICTURES)
-def test_when_a_figure_is_drawn_then_it_has_text_width_and_nothing_is_cut_off(name, pictures):
-    figure = pictures[name]
-    width, height = figure.get_size_inches()
-    assert width == pytest.approx(150 / 25.4)
-    assert height <= 247 / 25.4, "higher than a page"
-    with style.thesis_style():  # which decides the ticks
-        drawn = figure.get_tightbbox()  # in inches, of everything that is drawn
-    assert min(drawn.x0, drawn.y0) >= -0.01
-    assert drawn.x1 <= width + 0.01
-    assert drawn.y1 <= height + 0.01
 
 
 @pytest.mark.slow

@@ -11,10 +11,12 @@ import pytest
 
 from hpo_lib.figures import style, tables
 from hpo_lib.figures.build import build
+from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.latex import Bold, Table, best_bold, booktabs, escaped, html
 from hpo_lib.figures.style import aligned, number
 from hpo_lib.paths import ThesisPaths
-from hpo_lib.scoring.metrics import readable_unit
+from hpo_lib.records.trainings import Training
+from hpo_lib.scoring.metrics import in_target_unit, readable_unit
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_when_results_are_tabled_then_raw_scores_have_their_intervals(evidence):
     ((title, rows),) = table.rows
     assert title == "A hundred days of water (m³/h, 15 days)"
     best = rows[0]
-    assert best[:4] == ("N-HiTS", "tuned", "0.250 [0.250, 0.250]", "100 [100, 100]")
+    assert best[:4] == ("N-HiTS, tuned", "\u2013", "0.250 [0.250, 0.250]", "100 [100, 100]")
     assert [name for name, is_bold in zip(table.header, bold(best), strict=True) if is_bold] == [
         "MAE",
         "Winkler",
@@ -116,6 +118,25 @@ def test_when_results_are_tabled_then_raw_scores_have_their_intervals(evidence):
     assert maes == sorted(maes)
     assert {len(row[2]) for row in rows} == {len(best[2])}, "points are below each other"
     assert {row[0] for row in rows} >= {"Mixture", "Naive 24 h"}
+
+
+def test_when_a_study_chose_the_defaults_then_one_row_says_so_and_what_is_kept_of_the_network(
+    benchmark,
+):
+    record = {"seconds": 1.0, "key": {}, "shares": [0.3, 1.0]}
+    kept = [
+        dataclasses.replace(row, trainings=[Training(record, row.validation, row.test)])
+        for row in benchmark.rows
+        if row.model == "NHITS_Q"
+    ]
+    rest = [row for row in benchmark.rows if row.model != "NHITS_Q"]
+    same = [kept[0], dataclasses.replace(kept[0], params="best")]
+    for nhits, tunings in ((kept, ["tuned", "untuned"]), (same, ["no gain"])):
+        of_rows = dataclasses.replace(benchmark, rows=[*rest, *nhits])
+        table = tables.scores_of_test_split(Evidence((), (of_rows,), {}, ()))
+        rows = [row[:2] for row in table.rows[0][1] if row[0].startswith("N-HiTS")]
+        assert rows == [(f"N-HiTS, {tuning}", "30/100") for tuning in tunings]
+    assert not any(in_target_unit(name) for name in ("share_medians", "share_widths"))
 
 
 def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other(
