@@ -135,7 +135,7 @@ def _overhead(context: Context) -> Measured:
 def _explanation(context: Context) -> Measured:
     """Of 60 days of the linear baseline: what the swapping costs beside a model's forecasts."""
     from hpo_lib.baselines.contract import baselines
-    from hpo_lib.explain.run import coalition_values, draw_donors
+    from hpo_lib.benchmark.explain import coalition_values, draw_donors
 
     data = context.dataset
     model = baselines()["RESIDUAL_LINEAR"].fit(data)

@@ -62,16 +62,6 @@ MAY_IMPORT = {
         "baselines",
         "records",
     },
-    "explain": {
-        "errors",
-        "paths",
-        "data",
-        "scoring",
-        "families",
-        "baselines",
-        "records",
-        "benchmark",
-    },
     "launch": {
         "hpo_lib",
         "errors",
@@ -94,7 +84,6 @@ MAY_IMPORT = {
         "families",
         "records",
         "benchmark",
-        "explain",
     },
     "daily": {
         "errors",
@@ -107,7 +96,6 @@ MAY_IMPORT = {
         "records",
         "figures",
         "benchmark",
-        "explain",
     },
     "cli": {
         "hpo_lib",
@@ -120,7 +108,6 @@ MAY_IMPORT = {
         "records",
         "figures",
         "benchmark",
-        "explain",
         "leaks",
         "daily",
         "launch",
@@ -145,7 +132,7 @@ MAX_LINES, MAX_FILES = 450, 105
 MAX_TOKENS = {"hpo_lib": 119_843, "tests": 168_203, "measurements": 21_473}
 """Names, operators, numbers and strings, so that comments and layout are free. It may only fall."""
 
-MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 20, 13, 115
+MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 19, 12, 100
 """Of the house: `hpo_lib` and, as one more room, `measurements/`. An arrow leads from a room to one
 that it imports.
 """

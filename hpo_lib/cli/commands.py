@@ -260,8 +260,8 @@ def _dashboard(arguments: Namespace) -> None:
 
 
 def _verify(arguments: Namespace) -> int:
+    from hpo_lib.benchmark.explanations import Explanations
     from hpo_lib.benchmark.tables import load_rows, verify_table, weights_table
-    from hpo_lib.explain.explanation import Explanations
     from hpo_lib.records.verify import verify
 
     runs_dir = _runs_dir(arguments)
@@ -403,8 +403,8 @@ def _benchmark(arguments: Namespace) -> None:
 
 
 def _explain(arguments: Namespace) -> None:
+    from hpo_lib.benchmark.explain import explain, families_among
     from hpo_lib.benchmark.train import make_plan
-    from hpo_lib.explain.run import explain, families_among
 
     families = families_among(arguments.models)
     plan = call(make_plan, arguments, **study_parameters(arguments), models=families)

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.baselines.contract import baselines
+from hpo_lib.benchmark.explain import coalition_values, draw_donors, players
+from hpo_lib.benchmark.explanations import LINEAR
 from hpo_lib.daily.versions import FITTED, MIXTURE, REFITTED, Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
-from hpo_lib.explain.explanation import LINEAR
-from hpo_lib.explain.run import coalition_values, draw_donors, players
 from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.figures.explanations import fill_steps
 from hpo_lib.figures.series import forecast_rows, hours_of_days
@@ -82,7 +82,7 @@ class DayAhead:
         """What moves the daily mean of the median from the linear baseline's average day to it.
 
         The average day is its forecast where no group of information is known, see
-        `hpo_lib.explain.run`.
+        `hpo_lib.benchmark.explain`.
         """
         data, origins, version = self.known, self.forecasts.origins, self.version
         if version.paths.model == MIXTURE:

@@ -102,27 +102,25 @@ class Context(Windows):
             floor: the smallest level that a shape is relative to, in the target's unit.
         """
         target, *covariates = self.known_until
-        frame, levels, sizes, shapes = self.frame.copy(), [], [], []
+        frame = self.frame.copy()
         for columns in groups.values():
             frame[[*columns]] = others.frame[[*columns]].to_numpy()
-        for context in (self, history):
-            y = context.frame[target].to_numpy().reshape(-1, LENGTH)
-            levels.append(y[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True))
-            sizes.append(np.maximum(levels[-1], floor))
-            shapes.append((y - levels[-1]) / sizes[-1])
-        weeks, last_day = shapes[WEEKS in groups], shapes[LAST_DAY in groups]
-        shape = np.where(np.arange(-LENGTH, 0) < -2 * HORIZON, weeks, last_day)
-        frame[target] = (levels[LEVEL in groups] + sizes[LEVEL in groups] * shape).ravel()
+        y = np.stack([one.frame[target].to_numpy().reshape(-1, LENGTH) for one in (self, history)])
+        levels = y[:, :, -2 * HORIZON : -HORIZON].mean(axis=2, keepdims=True)
+        sizes = np.maximum(levels, floor)
+        shapes = (y - levels) / sizes
+        level, last_day, weeks = (int(name in groups) for name in HISTORY_GROUPS)
+        is_early = np.arange(-LENGTH, 0) < -2 * HORIZON
+        shape = np.where(is_early, shapes[weeks], shapes[last_day])
+        frame[target] = (levels[level] + sizes[level] * shape).ravel()
         change = pd.DataFrame((frame[target] - self.frame[target]).to_numpy().reshape(-1, LENGTH).T)
         for name in covariates:
             if look_back := follows_from_target(name):
                 hours, is_lag = int(look_back["hours"]), look_back["kind"] == "lag"
                 moved = change.shift(hours) if is_lag else change.rolling(hours).mean().shift()
                 frame[name] += moved.fillna(0).to_numpy().T.ravel()
-            elif {*PRODUCTS.get(name, [""])} <= {*frame}:
-                before, after = (
-                    one[list(PRODUCTS[name])].prod(axis=1) for one in (self.frame, frame)
-                )
+            elif {*(parts := PRODUCTS.get(name, [""]))} <= {*frame}:
+                before, after = (one[[*parts]].prod(axis=1) for one in (self.frame, frame))
                 frame[name] = self.frame[name] + (after - before)
         if CALENDAR in groups:
             frame.index = others.frame.index

@@ -18,6 +18,7 @@ from torch import nn
 from hpo_lib.data.information_set import AHEAD, LAST_DAY, LEVEL, WEEKS, Context
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.feature_table import weather_inputs
+from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.families.models import Forecaster
 from hpo_lib.families.training import DartsForecaster
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
@@ -43,6 +44,12 @@ class StackForecasts:
     base_name: str
     stacks: np.ndarray
     hours: tuple[int, ...]
+
+    @property
+    def sizes(self) -> pd.DataFrame:
+        """[N, S] how much each stack moves the median in the mean over the hours ahead."""
+        names = [f"a value every {hours} h" for hours in self.hours]
+        return pd.DataFrame(np.abs(self.stacks[..., MEDIAN]).mean(axis=2), columns=names)
 
 
 @dataclass(frozen=True)
@@ -92,15 +99,20 @@ class Periods:
 
     Attributes:
         hours: [B, K] periods in hours, the strongest in training first.
-        amplitude: [B, T // 2] mean amplitude in training of 1, 2, ... cycles per window.
         weights: [N, B, K] weights of the K images in each window; they sum to 1 along K.
         length: T.
     """
 
     hours: np.ndarray
-    amplitude: np.ndarray
     weights: np.ndarray
     length: int
+
+    @property
+    def of_periods(self) -> pd.DataFrame:
+        """[N, periods] the weight of each period in the mean over the blocks."""
+        names = [f"{hours} h" for hours in self.hours.flat]
+        weights = pd.DataFrame(self.weights.reshape(-1, len(names)) / len(self.hours))
+        return weights.T.groupby(names).sum().T
 
 
 def stack_forecasts(forecaster: Forecaster) -> StackForecasts:
@@ -178,7 +190,6 @@ def periods(forecaster: Forecaster) -> Periods:
     ]
     return Periods(
         hours=(length // cycles).numpy(),
-        amplitude=amplitude.numpy(),
         weights=torch.stack(weights, dim=1).numpy(),
         length=length,
     )

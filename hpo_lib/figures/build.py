@@ -7,7 +7,6 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from hpo_lib.figures.evidence import (
 )
 from hpo_lib.figures.latex import booktabs, html, included
 from hpo_lib.figures.studies_table import load_studies, studies_frame
-from hpo_lib.figures.tables import TABLES, caption, explanation_table, overview
+from hpo_lib.figures.tables import TABLES, caption, overview
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
@@ -55,20 +54,15 @@ class Picture:
 
 PICTURES = {
     name: Picture(module.__name__.rpartition(".")[2], *picture)
-    for module in (studies, benchmarks)
+    for module in (studies, benchmarks, explanations)
     for name, picture in module.PICTURES.items()
 }
 """Name of the files -> figure."""
-EVERY_PICTURE = PICTURES | {
-    name: Picture("explanations", explanations.explained, partial(explanations.draw, fill), shows)
-    for name, (fill, shows) in explanations.PICTURES.items()
-}
-"""And those of what `hpo explain` found, where there is any."""
 
 
 def drawn(name: str, evidence: Evidence) -> Figure | None:
     """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
-    picture = EVERY_PICTURE[name]
+    picture = PICTURES[name]
     data = picture.data(evidence)
     if not len(data):
         return None
@@ -134,12 +128,11 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     """
     written, notes = list[Path](), list(evidence.notes)
     numbered = list(enumerate(evidence.pages(), 1))
-    for (name, picture), (number, page) in product(EVERY_PICTURE.items(), numbered):
+    for (name, picture), (number, page) in product(PICTURES.items(), numbered):
         file = name if number == 1 else f"{name}_{number}"
         figure, records = drawn(name, page), page.records(picture.records)
         if figure is None:
-            if name in PICTURES:
-                notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
+            notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
             continue
         pdf, png, tex = out.figure(file)
         text = caption(picture.shows, page, records)
@@ -150,13 +143,11 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
             tex: snippet.encode(),
         }
         written += _write(contents, text, records)
-    explained = {"explanations": (explanation_table, "explanations")}
-    for name, (make, kind) in {**TABLES, **explained}.items():
+    for name, (make, kind) in TABLES.items():
         records = evidence.records(kind)
         table = make(evidence) if records else None
         if table is None or table.frame.empty:
-            if name in TABLES:
-                notes.append(f"No table {name}: there are no readable {kind} for it.")
+            notes.append(f"No table {name}: there are no readable {kind} for it.")
             continue
         table = replace(table, caption=caption(table.caption, evidence, records))
         tex, csv = out.table(name)

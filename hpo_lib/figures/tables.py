@@ -356,6 +356,7 @@ TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
     "search_spaces": (search_spaces, "studies"),
     "datasets": (datasets, "studies"),
     "runtime": (runtime, "studies"),
+    "explanations": (explanation_table, "explanations"),
 }
 """Name of the files -> how the table is made, and from which records."""
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hpo_lib.explain.explanation import Explanation, Explanations, shapley_values
+from hpo_lib.benchmark.explanations import Explanation, Explanations, shapley_values
 from hpo_lib.figures import explanations as figures
 from hpo_lib.figures import style
-from hpo_lib.figures.build import EVERY_PICTURE
+from hpo_lib.figures.build import PICTURES
 from hpo_lib.figures.tables import explanation_table
 from hpo_lib.paths import BenchmarkPaths
 
@@ -45,7 +45,7 @@ def explained(evidence):
 
 
 def drawn(name, evidence):
-    picture = EVERY_PICTURE[name]
+    picture = PICTURES[name]
     with style.thesis_style():
         return picture.draw(picture.data(evidence))
 
@@ -69,7 +69,7 @@ def test_when_losses_are_drawn_then_the_mean_is_that_of_all_seeds_and_each_has_i
     rows = data.query("model == 'TFT_Q' and group == 'calendar'").set_index("seed")
     assert sorted(rows.index) == ["42", "43", "mean"]
     worth = shapley_values(Explanations({("TFT_Q", "best", "42"): made(42)}).losses().popitem()[1])
-    assert rows.loc["42", "mae"] == pytest.approx(1000 * worth[2], rel=1e-4)
+    assert rows.loc["42", "mae"] == pytest.approx(1000 * worth[2], rel=1e-3)
     assert rows.loc["mean", "mae"] == pytest.approx(rows.loc[["42", "43"], "mae"].mean())
     assert (rows["mae_low"] <= rows["mae"]).all()
     assert (rows["mae"] <= rows["mae_high"]).all()
@@ -92,13 +92,13 @@ def test_when_a_day_is_drawn_then_its_steps_lead_from_the_linear_baseline_to_the
         assert before.get_x() + before.get_width() == pytest.approx(after.get_x())
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY_PICTURE if name.startswith("expla")])
+@pytest.mark.parametrize("name", [name for name in PICTURES if name.startswith("expla")])
 def test_when_a_figure_is_drawn_then_it_says_days_donors_and_unit(name, evidence):
     axes = drawn(name, evidence).axes
     texts = " ".join(f"{a.get_title()} {a.get_xlabel()} {a.get_ylabel()}" for a in axes)
     assert "L/h" in texts
     assert "Tiny:\n14 days, 7 to 8 donors" in texts
-    assert "donor days of training" in EVERY_PICTURE[name].shows
+    assert "donor days of training" in PICTURES[name].shows
 
 
 def test_when_groups_are_deleted_then_curves_lead_from_the_loss_with_all_to_that_with_none(

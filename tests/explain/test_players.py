@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.benchmark.explain import SEASON_DAYS, draw_donors, players
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.day_ahead_weather import DayAheadWeather
 from hpo_lib.data.information_set import LENGTH
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.explain.run import SEASON_DAYS, draw_donors, players
 from hpo_lib.families.feature_table import level_floor
 
 DAYS, OTHERS = np.array([13000, 13048]), np.array([4000, 4984])

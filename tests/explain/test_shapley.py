@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shap
 
-from hpo_lib.explain.explanation import (
+from hpo_lib.benchmark.explanations import (
     deletion,
     faithfulness,
     interactions,

@@ -329,5 +329,5 @@ def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote_and_every_b
         if "data" in out
     ]
     assert sum("image/png" in data for data in outputs) == len(PICTURES)
-    assert sum("text/html" in data for data in outputs) == 6
+    assert sum("text/html" in data for data in outputs) == len(TABLES)
     assert sum("# Model card" in data.get("text/markdown", "") for data in outputs) == 3

@@ -8,20 +8,13 @@ days off as here. All models and all coalitions of groups get the same days.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import compress, product
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from hpo_lib.baselines.contract import TableForecaster, baselines
-from hpo_lib.benchmark.train import FIRST_SEED, Plan, Task, planned, run_benchmark
-from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.features import follows_from_target
-from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS
-from hpo_lib.data.splits import HORIZON, Positions
-from hpo_lib.errors import InputError
-from hpo_lib.explain.explanation import (
+from hpo_lib.benchmark.explanations import (
     LINEAR,
     REFITTED,
     WHAT,
@@ -30,9 +23,15 @@ from hpo_lib.explain.explanation import (
     shapley_values,
     training_of,
 )
+from hpo_lib.benchmark.train import FIRST_SEED, Plan, Task, planned, run_benchmark
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.features import follows_from_target
+from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS
+from hpo_lib.data.splits import HORIZON, Positions
+from hpo_lib.errors import InputError
 from hpo_lib.families.feature_table import level_floor
 from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline
-from hpo_lib.families.models import STANDARD, Forecaster, family_names
+from hpo_lib.families.models import STANDARD, Forecaster
 from hpo_lib.paths import atomic
 from hpo_lib.scoring.uncertainty import drawn_days
 
@@ -70,7 +69,7 @@ def explain(
     """
     if split == "validation" and plan.refit:
         raise InputError("a refitted model has learnt from validation; leave --refit out")
-    wanted, notes = models or (*family_names(), *BASELINES), list[str]()
+    wanted, notes = models or (*plan.models, *BASELINES), list[str]()
     data, folder = plan.dataset, plan.paths
     every = {task.row: task for task in planned(plan, notes)}
     tasks = [task for task in every.values() if task.row[0] in wanted]
@@ -184,10 +183,11 @@ def draw_donors(dataset: Dataset, days: Positions, learnt: Dataset) -> Positions
 
 
 def coalitions(groups: Groups) -> list[Groups]:
-    """The hidden groups of each coalition, in the order of `hpo_lib.explain.explanation`."""
-    last_first = list(groups.items())[::-1]
-    choices = product((True, False), repeat=len(groups))
-    return [dict(compress(last_first, hidden)) for hidden in choices]
+    """The hidden groups of each coalition, in the order of a game."""
+    return [
+        {name: groups[name] for i, name in enumerate(groups) if not row >> i & 1}
+        for row in range(2 ** len(groups))
+    ]
 
 
 def coalition_values(

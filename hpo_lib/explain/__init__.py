@@ -1,1 +1,0 @@
-"""Explanations: which information drives a forecast, comparable between all models."""
