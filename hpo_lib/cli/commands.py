@@ -215,7 +215,7 @@ def _forecast(arguments: Namespace) -> int:
     print(banner(day.dataset))
     code = print_all(day.notes, "note: ")
     print(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
-    print_all(day.write(arguments.out), "wrote ")
+    print_all(day.write(arguments.out, why=arguments.why), "wrote ")
     return code
 
 
@@ -272,7 +272,8 @@ def _dashboard(arguments: Namespace) -> None:
 
 
 def _verify(arguments: Namespace) -> int:
-    from hpo_lib.benchmark.tables import verify_weights
+    from hpo_lib.benchmark.explanations import Explanations
+    from hpo_lib.benchmark.tables import load_rows, verify_table, weights_table
     from hpo_lib.records.verify import verify
 
     runs_dir = _runs_dir(arguments)
@@ -283,9 +284,13 @@ def _verify(arguments: Namespace) -> int:
         raise InputError(
             f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file"
         )
+    tables: dict[str, Any] = {
+        "weights.csv": lambda folder: weights_table(load_rows(folder)),
+        "shapley.csv": lambda folder: Explanations.of_folder(folder).table(),
+    }
     verifications = [
-        verify_weights(file)
-        if file.name == "weights.csv"
+        verify_table(file, tables[file.name])
+        if file.name in tables
         else verify(file, arguments.data_dir, arguments.dataset)
         for file in files
     ]
@@ -369,6 +374,15 @@ def _benchmark(arguments: Namespace) -> None:
     networks = [rows[place][0] for place in range(first) if kinds[place] == "family"]
     print(f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.")
     print_all(stored.write_tables(), "wrote ")
+
+
+def _explain(arguments: Namespace) -> None:
+    from hpo_lib.benchmark.explain import explain, families_among
+    from hpo_lib.benchmark.train import make_plan
+
+    families = families_among(arguments.models)
+    plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
+    print_all(call(explain, arguments, plan=plan).report())
 
 
 def study_parameters(arguments: Namespace) -> dict[str, Any]:

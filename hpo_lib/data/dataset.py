@@ -205,14 +205,15 @@ def load_dataset(
             it is.
         data_dir: the folder that holds a relative ``spec.csv``. Without one it is looked for below
             the project's ``data/``, then beside the TOML, and if it is absent, the simulated twin
-            is used if the spec has one.
+            is used if the spec has one. A CSV that ships in ``datasets/`` is found with any folder.
         simulated: use the twin, whatever is there.
     """
     spec = load_spec(dataset) if isinstance(dataset, str) else dataset
     folders = [Path(data_dir).expanduser()] if data_dir else [paths.DATA_DIR, spec.path.parent]
     places = list(dict.fromkeys(folder / spec.csv for folder in folders))
+    shipped = [paths.DATASETS_DIR / spec.csv] * (spec.path.resolve().parent == paths.DATASETS_DIR)
     # os.path.isfile is False for what no path can be.
-    csv = next((place for place in places if os.path.isfile(place)), None)
+    csv = next((place for place in places + shipped if os.path.isfile(place)), None)
     if simulated or (csv is None and not data_dir and spec.twin is not None):
         data = _simulated(spec)
     elif csv is not None:

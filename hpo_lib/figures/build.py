@@ -21,13 +21,14 @@ from hpo_lib.benchmark.tables import load_benchmark
 from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.families.search_space import boundary_advice
-from hpo_lib.figures import benchmarks, studies, style
+from hpo_lib.figures import benchmarks, explanations, studies, style
 from hpo_lib.figures.card import card
 from hpo_lib.figures.evidence import (
     Evidence,
     Records,
     find_evidence,
     gather_studies,
+    of_one_kind,
     warning_for,
 )
 from hpo_lib.figures.latex import booktabs, html, included
@@ -43,14 +44,14 @@ class Picture:
     """A figure: from which records, its plain data and drawer, its caption without the data."""
 
     records: str
-    data: Callable[[Evidence], pd.DataFrame]
+    data: Callable[[Evidence], Any]
     draw: Callable[..., Figure]
     shows: str
 
 
 PICTURES = {
     name: Picture(module.__name__.rpartition(".")[2], *picture)
-    for module in (studies, benchmarks)
+    for module in (studies, benchmarks, explanations)
     for name, picture in module.PICTURES.items()
 }
 """Name of the files -> figure."""
@@ -60,7 +61,7 @@ def drawn(name: str, evidence: Evidence) -> Figure | None:
     """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
     picture = PICTURES[name]
     data = picture.data(evidence)
-    if data.empty:
+    if not len(data):
         return None
     return finished(picture.draw, [data], evidence.records(picture.records))
 
@@ -289,7 +290,8 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         and model in ("", run.model)
         and dataset in ("", run.dataset)
     ]
-    evidence = gather_studies(studies, tomls)
+    shown = of_one_kind({study.file: study for study in studies}, notes, own=bool(runs_dir))
+    evidence = gather_studies(shown, tomls)
     lacking = [
         f"{study.file}: its storage is not among the files, so the figures show only its untuned "
         "defaults and Pareto front; its history and trials are missing."

@@ -12,6 +12,7 @@ import pandas as pd
 from hpo_lib.benchmark.tables import Benchmark, of_rows
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import in_words, value_in_words
+from hpo_lib.figures import explanations
 from hpo_lib.figures.evidence import Evidence, Records
 from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.style import (
@@ -283,12 +284,29 @@ def studies(evidence: Evidence) -> Table:
     return overview(studies_frame(evidence.studies), evidence.title)
 
 
+def explanation_table(evidence: Evidence) -> Table:
+    """What each group of information adds to the MAE of each model."""
+    data = joined(
+        explanations.losses(one).assign(title=f"{one.facts['title']} ({one.unit})")
+        for one in explanations.explained(evidence)
+    )
+    groups, sections = data["group"].unique(), []
+    for title, rows in data[data["seed"] == "mean"].groupby("title", sort=False):
+        cells = pd.Series(_with_interval(rows, "mae"), [rows["model"], rows["group"]])
+        wide = cells.unstack(sort=False).reindex(columns=groups, fill_value=MISSING)
+        wide.insert(0, "Model", [*map(model_name, wide.index)])
+        sections.append((str(title), [(str(name), wide[name]) for name in wide]))
+    caption = f"What each group of information adds to the MAE. {explanations.ESTIMAND}"
+    return Table(data, sections, caption, "l" + "r" * len(groups))
+
+
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
     "results": (scores_of_test_split, "benchmarks"),
     "ablation": (ablation, "benchmarks"),
     "hyperparameters": (hyperparameters, "studies"),
     "datasets": (datasets, "studies"),
     "studies": (studies, "studies"),
+    "explanations": (explanation_table, "explanations"),
 }
 """Name of the files -> how the table is made, and from which records."""
 

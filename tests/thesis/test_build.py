@@ -19,7 +19,7 @@ from hpo_lib import paths
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.figures import style, tables
-from hpo_lib.figures.build import PICTURES, build, drawn
+from hpo_lib.figures.build import PICTURES, analyse, build, drawn
 from hpo_lib.figures.card import card
 from hpo_lib.figures.evidence import find_evidence, warning_for
 from hpo_lib.figures.latex import escaped
@@ -113,6 +113,48 @@ def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reaso
     found = find_evidence(HEAT[0], benchmarks)
     assert found.benchmarks == ()
     assert any("was made on other data" in note for note in found.notes)
+
+
+def test_when_own_records_lie_beside_the_published_ones_then_each_are_shown_alone(
+    tmp_path, monkeypatch
+):
+    """An own study of the published series, newer and of other data, and one of another; and a
+    benchmark.
+    """
+    runs, out = tmp_path / "runs", tmp_path / "benchmarks"
+    for name in ("NHITS_Q_heat_dev", "TFT_Q_heat_dev"):
+        shutil.copytree(paths.RUNS_DIR / name, runs / name)
+    shutil.copytree(HEAT[0] / "NHITS_Q_heat", runs / "NHITS_Q_heat")
+    shutil.copytree(HEAT[1], out, symlinks=True)
+    (out / "heat_dev").symlink_to(paths.BENCHMARK_DIR / "heat_dev")
+    published = runs / "NHITS_Q_heat_dev" / "best_params_NHITS_Q_heat_dev_published.json"
+    result = {**load_result(published), **LATER, "job_id": "mine"}
+    result["provenance"]["data"]["sha256"] = "ab"
+    write_json(published.with_name("best_params_NHITS_Q_heat_dev_mine.json"), result)
+    monkeypatch.setattr(paths, "RUNS_DIR", runs)
+    monkeypatch.setattr(paths, "BENCHMARK_DIR", out)
+
+    found = find_evidence()
+    assert {study.file.parent.name: study.run.job_id for study in found.studies} == {
+        "NHITS_Q_heat_dev": "published",
+        "TFT_Q_heat_dev": "published",
+    }
+    assert [benchmark.dataset for benchmark in found.benchmarks] == ["heat_dev"]
+    assert (warning_for(found.studies), len(found.pages())) == ("", 1)
+    assert [note.split(":")[0] for note in found.notes] == [
+        "Left out 2 records",
+        "Left out 1 records",
+    ]
+    assert analyse().evidence.studies == found.studies
+    assert len(analyse().table) == 4
+
+    own = find_evidence(runs)
+    assert {study.file.parent.name: study.run.job_id for study in own.studies} == {
+        "NHITS_Q_heat": "published",
+        "NHITS_Q_heat_dev": "mine",
+    }
+    assert [benchmark.dataset for benchmark in own.benchmarks] == ["heat"]
+    assert analyse(dataset="heat").evidence.studies == own.studies[:1]
 
 
 def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path):
