@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from io import StringIO
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib.data.scales import Scales
-from hpo_lib.data.spec import DatasetSpec
-from hpo_lib.errors import in_one_line
+from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
+from hpo_lib.errors import UNREADABLE, InputError, in_one_line
 from hpo_lib.families.models import described, read_recipe, registered
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.records.provenance import read_scales
@@ -146,19 +147,6 @@ def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     tables = [row.weights for row in rows if row.weights is not None]
     by_day = tables[0] if tables else pd.DataFrame()
     return pd.Series(by_day.unstack(), name="weight").reset_index()
-
-
-def verify_weights(file: Path) -> Verification:
-    """The weights of a benchmark made again from the stored forecasts, and compared."""
-    folder = file.parent
-    paths, messages = BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name), Messages()
-    again = weights_table(load_rows(paths))
-    try:
-        stored = pd.read_csv(file, parse_dates=["origin"])
-        pd.testing.assert_frame_equal(stored, again, check_dtype=False, rtol=TOLERANCE)
-    except (ValueError, AssertionError) as error:
-        messages.append(("DRIFT", f"weights differ from the recomputed: {in_one_line(error)}"))
-    return Verification(file, len(again), tuple(messages))
 
 
 def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
@@ -388,3 +376,31 @@ def load_benchmark(
     return Benchmark(
         paths, spec, read_scales(paths.scales, key["data"]["sha256"]), rows, correction
     )
+
+
+def verify_tables(folder: Path, dataset: str = "") -> list[Verification]:
+    """Each table of a benchmark made again from the stored forecasts, and compared.
+
+    ``dataset`` is its TOML, if the registry does not know its name.
+    """
+    paths, found = BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name), []
+    known = known_datasets() | development_datasets()
+    try:
+        spec = load_spec(known.get(paths.dataset, dataset or paths.dataset))
+    except InputError as error:
+        return [Verification(folder, 0, (("LOST", str(error)),))]
+    try:
+        modes = {*pd.read_csv(paths.table("table"))["calibration"]} - {"none"}
+        tables = load_benchmark(paths, spec, Calibration(*modes)).tables
+    except UNREADABLE as error:
+        return [Verification(folder, 0, (("BROKEN", in_one_line(error)),))]
+    for name, table in tables.items():
+        file, messages = paths.table(name), Messages()
+        again = pd.read_csv(StringIO(table.to_csv(index=False)))
+        try:
+            pd.testing.assert_frame_equal(pd.read_csv(file), again, rtol=TOLERANCE)
+        except (OSError, ValueError, AssertionError) as error:
+            differs = "it differs (unless made with --calibration-days or --per-hour)"
+            messages.append(("DRIFT", f"{differs} from the recomputed: {in_one_line(error)}"))
+        found.append(Verification(file, table.size, tuple(messages)))
+    return found

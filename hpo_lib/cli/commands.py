@@ -275,22 +275,26 @@ def _dashboard(arguments: Namespace) -> None:
 
 
 def _verify(arguments: Namespace) -> int:
-    from hpo_lib.benchmark.tables import verify_weights
+    from hpo_lib.benchmark.tables import verify_tables
     from hpo_lib.records.verify import verify
 
     runs_dir = _runs_dir(arguments)
     files = arguments.file or paths.best_params_files(runs_dir)
-    if not arguments.file and not arguments.runs_dir:
-        files += sorted(paths.BENCHMARK_DIR.glob("*/*/weights.csv"))
+    if not arguments.file and (arguments.benchmark_dir or not arguments.runs_dir):
+        benchmarks = paths.benchmarks(Path(arguments.benchmark_dir or paths.BENCHMARK_DIR))
+        files += [benchmark.table("table") for benchmark in benchmarks]
     if not files:
         raise InputError(
             f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file"
         )
     verifications = [
-        verify_weights(file)
-        if file.name == "weights.csv"
-        else verify(file, arguments.data_dir, arguments.dataset)
+        verification
         for file in files
+        for verification in (
+            verify_tables(file.parent, arguments.dataset)
+            if file.suffix == ".csv"
+            else [verify(file, arguments.data_dir, arguments.dataset)]
+        )
     ]
     if arguments.json:
         print_json([asdict(verification) for verification in verifications])
