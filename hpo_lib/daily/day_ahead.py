@@ -80,7 +80,8 @@ class DayAhead:
                 f"{file}: is the figure beside the table; name the table, such as x.csv"
             )
         with atomic(file) as table, atomic(picture) as figure:
-            self.table().to_csv(table, index=False)
+            stated = {"unit": self.dataset.spec.unit, "model": str(self.version)}
+            self.table().assign(**stated).to_csv(table, index=False)
             self.figure().savefig(figure, dpi=120)
         return [file, picture]
 
