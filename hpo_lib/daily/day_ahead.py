@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hpo_lib.daily.versions import MIXTURE, Version, each_in_use
+from hpo_lib.baselines.contract import baselines
+from hpo_lib.benchmark.explain import coalition_values, draw_donors, players
+from hpo_lib.benchmark.explanations import LINEAR
+from hpo_lib.daily.versions import FITTED, MIXTURE, REFITTED, Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
+from hpo_lib.families.linear_baseline import MEDIAN
+from hpo_lib.figures.explanations import fill_steps
 from hpo_lib.figures.series import forecast_rows, hours_of_days
-from hpo_lib.figures.style import marked_by_source
+from hpo_lib.figures.style import marked_by_source, on_screen, panels
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
@@ -44,6 +49,8 @@ class DayAhead:
     forecasts: QuantileForecasts
     before: QuantileForecasts
     notes: tuple[str, ...]
+    known: Dataset
+    """What was known before the day, with the calendar of its hours."""
 
     @property
     def begin(self) -> pd.Timestamp:
@@ -71,19 +78,43 @@ class DayAhead:
         figure = forecast_rows(tables, unit=unit, xlabel=time, ms=4)
         return marked_by_source(figure, self.dataset.source)
 
-    def write(self, out: str = "") -> list[Path]:
-        """Write table and figure, by default beside the model."""
+    def reasons(self) -> "Figure":
+        """What moves the daily mean of the median from the linear baseline's average day to it.
+
+        The average day is its forecast where no group of information is known, see
+        `hpo_lib.benchmark.explain`.
+        """
+        data, origins, version = self.known, self.forecasts.origins, self.version
+        if version.paths.model == MIXTURE:
+            raise InputError(f"{version}: has no reasons of its own; name a member with --model")
+        donors = draw_donors(data, data.index.get_indexer(origins), data)
+        which = FITTED if origins[0] < version.trained_until else REFITTED
+        linear, daily = (
+            coalition_values(one, data, donors)[..., MEDIAN].mean(axis=(1, 2))
+            for one in (baselines()[LINEAR].fit(data), version.model(which, data))
+        )
+        with on_screen():
+            figure, [[axes]] = panels(1, 1, height=2.2)
+            fill_steps(axes, daily, players(data), linear[0], data.spec.unit)
+            axes.set_title(f"{data.spec.title}, {version}, {self.begin:%Y-%m-%d %H:%M} UTC")
+        return marked_by_source(figure, self.dataset.source)
+
+    def write(self, out: str = "", *, why: bool = False) -> list[Path]:
+        """Write table and figure, by default beside the model; ``why``: with that of `reasons`."""
         default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
         file = Path(out).expanduser() if out else default
-        if (picture := file.with_suffix(".png")) == file:
+        figures = {".png": self.figure} | ({".why.png": self.reasons} if why else {})
+        if file.suffix == ".png":
             raise InputError(
                 f"{file}: is the figure beside the table; name the table, such as x.csv"
             )
-        with atomic(file) as table, atomic(picture) as figure:
+        for suffix, figure in figures.items():
+            with atomic(file.with_suffix(suffix)) as temporary:
+                figure().savefig(temporary, dpi=120)
+        with atomic(file) as temporary:
             stated = {"unit": self.dataset.spec.unit, "model": str(self.version)}
-            self.table().assign(**stated).to_csv(table, index=False)
-            self.figure().savefig(figure, dpi=120)
-        return [file, picture]
+            self.table().assign(**stated).to_csv(temporary, index=False)
+        return [file, *map(file.with_suffix, figures)]
 
 
 def forecast_day(
@@ -218,7 +249,9 @@ def _day_after(
             f"{ahead[0]:%H:%M}."
         )
     actual = dataset.known_target.reindex(ahead).to_numpy()[None]
-    return DayAhead(version, dataset, replace(forecasts, actual=actual), warm_up, tuple(notes))
+    return DayAhead(
+        version, dataset, replace(forecasts, actual=actual), warm_up, tuple(notes), with_calendar
+    )
 
 
 def _origin(dataset: Dataset, at: str) -> pd.Timestamp:

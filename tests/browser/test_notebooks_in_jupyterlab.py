@@ -195,7 +195,7 @@ def test_when_a_page_is_closed_while_a_study_runs_then_the_next_one_shows_its_en
     short, lab, page, browser, root, tmp_path
 ):
     run = RunPaths(tmp_path, "NHITS_Q", "short", "winter")
-    words = "run --model NHITS_Q --simulated --test --trials 3 --policy calibrated --job-id winter"
+    words = "run --model NHITS_Q --simulated --test --trials 50 --policy calibrated --job-id winter"
     folders = "--dataset", short["dataset"], "--runs-dir", str(tmp_path)
     begun = python(root, "-m", "hpo_lib", *words.split(), *folders, "--detach")
     assert begun.returncode == 0, begun.stderr
@@ -211,10 +211,12 @@ def test_when_a_page_is_closed_while_a_study_runs_then_the_next_one_shows_its_en
     page.wait_for_timeout(1000)
     other = browser.new_page(viewport=page.viewport_size)
     page.close()
-    assert study_status(run, []).state == "running"
+    assert main(["stop", "winter", "--runs-dir", str(tmp_path)]) == 0
+    while study_status(run, []).state == "running":
+        other.wait_for_timeout(200)
     other.set_default_timeout(PATIENCE)
     other.goto(address)
-    other.get_by_text("NHITS_Q_short_winter: done, 3 of 3 trials").wait_for()
+    other.get_by_text(re.compile(r"NHITS_Q_short_winter: interrupted, \d+ of 50")).wait_for()
     other.wait_for_function(SEEN, arg=1)
     keep(other, "live")
     other.close()

@@ -246,6 +246,16 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     assert str(in_use.models.folder) in error
 
 
+def test_when_why_is_asked_for_then_steps_lead_from_an_average_day_to_the_forecast(in_use):
+    table = in_use.forecast("--at", "2019-05-28T00:00", "--why")
+    assert (in_use.folder / "out.why.png").is_file()
+    (axes,) = day(in_use, at="2019-05-28T00:00").reasons().axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[:4] == ["model", "level", "last day", "weeks before"]
+    last = axes.patches[-1]
+    assert last.get_x() + last.get_width() == pytest.approx(table["q50"].mean(), rel=1e-5)
+
+
 def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can_speak_of_is_taken(
     in_use, trained
 ):
