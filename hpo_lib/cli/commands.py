@@ -220,7 +220,7 @@ def _forecast(arguments: Namespace) -> int:
 
 
 def _watch(arguments: Namespace) -> int:
-    from hpo_lib.daily.watch import watch
+    from hpo_lib.daily.day_ahead import watch
 
     return print_all(call(watch, arguments))
 
@@ -302,8 +302,7 @@ def _verify(arguments: Namespace) -> int:
 def _analyze(arguments: Namespace) -> int:
     from hpo_lib.figures.build import analyse
     from hpo_lib.figures.latex import plain
-    from hpo_lib.figures.studies_table import improvement_report
-    from hpo_lib.figures.tables import overview
+    from hpo_lib.figures.tables import improvement_report, overview
     from hpo_lib.launch.doctor import wrapped
 
     analysis = call(analyse, arguments)
@@ -324,7 +323,7 @@ def _analyze(arguments: Namespace) -> int:
 
 
 def _consolidate(arguments: Namespace) -> int:
-    from hpo_lib.figures.studies_table import load_studies, studies_frame, write_studies
+    from hpo_lib.figures.tables import load_studies, studies_frame, write_studies
 
     studies, notes = load_studies(_runs_dir(arguments))
     code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
@@ -351,9 +350,7 @@ def _benchmark(arguments: Namespace) -> None:
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
 
     # A wrong mode stops here, before the trainings.
-    calibration = Calibration(
-        arguments.calibration, arguments.calibration_days or ROLLING_DAYS, arguments.per_hour
-    )
+    calibration = Calibration(arguments.calibration, arguments.calibration_days or ROLLING_DAYS)
     plan = call(make_plan, arguments, **study_parameters(arguments))
     say(banner(plan.dataset, is_test=plan.is_test))
     try:

@@ -32,8 +32,7 @@ from hpo_lib.figures.evidence import (
     warning_for,
 )
 from hpo_lib.figures.latex import booktabs, html, included
-from hpo_lib.figures.studies_table import load_studies, studies_frame
-from hpo_lib.figures.tables import TABLES, caption, overview
+from hpo_lib.figures.tables import TABLES, caption, load_studies, overview, studies_frame
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
