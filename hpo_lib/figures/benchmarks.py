@@ -133,7 +133,7 @@ def reliability(benchmark: Benchmark) -> Frames:
 def draw_reliability(data: pd.DataFrame) -> Figure:
     """Observed share of actuals at or below each level less the level."""
     levels = sorted(set(data["level"]))
-    places = data["level"].map(levels.index) + _beside(data["model"], 0.16)
+    places = data["level"].map(levels.index) + style.beside(data["model"], 0.16)
     excess = 100 * data.filter(like="observed").sub(data["level"], axis=0)
     figure, columns = style.dataset_columns(
         data.assign(place=places, **excess), 1, height=2.5, sharey=True
@@ -148,12 +148,6 @@ def draw_reliability(data: pd.DataFrame) -> Figure:
     figure.axes[0].set_ylabel("observed share less level in pp")
     style.legend_below(figure, [*style.model_handles(data["model"], ls=""), *RAW_AND_CALIBRATED])
     return figure
-
-
-def _beside(models: pd.Series, step: float) -> pd.Series:
-    """How far from the middle each row is drawn, so that all its models are side by side."""
-    order = in_order(models)
-    return step * (models.map(order.index) - (len(order) - 1) / 2)
 
 
 def _draw_intervals(axes: Axes, data: pd.DataFrame, score: str, suffix: str = "") -> None:
@@ -182,7 +176,7 @@ TICKS = {
 
 def draw_coverage(data: pd.DataFrame) -> Figure:
     """PICP by hour, weekday, season and level, with intervals; a row per dataset."""
-    beside = _beside(data["model"], 0.2)
+    beside = style.beside(data["model"], 0.2)
     datasets = style.by_dataset(data)
     figure, grid = style.panels(
         len(datasets),
