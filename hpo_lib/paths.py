@@ -1,5 +1,6 @@
 """Every file and folder name of the project, and how files are read and written."""
 
+import lzma
 import os
 import re
 import tempfile
@@ -31,6 +32,7 @@ SLURM_LOGS = SLURM_DIR / "logs"
 BENCHMARK_DIR = PROJECT_ROOT / "benchmark_results"
 MODELS_DIR = PROJECT_ROOT / "models"
 DRAFTS_DIR = PROJECT_ROOT / "drafts"  # what is drawn goes here; git does not see it
+PUBLISHED = r"_dev(_published\.json|/[^/.]+)$"  # the records and benchmarks that git sees
 HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
@@ -66,11 +68,15 @@ def about(path: Path) -> Iterator[None]:
 
 
 def read_text(path: Path, kind: str) -> str:
-    """The text of a file in UTF-8; ``kind`` is what a wrong one should be saved as."""
+    """The text of a file in UTF-8, be it packed (``.xz``); a wrong one should be a ``kind``."""
     try:
         if (content := path.read_bytes()).startswith(b"PK\x03\x04"):
             raise InputError(f"is a ZIP archive or an Excel file; unpack it, or save it as {kind}")
+        if path.suffix == ".xz":
+            content = lzma.decompress(content)
         return content.decode()
+    except lzma.LZMAError as error:
+        raise InputError(f"cannot be unpacked ({in_one_line(error)}); restore it") from None
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror}); fix the file or its permissions"
@@ -265,9 +271,9 @@ def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> li
     return sorted([*runs_dir.glob(f"{folder}/{name}"), *runs_dir.glob(name)])
 
 
-def consolidated(out: Path) -> tuple[Path, Path]:
-    """All studies in one table, as parquet and as CSV."""
-    return out / "studies.parquet", out / "studies.csv"
+def consolidated(out: Path) -> Path:
+    """All studies in one table."""
+    return out / "studies.csv"
 
 
 SPLITS = ("validation", "test")

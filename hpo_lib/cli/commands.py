@@ -136,14 +136,11 @@ def _datasets(arguments: Namespace) -> int:
 
 
 def _prepare(arguments: Namespace) -> None:
-    from hpo_lib.data.day_ahead_weather import prepare_archive
     from hpo_lib.data.raw_files import prepare_features
 
     spec = _spec(arguments)
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
     print(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
-    if arguments.weather_forecast is not None:
-        print(prepare_archive(spec, arguments.weather_forecast, out))
 
 
 def _spec(arguments: Namespace) -> "DatasetSpec":
@@ -303,55 +300,26 @@ def _verify(arguments: Namespace) -> int:
 
 def _analyze(arguments: Namespace) -> int:
     from hpo_lib.figures.build import analyse
-    from hpo_lib.figures.studies_table import SHOWN, SUMMARIES, improvement_report, summary
+    from hpo_lib.figures.latex import plain
+    from hpo_lib.figures.studies_table import improvement_report
+    from hpo_lib.figures.tables import overview
     from hpo_lib.launch.doctor import wrapped
 
     analysis = call(analyse, arguments)
-    studies, evidence = analysis.table, analysis.evidence
-    tables = {"studies": studies}
-    tables |= {f"by_{by}": summary(studies, by) for by in SUMMARIES}
+    studies, boundaries = analysis.table, analysis.boundaries()
+    notes, criteria = [*analysis.notes, *analysis.evidence.notes], improvement_report(studies)
     if arguments.json:
-        notes = [*analysis.notes, *evidence.notes]
-        content: dict[str, object] = {
-            name: json.loads(table.to_json(orient="records")) for name, table in tables.items()
-        }
-        content |= {"criteria": improvement_report(studies), "boundaries": analysis.boundaries()}
-        print_json({**content, "notes": notes})
+        rows = json.loads(studies.to_json(orient="records"))
+        content = {"studies": rows, "criteria": criteria, "boundaries": boundaries, "notes": notes}
+        print_json(content)
         return damaged(notes)
-    code = print_all(analysis.notes, "note: ")
-    table, by_model, by_dataset = tables.values()
-    usual = [
-        name
-        for name, value in (("status", "complete"), ("source", "csv"))
-        if (table[name] == value).all()
-    ]
-    # too many for 100 columns
-    wide = ["studies", "data", "until", "failed %", "stopped %", "hours", "s per trial"]
-    short = {
-        "mae_default": "default",
-        "improvement": "gain %",
-        "median improvement": "gain %",
-        "picp": "picp %",
-    }
-    of_studies = "Studies (complete trials; mae of default and of choice, in the unit)"
-    for title, part in {
-        of_studies: table[SHOWN].drop(columns=usual),
-        "By model (median gain)": by_model.drop(columns=["studies", "hours"]),
-        "By dataset": by_dataset.drop(columns=wide),
-    }.items():
-        part = part.rename(columns=short)
-        print(f"{title}:\n{part.to_string(index=False, na_rep='-', float_format='{:.3g}'.format)}")
-    print(
-        "Validation scores: MAE 5 % or more below the defaults, PICP 75 to 85, for two models of "
-        "a dataset:"
-    )
-    print_all([wrapped("  ", line) for line in improvement_report(studies)])
-    print(
-        "Chosen values at an end of their search space, of the newest study of each model and "
-        "dataset:"
-    )
-    print_all(analysis.boundaries(), "  ")
-    return print_all(evidence.notes, "  note: ") or code
+    table = overview(studies)
+    print(f"{wrapped('', table.caption)}\n\n{plain(table)}\n")
+    print("MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:")
+    print_all([wrapped("  ", line) for line in criteria])
+    print("Chosen values at an end of their search space, of the newest study of each cell:")
+    print_all(boundaries, "  ")
+    return print_all(notes, "note: ")
 
 
 def _consolidate(arguments: Namespace) -> int:
@@ -359,8 +327,7 @@ def _consolidate(arguments: Namespace) -> int:
 
     studies, notes = load_studies(_runs_dir(arguments))
     code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
-    for file in write_studies(studies_frame(studies), out):
-        print(f"wrote {file} ({len(studies)} studies)")
+    print(f"wrote {write_studies(studies_frame(studies), out)} ({len(studies)} studies)")
     return code
 
 
@@ -375,10 +342,9 @@ def _figures(arguments: Namespace) -> int:
 
 
 def _benchmark(arguments: Namespace) -> None:
-    import pandas as pd
-
     from hpo_lib.benchmark.train import make_plan, run_benchmark
     from hpo_lib.figures.build import of_benchmark
+    from hpo_lib.figures.latex import plain
     from hpo_lib.figures.series import banner
     from hpo_lib.figures.tables import scores_of_test_split
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
@@ -395,12 +361,10 @@ def _benchmark(arguments: Namespace) -> None:
         raise KeyboardInterrupt("finished trainings are kept, the same command goes on") from None
     evidence = of_benchmark(plan.paths, plan.dataset.spec, calibration)
     (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
-    ((title, rows),) = table.rows
-    lines = pd.DataFrame(rows, columns=table.header).to_string(index=False)
+    ((_, rows),) = table.rows
     print(
-        f"{title}, {plan.paths.setting}\n{lines}\n"
-        "In brackets 95 % bootstrap intervals; the last two "
-        f"columns are after {calibration.mode} calibration."
+        f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
+        f"two columns are after {calibration.mode} calibration."
     )
     kind_of = {row.model: row.kind for row in stored.rows}
     kinds = [kind_of[model] for model in stored.shown["model"]]
