@@ -47,6 +47,9 @@ def test_when_the_wide_space_is_searched_then_each_trial_has_the_dimensions_that
         family.check_params(call)
     assert {call["linear_part"] for call in family.calls} == {True, False}
     assert {"linear_weeks" in call for call in family.calls if not call["linear_part"]} == {False}
+    on_trees = {**family.untuned("wide"), **DEFAULTS, "linear_trees": True}
+    del on_trees["linear_penalty"], on_trees["linear_weeks"]
+    assert family.calls[5] == on_trees
     assert dict(run.search_space) == dict(space)
 
 
