@@ -118,10 +118,15 @@ class Recipe:
 
     def effective(self, dataset: Dataset) -> ByName:
         """The fields as plain data, without what has no effect on a dataset."""
-        fields = asdict(self)
+        fields = self.stored()
         if dataset.weather is None:
             del fields["thermal"]
-        if not self.linear_trees:
+        return fields
+
+    def stored(self) -> ByName:
+        """The fields as a record holds them, see `read_recipe`."""
+        fields = asdict(self)
+        if not self.linear_trees:  # as in records before there were any
             del fields["linear_trees"]
         return fields
 
