@@ -1,8 +1,9 @@
 """A stored benchmark and its tables, from stored forecasts alone: nothing here trains a model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, partial
+from io import StringIO
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpo_lib.benchmark.explanations import Explanations
 from hpo_lib.data.scales import Scales
-from hpo_lib.data.spec import DatasetSpec
-from hpo_lib.errors import in_one_line
+from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
+from hpo_lib.errors import UNREADABLE, in_one_line
 from hpo_lib.families.models import described, read_recipe, registered
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.records.provenance import read_scales
@@ -25,6 +27,9 @@ from hpo_lib.scoring.evaluation import conditional_coverage, evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mean_of, mixture
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
+
+EXPLAINED = "shapley"
+"""The table of `hpo explain`."""
 
 INTERVALS = ("mae", "picp", "winkler")
 """Scores that get a bootstrap interval."""
@@ -148,19 +153,6 @@ def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     return pd.Series(by_day.unstack(), name="weight").reset_index()
 
 
-def verify_weights(file: Path) -> Verification:
-    """The weights of a benchmark made again from the stored forecasts, and compared."""
-    folder = file.parent
-    paths, messages = BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name), Messages()
-    again = weights_table(load_rows(paths))
-    try:
-        stored = pd.read_csv(file, parse_dates=["origin"])
-        pd.testing.assert_frame_equal(stored, again, check_dtype=False, rtol=TOLERANCE)
-    except (ValueError, AssertionError) as error:
-        messages.append(("DRIFT", f"weights differ from the recomputed: {in_one_line(error)}"))
-    return Verification(file, len(again), tuple(messages))
-
-
 def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     """Diebold-Mariano tests of every two rows, raw forecasts, over the test days.
 
@@ -224,10 +216,10 @@ class Benchmark:
 
     @property
     def files(self) -> list[Path]:
-        """Scales, records, and the stored forecasts that these name."""
+        """Scales, records, the stored forecasts that these name, and explanations."""
         stored = [files_of(self.paths, record) for record in self.records]
         files = sorted(file for one in stored for file in (one.record, *one.forecasts.values()))
-        return [self.paths.scales, *files]
+        return [self.paths.scales, *files, *self.paths.explanations()]
 
     # Rows
 
@@ -317,19 +309,19 @@ class Benchmark:
     # As they are shown
 
     @cached_property
-    def _unit_and_factor(self) -> tuple[str, float]:
+    def unit_and_factor(self) -> tuple[str, float]:
         lowest = min(metrics.mae(row.test) for row in self.rows)
         return metrics.readable_unit(self.spec.unit, lowest)
 
     @property
     def unit(self) -> str:
         """The one in which scores are read best, see `readable_unit`."""
-        return self._unit_and_factor[0]
+        return self.unit_and_factor[0]
 
     def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of values in the target's own unit in `unit`."""
         names = [name for name in map(str, table) if metrics.in_target_unit(name)]
-        return table.assign(**{name: table[name] * self._unit_and_factor[1] for name in names})
+        return table.assign(**{name: table[name] * self.unit_and_factor[1] for name in names})
 
     def raw_and_corrected(self, table: pd.DataFrame, *scores: str) -> pd.DataFrame:
         """The raw rows of a table in `unit`, with ``_calibrated`` scores after `correction`."""
@@ -388,3 +380,33 @@ def load_benchmark(
     return Benchmark(
         paths, spec, read_scales(paths.scales, key["data"]["sha256"]), rows, correction
     )
+
+
+def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Verification]:
+    """Tables of a benchmark by these names, made again from what is stored, and compared.
+
+    ``dataset`` is its TOML, if the registry does not know its name.
+    """
+    paths = BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name)
+    tables, found = dict[str, pd.DataFrame](), []
+    try:
+        if EXPLAINED in names:
+            tables[EXPLAINED] = Explanations.of_folder(paths).table()
+        if names - {EXPLAINED}:
+            known = known_datasets() | development_datasets()
+            spec = load_spec(known.get(paths.dataset, dataset or paths.dataset))
+            modes = {*pd.read_csv(paths.table("table"))["calibration"]} - {"none"}
+            tables |= load_benchmark(paths, spec, Calibration(*modes)).tables
+        again = {name: tables[name] for name in sorted(names)}
+    except UNREADABLE as error:
+        return [Verification(folder, 0, (("BROKEN", in_one_line(error)),))]
+    for name, table in again.items():
+        file, messages = paths.table(name), Messages()
+        made = pd.read_csv(StringIO(table.to_csv(index=False)))
+        try:
+            pd.testing.assert_frame_equal(pd.read_csv(file), made, rtol=TOLERANCE)
+        except (OSError, ValueError, AssertionError) as error:
+            differs = "it differs (unless made with --calibration-days or --per-hour)"
+            messages.append(("DRIFT", f"{differs} from the recomputed: {in_one_line(error)}"))
+        found.append(Verification(file, table.size, tuple(messages)))
+    return found

@@ -20,8 +20,7 @@ from hpo_lib import __version__, paths
 from hpo_lib.benchmark.tables import load_benchmark
 from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.families.search_space import boundary_advice
-from hpo_lib.figures import benchmarks, studies, style
+from hpo_lib.figures import benchmarks, explanations, studies, style
 from hpo_lib.figures.card import card
 from hpo_lib.figures.evidence import (
     Evidence,
@@ -32,11 +31,10 @@ from hpo_lib.figures.evidence import (
     warning_for,
 )
 from hpo_lib.figures.latex import booktabs, html, included
-from hpo_lib.figures.studies_table import load_studies, studies_frame
-from hpo_lib.figures.tables import TABLES, caption, overview
+from hpo_lib.figures.tables import TABLES, caption, load_studies, overview, studies_frame
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import Json, write_json
-from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
+from hpo_lib.records.study import StoredStudy, records_folder, study_runs
 from hpo_lib.scoring.calibration import Calibration
 
 
@@ -45,14 +43,14 @@ class Picture:
     """A figure: from which records, its plain data and drawer, its caption without the data."""
 
     records: str
-    data: Callable[[Evidence], pd.DataFrame]
+    data: Callable[[Evidence], Any]
     draw: Callable[..., Figure]
     shows: str
 
 
 PICTURES = {
     name: Picture(module.__name__.rpartition(".")[2], *picture)
-    for module in (studies, benchmarks)
+    for module in (studies, benchmarks, explanations)
     for name, picture in module.PICTURES.items()
 }
 """Name of the files -> figure."""
@@ -62,7 +60,7 @@ def drawn(name: str, evidence: Evidence) -> Figure | None:
     """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
     picture = PICTURES[name]
     data = picture.data(evidence)
-    if data.empty:
+    if not len(data):
         return None
     return finished(picture.draw, [data], evidence.records(picture.records))
 
@@ -154,7 +152,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     return written, notes
 
 
-DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end", "split_note")
+DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end")
 
 
 def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list[Path]:
@@ -221,22 +219,6 @@ class Analysis:
         trials = studies.explored(self.evidence)
         for model in style.in_order(trials.get("model", ())):
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
-
-    def boundaries(self) -> list[str]:
-        """Advice on chosen values at an end of their search space, where trials are enough."""
-        advice, n_silent, n_studies = list[str](), 0, len(self.evidence.studies)
-        for study in self.evidence.studies:
-            if not study.is_test and len(study.complete) >= TELLING_TRIALS:
-                label = f"{study.model} on {study.dataset}"
-                advice += boundary_advice(label, study.result["best_params"], study.search_space)
-            else:
-                n_silent += 1
-        if n_silent:
-            whose = f"{n_silent} of {n_studies} studies"
-            advice.append(
-                f"No advice on {whose}: test budget, or below {TELLING_TRIALS} complete trials."
-            )
-        return advice or ["No chosen value is known to be at an end of its search space."]
 
 
 def of_benchmark(paths: BenchmarkPaths, spec: DatasetSpec, correction: Calibration) -> Evidence:

@@ -45,9 +45,14 @@ class Evidence:
     notes: tuple[str, ...]
 
     def records(self, kind: str) -> Records:
-        """The ``studies`` or the ``benchmarks``."""
+        """The ``studies``, the ``benchmarks`` or the ``explanations``."""
         records: Records = getattr(self, kind)
         return records
+
+    @property
+    def explanations(self) -> tuple[Benchmark, ...]:
+        """The benchmarks whose models `hpo explain` has explained."""
+        return tuple(one for one in self.benchmarks if one.paths.explanations())
 
     @property
     def datasets(self) -> list[str]:
@@ -205,5 +210,4 @@ def warning_for(records: Records) -> str:
     return warning_text(
         [record.source for record in records],
         is_test=any(record.is_test for record in records),
-        other_splits=any(record.data.get("split_note") for record in records),
     )

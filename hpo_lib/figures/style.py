@@ -113,10 +113,10 @@ def unit_of(data: pd.DataFrame) -> str:
     return unit_text(data["unit"].iloc[0])
 
 
-def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
+def warning_text(sources: Iterable[str], *, is_test: bool) -> str:
     """The warnings on data of these sources (see `Dataset`) and on a test; empty if none."""
     warnings = [warning for source in sources for warning in warnings_of(source)]
-    warnings += ["TEST BUDGET"] * is_test + ["NOT THE PLANNED SPLITS"] * other_splits
+    warnings += ["TEST BUDGET"] * is_test
     return ", ".join(dict.fromkeys(warnings))
 
 
@@ -218,6 +218,12 @@ def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each model with its rows, in the order of legends."""
     for model in in_order(data["model"]):
         yield model, data[data["model"] == model]
+
+
+def beside(models: pd.Series, step: float) -> pd.Series:
+    """How far from the middle each row is drawn, so that all its models are side by side."""
+    order = in_order(models)
+    return step * (models.map(order.index) - (len(order) - 1) / 2)
 
 
 def model_look(model: str) -> Look:

@@ -13,9 +13,8 @@ from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import Damage, InputError, choices
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.leases import somebody_lives
-from hpo_lib.records.read_write import Json, load_predictions
+from hpo_lib.records.read_write import Json, load_predictions, of_all_workers, read_record
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import PROVEN, pareto_front
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 TELLING_TRIALS = 15
-"""Of fewer complete trials importance and ends of the search space are noise."""
+"""Of fewer complete trials importance is noise."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class StoredStudy:
     @property
     def is_test(self) -> bool:
         """Whether the study had the test budget, which only tests that everything works."""
-        return (self.provenance.get("preset") or self._identity.get("preset")) == "test"
+        return (self.provenance.get("preset") or self.identity.get("preset")) == "test"
 
     @property
     def is_complete(self) -> bool:
@@ -141,7 +140,7 @@ class StoredStudy:
         """
         if self.result:
             return objectives_of(self.result["objectives"], self.file)
-        names = self._identity.get("objectives") or ()
+        names = self.identity.get("objectives") or ()
         return objectives_of([{"name": name} for name in names], self.file)
 
     @cached_property
@@ -310,7 +309,8 @@ class StoredStudy:
         return [file for file in (self.run.sqlite, self.run.journal) if file.exists()]
 
     @property
-    def _identity(self) -> Json:
+    def identity(self) -> Json:
+        """What the study was begun with, by its storage: data, seed, budget and so on."""
         return self._attributes.get("identity") or {}
 
     @property

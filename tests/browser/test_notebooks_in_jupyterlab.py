@@ -2,17 +2,22 @@
 ``tests/browser/screenshots``.
 """
 
+import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from hpo_lib import paths
 from hpo_lib.cli.main import main
 from hpo_lib.figures.build import PICTURES
 from hpo_lib.figures.explorer import FRONT, Explorer, find_studies
+from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.result import load_result
+from tests.browser.conftest import PATIENCE
 from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
+from tests.study.processes import python
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -184,6 +189,37 @@ def test_when_another_study_or_trial_is_chosen_then_the_whole_picture_is_drawn(l
     page.get_by_text(f"{title} {other.number}").first.wait_for()
     page.wait_for_function(f"before => ({PIXELS})() !== before", arg=before)
     keep(page, "explore_after_click")
+
+
+def test_when_a_page_is_closed_while_a_study_runs_then_the_next_one_shows_its_end(
+    short, lab, page, browser, root, tmp_path
+):
+    run = RunPaths(tmp_path, "NHITS_Q", "short", "winter")
+    words = "run --model NHITS_Q --simulated --test --trials 50 --policy calibrated --job-id winter"
+    folders = "--dataset", short["dataset"], "--runs-dir", str(tmp_path)
+    begun = python(root, "-m", "hpo_lib", *words.split(), *folders, "--detach")
+    assert begun.returncode == 0, begun.stderr
+    source = re.search("after `(.*)`", begun.stdout)[1]
+    cell = nbformat.v4.new_code_cell(f"{source}\nattach('winter', {str(tmp_path)!r})")
+    notebook = nbformat.read(lab.notebooks / "explore.ipynb", as_version=4)
+    notebook.cells = [cell]
+    nbformat.write(notebook, lab.folder / "live.ipynb")
+    address = f"{lab.url}/lab/workspaces/live/tree/live.ipynb"
+    run_all(page, address)
+    page.get_by_text("NHITS_Q_short_winter: running").wait_for()
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1000)
+    other = browser.new_page(viewport=page.viewport_size)
+    page.close()
+    assert main(["stop", "winter", "--runs-dir", str(tmp_path)]) == 0
+    while study_status(run, []).state == "running":
+        other.wait_for_timeout(200)
+    other.set_default_timeout(PATIENCE)
+    other.goto(address)
+    other.get_by_text(re.compile(r"NHITS_Q_short_winter: interrupted, \d+ of 50")).wait_for()
+    other.wait_for_function(SEEN, arg=1)
+    keep(other, "live")
+    other.close()
 
 
 PIXELS = """() => document.querySelector('.jupyter-matplotlib-canvas-div canvas').toDataURL()"""

@@ -203,24 +203,6 @@ def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so():
 
 
 @pytest.mark.usefixtures("few_pictures")
-def test_when_a_record_has_other_splits_than_planned_then_mark_sidecar_and_card_say_so(
-    runs, tmp_path
-):
-    note = "Taken instead are 70 % of it for training."
-    for file in paths.best_params_files(runs):
-        result = load_result(file)
-        result["provenance"]["data"]["split_note"] = note
-        write_json(file, result)
-    found = find_evidence(runs, runs / "none")
-    out = ThesisPaths.below(tmp_path / "out")
-    build(dataclasses.replace(found, studies=found.studies[:1]), out)
-    cost = sidecar(out, "cost")
-    assert cost["marked"] == "SIMULATED DATA, TEST BUDGET, NOT THE PLANNED SPLITS"
-    assert cost["data"]["heat"]["split_note"] == note
-    assert f"Splits: {note}" in card(found, found.studies[0]).replace("*", "")
-
-
-@pytest.mark.usefixtures("few_pictures")
 def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_snippet(
     heat, tmp_path
 ):
