@@ -308,19 +308,16 @@ def _analyze(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import wrapped
 
     analysis = call(analyse, arguments)
-    studies, boundaries = analysis.table, analysis.boundaries()
-    notes, criteria = [*analysis.notes, *analysis.evidence.notes], improvement_report(studies)
+    studies, notes = analysis.table, [*analysis.notes, *analysis.evidence.notes]
+    criteria = improvement_report(studies)
     if arguments.json:
         rows = json.loads(studies.to_json(orient="records"))
-        content = {"studies": rows, "criteria": criteria, "boundaries": boundaries, "notes": notes}
-        print_json(content)
+        print_json({"studies": rows, "criteria": criteria, "notes": notes})
         return damaged(notes)
     table = overview(studies)
     say(f"{wrapped('', table.caption)}\n\n{plain(table)}\n")
     say("MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:")
     print_all([wrapped("  ", line) for line in criteria])
-    say("Chosen values at an end of their search space, of the newest study of each cell:")
-    print_all(boundaries, "  ")
     return print_all(notes, "note: ")
 
 

@@ -268,7 +268,7 @@ def store(
 def with_ends(dataset: Dataset, train_end: pd.Timestamp, val_end: pd.Timestamp) -> Dataset:
     """The same data with other splits."""
     splits = replace(dataset.spec.splits, train_end=train_end, val_end=val_end, test_end=None)
-    return replace(dataset, spec=replace(dataset.spec, splits=splits), split_note="")
+    return replace(dataset, spec=replace(dataset.spec, splits=splits))
 
 
 def relative_mae(forecasts: QuantileForecasts, dataset: Dataset) -> float:

@@ -264,8 +264,8 @@ def write_page(study: StoredStudy) -> Path:
     title = load_spec(study.dataset).title if study.dataset in known_datasets() else study.dataset
     heading = escape(f"{model_name(study.model)} on {title}")
     warning = warning_for([study])
-    means = study.data.get("split_note") or "No number on this page says how good this can be."
-    mark = f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" * bool(warning)
+    means = "No number on this page says how good this can be."
+    mark = f"<p class=warning><b>{warning}.</b> {means}</p>" * bool(warning)
     counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
     trials = ", ".join(f"{result[key]} {state}" for state, key in counts.items() if result[key])
     # a killed study says that it is running, too

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 TELLING_TRIALS = 15
-"""Of fewer complete trials importance and ends of the search space are noise."""
+"""Of fewer complete trials importance is noise."""
 
 
 @dataclass(frozen=True)
