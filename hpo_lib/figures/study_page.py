@@ -215,6 +215,8 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
         for one in study.objectives
     ]
     reason = f"Trial {chosen}, by the policy {selection['policy']}: {selection['reason']}."
+    if study.settled:
+        reason = f"{study.settled_line} {reason}"
     if proof:
         reason += " The defaults stay unless a challenger is better with fresh seeds, too."
     return [

@@ -36,6 +36,7 @@ from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRang
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.read_write import Count, Part, check
 from hpo_lib.records.trial import TrialRecord, check_trial
+from hpo_lib.records.trial_choice import Settled
 from hpo_lib.scoring.objectives import Objective, coverage_error
 
 DAMAGE = CommandError, OptunaError, SQLAlchemyError, *UNREADABLE
@@ -88,6 +89,7 @@ class _Attributes(Part):
     """What a study's storage says of it, beside its trials."""
 
     trials_asked: Count = 0
+    settled: Settled | None = None
     identity: _Identity | None = None
 
 

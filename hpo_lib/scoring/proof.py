@@ -6,6 +6,7 @@ shares of the means of the untuned defaults, so those score 1.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
@@ -53,6 +54,65 @@ def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: i
     return [
         number for number, days in behind.items() if days.mean() <= days[drawn].mean(axis=1).std()
     ][:most]
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What more trials are expected to bring, and what a proof cannot tell from luck, in percent.
+
+    All are of the score of the untuned defaults. ``change`` is that of the best other trial, below
+    0 if it is better, over ``days`` days. ``seed_change`` is the standard deviation of the score
+    over the seeds of the defaults, ``luck`` the standard error of a proof, and ``gain`` what more
+    trials are expected to lower the best score by.
+    """
+
+    days: int
+    change: float
+    seed_change: float
+    luck: float
+    gain: float
+
+    @property
+    def settled(self) -> bool:
+        """Whether more trials are not expected to pay."""
+        return self.gain < self.luck
+
+
+def prospect(
+    default: Sequence[DailyScores], others: Sequence[DailyScores], more: float
+) -> Prospect:
+    """What ``more`` complete trials would bring beside ``others``.
+
+    Args:
+        default: of the untuned defaults: with the seed of the study, then with fresh ones.
+        others: of the complete trials, without the defaults.
+        more: so many more are expected.
+    """
+    untuned = default[0]
+    scores = sorted((_score(days, untuned) for days in others), key=np.mean)
+    means = np.array([daily.mean() for daily in scores])
+    best = min(means[0], 1.0)
+    gain = max(0.0, best - means[0] + expected_drop(means, more))
+    drawn = drawn_days(len(scores[0]))
+    seeds = np.std([_score(days, untuned).mean() for days in default], ddof=1)
+    of_seeds = np.sqrt(2 / (len(default) - 1)) * seeds
+    daily = scores[0] - _score(untuned, untuned)
+    luck = np.hypot(daily[drawn].mean(axis=1).std(), of_seeds)
+    percent = 100 * np.array([means[0] - 1, seeds, luck, gain])
+    return Prospect(len(drawn[0]), *map(float, percent))
+
+
+def expected_drop(scores: np.ndarray, more: float) -> float:
+    """By how much the lowest of n ascending scores would fall with ``more`` like them.
+
+    The lowest of n draws falls more slowly as n grows. So growing by the factor (n + more) / n
+    lowers it no more than the last growth by this factor did: the mean minimum of m of the n scores
+    without replacement, with m = n² / (n + more), less their minimum.
+    """
+    n = len(scores)
+    m = max(1, int(n * n / (n + more)))
+    chances = [comb(n - 1 - i, m - 1) / comb(n, m) for i in range(n)]
+    return float(np.dot(chances, scores) - scores[0])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import numpy as np
@@ -22,13 +22,23 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import POLL, Lease
 from hpo_lib.records.read_write import Json, load_predictions
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trainings import TrainingMissing, family_key, replicate, store
-from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trainings import (
+    TrainingFailed,
+    TrainingMissing,
+    family_key,
+    replicate,
+    store,
+)
+from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import CHALLENGERS, FRESH_SEEDS, prove
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.proof import DailyScores, daily_scores
+from hpo_lib.scoring.proof import DailyScores, Prospect, daily_scores, prospect
+from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
+
+MIN_FINISHED, MIN_COMPLETE = 10, 5
+"""Trials, the untuned defaults included, before anything is known of what more would bring."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,12 @@ class Proof:
     plan: Plan
     seed: int
     small: bool
+    _fresh: dict[int, DailyScores] = field(default_factory=dict, init=False)
+
+    @property
+    def _seeds(self) -> list[int]:
+        """The fresh ones."""
+        return [self.seed + 1 + i for i in range(1 if self.small else FRESH_SEEDS)]
 
     @cached_property
     def _scored(self) -> Callable[[int], DailyScores]:
@@ -74,50 +90,94 @@ class Proof:
         Raises:
             StopRequested: during a training.
         """
+        self._alone(lambda: self.entry(trials, must_stop), must_stop)
+
+    def learn_luck(self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]) -> None:
+        """Train what `prospect` lacks, unless another worker does; raises as `train` does."""
+        if self.prospect(trials, 0) is None:
+            self._alone(lambda: self.prospect(trials, 0, must_stop), lambda: True)
+
+    def _alone(self, work: Callable[[], object], must_stop: Callable[[], bool]) -> None:
+        """Work while no other worker of the study proves; not at all if it must stop waiting."""
         lease = Lease(self.plan.run.proof_lease)
         while not lease.take():
             if must_stop():
                 return
             time.sleep(POLL)
         try:
-            self.entry(trials, must_stop)
+            work()
         finally:
             lease.release()
+
+    def prospect(
+        self,
+        trials: Sequence[TrialRecord],
+        more: int,
+        must_stop: Callable[[], bool] = lambda: True,
+    ) -> Prospect | None:
+        """What ``more`` trials are expected to bring; None while nothing can be known.
+
+        As large a share of them is expected to complete as so far. The luck of seeds is known from
+        the untuned defaults with fresh ones, which the proof needs as well.
+        """
+        ended = [trial for trial in trials if trial.finished]
+        complete = [trial.number for trial in ended if trial.state == "complete"]
+        if self.small or len(ended) < MIN_FINISHED or len(complete) < MIN_COMPLETE:
+            return None
+        if (default := default_trial(trials)).state != "complete":
+            return None
+        scored = {number: self._scored(number) for number in complete}
+        untuned = scored.pop(default.number)
+        if len(untuned["mae"]) < MIN_COMPARED_DAYS:
+            return None
+        try:
+            for seed in self._seeds:
+                if seed not in self._fresh:
+                    trained = self._trained(default.number, default.params, seed, must_stop)
+                    self._fresh[seed] = daily_scores(trained, self.plan.dataset.scales)
+        except (TrainingMissing, TrainingFailed):
+            return None
+        more_complete = more * len(complete) / len(ended)
+        return prospect([untuned, *self._fresh.values()], list(scored.values()), more_complete)
 
     def entry(
         self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True
     ) -> Json | None:
         """The record's entry; None if it had to stop before a training that is missing."""
-        params, plan = {trial.number: trial.params for trial in trials}, self.plan
-        n_seeds, most = (1, 1) if self.small else (FRESH_SEEDS, CHALLENGERS)
+        params = {trial.number: trial.params for trial in trials}
+        most, scales = 1 if self.small else CHALLENGERS, self.plan.dataset.scales
 
         def trained(number: int, seed: int) -> QuantileForecasts:
-            key = family_key(
-                plan.family, params[number], plan.budget, plan.recipe, plan.dataset, seed=seed
-            )
-            try:
-                return replicate(plan.run, number, seed, key)
-            except TrainingMissing:
-                if must_stop():
-                    raise
-            begun, failure, forecasts = time.monotonic(), "", {}
-            try:
-                forecasts["validation"] = plan.fit(params[number], seed).validation
-            except StopRequested:
-                raise
-            except Exception as error:  # of whichever library: it puts the challenger out
-                failure = cause_of(error)
-            seconds = time.monotonic() - begun
-            record = {"key": key, "cause": failure, "seconds": seconds}
-            store(plan.run.replicate(number, seed), record, **forecasts)
-            print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
-            return replicate(plan.run, number, seed, key)
+            return self._trained(number, params[number], seed, must_stop)
 
-        seeds = [self.seed + 1 + i for i in range(n_seeds)]
         try:
-            return prove(trials, self._scored, most, seeds, trained, plan.dataset.scales)
+            return prove(trials, self._scored, most, self._seeds, trained, scales)
         except TrainingMissing:
             return None
+
+    def _trained(
+        self, number: int, params: Params, seed: int, must_stop: Callable[[], bool]
+    ) -> QuantileForecasts:
+        """A trial with another seed, trained unless it is stored; raises as `replicate` does."""
+        plan = self.plan
+        key = family_key(plan.family, params, plan.budget, plan.recipe, plan.dataset, seed=seed)
+        try:
+            return replicate(plan.run, number, seed, key)
+        except TrainingMissing:
+            if must_stop():
+                raise
+        begun, failure, forecasts = time.monotonic(), "", {}
+        try:
+            forecasts["validation"] = plan.fit(params, seed).validation
+        except StopRequested:
+            raise
+        except Exception as error:  # of whichever library: it puts the challenger out
+            failure = cause_of(error)
+        seconds = time.monotonic() - begun
+        record = {"key": key, "cause": failure, "seconds": seconds}
+        store(plan.run.replicate(number, seed), record, **forecasts)
+        print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
+        return replicate(plan.run, number, seed, key)
 
 
 def cause_of(error: Exception) -> str:

@@ -123,8 +123,9 @@ class TrialQueue:
         liveness: of this worker, entered.
         space: the search space, a dimension after the one that it depends on.
         objectives: what the study minimises, in the order of its values.
-        trials: finished trials in the end, of all workers together.
+        trials: finished trials in the end, of all workers together, unless the study settles.
         seed: of the sampler.
+        settling: trials -> by what the study settles with them, or None.
     """
 
     stored: Storage
@@ -133,14 +134,19 @@ class TrialQueue:
     objectives: Sequence[Objective]
     trials: int
     seed: int
+    settling: Callable[[list[TrialRecord]], Json | None]
 
     def __post_init__(self) -> None:
         self.run = self.stored.run
         self.lease = Lease(self.run.decision_lease)
 
     @_decision
-    def open(self, identity: Json, first: Sequence[FirstTrial]) -> list[FirstTrial]:
+    def open(
+        self, identity: Json, first: Sequence[FirstTrial], goes_on: bool = False
+    ) -> list[FirstTrial]:
         """Create the study, or continue the existing one after checking that it is the same one.
+
+        One that has settled ``goes_on`` only if asked.
 
         Returns:
             The study's first trials: ``first``, or those that it was begun with.
@@ -172,10 +178,23 @@ class TrialQueue:
                         f"{key}"
                     )
         self.study.set_user_attr("trials_asked", self.trials)
+        if goes_on:
+            self.study.set_user_attr("settled", None)
         self.first = [FirstTrial(**trial) for trial in self.study.user_attrs["first_trials"]]
         if not self._requeue():
             self.study.enqueue_trial(self.first[0].params)
         return self.first
+
+    @property
+    @_patient
+    def settled(self) -> Json | None:
+        """With how many ``trials`` and by what the study has settled, if it has."""
+        return cast(Json | None, self.study.user_attrs.get("settled"))
+
+    @property
+    def ends_with(self) -> int:
+        """So many finished trials the study ends with: all, or those that it settled with."""
+        return min(self.trials, settled["trials"]) if (settled := self.settled) else self.trials
 
     @_patient
     def records(self) -> list[TrialRecord]:
@@ -188,23 +207,28 @@ class TrialQueue:
     def claim(self) -> Trial | None:
         """The next trial, with its parameters drawn; None while others run all that is left.
 
+        Before that the study may settle, once: with the trials that are finished or running then,
+        so that it ends alike however its workers go on.
+
         The sampler is seeded from the number of configurations that were drawn before, so that no
         two workers draw with one seed, and a single worker that is resumed goes on as it would
         have.
         """
         self.liveness.renew()
         trials = self._requeue()
-        taken = sum(
-            trial.state == TrialState.RUNNING or trial_record(trial, self.objectives).finished
-            for trial in trials
-        )
-        if taken >= self.trials:
+        records = [trial_record(trial, self.objectives) for trial in trials]
+        taken = sum(record.finished or record.state == "running" for record in records)
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        # A retry that waits may yet complete.
+        undecided = taken < self.trials and not (self.settled or waiting)
+        if undecided and (settled := self.settling(records)):
+            self.study.set_user_attr("settled", {"trials": taken, **settled})
+        if taken >= self.ends_with:
             return None
         drawn = sum(
             "retry_of" not in trial.user_attrs and is_whole(_params(trial), self.space)
             for trial in trials
         )
-        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if drawn < len(self.first) and not waiting:
             self.study.enqueue_trial(self.first[drawn].params)
         digest = hashlib.sha256(f"{self.seed}/{drawn}".encode()).digest()
