@@ -136,7 +136,7 @@ class Selection(Part):
 
 
 class Settled(Part):
-    """With how many trials of those asked a study settled, and the numbers of its `Prospect`."""
+    """With how many trials of those asked a study settled, and by what, see `prospect`."""
 
     trials: Count
     asked: Count

@@ -6,7 +6,6 @@ shares of the means of the untuned defaults, so those score 1.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 
@@ -56,63 +55,42 @@ def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: i
     ][:most]
 
 
-@dataclass(frozen=True)
-class Prospect:
-    """What more trials are expected to bring, and what a proof cannot tell from luck, in percent.
-
-    All are of the score of the untuned defaults. ``change`` is that of the best other trial, below
-    0 if it is better, over ``days`` days. ``seed_change`` is the standard deviation of the score
-    over the seeds of the defaults, ``luck`` the standard error of a proof, and ``gain`` what more
-    trials are expected to lower the best score by.
-    """
-
-    days: int
-    change: float
-    seed_change: float
-    luck: float
-    gain: float
-
-    @property
-    def settled(self) -> bool:
-        """Whether more trials are not expected to pay."""
-        return self.gain < self.luck
-
-
 def prospect(
-    default: Sequence[DailyScores], others: Sequence[DailyScores], more: float
-) -> Prospect:
-    """What ``more`` complete trials would bring beside ``others``.
+    default: Sequence[DailyScores], others: Sequence[DailyScores], growth: float
+) -> dict[str, float]:
+    """What more trials are expected to bring, and what a proof cannot tell from luck.
 
     Args:
         default: of the untuned defaults: with the seed of the study, then with fresh ones.
         others: of the complete trials, without the defaults.
-        more: so many more are expected.
+        growth: so many times as many trials there will be.
+
+    Returns:
+        In percent of the defaults' score: ``change`` to that of the best other trial, below 0 if it
+        is better; ``seed_change``, the standard deviation of the defaults over their seeds;
+        ``luck``, the standard error of `compare_seeds` over days and seeds; and ``gain``, what the
+        best score is expected to fall by.
     """
-    untuned = default[0]
-    scores = sorted((_score(days, untuned) for days in others), key=np.mean)
-    means = np.array([daily.mean() for daily in scores])
-    best = min(means[0], 1.0)
-    gain = max(0.0, best - means[0] + expected_drop(means, more))
-    drawn = drawn_days(len(scores[0]))
-    seeds = np.std([_score(days, untuned).mean() for days in default], ddof=1)
-    of_seeds = np.sqrt(2 / (len(default) - 1)) * seeds
-    daily = scores[0] - _score(untuned, untuned)
-    luck = np.hypot(daily[drawn].mean(axis=1).std(), of_seeds)
-    percent = 100 * np.array([means[0] - 1, seeds, luck, gain])
-    return Prospect(len(drawn[0]), *map(float, percent))
+    untuned = _score(default[0], default[0])
+    best, *_ = scores = sorted((_score(days, default[0]) for days in others), key=np.mean)
+    means = np.mean(scores, axis=1)
+    gain = max(0.0, min(means[0], 1.0) - means[0] + expected_drop(means, growth))
+    seeds = np.std([_score(days, default[0]).mean() for days in default], ddof=1)
+    by_days = (best - untuned)[drawn_days(len(best))].mean(axis=1).std()
+    luck = np.hypot(by_days, np.sqrt(2 / (len(default) - 1)) * seeds)
+    found = {"change": means[0] - 1, "seed_change": seeds, "luck": luck, "gain": gain}
+    return {name: float(100 * value) for name, value in found.items()}
 
 
-def expected_drop(scores: np.ndarray, more: float) -> float:
-    """By how much the lowest of n ascending scores would fall with ``more`` like them.
+def expected_drop(scores: np.ndarray, growth: float) -> float:
+    """By how much the lowest of ascending scores falls if there are ``growth`` times as many.
 
-    The lowest of n draws falls more slowly as n grows. So growing by the factor (n + more) / n
-    lowers it no more than the last growth by this factor did: the mean minimum of m of the n scores
-    without replacement, with m = n² / (n + more), less their minimum.
+    The better half are taken for the end of an exponential tail, whose lowest value falls by its
+    scale times the logarithm of the growth (Weissman, 1978). Scores cannot fall below some best
+    one, so it falls by less.
     """
-    n = len(scores)
-    m = max(1, int(n * n / (n + more)))
-    chances = [comb(n - 1 - i, m - 1) / comb(n, m) for i in range(n)]
-    return float(np.dot(chances, scores) - scores[0])
+    tail = scores[: max(2, -(-len(scores) // 2))]
+    return float((tail[-1] - tail[:-1]).mean() * np.log(growth))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
@@ -32,7 +32,7 @@ from hpo_lib.records.trainings import (
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import CHALLENGERS, FRESH_SEEDS, prove
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.proof import DailyScores, Prospect, daily_scores, prospect
+from hpo_lib.scoring.proof import DailyScores, daily_scores, prospect
 from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
@@ -71,7 +71,6 @@ class Proof:
     plan: Plan
     seed: int
     small: bool
-    _fresh: dict[int, DailyScores] = field(default_factory=dict, init=False)
 
     @property
     def _seeds(self) -> list[int]:
@@ -90,55 +89,47 @@ class Proof:
         Raises:
             StopRequested: during a training.
         """
-        self._alone(lambda: self.entry(trials, must_stop), must_stop)
-
-    def learn_luck(self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]) -> None:
-        """Train what `prospect` lacks, unless another worker does; raises as `train` does."""
-        if self.prospect(trials, 0) is None:
-            self._alone(lambda: self.prospect(trials, 0, must_stop), lambda: True)
-
-    def _alone(self, work: Callable[[], object], must_stop: Callable[[], bool]) -> None:
-        """Work while no other worker of the study proves; not at all if it must stop waiting."""
         lease = Lease(self.plan.run.proof_lease)
         while not lease.take():
             if must_stop():
                 return
             time.sleep(POLL)
         try:
-            work()
+            self.entry(trials, must_stop)
         finally:
             lease.release()
 
-    def prospect(
-        self,
-        trials: Sequence[TrialRecord],
-        more: int,
-        must_stop: Callable[[], bool] = lambda: True,
-    ) -> Prospect | None:
-        """What ``more`` trials are expected to bring; None while nothing can be known.
+    def settles(
+        self, trials: Sequence[TrialRecord], asked: int, must_stop: Callable[[], bool]
+    ) -> Json | None:
+        """By what a study settles, if the other trials of those ``asked`` are not expected to pay.
 
-        As large a share of them is expected to complete as so far. The luck of seeds is known from
-        the untuned defaults with fresh ones, which the proof needs as well.
+        The luck of seeds is known from the untuned defaults with fresh ones, which are trained here
+        if they are missing, and serve the proof as well. None while another worker looks, or while
+        nothing can be known.
+
+        Raises:
+            StopRequested: during a training.
         """
-        ended = [trial for trial in trials if trial.finished]
-        complete = [trial.number for trial in ended if trial.state == "complete"]
-        if self.small or len(ended) < MIN_FINISHED or len(complete) < MIN_COMPLETE:
+        complete = [trial.number for trial in trials if trial.state == "complete"]
+        default, n_finished = default_trial(trials), sum(trial.finished for trial in trials)
+        if self.small or n_finished < MIN_FINISHED or len(complete) < MIN_COMPLETE:
             return None
-        if (default := default_trial(trials)).state != "complete":
+        days, lease = len(self._scored(complete[0])["mae"]), Lease(self.plan.run.proof_lease)
+        if days < MIN_COMPARED_DAYS or default.number not in complete or not lease.take():
             return None
-        scored = {number: self._scored(number) for number in complete}
-        untuned = scored.pop(default.number)
-        if len(untuned["mae"]) < MIN_COMPARED_DAYS:
-            return None
+        untuned = [self._scored(default.number)]
         try:
             for seed in self._seeds:
-                if seed not in self._fresh:
-                    trained = self._trained(default.number, default.params, seed, must_stop)
-                    self._fresh[seed] = daily_scores(trained, self.plan.dataset.scales)
+                trained = self._trained(default.number, default.params, seed, must_stop)
+                untuned.append(daily_scores(trained, self.plan.dataset.scales))
         except (TrainingMissing, TrainingFailed):
             return None
-        more_complete = more * len(complete) / len(ended)
-        return prospect([untuned, *self._fresh.values()], list(scored.values()), more_complete)
+        finally:
+            lease.release()
+        others = [self._scored(number) for number in complete if number != default.number]
+        found = prospect(untuned, others, asked / n_finished)
+        return {"asked": asked, "days": days, **found} if found["gain"] < found["luck"] else None
 
     def entry(
         self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True

@@ -99,15 +99,8 @@ class _Worker:
         space = family.searched(settings.space, dataset)
         self.time_budget, self.stop_reason = TimeBudget(settings.time_budget_hours), ""
         self.proof = Proof(self.plan, settings.seed, small=settings.budget_name == "test")
-        self.settles = settings.settle and settings.policy == PROVEN
         self.queue = TrialQueue(
-            storage,
-            self.liveness,
-            space,
-            self.objectives,
-            settings.trials,
-            settings.seed,
-            self._settling,
+            storage, self.liveness, space, self.objectives, settings.trials, settings.seed
         )
         self.records = self.queue.records
         setup = {
@@ -162,12 +155,14 @@ class _Worker:
     def run(self, progress: bool) -> None:
         """Work until the study holds all its trials, settles or has to stop."""
         asked, begun_with = self.settings.trials, self.n_finished()
+        may_settle = self.settings.settle and self.settings.policy == PROVEN
         with tqdm(total=asked, initial=begun_with, unit="trial", disable=not progress) as bar:
             while self.n_finished() < self.queue.ends_with and not self._must_stop():
                 try:
-                    if self.settles and not self.queue.settled:
-                        self.proof.learn_luck(self.records(), self._must_stop)
-                    trial = self.queue.claim()
+                    settles = None
+                    if may_settle and not self.queue.settled:
+                        settles = self.proof.settles(self.records(), asked, self._must_stop)
+                    trial = self.queue.claim(settles)
                     if trial is None:
                         # The others run all that is left; if one dies, its trial is tried here.
                         time.sleep(POLL)
@@ -185,16 +180,6 @@ class _Worker:
                 self._check_failures(records)
                 if shortfall := self.time_budget.shortfall(records, asked - finished):
                     say(shortfall)
-
-    def _settling(self, records: list[TrialRecord]) -> Json | None:
-        """What the study settles by, if more trials would not pay."""
-        if not self.settles:
-            return None
-        more = self.settings.trials - sum(record.finished for record in records)
-        prospect = self.proof.prospect(records, more)
-        if prospect is None or not prospect.settled:
-            return None
-        return {"asked": self.settings.trials, **asdict(prospect)}
 
     def _one_trial(self, trial: Trial) -> TrialRecord:
         begun, curve = time.monotonic(), list[dict[str, float]]()

@@ -125,7 +125,6 @@ class TrialQueue:
         objectives: what the study minimises, in the order of its values.
         trials: finished trials in the end, of all workers together, unless the study settles.
         seed: of the sampler.
-        settling: trials -> by what the study settles with them, or None.
     """
 
     stored: Storage
@@ -134,7 +133,6 @@ class TrialQueue:
     objectives: Sequence[Objective]
     trials: int
     seed: int
-    settling: Callable[[list[TrialRecord]], Json | None]
 
     def __post_init__(self) -> None:
         self.run = self.stored.run
@@ -204,11 +202,11 @@ class TrialQueue:
         ]
 
     @_decision
-    def claim(self) -> Trial | None:
+    def claim(self, settles: Json | None = None) -> Trial | None:
         """The next trial, with its parameters drawn; None while others run all that is left.
 
-        Before that the study may settle, once: with the trials that are finished or running then,
-        so that it ends alike however its workers go on.
+        Before that the study settles, once, if a worker ``settles`` it: with the trials that are
+        finished or running now, so that it ends alike however its workers go on.
 
         The sampler is seeded from the number of configurations that were drawn before, so that no
         two workers draw with one seed, and a single worker that is resumed goes on as it would
@@ -216,13 +214,14 @@ class TrialQueue:
         """
         self.liveness.renew()
         trials = self._requeue()
-        records = [trial_record(trial, self.objectives) for trial in trials]
-        taken = sum(record.finished or record.state == "running" for record in records)
+        taken = sum(
+            trial.state == TrialState.RUNNING or trial_record(trial, self.objectives).finished
+            for trial in trials
+        )
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         # A retry that waits may yet complete.
-        undecided = taken < self.trials and not (self.settled or waiting)
-        if undecided and (settled := self.settling(records)):
-            self.study.set_user_attr("settled", {"trials": taken, **settled})
+        if settles and taken < self.trials and not (self.settled or waiting):
+            self.study.set_user_attr("settled", {"trials": taken, **settles})
         if taken >= self.ends_with:
             return None
         drawn = sum(

@@ -38,9 +38,7 @@ SPACE = {"width": IntRange(1, 9)}
 
 def queue_of(run, worker):
     """The queue of a study of two trials."""
-    queue = TrialQueue(
-        Storage(run, "journal"), worker, SPACE, [OBJECTIVES["mae"]], 2, 42, lambda _: None
-    )
+    queue = TrialQueue(Storage(run, "journal"), worker, SPACE, [OBJECTIVES["mae"]], 2, 42)
     queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
     return queue
 
