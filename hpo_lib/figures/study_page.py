@@ -25,7 +25,7 @@ from hpo_lib.figures.series import (
     data_summary,
     forecast_weeks,
 )
-from hpo_lib.figures.studies import front_figure, proof_figure
+from hpo_lib.figures.studies import explored_figure, front_figure, proof_figure
 from hpo_lib.figures.style import (
     MISSING,
     NETWORK_KEPT,
@@ -244,6 +244,13 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             "them. The table shows which trial each policy would choose. "
             f"{stopped_early(study)}",
             [front, labelled(front_table(study), unit)],
+        ),
+        (
+            "What mattered",
+            "Every trial over the value of each hyperparameter. Below a name is its importance, "
+            "where trials are enough: the share of PED-ANOVA, which compares the best tenth with all "
+            "trials, and its 90 % interval over trials drawn with replacement.",
+            [explored_figure(study)] * study.has_storage,
         ),
     ]
 

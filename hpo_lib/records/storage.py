@@ -15,7 +15,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
+import pandas as pd
 from alembic.util import CommandError
 from optuna.distributions import (
     BaseDistribution,
@@ -78,6 +80,36 @@ class JournalLock(JournalFileOpenLock):
         """Give it up, unless this process was paused and another broke its lock."""
         with suppress(RuntimeError):
             super().release()
+
+
+def importances(study: optuna.Study, draws: int = 30) -> dict[str, tuple[float, ...]]:
+    """Each hyperparameter's share of the importance for the first objective, in percent.
+
+    It is that of PED-ANOVA (Watanabe et al., 2023), which compares the best tenth of the trials
+    with all, with its interval of 90 % over trials drawn with replacement. Stopped trials count as
+    among the worst.
+    """
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    worst = max(trial.values[0] for trial in ended if trial.values)
+    scored = [
+        optuna.trial.create_trial(
+            params=trial.params,
+            distributions=trial.distributions,
+            value=trial.values[0] if trial.values else worst,
+        )
+        for trial in ended
+    ]
+    random, found = np.random.default_rng(0), []
+    for draw in range(draws + 1):
+        drawn = optuna.create_study()
+        places = random.integers(len(scored), size=len(scored)) if draw else range(len(scored))
+        drawn.add_trials([scored[place] for place in places])
+        found.append(optuna.importance.get_param_importances(drawn))
+    table = 100 * pd.DataFrame(found).fillna(0.0)
+    bounds = table.iloc[1:].quantile([0.05, 0.95])
+    return {
+        name.replace("_", " "): (table[name][0], *bounds[name]) for name in map(str, table.columns)
+    }
 
 
 class _Identity(Part):
