@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-SHIPPED = ("notebooks/*.ipynb", "datasets/*.toml", "slurm/site.env")
+SHIPPED = ("notebooks/*.ipynb", "datasets/[!R]*.*", "slurm/site.env")
 
 
 class BuildWithShipped(build_py):

@@ -1,5 +1,6 @@
 """Every file and folder name of the project, and how files are read and written."""
 
+import lzma
 import os
 import re
 import tempfile
@@ -31,6 +32,7 @@ SLURM_LOGS = SLURM_DIR / "logs"
 BENCHMARK_DIR = PROJECT_ROOT / "benchmark_results"
 MODELS_DIR = PROJECT_ROOT / "models"
 DRAFTS_DIR = PROJECT_ROOT / "drafts"  # what is drawn goes here; git does not see it
+PUBLISHED = r"_dev(_published\.json|/[^/.]+)$"  # the records and benchmarks that git sees
 HPO_NOTEBOOK = NOTEBOOKS_DIR / "hpo_template.ipynb"
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
@@ -66,11 +68,15 @@ def about(path: Path) -> Iterator[None]:
 
 
 def read_text(path: Path, kind: str) -> str:
-    """The text of a file in UTF-8; ``kind`` is what a wrong one should be saved as."""
+    """The text of a file in UTF-8, be it packed (``.xz``); a wrong one should be a ``kind``."""
     try:
         if (content := path.read_bytes()).startswith(b"PK\x03\x04"):
             raise InputError(f"is a ZIP archive or an Excel file; unpack it, or save it as {kind}")
+        if path.suffix == ".xz":
+            content = lzma.decompress(content)
         return content.decode()
+    except lzma.LZMAError as error:
+        raise InputError(f"cannot be unpacked ({in_one_line(error)}); restore it") from None
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror}); fix the file or its permissions"
@@ -143,8 +149,16 @@ def job_log(name: str, job_id: str, suffix: str = "log") -> Path:
 
 
 def stop_file(folder: Path) -> Path:
-    """The file with which papermill asks the study in its kernel to stop."""
+    """The file that asks a study to stop: its kernel alone (papermill), or all of its workers."""
     return folder / "stop"
+
+
+def written(file: Path) -> int:
+    """When a file was last written, in nanoseconds by its file system; 0 if it is not there."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 class _File:
@@ -207,6 +221,8 @@ class RunPaths:
     notebook_lock = _File(".workers_{0.study_name}/notebook_{0.worker}.lock")
     requeues = _File(".workers_{0.study_name}/requeues_{0.worker}.json")
     notebook = _File("{0._notebook_stem}.ipynb")
+    log = _File("{0._notebook_stem}.log")
+    """What a study without a terminal prints (``hpo run --detach``)."""
     attempt_notebook = _Files("{0._notebook_stem}.attempt-{1}.ipynb")
     """The executed notebook of an earlier attempt, by its number."""
     pareto_front = _File("pareto_front_{0.job_id}.html")
@@ -255,9 +271,9 @@ def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> li
     return sorted([*runs_dir.glob(f"{folder}/{name}"), *runs_dir.glob(name)])
 
 
-def consolidated(out: Path) -> tuple[Path, Path]:
-    """All studies in one table, as parquet and as CSV."""
-    return out / "studies.parquet", out / "studies.csv"
+def consolidated(out: Path) -> Path:
+    """All studies in one table."""
+    return out / "studies.csv"
 
 
 SPLITS = ("validation", "test")

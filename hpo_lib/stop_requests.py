@@ -2,7 +2,8 @@
 
 A user or a job script signals papermill; a cluster that ends a job signals every process of it, the
 kernel too. `relaying` in papermill's process and `listening` in the kernel turn both into one
-request, which a file carries.
+request, which a file carries. ``hpo stop`` writes another file, which all workers of a study look
+at, wherever they run.
 """
 
 import os
@@ -27,6 +28,8 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasa
 """What a cluster sends before it ends a job. Ctrl-C (SIGINT) interrupts the notebook's cell."""
 
 _asked: list[str] = []
+_watched: dict[Path, int] = {}
+"""A study's file -> when it was written at the start of this process: that was for others."""
 
 
 class StopRequested(Exception):
@@ -34,9 +37,11 @@ class StopRequested(Exception):
 
 
 def requested() -> str:
-    """The signal that asked this process or its papermill to stop, or an empty text."""
+    """What asked this process or its papermill to stop (a signal, hpo stop), or an empty text."""
     if _asked:
         return _asked[0]
+    if any(paths.written(file) not in (0, before) for file, before in _watched.items()):
+        return "hpo stop"
     file = os.environ.get(STOP_FILE)
     try:
         return Path(file).read_text(encoding="utf-8") if file else ""
@@ -56,11 +61,19 @@ def check() -> None:
 
 
 @contextmanager
-def listening() -> Iterator[None]:
-    """While the study runs, a signal asks it to stop instead of ending the process."""
+def listening(folder: Path) -> Iterator[None]:
+    """While the study runs, a signal asks it to stop instead of ending the process.
+
+    So does a new stop file in the folder of its workers.
+    """
     _asked.clear()
-    with handling(_asked.append):
-        yield
+    file = paths.stop_file(folder)
+    _watched[file] = paths.written(file)
+    try:
+        with handling(_asked.append):
+            yield
+    finally:
+        del _watched[file]
 
 
 @contextmanager

@@ -57,8 +57,7 @@ def main(given: Sequence[str] | None = None) -> None:
     trim(build, arguments.data_dir)
     publish(build, arguments.out)
     if arguments.out == PROJECT_ROOT:
-        folders = ("--data-dir", arguments.data_dir) if arguments.data_dir else ()
-        run("-m", "hpo_lib", "figures", "--publish", *folders)
+        run("-m", "hpo_lib", "figures", "--publish")
 
 
 def make(dataset: str, build: Path, arguments: argparse.Namespace) -> None:

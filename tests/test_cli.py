@@ -22,6 +22,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Liveness
 from tests.data.conftest import TOML
 
+THESIS = [name for name in known_datasets() if name != "bike_dc"]
 COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
 
 
@@ -35,22 +36,24 @@ def test_when_help_is_asked_for_then_it_shows_an_example_that_the_command_itself
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
-    (example,) = [
-        line for line in capsys.readouterr().out.splitlines() if line.startswith("example: ")
-    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert "exit codes: 0 fine, 1 failed, 2 wrong usage or input, 130 interrupted" in lines
+    (example,) = [line for line in lines if line.startswith("example: ")]
     words = example.removeprefix("example: hpo ").split()
     assert words[0] == command
     _parser().parse_args(words)
 
 
-def test_when_the_commands_are_listed_then_each_has_a_line_that_says_what_it_does(capsys):
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    lines = capsys.readouterr().out.splitlines()
-    for command in COMMANDS:
-        assert any(line.split()[:1] == [command] and len(line.split()) > 3 for line in lines), (
-            command
-        )
+def test_when_hpo_is_typed_alone_then_its_commands_are_listed_once_by_what_they_are_for(capsys):
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    groups = [group.splitlines() for group in out.split("\n\n")[2:-2]]
+    wanted = ["begin", "tune", "compare", "explain", "every day", "cluster", "look after"]
+    assert [title for title, *_ in groups] == wanted
+    listed = [line.split()[0] for _, *lines in groups for line in lines]
+    assert sorted([*listed, "job"]) == COMMANDS, "all but what only a job runs"
+    assert all(len(line.split()) > 3 for _, *lines in groups for line in lines)
+    assert max(map(len, out.splitlines())) <= 100
 
 
 def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes():
@@ -76,7 +79,7 @@ def entries(text):
     return [" ".join(entry.split()) for entry in re.sub(r"\n +", " ", text).splitlines()]
 
 
-def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(
+def test_when_no_csv_is_there_then_every_dataset_but_the_one_that_ships_is_listed_as_simulated(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
@@ -87,17 +90,20 @@ def test_when_no_csv_is_there_then_every_dataset_is_listed_as_simulated(
     )
     lines = entries(out)
     assert [line.split()[0] for line in lines] == list(known_datasets())
-    for line, name in zip(lines, known_datasets(), strict=True):
+    assert lines[0].endswith("; datasets/bike_dc.csv.xz")
+    for line, name in zip(lines[1:], THESIS, strict=True):
         assert f"SIMULATED, since {tmp_path / load_spec(name).csv} is absent" in line
     assert main(["datasets", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    pairs = [(name, "simulated") for name in known_datasets()]
+    pairs = [("bike_dc", "csv"), *((name, "simulated") for name in THESIS)]
     assert [(one["dataset"], one["source"]) for one in facts] == pairs
 
 
 def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulated(tmp_path, capsys):
     assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
-    for line, name in zip(entries(capsys.readouterr().out), known_datasets(), strict=True):
+    ships, *lines = entries(capsys.readouterr().out)
+    assert ships.endswith("; datasets/bike_dc.csv.xz")
+    for line, name in zip(lines, THESIS, strict=True):
         assert f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there" in line
 
 
@@ -350,12 +356,26 @@ def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown
 ):
     capsys.readouterr()
     papermill.fails(KeyboardInterrupt())
-    assert run(small) == 1
-    assert capsys.readouterr().err == (
-        f"hpo: interrupted; finished trials are kept, `hpo run --model TFT_Q --dataset {small} "
-        "--job-id 4711` "
-        "with the same options continues\n"
+    assert run(small, "--trials", "7", "--no-early-stopping") == 130
+    said = capsys.readouterr().err
+    begin = "hpo: interrupted; finished trials are kept, and this goes on: hpo "
+    assert said.startswith(begin)
+    assert main(shlex.split(said.removeprefix(begin))) == 130
+    begun, goes_on = (call["parameters"] for call in papermill.calls)
+    assert goes_on == begun
+    assert (begun["trials"], begun["early_stopping"]) == (7, False)
+
+
+def test_when_a_study_without_job_id_is_interrupted_then_the_command_names_the_one_it_got(
+    small, papermill, monkeypatch, capsys
+):
+    papermill.fails(KeyboardInterrupt())
+    words = (
+        f"run --model TFT_Q --dataset {small} --data-dir {small.parent} --runs-dir {small.parent}/r"
     )
+    assert main(words.split()) == 130
+    job_id = papermill.calls[0]["parameters"]["job_id"]
+    assert capsys.readouterr().err.endswith(f"hpo {words} --job-id {job_id}\n")
 
 
 def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves_no_folder(

@@ -23,7 +23,6 @@ from hpo_lib.figures.studies_table import (
     improvement_report,
     load_studies,
     studies_frame,
-    summary,
 )
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.launch import status
@@ -203,7 +202,7 @@ def report(run):
     studies = status.study_statuses(run.runs_dir, [])
     status.table_text(status.as_rows(studies, [], slurm=False), slurm=False)
     found = studies_frame(load_studies(run.runs_dir)[0])
-    _ = [summary(found, by) for by in ("model", "dataset")], improvement_report(found)
+    _ = improvement_report(found)
     none = run.runs_dir / "none"
     evidence = find_evidence(run.runs_dir, none)
     for make, *_ in (*PICTURES.values(), *TABLES.values()):

@@ -91,7 +91,7 @@ def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits
     lines = dataset_lines(tmp_path)
     assert len(lines) == len(known_datasets())
     assert " ".join(lines[0].split()) == (
-        "heat A hundred days of water in m3/h, 2019-03-01 00:00 to 2019-06-08 23:00 UTC, "
+        "bike_dc A hundred days of water in m3/h, 2019-03-01 00:00 to 2019-06-08 23:00 UTC, "
         "train to 2019-05-09, validation to 2019-05-24; tiny.csv"
     )
 

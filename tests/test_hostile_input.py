@@ -168,8 +168,7 @@ def same_archive(file, table):
     held = []
     for row in rows_of(file):
         issued = time(row["issued"])
-        lead = pd.Timedelta(hours=float(row.get("lead_hours", "0")))
-        valid = time(row["valid"]) if "valid" in row else issued + lead
+        valid = time(row["valid"])
         if not math.isnan(temperature := float(row["temp"].strip() or "nan")):
             held.append((issued, valid, temperature))
     assert sorted(held) == sorted(
@@ -218,7 +217,6 @@ LEADS = np.tile(np.arange(1, 13), 4)
 ARCHIVE = pd.DataFrame(
     {"issued": ISSUED, "valid": ISSUED + pd.to_timedelta(LEADS, unit="h"), "temp": LEADS / 4}
 )
-BY_LEAD = ARCHIVE.assign(valid=LEADS).rename(columns={"valid": "lead_hours"})
 READERS = [
     Reader("small.toml", TOML.encode(), load_spec, same_toml),
     Reader(
@@ -241,14 +239,11 @@ READERS = [
         lambda file: read_weather(file, HOURS, ("temp", "humidity", "rain_1h")),
         _weather,
     ),
-    *(
-        Reader(
-            name,
-            _text(table, index=False),
-            lambda file: read_archive(file, ("temp",)),
-            same_archive,
-        )
-        for name, table in (("archive.csv", ARCHIVE), ("leads.csv", BY_LEAD))
+    Reader(
+        "archive.csv",
+        _text(ARCHIVE, index=False),
+        lambda file: read_archive(file, ("temp",)),
+        same_archive,
     ),
     Reader("holidays.csv", HOLIDAYS, read_school_holidays, same_holidays),
     Reader(RECORD.best_params.name, RECORD.best_params.read_bytes(), load_result, same_json),

@@ -33,7 +33,7 @@ def test_when_a_link_leads_to_no_page_or_no_place_then_it_is_named(tmp_path):
     ]
 
 
-def executed_notebook(root):
+def executed_notebook(root, job_id="published"):
     outputs = [
         v4.new_output("stream", text="trial 0\n"),
         v4.new_output("stream", text="\ntrial 1\n"),
@@ -55,8 +55,8 @@ def executed_notebook(root):
         v4.new_markdown_cell("# A study\n\n[words](../docs/terms.md#mae)"),
         v4.new_code_cell("show()", outputs=outputs),
     ]
-    record = root / "papermill_runs" / "NHITS_Q_heat" / "hpo_NHITS_Q_heat_winter.ipynb"
-    record.parent.mkdir(parents=True)
+    record = root / "papermill_runs" / "NHITS_Q_heat" / f"hpo_NHITS_Q_heat_{job_id}.ipynb"
+    record.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(v4.new_notebook(cells=cells), record)
 
 
@@ -64,12 +64,13 @@ def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_
     tmp_path,
 ):
     executed_notebook(tmp_path)
+    executed_notebook(tmp_path, "of_mine")  # has no page
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "terms.md").write_text("# Terms")
     build.stage(tmp_path / "pages", tmp_path)
     folder = tmp_path / "pages" / "papermill_runs" / "NHITS_Q_heat"
-    text = (folder / "hpo_NHITS_Q_heat_winter.md").read_text()
-    assert "the record `papermill_runs/NHITS_Q_heat/hpo_NHITS_Q_heat_winter.ipynb`" in text
+    text = (folder / "hpo_NHITS_Q_heat_published.md").read_text()
+    assert "the record `papermill_runs/NHITS_Q_heat/hpo_NHITS_Q_heat_published.ipynb`" in text
     assert "    trial 0\n    trial 1\n" in text
     assert [unwanted for unwanted in ("script", "0%", "dataframe") if unwanted in text] == []
     assert "\n## The choice\n[terms](../../docs/terms.md)" in text
@@ -80,8 +81,8 @@ def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_
     assert f"({picture.parent.name}/{picture.name})" in text
     assert picture.read_bytes() == base64.b64decode(PIXEL)
     menu = build.navigation([{"Results": [{"Records": None}]}, {"Notebooks": None}], [], tmp_path)
-    page = "papermill_runs/NHITS_Q_heat/hpo_NHITS_Q_heat_winter.md"
-    assert menu == [{"Results": [{"Records": [{"NHITS_Q_heat_winter": page}]}]}]
+    page = "papermill_runs/NHITS_Q_heat/hpo_NHITS_Q_heat_published.md"
+    assert menu == [{"Results": [{"Records": [{"NHITS_Q_heat": page}]}]}]
 
 
 def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from hpo_lib import stop_requests
+from hpo_lib import paths, stop_requests
 
 ASK_THE_CHILD = """
 import subprocess, sys, time
@@ -42,28 +42,40 @@ def test_when_a_signal_reaches_the_parent_then_the_child_is_asked_by_it_and_both
 
 @pytest.mark.parametrize("number", stop_requests.SIGNALS, ids=lambda number: number.name)
 def test_when_a_signal_reaches_a_listening_process_then_it_is_a_request_and_afterwards_it_is_not(
-    number,
+    number, tmp_path
 ):
     before = signal.getsignal(number)
-    with stop_requests.listening():
+    with stop_requests.listening(tmp_path):
         stop_requests.check()
         os.kill(os.getpid(), number)
         assert stop_requests.requested() == number.name
         with pytest.raises(stop_requests.StopRequested, match=number.name):
             stop_requests.check()
     assert signal.getsignal(number) == before
-    with stop_requests.listening():
+    with stop_requests.listening(tmp_path):
         assert stop_requests.requested() == "", (
             "the request of an earlier study counts for this one"
         )
 
 
-def test_when_a_study_runs_in_another_thread_then_it_leaves_the_handlers_alone():
+def test_when_the_stop_file_of_a_study_is_written_then_who_began_before_it_is_asked(tmp_path):
+    file = paths.stop_file(tmp_path)
+    paths.write_text(file, "")
+    with stop_requests.listening(tmp_path):
+        assert stop_requests.requested() == "", "an earlier request, which others have obeyed"
+        file.unlink()
+        assert stop_requests.requested() == ""
+        paths.write_text(file, "")
+        assert stop_requests.requested() == "hpo stop"
+    assert stop_requests.requested() == ""
+
+
+def test_when_a_study_runs_in_another_thread_then_it_leaves_the_handlers_alone(tmp_path):
     before = [signal.getsignal(number) for number in stop_requests.SIGNALS]
     seen = []
 
     def listen():
-        with stop_requests.listening():
+        with stop_requests.listening(tmp_path):
             seen.extend(signal.getsignal(number) for number in stop_requests.SIGNALS)
 
     thread = threading.Thread(target=listen)

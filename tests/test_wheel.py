@@ -74,11 +74,13 @@ def test_when_the_wheel_is_used_in_an_empty_folder_then_datasets_are_known_and_n
 ):
     lines = installed("datasets").splitlines()
     assert [line.split()[0] for line in lines if line[0] != " "] == [
+        "bike_dc",
         "heat",
         "water_centrum",
         "water_tommerby",
     ]
     assert sum("SIMULATED" in line for line in lines) == 3
+    assert "LINEAR_Q" in installed("audit", "--dataset", "bike_dc", "--models", "LINEAR_Q")
     doctor = installed("doctor", "heat")
     assert f"in {installed.folder}, Python" in doctor
     assert str(paths.PROJECT_ROOT) not in doctor

@@ -24,7 +24,8 @@ from nbconvert import MarkdownExporter
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("*.md", "docs/*.md", "data/*.md", "datasets/*.md", "model_cards/*.md")
 NOTEBOOKS = ("notebooks/*.ipynb",)
-RECORDS = ("papermill_runs/**/*.ipynb", "benchmark_results/**/*.ipynb")
+RECORDS = ("papermill_runs/*/*published.ipynb", "benchmark_results/*_dev/*.ipynb")
+"""Those that git sees: what somebody made beside them is not published."""
 LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\s\"#]+)")
 FRAME = re.compile(
     r"<style scoped>.*?</style>\s*|(?<=<table) border=\"1\" class=\"dataframe\"", re.DOTALL

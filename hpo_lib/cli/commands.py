@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo_lib import paths
-from hpo_lib.errors import Damage, HpoError, InputError
+from hpo_lib.errors import Damage, InputError
 from hpo_lib.settings import PARAMETERS, Settings
 from hpo_lib.stop_requests import LIFELINE
 
@@ -29,6 +29,13 @@ def _run(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import checked
 
     settings, run = checked(study_settings(arguments))
+    words, job_id = arguments.words, [] if arguments.job_id else ["--job-id", run.job_id]
+    if arguments.detach:
+        from hpo_lib.launch.status import detach
+
+        rest = [word for word in words if word != "--detach"]
+        print(detach(run, [*rest, *job_id], _extra(arguments)))
+        return 0
     try:
         from hpo_lib.launch.notebook_run import run_notebook  # papermill is slow to load
 
@@ -36,10 +43,8 @@ def _run(arguments: Namespace) -> int:
     except KeyboardInterrupt:
         # nbclient's own task ends with the same interrupt.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise HpoError(
-            f"interrupted; finished trials are kept, `hpo run --model {settings.model} --dataset "
-            f"{settings.dataset} --job-id {settings.job_id}` with the same options continues"
-        ) from None
+        again = shlex.join(["hpo", *words, *job_id])
+        raise KeyboardInterrupt(f"finished trials are kept, and this goes on: {again}") from None
     if LIFELINE in os.environ:  # the process that started this worker shows the result
         return 0
     from hpo_lib.figures import study_page
@@ -88,9 +93,19 @@ def _status(arguments: Namespace) -> int:
     if arguments.json:
         print_json(rows)
     else:
-        extra = f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
-        print(status.table_text(rows, slurm=has_slurm, extra=extra))
+        print(status.table_text(rows, slurm=has_slurm, extra=_extra(arguments)))
     return int(any(study.state == "corrupt" for study in studies))
+
+
+def _stop(arguments: Namespace) -> None:
+    from hpo_lib.launch import slurm, status
+
+    print(status.stop(arguments.study, slurm.jobs(), arguments.runs_dir, arguments.storage))
+
+
+def _extra(arguments: Namespace) -> str:
+    """What a command needs to find the same records."""
+    return f" --runs-dir {shlex.quote(arguments.runs_dir)}" if arguments.runs_dir else ""
 
 
 def _runs_dir(arguments: Namespace) -> Path:
@@ -121,14 +136,11 @@ def _datasets(arguments: Namespace) -> int:
 
 
 def _prepare(arguments: Namespace) -> None:
-    from hpo_lib.data.day_ahead_weather import prepare_archive
     from hpo_lib.data.raw_files import prepare_features
 
     spec = _spec(arguments)
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
     print(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
-    if arguments.weather_forecast is not None:
-        print(prepare_archive(spec, arguments.weather_forecast, out))
 
 
 def _spec(arguments: Namespace) -> "DatasetSpec":
@@ -288,55 +300,26 @@ def _verify(arguments: Namespace) -> int:
 
 def _analyze(arguments: Namespace) -> int:
     from hpo_lib.figures.build import analyse
-    from hpo_lib.figures.studies_table import SHOWN, SUMMARIES, improvement_report, summary
+    from hpo_lib.figures.latex import plain
+    from hpo_lib.figures.studies_table import improvement_report
+    from hpo_lib.figures.tables import overview
     from hpo_lib.launch.doctor import wrapped
 
     analysis = call(analyse, arguments)
-    studies, evidence = analysis.table, analysis.evidence
-    tables = {"studies": studies}
-    tables |= {f"by_{by}": summary(studies, by) for by in SUMMARIES}
+    studies, boundaries = analysis.table, analysis.boundaries()
+    notes, criteria = [*analysis.notes, *analysis.evidence.notes], improvement_report(studies)
     if arguments.json:
-        notes = [*analysis.notes, *evidence.notes]
-        content: dict[str, object] = {
-            name: json.loads(table.to_json(orient="records")) for name, table in tables.items()
-        }
-        content |= {"criteria": improvement_report(studies), "boundaries": analysis.boundaries()}
-        print_json({**content, "notes": notes})
+        rows = json.loads(studies.to_json(orient="records"))
+        content = {"studies": rows, "criteria": criteria, "boundaries": boundaries, "notes": notes}
+        print_json(content)
         return damaged(notes)
-    code = print_all(analysis.notes, "note: ")
-    table, by_model, by_dataset = tables.values()
-    usual = [
-        name
-        for name, value in (("status", "complete"), ("source", "csv"))
-        if (table[name] == value).all()
-    ]
-    # too many for 100 columns
-    wide = ["studies", "data", "until", "failed %", "stopped %", "hours", "s per trial"]
-    short = {
-        "mae_default": "default",
-        "improvement": "gain %",
-        "median improvement": "gain %",
-        "picp": "picp %",
-    }
-    of_studies = "Studies (complete trials; mae of default and of choice, in the unit)"
-    for title, part in {
-        of_studies: table[SHOWN].drop(columns=usual),
-        "By model (median gain)": by_model.drop(columns=["studies", "hours"]),
-        "By dataset": by_dataset.drop(columns=wide),
-    }.items():
-        part = part.rename(columns=short)
-        print(f"{title}:\n{part.to_string(index=False, na_rep='-', float_format='{:.3g}'.format)}")
-    print(
-        "Validation scores: MAE 5 % or more below the defaults, PICP 75 to 85, for two models of "
-        "a dataset:"
-    )
-    print_all([wrapped("  ", line) for line in improvement_report(studies)])
-    print(
-        "Chosen values at an end of their search space, of the newest study of each model and "
-        "dataset:"
-    )
-    print_all(analysis.boundaries(), "  ")
-    return print_all(evidence.notes, "  note: ") or code
+    table = overview(studies)
+    print(f"{wrapped('', table.caption)}\n\n{plain(table)}\n")
+    print("MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:")
+    print_all([wrapped("  ", line) for line in criteria])
+    print("Chosen values at an end of their search space, of the newest study of each cell:")
+    print_all(boundaries, "  ")
+    return print_all(notes, "note: ")
 
 
 def _consolidate(arguments: Namespace) -> int:
@@ -344,8 +327,7 @@ def _consolidate(arguments: Namespace) -> int:
 
     studies, notes = load_studies(_runs_dir(arguments))
     code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
-    for file in write_studies(studies_frame(studies), out):
-        print(f"wrote {file} ({len(studies)} studies)")
+    print(f"wrote {write_studies(studies_frame(studies), out)} ({len(studies)} studies)")
     return code
 
 
@@ -360,10 +342,9 @@ def _figures(arguments: Namespace) -> int:
 
 
 def _benchmark(arguments: Namespace) -> None:
-    import pandas as pd
-
     from hpo_lib.benchmark.train import make_plan, run_benchmark
     from hpo_lib.figures.build import of_benchmark
+    from hpo_lib.figures.latex import plain
     from hpo_lib.figures.series import banner
     from hpo_lib.figures.tables import scores_of_test_split
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
@@ -377,17 +358,13 @@ def _benchmark(arguments: Namespace) -> None:
     try:
         run_benchmark(plan)
     except KeyboardInterrupt:
-        raise HpoError(
-            "interrupted; finished trainings are kept, the same command continues"
-        ) from None
+        raise KeyboardInterrupt("finished trainings are kept, the same command goes on") from None
     evidence = of_benchmark(plan.paths, plan.dataset.spec, calibration)
     (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
-    ((title, rows),) = table.rows
-    lines = pd.DataFrame(rows, columns=table.header).to_string(index=False)
+    ((_, rows),) = table.rows
     print(
-        f"{title}, {plan.paths.setting}\n{lines}\n"
-        "In brackets 95 % bootstrap intervals; the last two "
-        f"columns are after {calibration.mode} calibration."
+        f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
+        f"two columns are after {calibration.mode} calibration."
     )
     kind_of = {row.model: row.kind for row in stored.rows}
     kinds = [kind_of[model] for model in stored.shown["model"]]

@@ -1,6 +1,6 @@
 """The ``hpo`` command: thin calls into the library.
 
-Exit codes: 0 fine, 1 failed, 2 wrong usage or input.
+Its exit codes are `EXIT_CODES`.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from hpo_lib.cli import commands
 from hpo_lib.errors import MAKE_ROOM, HpoError, InputError, choices
 from hpo_lib.settings import PARAMETERS, option_of, train_with_one_thread
 
+EXIT_CODES = "0 fine, 1 failed, 2 wrong usage or input, 130 interrupted"
 COMMANDS = Path(__file__).with_name("commands.toml")
 """Help, example and options of each command, whose function in `commands` has its name."""
 
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, unknown = _parser().parse_known_args(argv)
     if unknown:
         arguments.parser.error(_unknown(unknown[0], arguments.parser))
+    arguments.words = sys.argv[1:] if argv is None else list(argv)
     try:
         code = arguments.command(arguments)
         sys.stdout.flush()
@@ -44,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"hpo: {where}{error.strerror or error}; {MAKE_ROOM}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("hpo: interrupted", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt as stop:
+        print("hpo: interrupted" + f"; {stop}" * bool(stop.args), file=sys.stderr)
+        return 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,33 +71,30 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     return f"option {option} is unknown; {hint}All options: {parser.prog} --help"
 
 
-class _Help(argparse.HelpFormatter):
-    """Room for the longest command beside its help: argparse forgets that commands are indented."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog)
-        self._action_max_length = 17
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="hpo",
-        description="Hyperparameter studies of probabilistic demand forecasts.",
+        usage="hpo COMMAND [--help] ...",
+        epilog=f"exit codes: {EXIT_CODES}",
         allow_abbrev=False,
-        formatter_class=_Help,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"hpo {__version__}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(command=lambda _: parser.print_help(), parser=parser)
+    subparsers = parser.add_subparsers(prog="hpo", metavar="COMMAND", help=argparse.SUPPRESS)
+    shown = ["Hyperparameter studies of probabilistic demand forecasts."]
     entries = tomllib.loads(COMMANDS.read_text(encoding="utf-8"))
     named = {parameter.name: _option(parameter) for parameter in PARAMETERS}
     of_study = tuple(named)
     named |= entries.pop("group")
     for name, entry in entries.items():
+        if goal := entry.get("for"):
+            shown += [f"\n{goal}"] * (f"\n{goal}" not in shown)
+            shown.append(f"  {name:13} {entry['help']}")
         sub = subparsers.add_parser(
             name,
-            help=entry["help"],
             description=entry["help"],
-            epilog=f"example: {entry['example']}",
+            epilog=f"example: {entry['example']}\nexit codes: {EXIT_CODES}",
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -104,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         if "all" in options:
             options[:1] = [name for name in of_study if name not in entry.get("without", ())]
         add_options(sub, [named.get(str(option), option) for option in options])
+    parser.description = "\n".join(shown)
     return parser
 
 

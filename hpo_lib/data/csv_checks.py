@@ -6,7 +6,6 @@ wrong cell only if that fails.
 """
 
 import csv
-import difflib
 import io
 import re
 from collections.abc import Sequence
@@ -149,12 +148,8 @@ def check_header(header: Sequence[str], required: Sequence[str], advice: str) ->
             "expected once; remove or rename the others"
         )
     if missing := [column for column in dict.fromkeys(required) if column not in header]:
-        near = (difflib.get_close_matches(column, header, n=1) for column in missing)
-        names = (
-            f"column {column!r}" + "".join(f" (nearest there: {name!r})" for name in names)
-            for column, names in zip(missing, near, strict=True)
-        )
-        raise InputError(f"missing {', '.join(names)}; {advice}")
+        names, there = (", ".join(map(repr, columns)) for columns in (missing, header))
+        raise InputError(f"column {names} is missing, the header has {there}; {advice}")
 
 
 def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
@@ -218,7 +213,7 @@ def _numbers(cells: pd.Series) -> pd.Series:
     return values
 
 
-def check_target(values: pd.Series, times: pd.DatetimeIndex, *, may_be_negative: bool) -> None:
+def check_target(values: pd.Series, *, may_be_negative: bool) -> None:
     """Check that the target is not stuck, not absurdly large, and not negative if it cannot be.
 
     Stuck are 48 and more equal values in a row (to one part in 1e9).
@@ -233,24 +228,13 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, *, may_be_negative:
     refuse(values.abs() > SPIKE * usual, values, f", expected at most {SPIKE:g} {advice}")
     array = values.to_numpy()
     starts, lengths = runs_of_true(np.abs(np.diff(array)) <= SAME_VALUE * np.abs(array[1:]))
-    stuck = np.flatnonzero(lengths >= CONSTANT_HOURS - 1)
-    if not len(stuck):
-        return
-    first, length = int(starts[stuck[0]]), int(lengths[stuck[0]]) + 1
-    where = f"for {length} rows in a row from line {values.index[first]} on"
-    if length == len(array):
-        where, advice = "in every row", "check where the column came from"
-    elif first + length == len(array):
-        where, advice = f"{where} to the end of the file", "remove these rows"
-    else:
-        advice = (
-            f'set start = "{times[first + length]:%Y-%m-%d %H:%M}" in the dataset\'s TOML to use '
-            "the hours after them, or leave these cells empty"
+    for stuck in np.flatnonzero(lengths >= CONSTANT_HOURS - 1):
+        first = starts[stuck]
+        raise InputError(
+            f"column {values.name!r} is {array[first]:g} for {lengths[stuck] + 1} rows in a row "
+            f"from line {values.index[first]} on, expected a series that varies; leave these cells "
+            "empty, or begin after them (start in the dataset's TOML)"
         )
-    raise InputError(
-        f"column {values.name!r} is {array[first]:g} {where}, expected a series that "
-        f"varies; {advice}"
-    )
 
 
 def check_ranges(values: pd.DataFrame) -> None:

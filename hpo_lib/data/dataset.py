@@ -205,14 +205,15 @@ def load_dataset(
             it is.
         data_dir: the folder that holds a relative ``spec.csv``. Without one it is looked for below
             the project's ``data/``, then beside the TOML, and if it is absent, the simulated twin
-            is used if the spec has one.
+            is used if the spec has one. A CSV that ships in ``datasets/`` is found with any folder.
         simulated: use the twin, whatever is there.
     """
     spec = load_spec(dataset) if isinstance(dataset, str) else dataset
     folders = [Path(data_dir).expanduser()] if data_dir else [paths.DATA_DIR, spec.path.parent]
     places = list(dict.fromkeys(folder / spec.csv for folder in folders))
+    shipped = [paths.DATASETS_DIR / spec.csv] * (spec.path.resolve().parent == paths.DATASETS_DIR)
     # os.path.isfile is False for what no path can be.
-    csv = next((place for place in places if os.path.isfile(place)), None)
+    csv = next((place for place in places + shipped if os.path.isfile(place)), None)
     if simulated or (csv is None and not data_dir and spec.twin is not None):
         data = _simulated(spec)
     elif csv is not None:
@@ -246,15 +247,15 @@ def _with_weather(dataset: Dataset, csv: Path | None) -> Dataset:
             'add the weather with `hpo prepare --weather`, or set kind = "none" there'
         )
     digest, archive = hashlib.sha256(f"{dataset.sha256} {spec}".encode()), None
-    if spec.kind == "forecast" and not dataset.is_simulated and csv is not None:
-        if spec.csv is None:
+    if spec.kind == "forecast":
+        if dataset.is_simulated or csv is None:
             raise InputError(
-                f"{shown(dataset.spec.path)}: day_ahead_weather.csv is missing, expected the "
-                "name of the archive of "
-                "weather forecasts beside the dataset's CSV; add it (see docs/day_ahead_weather.md)"
+                f"{shown(dataset.spec.path)}: a simulated twin has no weather forecasts; give the "
+                'CSV, or set kind = "degraded" under [day_ahead_weather]'
             )
-        archive = read_archive(csv.parent / spec.csv, spec.columns)
-        digest.update((csv.parent / spec.csv).read_bytes())
+        file = csv.with_name(str(spec.csv))
+        archive = read_archive(file, spec.columns)
+        digest.update(file.read_bytes())
     weather = day_ahead_weather(
         spec, dataset.frame, archive, dataset.training_frame, dataset.spec.target
     )

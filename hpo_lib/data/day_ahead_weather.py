@@ -6,42 +6,19 @@ size to it, to show what better or worse forecasts are worth. The last two are m
 results are shown.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from hpo_lib import paths
 from hpo_lib.data.csv_checks import check_header, check_ranges, numbers, read_csv, refuse, utc_times
-from hpo_lib.data.spec import DatasetSpec, DayAheadWeatherSpec
-from hpo_lib.data.splits import HORIZON, time_span
-from hpo_lib.errors import InputError
-from hpo_lib.paths import about, shown
+from hpo_lib.data.spec import DayAheadWeatherSpec
+from hpo_lib.data.splits import HORIZON
+from hpo_lib.paths import about
 
-ISSUED, VALID, LEAD = "issued", "valid", "lead_hours"
-"""Columns of an archive: when a forecast was issued, and for which hour, or how many hours later
-that is.
-"""
-
-LONGEST_LEAD = 10_000
-"""Hours; no weather forecast reaches further."""
-
-TWIN_ISSUES, TWIN_DELAY = 6, 3
-"""A twin's forecasts are issued every 6 hours and can be used 3 hours later."""
-
-TWIN_ERRORS: Mapping[str, tuple[float, float]] = {
-    "temp": (0.7, 1.6),
-    "dew_point": (0.8, 1.8),
-    "humidity": (4.0, 8.0),
-    "clouds_all": (15.0, 25.0),
-    "wind_speed": (0.6, 1.2),
-    "rain_1h": (0.1, 0.2),
-    "snow_1h": (0.05, 0.1),
-    "pressure": (0.4, 1.2),
-}
-"""Standard deviations of the errors of a twin's forecasts 1 h and 24 h ahead."""
+ISSUED, VALID = "issued", "valid"
+"""Columns of an archive: when a forecast was issued, and for which hour."""
 
 MARKS = {
     "observed": "OBSERVED WEATHER OF THE DAY AHEAD",
@@ -93,8 +70,7 @@ def day_ahead_weather(
     Args:
         spec: the dataset's table [day_ahead_weather].
         weather: observed, hourly, [T, columns].
-        archive: of forecasts, as `read_archive` gives it; None: that of a simulated twin, for the
-            kind ``forecast``.
+        archive: of forecasts, as `read_archive` gives it, for the kind ``forecast``.
         training: the hours of the training split, for the threshold.
         target: name of the target in ``training``.
     """
@@ -110,9 +86,7 @@ def day_ahead_weather(
     else:
         values = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
         if spec.kind == "degraded":
-            values = values + _errors(hours, HORIZON, spec.errors, spec)
-        elif spec.kind == "forecast":
-            values = values + _twin_errors(hours, spec)
+            values = values + _errors(hours, spec)
     threshold = heating_threshold(training[target], training["temp"]) if "temp" in columns else None
     return DayAheadWeather(
         spec.kind, spec.columns, hours, values, threshold, float(training[target].abs().mean())
@@ -155,24 +129,14 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """An archive of weather forecasts: ``issued``, ``valid`` (UTC) and columns, by time of issue.
 
     Args:
-        path: CSV with ``issued`` and, as ``valid`` or as ``lead_hours`` after it, the full hour
-            that a row is for.
+        path: CSV with ``issued`` and ``valid``, the full hour that a row is for.
         columns: the weather columns that are wanted; others are ignored.
     """
     with about(path):
         cells = read_csv(path, "archive of weather forecasts").cells
         advice = "see docs/day_ahead_weather.md for the format"
-        when = VALID if VALID in cells.columns else LEAD
-        check_header(list(cells.columns), [ISSUED, when, *columns], advice)
-        issued = utc_times(cells[ISSUED])
-        if when == VALID:
-            valid = utc_times(cells[VALID])
-        else:
-            leads = numbers(cells[[LEAD]])[LEAD]
-            wrong = ~(leads.abs() <= LONGEST_LEAD) | (leads % 1 != 0)
-            what = f"a whole number of hours, at most {LONGEST_LEAD}"
-            refuse(wrong, cells[LEAD], f", expected {what}; fix that cell")
-            valid = issued + pd.to_timedelta(leads, unit="h")
+        check_header(list(cells.columns), [ISSUED, VALID, *columns], advice)
+        issued, valid = utc_times(cells[ISSUED]), utc_times(cells[VALID])
         check_ranges(table := numbers(cells[list(columns)]))
         table = table.assign(**{ISSUED: issued, VALID: valid})
         for wrong, reason in (
@@ -180,37 +144,9 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             (valid <= issued, f"expected an hour after {ISSUED}; fix one of the two cells"),
             (table.duplicated([ISSUED, VALID]), "which this forecast has twice; remove one row"),
         ):
-            refuse(wrong, cells[when], f", {reason}")
+            refuse(wrong, cells[VALID], f", {reason}")
         known = table.dropna(subset=list(columns))
         return known.sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
-
-
-def prepare_archive(spec: DatasetSpec, file: Path, csv: Path) -> str:
-    """Check an archive of forecasts and write it beside the dataset's engineered CSV.
-
-    Returns:
-        A report in words.
-    """
-    weather = spec.day_ahead_weather
-    if not weather.columns or weather.csv is None:
-        raise InputError(
-            f"{shown(spec.path)}: names no archive of weather forecasts; add a table "
-            "[day_ahead_weather] with kind = "
-            '"forecast", columns = ["temp"] and csv = "weather_forecasts.csv"'
-        )
-    out = csv.parent / weather.csv
-    if out.resolve() == file.resolve():
-        raise InputError(
-            f"{file}: the archive is also its own output; give the archive from another folder"
-        )
-    table = read_archive(file, weather.columns)
-    with paths.atomic(out) as temporary:
-        table[[ISSUED, VALID, *weather.columns]].to_csv(temporary, index=False)
-    issues = table[ISSUED].drop_duplicates()
-    return (
-        f"wrote {out}: {len(issues)} weather forecasts, issued "
-        f"{time_span(pd.DatetimeIndex(issues))}"
-    )
 
 
 def _hours_ahead(values: Values) -> Values:
@@ -219,13 +155,8 @@ def _hours_ahead(values: Values) -> Values:
     return np.lib.stride_tricks.sliding_window_view(later, HORIZON, axis=0).swapaxes(1, 2)
 
 
-def _errors(
-    hours: pd.DatetimeIndex,
-    steps: int,
-    deviations: Mapping[str, tuple[float, float]],
-    spec: DayAheadWeatherSpec,
-) -> Values:
-    """[T, steps, W] normal errors of forecasts: AR(1) along the steps.
+def _errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:
+    """[T, H, W] normal errors of forecasts: AR(1) along the hours ahead.
 
     They grow on a line from 1 h to 24 h ahead. Errors of different origins and columns are
     independent, and depend on the seed and each origin's time alone.
@@ -233,28 +164,13 @@ def _errors(
     from scipy.signal import lfilter  # slow to import, and not always needed
 
     epoch = hours.as_unit("s").asi8 // 3600
-    shape = (24, steps, len(spec.columns))
+    shape = (24, HORIZON, len(spec.columns))
     days, day_of = np.unique(epoch // 24, return_inverse=True)
     draws = [np.random.default_rng([spec.seed, day]).standard_normal(shape) for day in days]
     shocks = np.stack(draws)[day_of, epoch % 24]
     memory = spec.autocorrelation
     shocks[:, 1:] *= np.sqrt(1 - memory**2)
-    first, last = np.array([deviations[name] for name in spec.columns]).T
-    share = (np.arange(steps) / (HORIZON - 1))[:, None]
+    first, last = np.array([spec.errors[name] for name in spec.columns]).T
+    share = np.linspace(0, 1, HORIZON)[:, None]
     errors = lfilter([1.0], [1.0, -memory], shocks, axis=1)
     return errors * ((1 - share) * first + share * last)
-
-
-def _twin_errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:
-    """[T, H, W] errors of the newest forecast at each origin; those of one forecast correlate."""
-    if strange := [name for name in spec.columns if name not in TWIN_ERRORS]:
-        raise InputError(
-            f"day_ahead_weather.columns has {strange[0]!r}, of which no twin has a forecast; "
-            "remove it"
-        )
-    age = TWIN_DELAY + np.asarray(hours.hour - TWIN_DELAY) % TWIN_ISSUES
-    issued = hours - pd.to_timedelta(age, unit="h")
-    runs, run_of = np.unique(issued, return_inverse=True)
-    steps = TWIN_DELAY + TWIN_ISSUES + HORIZON
-    of_run = _errors(pd.DatetimeIndex(runs), steps, TWIN_ERRORS, spec)
-    return of_run[run_of[:, None], age[:, None] + np.arange(HORIZON)]

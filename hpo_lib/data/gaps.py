@@ -57,24 +57,16 @@ def hourly_frame(
             f"start in {shown(spec.path)} or give a file that goes on longer"
         )
     times, values = times[keep], numbers(cells.loc[keep].drop(columns=TIMESTAMP))
-    check_target(values[spec.target], times, may_be_negative=spec.may_be_negative)
+    check_target(values[spec.target], may_be_negative=spec.may_be_negative)
     check_ranges(values)
     hours = pd.date_range(times[0], times[-1], freq="h", name=TIMESTAMP)
     frame = values.set_axis(times).reindex(hours)
     gaps = frame.isna()
     if not gaps.any(axis=None):
         return frame, 0, hours[:0]
-    fills = spec.gaps.fill == "linear"
     line_of = pd.Series(values.index, index=times).reindex(hours).ffill().astype("int64")
-    starts, lengths = runs_of_true(~hours.isin(times))
-    if len(starts) and not fills:
-        raise InputError(
-            f"gap of {_hours(lengths[0])} after line {line_of.iloc[starts[0]]}, from "
-            f"{hours[starts[0]]:%Y-%m-%d %H:%M} UTC on, and the dataset has no gap "
-            f"rule; add these rows or {_RULE}"
-        )
     for column in frame.columns[gaps.any()]:
-        _check_cells(gaps[column], line_of, fills=fills)
+        _check_filled(gaps[column], line_of, has_rule=spec.gaps.fill == "linear")
     target = fill_short_gaps(frame[spec.target], spec.gaps.max_hours)
     missing = target.isna()
     # Before the second week there is no earlier one.
@@ -116,34 +108,19 @@ def fill_short_gaps(values: pd.Series, limit: int) -> pd.Series:
     return values.interpolate("linear", limit_area="inside").where(~gap | (length <= limit))
 
 
-def _check_cells(gap: pd.Series, line_of: pd.Series, *, fills: bool) -> None:
+def _check_filled(gap: pd.Series, line_of: pd.Series, *, has_rule: bool) -> None:
+    """Check that a rule fills the gaps of a column, and that values surround each of them."""
     starts, lengths = runs_of_true(gap.to_numpy())
-    index = pd.DatetimeIndex(gap.index)
-    if lengths[0] == len(gap):
-        problem = "throughout, expected numbers; fill it, or remove it if it is optional"
-    elif starts[0] == 0:
-        problem = (
-            f"for the first {_hours(lengths[0])}, with no earlier value to fill from; set start = "
-            f'"{index[lengths[0]]:%Y-%m-%d %H:%M}" in the dataset\'s TOML or fill these cells'
-        )
+    if starts[0] == 0 or not has_rule:
+        wrong = 0
     elif starts[-1] + lengths[-1] == len(gap):
-        problem = (
-            f"for the last {_hours(lengths[-1])}, from line {line_of.iloc[starts[-1]]} on, with no "
-            "later value to fill from; remove these rows or fill these cells"
-        )
-    elif not fills:
-        problem = (
-            f"for {_hours(lengths[0])} from line {line_of.iloc[starts[0]]} on "
-            f"({index[starts[0]]:%Y-%m-%d %H:%M} UTC), "
-            f"and the dataset has no gap rule; fill these cells or {_RULE}"
-        )
+        wrong = -1
     else:
         return
-    raise InputError(f"column {gap.name!r} is empty {problem}")
-
-
-_RULE = 'set fill = "linear" and max_hours under [gaps] in the dataset\'s TOML'
-
-
-def _hours(count: int) -> str:
-    return f"{count} hour" if count == 1 else f"{count} hours"
+    start, length = starts[wrong], lengths[wrong]
+    raise InputError(
+        f"column {gap.name!r} has no value for {length} h from {gap.index[start]:%Y-%m-%d %H:%M} "
+        f"UTC on (near line {line_of.iloc[start]}), and only gaps between values are filled, by a "
+        "rule under [gaps] in the dataset's TOML; fill these cells, remove their rows, or begin "
+        "after them (start in the TOML)"
+    )

@@ -1,18 +1,17 @@
 """The TOML of a new dataset, from the file of a meter; what is guessed is marked as such."""
 
 import importlib.resources
-import itertools
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import WEATHER_COLUMNS, Csv, numbers, read_csv
+from hpo_lib.data.csv_checks import WEATHER_COLUMNS, read_csv
 from hpo_lib.data.features import CALENDAR_COLUMNS
-from hpo_lib.data.raw_files import SEPARATORS, columns_of, own_cells
+from hpo_lib.data.raw_files import PLAIN, SEPARATORS, columns_of
 from hpo_lib.data.spec import RawFile, load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.paths import about
@@ -20,8 +19,8 @@ from hpo_lib.paths import about
 _GUESSED = {
     "time_column": "",
     "value_column": "",
-    "timezone": " # guessed: the file does not say",
-    "aggregate": " # guessed: sum, if rows are amounts",
+    "timezone": " # guessed: of times without an offset",
+    "aggregate": " # guessed: sum, if rows are amounts of less than an hour",
 }
 
 
@@ -45,15 +44,16 @@ def write_new_dataset(
         time, value = columns_of(table.cells, raw, "")
         quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
         target = _word(file.stem if quantity in ("", "0") else quantity)
-        full, series = _readable(table, raw, timezone, target)
-        negative = bool((numbers(series[[target]]) < 0).any(axis=None))
+        numbers = pd.to_numeric(table.cells[value].str.replace(",", "."), errors="coerce")
+        negative = bool((numbers < 0).any())
     header: list[str] = []
     if weather is not None:
         with about(weather):
             header = list(read_csv(weather, "weather file").cells.columns)
     there = [name for name in WEATHER_COLUMNS if name in header]
-    is_plain = (time, value) == ("", "0") and full == RawFile()
-    stated = {} if is_plain else asdict(replace(full, time_column=time, value_column=value))
+    is_plain = [time, value] == PLAIN
+    stated = asdict(raw if is_plain else RawFile(time, value, timezone, "mean"))
+    stated |= {key: said for key, said in asdict(raw).items() if said}
     lags = [f"{target}_{what}" for what in ("lag_1h", "lag_24h", "rolling_24h")]
     text = f"""\
 name = {_toml(_word(out.stem))}
@@ -78,29 +78,16 @@ val = 0.2
 fill = "linear"
 max_hours = 3
 """
-    text += "\n[raw] # how hpo prepare reads the file\n" if stated else ""
-    for key, said in stated.items():
-        text += (
-            f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED[key]}\n" if said else ""
-        )
+    lines = [
+        f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED[key]}\n"
+        for key, said in stated.items()
+        if said
+    ]
+    if lines:
+        text += "".join(["\n[raw] # how hpo prepare reads the file\n", *lines])
     paths.write_text(out, text)
     load_spec(str(out.absolute()))
     return out
-
-
-def _readable(table: Csv, raw: RawFile, timezone: str, target: str) -> tuple[RawFile, pd.DataFrame]:
-    """The first way, of those that the user leaves open, to read the file; and what it says."""
-    zones, hows = (
-        [given] if given else guesses
-        for given, guesses in ((raw.timezone, ["", timezone, "UTC"]), (raw.aggregate, ["", "mean"]))
-    )
-    for zone, how in itertools.product(zones, hows):
-        full = replace(raw, timezone=zone, aggregate=how)  # type: ignore[arg-type]
-        try:
-            return full, own_cells(table, full, target)
-        except InputError as error:
-            problem = error
-    raise problem
 
 
 def _place(timezone: str) -> tuple[str, str]:

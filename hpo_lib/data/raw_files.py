@@ -82,8 +82,7 @@ def columns_of(cells: pd.DataFrame, raw: RawFile, target: str) -> tuple[str, str
     if header == PLAIN:
         return "", "0"
     named = [column for column in (raw.time_column, raw.value_column) if column]
-    advice = f"expected one of {', '.join(map(repr, header))}; fix its name"
-    check_header(header, named, advice)
+    check_header(header, named, "fix its name")
     are_times, are_numbers = [], []
     for column in header:
         texts = cells[column][~cells[column].isin(MISSING)].head(_LOOK)

@@ -321,9 +321,9 @@ def _contradiction(spec: DatasetSpec) -> str | None:
             f"day_ahead_weather.errors lacks {without_errors[0]!r}; add its errors 1 h and 24 h "
             "ahead, such as [0.7, 1.6]"
         )
-    if weather.kind == "forecast" and weather.csv is None and spec.twin is None:
+    if weather.kind == "forecast" and weather.csv is None:
         return (
-            "day_ahead_weather.csv is missing; name the archive of forecasts (see "
+            "day_ahead_weather.csv is missing; name the archive of forecasts beside the CSV (see "
             "docs/day_ahead_weather.md)"
         )
     if stray := sorted(set(spec.optional_covariates) - set(spec.covariates)):

@@ -120,7 +120,7 @@ def settled_splits(
         data: what the data is called in an error (its file).
         toml: the dataset's TOML, where the dates are.
     """
-    splits, note, problem = plan, "", None
+    splits, note, problem = plan, "", ""
     if plan.has_dates:
         if plan.origin_hour is not None:
             splits = _cut(plan, plan.train_end, plan.val_end, plan.origin_hour, tz)
@@ -132,15 +132,17 @@ def settled_splits(
         splits = _cut(replace(plan, test_end=None), train_end, val_end, hour, tz)
         if plan.has_dates:
             note = (
-                f"The split dates of {toml} (training to {plan.train_end:%Y-%m-%d %H:%M}, "
-                f"validation to {plan.val_end:%Y-%m-%d %H:%M}) do not fit the data, which covers "
-                f"{time_span(index)}. Taken instead are {100 * plan.train:g} % of it for training, "
-                f"to {splits.train_end:%Y-%m-%d %H:%M}, and {100 * plan.val:g} % for validation, "
-                f"to {splits.val_end:%Y-%m-%d %H:%M}."
+                f"{toml}: {problem}. Taken instead are {100 * plan.train:g} % of the data for "
+                f"training, to {splits.train_end:%Y-%m-%d %H:%M}, and {100 * plan.val:g} % for "
+                f"validation, to {splits.val_end:%Y-%m-%d %H:%M}."
             )
         problem = _problem(index, splits)
     if problem:
-        raise InputError(f"{data}: {problem} under [splits] in {toml}")
+        raise InputError(
+            f"{data}: {problem}; a training split needs {MIN_TRAINING} hours, the others whole "
+            "days; move the dates, or set train = 0.7 and val = 0.2 instead, for which 60 days are "
+            f"enough, under [splits] in {toml}"
+        )
     for split, origins, least in (
         ("training", training_origins(index, splits, near_hours=0), 30),
         ("validation", split_origins(index, splits)[0], 1),
@@ -169,30 +171,17 @@ def _cut(
     )
 
 
-def _problem(index: pd.DatetimeIndex, splits: Splits) -> str | None:
-    """Why the data does not fill the splits, and a way out; None if it does."""
-    covers, enough = f"the data covers {time_span(index)}", len(index) >= 60 * HORIZON
-    fix = (
-        f"{'' if enough else 'get at least 60 days of data and '}set train = 0.7 and val = 0.2 "
-        "instead of dates"
-    )
-    n_train = split_positions(index, splits).train.stop
-    if splits.val_end > index[-1]:
-        problem = f"splits.val_end is {splits.val_end:%Y-%m-%d %H:%M}, but {covers}"
-    elif splits.test_end is not None and splits.test_end > index[-1]:
-        problem = f"splits.test_end is {splits.test_end:%Y-%m-%d %H:%M}, but {covers}"
-        fix = f'remove test_end or set test_end = "{index[-1]:%Y-%m-%d %H:%M}"'
-    elif n_train < MIN_TRAINING:
-        problem = (
-            f"the training split up to {splits.train_end:%Y-%m-%d %H:%M} holds {n_train} hours, "
-            f"expected at least {MIN_TRAINING}, and {covers}"
-        )
-    elif not len(split_origins(index, splits)[0]):
-        problem = (
-            f"the validation split from {splits.train_end + _HOUR:%Y-%m-%d %H:%M} to "
-            f"{splits.val_end:%Y-%m-%d %H:%M} "
-            f"holds no whole forecast of {HORIZON} hours, and {covers}"
-        )
-    else:
-        return None
-    return f"{problem}; {fix}"
+def _problem(index: pd.DatetimeIndex, splits: Splits) -> str:
+    """Which splits the data does not fill; empty if it does."""
+    ends = splits.train_end, splits.val_end, splits.test_end
+    last = splits.test_end or splits.val_end
+    training = split_positions(index, splits).train.stop
+    if last <= index[-1] and training >= MIN_TRAINING and len(split_origins(index, splits)[0]):
+        return ""
+    names = ("training", "validation", "test")
+    parts = [
+        f"{name} to {end:%Y-%m-%d %H:%M}"
+        for name, end in zip(names, ends, strict=True)
+        if end is not None
+    ]
+    return f"{', '.join(parts)} do not fit the data, which covers {time_span(index)}"

@@ -28,6 +28,7 @@ from hpo_lib.figures.evidence import (
     Records,
     find_evidence,
     gather_studies,
+    of_one_kind,
     warning_for,
 )
 from hpo_lib.figures.latex import booktabs, html, included
@@ -37,9 +38,6 @@ from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
 from hpo_lib.scoring.calibration import Calibration
-
-NOT_BEHIND_FIGURES = ("study", "launch", "cli", "stop_requests.py", "__main__.py")
-"""The parts of `hpo_lib` that no figure, table or card depends on."""
 
 
 @dataclass(frozen=True)
@@ -100,21 +98,11 @@ def make_all(
     """Every figure, table and card, see `build`; folders are texts, empty for the default.
 
     They go below ``out``, by default a folder that git ignores. With ``publish`` they take the
-    places of the tracked ones instead, and a sentence names each of those that they replace.
+    places of the tracked ones instead.
     """
-    evidence = find_evidence(runs_dir, benchmark_dir, datasets)
     drafts = ThesisPaths.below(Path(out or paths.DRAFTS_DIR).expanduser())
-    place = ThesisPaths() if publish else drafts
-    tracked = [file for folder in vars(place).values() for file in sorted(folder.glob("*.*"))]
-    before = {file: file.read_bytes() for file in tracked if publish}
-    written, notes = build(evidence, place)
-    new = {*written, *map(place.sidecar, written)}
-    for file, content in before.items():
-        if file not in new:
-            notes.append(f"{file} is older: there are no records for it now.")
-        elif file.read_bytes() != content:
-            notes.append(f"Replaced {file}.")
-    return written, notes
+    evidence = find_evidence(runs_dir, benchmark_dir, datasets)
+    return build(evidence, ThesisPaths() if publish else drafts)
 
 
 def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
@@ -195,24 +183,12 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
         },
         "code": {
             "hpo_lib": __version__,
-            "sha256": _code(),
             "matplotlib": mpl.__version__,
             "records": sorted({str(one.get("provenance", {}).get("git_commit")) for one in made}),
         },
     }
     write_json(ThesisPaths.sidecar(files[0]), sidecar)
     return files
-
-
-def _code() -> str:
-    """Fingerprint of all code that a figure, table or card depends on."""
-    package = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.*")):
-        room = file.relative_to(package).parts[0]
-        if file.suffix in (".py", ".mplstyle") and room not in NOT_BEHIND_FIGURES:
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 # For notebooks
@@ -315,7 +291,8 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         and model in ("", run.model)
         and dataset in ("", run.dataset)
     ]
-    evidence = gather_studies(studies, tomls)
+    shown = of_one_kind({study.file: study for study in studies}, notes, own=bool(runs_dir))
+    evidence = gather_studies(shown, tomls)
     lacking = [
         f"{study.file}: its storage is not among the files, so the figures show only its untuned "
         "defaults and Pareto front; its history and trials are missing."

@@ -1,8 +1,10 @@
 """The records behind figures, tables and cards: one study per model, one benchmark per dataset."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hpo_lib import paths
 from hpo_lib.benchmark.chosen_params import STUDIED
@@ -96,7 +98,9 @@ def find_evidence(
     runs = records_folder(str(runs_dir))
     benchmark_results = Path(benchmark_dir or paths.BENCHMARK_DIR).expanduser()
     readable, notes = read_studies(runs)
-    gathered = gather_studies(readable, datasets)
+    own = bool(runs_dir or benchmark_dir)
+    shown = of_one_kind({study.file: study for study in readable}, notes, own=own)
+    gathered = gather_studies(shown, datasets)
     studies, notes = list[StoredStudy](), [*notes, *gathered.notes]
     for study in gathered.studies:
         lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
@@ -106,11 +110,29 @@ def find_evidence(
             notes.append(Damage(f"Passed over {study.file}: {missing}."))
         else:
             studies.append(study)
-    benchmarks = _benchmarks(benchmark_results, gathered.specs, notes)
+    stored = {one.folder: one for one in paths.benchmarks(benchmark_results)}
+    benchmarks = _benchmarks(of_one_kind(stored, notes, own=own), gathered.specs, notes)
     if not studies and not benchmarks:
         none = f"{runs}: holds no readable best_params JSON, and {benchmark_results} no benchmark;"
         raise InputError(" ".join([none, "make one with `hpo run`.", *notes]))
     return Evidence(tuple(studies), benchmarks, gathered.specs, tuple(notes))
+
+
+def of_one_kind(records: Mapping[Path, Any], notes: list[str], *, own: bool) -> list[Any]:
+    """The published records by their place or, with ``own``, the others; all if there are none.
+
+    So what somebody made beside the published records neither mixes with them nor marks them.
+    """
+    kept = [
+        record
+        for place, record in records.items()
+        if own is not bool(re.search(paths.PUBLISHED, str(place)))
+    ] or [*records.values()]
+    if left := len(records) - len(kept):
+        notes.append(
+            f"Left out {left} records: published ones are shown or, if a folder is named, its own."
+        )
+    return kept
 
 
 def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> Evidence:
@@ -152,10 +174,10 @@ def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> E
 
 
 def _benchmarks(
-    out: Path, specs: Mapping[str, DatasetSpec], notes: list[str]
+    benchmarks: Sequence[BenchmarkPaths], specs: Mapping[str, DatasetSpec], notes: list[str]
 ) -> tuple[Benchmark, ...]:
     by_dataset: dict[str, Benchmark] = {}
-    for stored in sorted(paths.benchmarks(out), key=_setting_rank):
+    for stored in sorted(benchmarks, key=_setting_rank):
         name, reason = stored.dataset, ""
         if name in by_dataset:
             reason = f"{by_dataset[name].paths.setting} is shown"

@@ -1,4 +1,4 @@
-"""Tables of text cells: as LaTeX with booktabs, and as HTML for notebooks."""
+"""Tables of text cells: as LaTeX with booktabs, as HTML for notebooks, as text for terminals."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -208,3 +208,11 @@ def included(file: str, caption: str, label: str, warning: str = "") -> str:
 def html(table: Table) -> str:
     """The table for a notebook, with its caption on top."""
     return _HTML.render(table=table)
+
+
+def plain(table: Table) -> str:
+    """The table for a terminal: its sections below each other."""
+    return "\n\n".join(
+        f"{title}\n{pd.DataFrame(rows, columns=table.header).to_string(index=False)}"
+        for title, rows in table.rows
+    )

@@ -21,28 +21,6 @@ PICP_RANGE = (75.0, 85.0)
 SUCCESSES = 2
 """So many models of a dataset, of three, are improved."""
 
-SHOWN = [
-    "dataset",
-    "model",
-    "job_id",
-    "status",
-    "source",
-    "preset",
-    "trials",
-    "mae_default",
-    "mae",
-    "improvement",
-    "picp",
-    "unit",
-]
-"""The columns of the table that fit on a screen."""
-
-SUMMARIES = {
-    "model": ["model", "source", "preset"],
-    "dataset": ["dataset", "source", "sha256", "train_end", "val_end", "preset"],
-}
-"""Kind of summary -> what the studies of a row share: data and budgets are never mixed."""
-
 SCORES = ("rmse", "mape", "wape", "mase", "mean_width", "winkler", "pinball")
 
 
@@ -72,11 +50,11 @@ def studies_frame(studies: Sequence[StoredStudy]) -> pd.DataFrame:
 
     A value that an old file lacks is NaN or an empty text.
 
-    ``trials`` are complete ones; ``failed_percent`` and ``stopped_percent`` are shares of all that
-    finished: complete, failed (``causes`` says why) or stopped early. ``mae_default`` and ``mae``
-    are of the untuned defaults and of the chosen trial; ``improvement`` is by how many percent the
-    second is lower. All scores are of the validation split. The ``status`` of an incomplete study
-    is `StoredStudy.state`, since its JSON cannot know whether it still runs.
+    ``trials`` are complete ones, beside those that failed (``causes`` says why) or were stopped
+    early. ``mae_default`` and ``mae`` are of the untuned defaults and of the chosen trial;
+    ``improvement`` is by how many percent the second is lower. All scores are of the validation
+    split. The ``status`` of an incomplete study is `StoredStudy.state`, since its JSON cannot know
+    whether it still runs.
     """
     order = ["dataset", "model", "date", "file"]
     return pd.DataFrame(map(_row, studies)).sort_values(order, ignore_index=True)
@@ -86,9 +64,6 @@ def _row(study: StoredStudy) -> dict[str, Any]:
     result, provenance = study.result, study.provenance
     default, scores = result["default_trial"] or {}, result["validation_metrics"] or {}
     mae, mae_default = _number(result["best_mae"]), _number(default.get("mae"))
-    counts = [_number(result[key]) for key in ("n_completed", "n_failed", "n_pruned")]
-    trials, failed, stopped = counts
-    finished = sum(counts) or math.nan
     causes = Counter(failure["cause"] for failure in result["failures"] or ())
     status = result["status"] or "unknown"
     return {
@@ -102,11 +77,9 @@ def _row(study: StoredStudy) -> dict[str, Any]:
         **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
         **{name: str(provenance.get(name, "unknown")) for name in ("preset", "recipe")},
         "objectives": ",".join(objective.name for objective in study.objectives),
-        "trials": trials,
-        "failed": failed,
-        "stopped": stopped,
-        "failed_percent": 100 * failed / finished,
-        "stopped_percent": 100 * stopped / finished,
+        "trials": _number(result["n_completed"]),
+        "failed": _number(result["n_failed"]),
+        "stopped": _number(result["n_pruned"]),
         "front": _number(result["n_pareto_optimal"]),
         "hours": _number(result["training_time_hours"]),
         "mae_default": mae_default,
@@ -128,52 +101,6 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def summary(studies: pd.DataFrame, by: str) -> pd.DataFrame:
-    """The results and costs of the studies of each ``model`` or ``dataset``, one row each.
-
-    Shares of failed and stopped trials and seconds per trial are of the finished trials of those
-    studies that count them. ``median improvement`` is in percent; ``improved`` and ``covered``
-    count studies that reach `IMPROVEMENT_PERCENT` and `PICP_RANGE`. By dataset, ``data`` is its
-    fingerprint, ``until`` the last day of the validation split, and ``best`` the model with the
-    lowest MAE of those with a PICP in that range, or of all if none has one.
-    """
-    keys, table = SUMMARIES[by], _judged(studies)
-    table["finished"] = table[["trials", "failed", "stopped"]].sum(axis=1, skipna=False)
-    groups = table.groupby(keys)
-    sums = groups.sum(numeric_only=True, min_count=1)
-    counted, timed = (
-        table.dropna(subset=columns).groupby(keys).sum(numeric_only=True)
-        for columns in (["finished"], ["finished", "hours"])
-    )
-    rows = pd.DataFrame(
-        {
-            "studies": groups.size(),
-            "trials": sums["trials"],
-            "failed %": 100 * counted["failed"] / counted["finished"],
-            "stopped %": 100 * counted["stopped"] / counted["finished"],
-            "hours": sums["hours"],
-            "s per trial": 3600 * timed["hours"] / timed["finished"],
-            "median improvement": groups["improvement"].median(),
-            "improved": sums["improved"],
-            "covered": sums["covered"],
-        }
-    )
-    if by == "model":
-        return rows.reset_index()
-    best = table.sort_values(["covered", "mae"], ascending=[False, True]).drop_duplicates(keys)
-    best = best.set_index(keys)[["model", "mae", "picp"]]
-    rows = rows.join(best.set_axis(["best", "its mae", "its picp"], axis=1)).reset_index()
-    rows["sha256"], rows["val_end"] = rows["sha256"].str[:12], rows["val_end"].str[:10]
-    names = {"sha256": "data", "val_end": "until"}
-    return rows.rename(columns=names).drop(columns="train_end")
-
-
-def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    """The studies, and which of them reach `IMPROVEMENT_PERCENT` and `PICP_RANGE`."""
-    improved = table["improvement"] >= IMPROVEMENT_PERCENT
-    return table.assign(improved=improved, covered=table["picp"].between(*PICP_RANGE))
-
-
 def improvement_report(studies: pd.DataFrame) -> list[str]:
     """Whether the studies reach the success criteria, one line per dataset, data and splits.
 
@@ -181,12 +108,13 @@ def improvement_report(studies: pd.DataFrame) -> list[str]:
     schema, which lacks the defaults. Studies of different data or splits are never counted
     together.
     """
-    counted = _judged(studies).query("status == 'complete' and preset != 'test' and schema > 1")
+    counted = studies.query("status == 'complete' and preset != 'test' and schema > 1")
     lines = []
     same_data = ["dataset", "source", "sha256", "train_end", "val_end"]
     for (dataset, source, sha256, *_), group in counted.groupby(same_data):
         newest = group.sort_values("date").groupby("model").tail(1)
-        successes = (newest["improved"] & newest["covered"]).sum()
+        improved = newest["improvement"] >= IMPROVEMENT_PERCENT
+        successes = (improved & newest["picp"].between(*PICP_RANGE)).sum()
         verdict = "reached" if successes >= SUCCESSES else "not reached"
         each = ", ".join(
             f"{row.model} {row.improvement:+.1f} % at PICP {row.picp:.1f}"
@@ -197,11 +125,8 @@ def improvement_report(studies: pd.DataFrame) -> list[str]:
     return lines or ["no complete study beyond the test preset, so nothing to compare"]
 
 
-def write_studies(studies: pd.DataFrame, out: Path) -> Sequence[Path]:
-    """Write a `studies_frame` as parquet and CSV."""
-    files = consolidated(out)
-    for file in files:
-        with atomic(file) as temporary:
-            write = studies.to_csv if file.suffix == ".csv" else studies.to_parquet
-            write(temporary, index=False)
-    return files
+def write_studies(studies: pd.DataFrame, out: Path) -> Path:
+    """Write a `studies_frame` as CSV."""
+    with atomic(file := consolidated(out)) as temporary:
+        studies.to_csv(temporary, index=False)
+    return file

@@ -111,10 +111,6 @@ def _value(value: Any) -> str:
     return MISSING if pd.isna(value) else value_in_words(value, 3)
 
 
-def _parameter(name: str) -> str:
-    return name.replace("_", " ")
-
-
 SCORES: Declared = (
     ("Model", "label", str),
     ("Network", "network", str),
@@ -177,54 +173,37 @@ def ablation(evidence: Evidence) -> Table:
 
 
 def hyperparameters(evidence: Evidence) -> Table:
-    """The untuned defaults, and the values chosen for each dataset."""
+    """The ranges that were searched, the untuned defaults, and what each study chose."""
     caption = (
-        "Hyperparameters: the untuned defaults, and those that were chosen from the Pareto "
-        "front of each study."
+        "Hyperparameters: the range that was searched, the untuned default, which is trial 0 of "
+        "each study, and what each study chose."
     )
-    titles = {"untuned": "untuned"} | {name: evidence.title(name) for name in evidence.datasets}
-    rows, sections, number_of = [], list[Section](), "chosen trial"
+    datasets, number_of = evidence.datasets, "chosen trial"
+    rows, sections = [], list[Section]()
     for model, studies in evidence.by_model():
+        space = {name: in_words(of) for one in studies for name, of in one.search_space.items()}
         default = studies[0].default.params
-        params = {"untuned": {**default, number_of: 0}}
+        chosen = {}
         for study in studies:
-            chosen, trial = study.result["best_params"], study.chosen.number
-            params[study.dataset] = {**chosen, number_of: trial}
-            origin = (model, study.dataset, study.run.job_id, trial)
-            rows += [(*origin, name, default.get(name), chosen[name]) for name in sorted(chosen)]
-        wide = pd.DataFrame(params, columns=[*titles], dtype=object)
+            params, number = study.result["best_params"], study.chosen.number
+            origin = (model, study.dataset, study.run.job_id, number)
+            rows += [
+                (*origin, name, space.get(name), default.get(name), params[name])
+                for name in sorted(params)
+            ]
+            chosen[study.dataset] = {**params, number_of: number}
+        wide = pd.DataFrame(chosen, columns=datasets, dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
-        columns = [(title, wide[name].map(_value)) for name, title in titles.items()]
-        parameters = ("Hyperparameter", wide.index.map(_parameter))
-        sections.append((model_name(model), [parameters, *columns]))
-    header = ["model", "dataset", "job_id", "trial", "parameter", "default", "chosen"]
+        columns: list[tuple[str, Iterable[str]]] = [
+            ("Hyperparameter", wide.index.str.replace("_", " ")),
+            ("Range", [space.get(name, MISSING) for name in wide.index]),
+            ("untuned", [_value(({number_of: 0} | default).get(name)) for name in wide.index]),
+        ]
+        columns += [(evidence.title(name), wide[name].map(_value)) for name in datasets]
+        sections.append((model_name(model), columns))
+    header = ["model", "dataset", "job_id", "trial", "parameter", "range", "default", "chosen"]
     frame = pd.DataFrame(rows, columns=header)
-    return Table(frame, sections, caption, "lr" + "r" * len(evidence.datasets))
-
-
-SPACES: Declared = (
-    ("Hyperparameter", "parameter", _parameter),
-    ("Range", "range", str),
-    ("Untuned default", "default", _value),
-)
-
-
-def search_spaces(evidence: Evidence) -> Table:
-    """The ranges that the studies drew from."""
-    caption = "Search spaces of the studies; trial 0 of each study is the untuned default."
-    rows = [
-        (model, name, in_words(dimension), study.default.params.get(name))
-        for model, studies in evidence.by_model()
-        for study in [study for study in studies if study.has_storage][:1]
-        for name, dimension in sorted(study.search_space.items())
-    ]
-    header = ["model", "parameter", "range", "default"]
-    frame = pd.DataFrame(rows, columns=header, dtype=object)
-    sections = [
-        _section(model_name(str(model)), rows, SPACES)
-        for model, rows in frame.groupby("model", sort=False)
-    ]
-    return Table(frame, sections, caption, "llr")
+    return Table(frame, sections, caption, "llr" + "r" * len(datasets))
 
 
 PARTS = ("train", "validation", "test")
@@ -260,41 +239,6 @@ def datasets(evidence: Evidence) -> Table:
     return Table(frame, [("", columns)], caption, "l" * len(columns))
 
 
-RUNTIME: Declared = (
-    ("Model", "model", model_name),
-    ("Budget", "preset", str),
-    ("Device", "device", str),
-    ("Complete", "complete", str),
-    ("Stopped", "stopped", str),
-    ("Failed", "failed", str),
-    ("s per trial", "median_seconds", number),
-    ("Minutes", "minutes", number),
-)
-
-
-def runtime(evidence: Evidence) -> Table:
-    """Trials and time of each study."""
-    caption = (
-        "Trials and training time of the studies; seconds per trial are the median of "
-        "finished trials."
-    )
-    seconds = [
-        [trial.seconds for trial in study.trials if trial.finished and trial.seconds > 0]
-        for study in evidence.studies
-    ]
-    rows = studies_frame(evidence.studies).rename(columns={"trials": "complete"})
-    rows["median_seconds"] = [pd.Series(one, dtype=float).median() for one in seconds]
-    rows["device"] = [str(study.provenance["device"]) for study in evidence.studies]
-    counts = ["complete", "stopped", "failed"]
-    header = ["dataset", "model", "job_id", "preset", "device", *counts, "median_seconds", "hours"]
-    frame = rows[header].astype(dict.fromkeys(counts, int))
-    sections = [
-        _section(evidence.title(str(dataset)), rows, RUNTIME)
-        for dataset, rows in frame.assign(minutes=60 * frame["hours"]).groupby("dataset")
-    ]
-    return Table(frame, sections, caption, "lllrrrrr")
-
-
 STUDIES: Declared = (
     ("Model", "model", model_name),
     ("Job", "job_id", str),
@@ -303,21 +247,21 @@ STUDIES: Declared = (
     ("stopped", "stopped", _count),
     ("failed", "failed", _count),
     ("Minutes", "minutes", number),
-    ("untuned", "mae_default", aligned),
-    ("chosen", "mae", aligned),
+    ("MAE untuned", "mae_default", aligned),
+    ("MAE chosen", "mae", aligned),
     ("Gain %", "improvement", aligned),
     ("PICP %", "picp", aligned),
 )
 
 
-def overview(studies: pd.DataFrame) -> Table:
-    """What each study of a `studies_frame` found and cost, for a notebook.
+def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
+    """What each study of a `studies_frame` found and cost; ``title`` names a dataset.
 
     Per dataset, the lowest MAE is on top and bold.
     """
     caption = (
-        "Scores of the validation split. Gain: by how much the MAE is below that of the "
-        "untuned defaults."
+        "What the studies found and cost: trials, minutes of training, scores of the validation "
+        "split. Gain: by how much the MAE is below that of the untuned defaults."
     )
     sections = []
     for (dataset, source, _), group in studies.groupby(["dataset", "source", "sha256"]):
@@ -326,19 +270,22 @@ def overview(studies: pd.DataFrame) -> Table:
         maes = factor * rows[["mae_default", "mae"]]
         default, chosen = (aligned(maes[name], like=maes.to_numpy().flat) for name in maes)
         cells = {"mae_default": default, "mae": best_bold(chosen, rows["mae"])}
-        title = f"{dataset} ({unit_text(unit)}, data: {source})"
-        sections.append(_section(title, rows, STUDIES, **cells))
-    groups = (("", 3), ("Trials", 3), ("", 1), ("MAE", 2), ("", 2))
-    return Table(studies, sections, caption, "lllrrrrrrrr", groups)
+        heading = f"{title(str(dataset))} ({unit_text(unit)}, data: {source})"
+        sections.append(_section(heading, rows, STUDIES, **cells))
+    return Table(studies, sections, caption, "lllrrrrrrrr")
+
+
+def studies(evidence: Evidence) -> Table:
+    """The `overview` of the studies that count."""
+    return overview(studies_frame(evidence.studies), evidence.title)
 
 
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
     "results": (scores_of_test_split, "benchmarks"),
     "ablation": (ablation, "benchmarks"),
     "hyperparameters": (hyperparameters, "studies"),
-    "search_spaces": (search_spaces, "studies"),
     "datasets": (datasets, "studies"),
-    "runtime": (runtime, "studies"),
+    "studies": (studies, "studies"),
 }
 """Name of the files -> how the table is made, and from which records."""
 

@@ -94,6 +94,17 @@ def requeue(job_id: str) -> None:
         raise SlurmError(f"scontrol refused to requeue job {job_id}: {_said(answer.stderr)}")
 
 
+def cancel(job_id: str) -> None:
+    """End a job, or all tasks of an array, after a request to stop.
+
+    Raises:
+        SlurmError: Slurm refuses.
+    """
+    answer = _call("scancel", job_id)
+    if answer.returncode:
+        raise SlurmError(f"scancel refused to end job {job_id}: {_said(answer.stderr)}")
+
+
 def state(job_id: str) -> str:
     """The state of one job, such as RUNNING, or an empty text if Slurm does not know it."""
     answer = _call("scontrol", "--oneliner", "show", "job", job_id)

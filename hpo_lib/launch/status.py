@@ -1,6 +1,12 @@
-"""``hpo status``: which experiments ran, are running or are missing; studies are only read."""
+"""``hpo status``: which experiments ran, are running or are missing; studies are only read.
+
+And studies without a terminal: ``hpo run --detach`` and ``hpo stop``.
+"""
 
 import math
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -8,13 +14,14 @@ from pathlib import Path
 
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
-from hpo_lib.errors import InputError
+from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import family_names
-from hpo_lib.launch.slurm import TEST_COMMENT, Job
+from hpo_lib.launch.slurm import TEST_COMMENT, Job, cancel
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.executed_notebook import attempts, of_all_workers
+from hpo_lib.records.leases import Lease
 from hpo_lib.records.read_write import Json
-from hpo_lib.records.study import StoredStudy, last_written, study_runs
+from hpo_lib.records.study import StoredStudy, last_written, named_study, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
 
 
@@ -238,3 +245,81 @@ def table_text(rows: Sequence[Json], *, slurm: bool, extra: str = "") -> str:
     for title, part in parts.items():
         text += ["", f"{title}:", *(f"  {line}" for line in part)] if part else []
     return "\n".join(text)
+
+
+def detach(run: RunPaths, words: Sequence[str], extra: str = "") -> str:
+    """Run ``hpo`` with these words of a study in a session of its own, which outlives a terminal.
+
+    Returns when its first worker has begun, or all of it has ended.
+
+    Args: run: the files of its first worker. words: of the command line. extra: options that name
+        the folder of the records, for the commands in the report.
+
+    Returns: A report for the user: the log, and what to type next.
+
+    Raises: InputError, StudyError: what the process ended with.
+    """
+    run.folder.mkdir(parents=True, exist_ok=True)
+    before = paths.written(run.notebook)
+    with run.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "hpo_lib", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    lease = Lease(run.worker_lease(str(run.worker)))
+    # The lease of before the notebook is that of the process which looks for another one.
+    while paths.written(run.notebook) in (0, before) or not lease.lives:
+        if (code := process.poll()) is not None:
+            if code:
+                *_, last = run.log.read_text(encoding="utf-8").splitlines()
+                raise (InputError if code == 2 else StudyError)(last.removeprefix("hpo: "))
+            break
+        time.sleep(POLL)
+    return f"""\
+study    {run.study_name} runs by itself: this terminal can be closed
+log      {run.log}
+record   {run.notebook}
+watch    hpo status{extra}
+         tail -F {run.log}
+         attach("{run.job_id}") in a notebook, after `from hpo_lib.figures.explorer import attach`
+stop     hpo stop {run.study_name}{extra}   (finished trials are kept)"""
+
+
+POLL = 0.2
+"""Seconds between two looks at a process that begins."""
+
+
+def stop(name: str, jobs: Sequence[Job], runs_dir: str = "", database: str = "") -> str:
+    """Ask all workers of a study to end: each puts the trial in flight back, and writes its record.
+
+    Args: name, runs_dir, database: as in `named_study`. jobs: Slurm's; one of this study is
+        cancelled, which asks its processes for the same.
+
+    Returns: A sentence for the user.
+
+    Raises:
+        InputError: there is no such study.
+        StudyError: it does not run.
+        SlurmError: Slurm refuses.
+    """
+    job_id = name.rpartition("_")[2]
+    if any(job.study_id == job_id and job.state in ACTIVE for job in jobs):
+        cancel(job_id)
+        return (
+            f"Slurm job {job_id} is cancelled: its study is asked to stop, finished trials are kept"
+        )
+    study = named_study(name, runs_dir, database)
+    state, cause = study.state()
+    if state != "running":
+        why = f" ({cause})" if cause else ""
+        raise StudyError(
+            f"{study.run.study_name} does not run, so nothing is stopped: {state}{why}"
+        )
+    paths.write_text(paths.stop_file(study.run.workers), "")
+    return (
+        f"{study.run.study_name} is asked to stop: its workers put their trials in flight back and "
+        "write the record, which takes a minute at most; `hpo status` shows the end"
+    )

@@ -63,7 +63,7 @@ def run_study(
         run_workers(settings, run, say)
         return StoredStudy.read(run, database=settings.storage)
     worker = _Worker(settings, dataset)
-    with worker.liveness, stop_requests.listening():
+    with worker.liveness, stop_requests.listening(worker.plan.run.workers):
         first, finished = worker.open(), worker.n_finished()
         if len(first) > 1 and not finished:
             print(origins(first[: settings.trials]))

@@ -136,7 +136,7 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
                 )
             say(f"worker {number} died ({how}); it is started again, and so is its trial")
 
-    with stop_requests.listening(), ThreadPoolExecutor(workers) as pool:
+    with stop_requests.listening(run.workers), ThreadPoolExecutor(workers) as pool:
         working = [pool.submit(work, number) for number in numbers]
         try:
             while not stop_requests.requested():

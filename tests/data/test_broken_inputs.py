@@ -18,15 +18,25 @@ LARGEST = ", expected a number of at most 1e+12; fix that cell"
 FIELDS = "write decimal points instead of decimal commas, and quote text that holds a comma"
 AS_CSV = "save it as CSV in UTF-8"
 COLUMNS = "rename or add what is missing, or fix the columns in the dataset's TOML"
-RULE = 'set fill = "linear" and max_hours under [gaps] in the dataset\'s TOML'
+FILL = (
+    "UTC on (near line {}), and only gaps between values are filled, by a rule under [gaps] in the "
+    "dataset's TOML; fill these cells, remove their rows, or begin after them (start in the TOML)"
+)
 MOVE = "fill some of the gaps, or move the dates under [splits] in {path}/small.toml"
-STUCK = "expected a series that varies"
+STUCK = (
+    "expected a series that varies; leave these cells empty, or begin after them (start in the "
+    "dataset's TOML)"
+)
 NEGATIVE = (
     ", expected at least 0; fix that cell, leave it empty, or set may_be_negative = true in the "
     "dataset's TOML if it is right"
 )
-COVERS = "the data covers 2018-04-01 00:00 to 2018-06-29 23:00 UTC"
-DATES = "set train = 0.7 and val = 0.2 instead of dates under [splits] in {path}/small.toml"
+COVERS = "do not fit the data, which covers 2018-04-01 00:00 to {} UTC"
+DATES = (
+    "a training split needs 912 hours, the others whole days; move the dates, or set train = 0.7 "
+    "and val = 0.2 instead, for which 60 days are enough, under [splits] in {path}/small.toml"
+)
+END = "2018-06-29 23:00"
 A_TEXT = "a non-empty text in one line, with at most one $"
 A_TIME = "expected a full hour in UTC such as '2018-12-31 23:00'"
 
@@ -88,25 +98,22 @@ RANGES = [
         25,
         "water_lag_1h",
         "",
-        "column 'water_lag_1h' is empty for the first 24 hours, with no earlier value to fill "
-        "from; set start = "
-        '"2018-04-02 00:00" in the dataset\'s TOML or fill these cells',
+        "column 'water_lag_1h' has no value for 24 h from 2018-04-01 00:00 " + FILL.format(2),
     ),
     (
         2161,
         2161,
         "water_consumption",
         "",
-        "column 'water_consumption' is empty for the last 1 hour, from line 2161 on, with no later "
-        "value to fill from; remove these rows or fill these cells",
+        "column 'water_consumption' has no value for 1 h from 2018-06-29 23:00 "
+        + FILL.format(2161),
     ),
     (
         2,
         2161,
         "temp",
         "",
-        "column 'temp' is empty throughout, expected numbers; fill it, or remove it if it is "
-        "optional",
+        "column 'temp' has no value for 2160 h from 2018-04-01 00:00 " + FILL.format(2),
     ),
     (
         482,
@@ -131,25 +138,21 @@ RANGES = [
         49,
         "water_consumption",
         "1.5",
-        f"column 'water_consumption' is 1.5 for 48 rows in a row from line 2 on, {STUCK}; set "
-        "start = "
-        '"2018-04-03 00:00" in the dataset\'s TOML to use the hours after them, or leave these '
-        "cells empty",
+        f"column 'water_consumption' is 1.5 for 48 rows in a row from line 2 on, {STUCK}",
     ),
     (
         2101,
         2161,
         "water_consumption",
         "1.5",
-        "column 'water_consumption' is 1.5 for 61 rows in a row from line 2101 on to the end of "
-        f"the file, {STUCK}; remove these rows",
+        f"column 'water_consumption' is 1.5 for 61 rows in a row from line 2101 on, {STUCK}",
     ),
     (
         2,
         2161,
         "water_consumption",
         "0",
-        f"column 'water_consumption' is 0 in every row, {STUCK}; check where the column came from",
+        f"column 'water_consumption' is 0 for 2160 rows in a row from line 2 on, {STUCK}",
     ),
     (2, 2161, "temp", "1,23", f"line 2 has 8 fields, expected 7 as in the header; {FIELDS}"),
     (7, 7, "temp", "1,23", f"line 7 has 8 fields, expected 7 as in the header; {FIELDS}"),
@@ -200,14 +203,15 @@ FILES = {
     ),
     "no_timestamp_column": (
         lambda d: d.replace("timestamp", "Timestamp"),
-        f"missing column 'timestamp' (nearest there: 'Timestamp'); {COLUMNS}",
+        "column 'timestamp' is missing, the header has 'Timestamp', 'water_consumption', "
+        f"'temp', 'water_lag_1h', 'hour', 'day_of_week', 'is_weekend'; {COLUMNS}",
     ),
     "two_columns_missing": (
         lambda d: d.write(
             ["timestamp,temp,hours,day_of_week,is_weekend,target", "2018-04-01 00:00:00,1,2,3,4,5"]
         ),
-        "missing column 'water_consumption', column 'water_lag_1h', column 'hour' (nearest "
-        "there: 'hours'); " + COLUMNS,
+        "column 'water_consumption', 'water_lag_1h', 'hour' is missing, the header has "
+        f"'timestamp', 'temp', 'hours', 'day_of_week', 'is_weekend', 'target'; {COLUMNS}",
     ),
     "column_twice": (
         lambda d: d.replace("temp", "hour", 1),
@@ -238,16 +242,14 @@ FILES = {
     ),
     "rows_missing_without_a_rule": (
         lambda d: (d.edit_toml('"linear"', '"none"'), d.drop(50, 53)),
-        "gap of 4 hours after line 49, from 2018-04-03 00:00 UTC on, and the dataset has no gap "
-        f"rule; add these rows or {RULE}",
+        "column 'water_consumption' has no value for 4 h from 2018-04-03 00:00 " + FILL.format(49),
     ),
     "cells_empty_without_a_rule": (
         lambda d: (
             d.edit_toml('fill = "linear"\nmax_hours = 3', 'fill = "none"\nmax_hours = 9'),
             d.set_cell(100, "temp", "NaN", 101),
         ),
-        "column 'temp' is empty for 2 hours from line 100 on (2018-04-05 02:00 UTC), and the "
-        f"dataset has no gap rule; fill these cells or {RULE}",
+        "column 'temp' has no value for 2 h from 2018-04-05 02:00 " + FILL.format(100),
     ),
     "start_after_the_data": (
         lambda d: d.edit_toml("\n[splits]", 'start = "2020-01-01"\n\n[splits]'),
@@ -256,28 +258,28 @@ FILES = {
     ),
     "val_end_after_the_data": (
         lambda d: d.edit_toml("2018-06-15 23:00", "2018-12-31 23:00"),
-        f"splits.val_end is 2018-12-31 23:00, but {COVERS}; {DATES}",
+        "training to 2018-05-31 23:00, validation to 2018-12-31 23:00 "
+        f"{COVERS.format(END)}; {DATES}",
     ),
     "test_end_after_the_data": (
         lambda d: d.edit_toml("\n[gaps]", 'test_end = "2018-07-31 23:00"\n\n[gaps]'),
-        f"splits.test_end is 2018-07-31 23:00, but {COVERS}; remove test_end or set test_end = "
-        '"2018-06-29 23:00" under [splits] in {path}/small.toml',
+        "training to 2018-05-31 23:00, validation to 2018-06-15 23:00, test to 2018-07-31 23:00 "
+        f"{COVERS.format(END)}; {DATES}",
     ),
     "training_too_short": (
         lambda d: d.edit_toml("2018-05-31 23:00", "2018-05-08 22:00"),
-        "the training split up to 2018-05-08 22:00 holds 911 hours, expected at least 912, and "
-        f"{COVERS}; {DATES}",
+        "training to 2018-05-08 22:00, validation to 2018-06-15 23:00 "
+        f"{COVERS.format(END)}; {DATES}",
     ),
     "validation_too_short": (
         lambda d: d.edit_toml("2018-06-15 23:00", "2018-06-01 22:00"),
-        "the validation split from 2018-06-01 00:00 to 2018-06-01 22:00 holds no whole forecast of "
-        f"24 hours, and {COVERS}; {DATES}",
+        "training to 2018-05-31 23:00, validation to 2018-06-01 22:00 "
+        f"{COVERS.format(END)}; {DATES}",
     ),
     "data_too_short": (
         lambda d: d.drop(1000, 2161),
-        "splits.val_end is 2018-06-15 23:00, but the data covers 2018-04-01 00:00 to 2018-05-12 "
-        "13:00 UTC; get at least 60 days of data and set train = 0.7 and val = 0.2 instead of "
-        "dates under [splits] in {path}/small.toml",
+        "training to 2018-05-31 23:00, validation to 2018-06-15 23:00 "
+        f"{COVERS.format('2018-05-12 13:00')}; {DATES}",
     ),
 }
 

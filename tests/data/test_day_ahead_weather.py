@@ -67,13 +67,16 @@ def test_when_an_archive_is_unordered_or_lacks_a_value_then_the_newest_issued_va
 
 
 VALID = "line {}, column 'valid' is '{}', "
-LEADS = "issued,lead_hours,temp\n2019-03-01 06:00,{},1\n"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("temp", "tmp", "missing column 'temp'"),
+        (
+            "temp",
+            "tmp",
+            "column 'temp' is missing, the header has 'issued', 'valid', 'tmp', 'cloud'",
+        ),
         ("07:00,1.0", "07:00,one", "line 2, column 'temp' is 'one', expected a finite number"),
         ("07:00,1.0", f"07:00,{400 * '5'}", "line 2, column 'temp' is '555"),
         ("2019-03-01 06:00", "now", "line 2, column 'issued' is 'now', expected a UTC time"),
@@ -90,10 +93,6 @@ LEADS = "issued,lead_hours,temp\n2019-03-01 06:00,{},1\n"
         *(
             ("3.5", cell, "line 5, column 'temp' is .*, expected -100 to 100 degrees C")
             for cell in ("-9999", "278.15")
-        ),
-        *(
-            (ARCHIVE, LEADS.format(hours), "line 2, column 'lead_hours' is '.*', expected ")
-            for hours in ("1e11", "9000000", 400 * "5")
         ),
     ],
 )
@@ -169,7 +168,7 @@ def with_weather(name, **weather):
 @pytest.fixture(scope="module")
 def twins():
     errors = {"temp": (0.7, 1.6), "wind_speed": (0.6, 1.2)}
-    kinds = ("none", "forecast", "observed", "degraded")
+    kinds = ("none", "observed", "degraded")
     return {
         kind: with_weather("heat", kind=kind, columns=tuple(errors), errors=errors)
         for kind in kinds
@@ -185,16 +184,14 @@ def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_an
         "simulated",
         None,
     )
-    assert len({dataset.sha256 for dataset in twins.values()}) == 4
+    assert len({dataset.sha256 for dataset in twins.values()}) == 3
     assert {kind: dataset.source for kind, dataset in twins.items()} == {
         "none": "simulated",
-        "forecast": "simulated",
         "observed": "simulated, observed weather",
         "degraded": "simulated, degraded weather",
     }
     assert {kind: warnings_of(dataset.source)[1:] for kind, dataset in twins.items()} == {
         "none": [],
-        "forecast": [],
         "observed": ["OBSERVED WEATHER OF THE DAY AHEAD"],
         "degraded": ["OBSERVED WEATHER WITH ADDED ERRORS"],
     }
@@ -203,24 +200,9 @@ def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_an
     assert warnings_of("csv") == []
 
 
-def test_when_a_twin_has_an_archive_then_one_forecast_serves_six_hours_and_its_errors_grow(
-    twins,
-):
-    forecast, came = (twins[kind].weather for kind in ("forecast", "observed"))
-    index = twins["none"].index
-    of_day = index[(index.hour == 9) & (index < index[-40])]
-    errors = (
-        forecast.at(of_day)[:, :, 0] - came.at(of_day)[:, :, 0]
-    )  # issued at 06:00, 4 to 27 hours ahead
-    assert errors[:, 0].std() == pytest.approx(0.7 + 0.9 * 3 / 23, rel=0.05)
-    assert errors[:, 20].std() == pytest.approx(1.6, rel=0.05)
-
-    def error(hours):
-        at = of_day + pd.Timedelta(hours=hours)
-        return forecast.at(at)[:, 0] - came.at(at)[:, 0]
-
-    assert error(5)[:, 0] == pytest.approx(errors[:, 5])  # still the forecast of 06:00
-    assert abs(np.corrcoef(error(6)[:, 0], errors[:, 6])[0, 1]) < 0.1
+def test_when_a_twin_is_asked_for_forecasts_then_the_sentence_names_what_it_can_have():
+    with pytest.raises(InputError, match=r"a simulated twin has no weather forecasts.*degraded"):
+        with_weather("heat", kind="forecast", columns=("temp",), csv="w.csv")
 
 
 def test_when_the_weather_of_an_origin_is_not_known_then_it_is_no_origin(twins):
@@ -257,44 +239,6 @@ def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fin
     rows[0] = (*rows[0][:2], 6.5)
     pd.DataFrame(rows, columns=["issued", "valid", "temp"]).to_csv(tmp_path / "w.csv", index=False)
     assert load_dataset(spec, tmp_path).sha256 != dataset.sha256
-
-
-# hpo prepare
-
-
-def test_when_prepare_is_given_an_archive_then_it_is_checked_and_lies_where_the_toml_says(
-    root, tmp_path, capsys
-):
-    from hpo_lib.cli.main import main
-
-    toml = tmp_path / "mine.toml"
-    text = (
-        (root / "datasets" / "heat.toml")
-        .read_text(encoding="utf-8")
-        .replace('name = "heat"', 'name = "mine"')
-    )
-    toml.write_text(text, encoding="utf-8")
-    hours = pd.date_range("2018-01-01", periods=200, freq="h", tz="UTC")
-    pd.Series(2 + np.sin(np.arange(200) / 4), index=hours).to_csv(tmp_path / "raw.csv")
-    (tmp_path / "archive.csv").write_text(ARCHIVE, encoding="utf-8")
-    files = {"raw": "raw.csv", "out": "data/f.csv", "weather-forecast": "archive.csv"}
-    command = ["prepare", "--dataset", str(toml)]
-    command += [f"--{option}={tmp_path / file}" for option, file in files.items()]
-    assert main(command) == 2
-    assert (
-        "names no archive of weather forecasts; add a table [day_ahead_weather]"
-        in capsys.readouterr().err
-    )
-    table = '[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "w.csv"\n'
-    toml.write_text(f"{text}\n{table}", encoding="utf-8")
-    assert main(command) == 0
-    said = capsys.readouterr().out
-    assert (
-        f"wrote {tmp_path / 'data' / 'w.csv'}: 2 weather forecasts, issued 2019-03-01 06:00 to "
-        "2019-03-01 07:30" in said
-    )
-    written = read_archive(tmp_path / "data" / "w.csv", ("temp",))
-    pd.testing.assert_frame_equal(written, archive(tmp_path)[written.columns])
 
 
 def test_when_an_origin_is_none_of_the_weathers_then_its_weather_is_unknown():

@@ -381,8 +381,10 @@ WRONG_WEATHER = [
     ),
     (
         in_line(1, "humidity", "wet"),
-        "missing column 'humidity'; fix the header, which must hold dt_iso, temp, dew_point, "
-        "humidity, clouds_all, wind_speed, rain_1h, snow_1h, pressure",
+        "column 'humidity' is missing, the header has 'dt', 'dt_iso', 'city_name', 'temp', "
+        "'visibility', 'dew_point', 'pressure', 'wet', 'wind_speed', 'rain_1h', 'snow_1h', "
+        "'clouds_all'; fix the header, which must hold dt_iso, temp, dew_point, humidity, "
+        "clouds_all, wind_speed, rain_1h, snow_1h, pressure",
     ),
     (
         in_line(1, "humidity", "temp"),
@@ -426,8 +428,8 @@ def test_when_the_dataset_lists_some_weather_then_the_file_may_lack_the_rest(tmp
         tmp_path, ["dt_iso,temp,rain_1h", *(line.replace(",2,", ",") for line in lines)]
     )
     with refusal(
-        f"{weather}: missing column 'wind_speed'; fix the header, which must hold dt_iso, temp, "
-        "wind_speed, rain_1h"
+        f"{weather}: column 'wind_speed' is missing, the header has 'dt_iso', 'temp', 'rain_1h'; "
+        "fix the header, which must hold dt_iso, temp, wind_speed, rain_1h"
     ):
         prepare_features(THREE, raw, weather, None, tmp_path / "features.csv")
 
@@ -453,8 +455,8 @@ A_DATE = "expected a date such as '2019-12-21'; fix that cell"
     [
         (
             ["start_date,description", "2019-06-29,Summer"],
-            "missing column 'end_date'; fix the header, which must hold start_date, end_date, "
-            "description",
+            "column 'end_date' is missing, the header has 'start_date', 'description'; fix the "
+            "header, which must hold start_date, end_date, description",
         ),
         (
             [SCHOOL, WINTER, "2019-06-29,11.8.2019,Summer"],

@@ -7,18 +7,18 @@ import pytest
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import RawFile, load_spec
-from tests.conftest import refusal
 
 HOURS = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
 VALUES = 10 + np.arange(len(HOURS)) % 24 / 4
 
 
-def prepared(file, *options, zone="Europe/Rome"):
+def prepared(file, *options, zone="Europe/Rome", prepare=()):
     """What the commands of docs/own_data.md make of a file."""
     toml, data = file.with_suffix(".toml"), file.parent / "data"
     assert main(["new-dataset", str(file), "--timezone", zone, "--out", str(toml), *options]) == 0
     out = data / load_spec(toml).csv
-    assert main(["prepare", "--dataset", str(toml), "--raw", str(file), "--out", str(out)]) == 0
+    command = ["prepare", "--dataset", str(toml), "--raw", str(file), "--out", str(out), *prepare]
+    assert main(command) == 0
     return load_dataset(load_spec(toml), data)
 
 
@@ -56,15 +56,15 @@ def test_when_the_file_is_a_plain_raw_csv_then_its_dataset_has_its_name_and_no_t
     ]
 
 
-@pytest.mark.parametrize(("kept", "zone"), [("Europe/Rome", "Europe/Rome"), ("UTC", "UTC")])
-def test_when_times_have_no_offset_then_the_change_of_the_clock_tells_whose_they_are(
-    kept, zone, tmp_path
+@pytest.mark.parametrize(("kept", "prepare"), [("Europe/Rome", ()), ("UTC", ("--timezone", "UTC"))])
+def test_when_times_have_no_offset_then_they_are_local_unless_another_zone_is_given(
+    kept, prepare, tmp_path
 ):
     times = HOURS.tz_convert(kept).strftime("%d.%m.%Y %H:%M")
     values = [f"{value:.2f}".replace(".", ",") for value in VALUES]
     file = write(tmp_path / "export.csv", "Zeit;Last [kW]", times, np.array(values), ";")
-    dataset = prepared(file)
-    assert dataset.spec.raw == RawFile("Zeit", "Last [kW]", zone)
+    dataset = prepared(file, prepare=prepare)
+    assert dataset.spec.raw == RawFile("Zeit", "Last [kW]", "Europe/Rome", "mean")
     assert (dataset.spec.target, dataset.spec.unit) == ("last", "kW")
     assert dataset.target.to_numpy() == pytest.approx(VALUES[24:])
 
@@ -108,17 +108,3 @@ def test_when_a_toml_is_there_or_the_zone_is_of_no_place_then_nothing_is_written
     toml.write_text("mine", encoding="utf-8")
     assert main([*argv, "Europe/Rome"]) == 2
     assert toml.read_text(encoding="utf-8") == "mine"
-
-
-def test_when_a_file_cannot_be_read_then_the_last_reason_is_given(tmp_path):
-    from hpo_lib.data.new_dataset import write_new_dataset
-
-    file = write(
-        tmp_path / "meter.csv",
-        "time,load",
-        pd.Index(["2020-01-01 00:00", "soon"]),
-        np.array([1, 2]),
-    )
-    sentence = "expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it"
-    with refusal(f"{file}: line 3, column 'time' is 'soon', {sentence}"):
-        write_new_dataset(file, "Europe/Rome", RawFile(), None, tmp_path / "meter.toml")

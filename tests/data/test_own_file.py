@@ -260,8 +260,7 @@ WRONG = {
     "misnamed_column": (
         ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
         RawFile(value_column="laod"),
-        "missing column 'laod' (nearest there: 'load'); expected one of 'time', 'load'; fix its "
-        "name",
+        "column 'laod' is missing, the header has 'time', 'load'; fix its name",
     ),
     "quarters": (
         ["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "30"))],

@@ -150,7 +150,7 @@ def test_when_papermill_analyses_records_then_the_notebook_shows_and_stores_them
     _, text = executed("analysis.ipynb", runs_dir=SIMULATED_RUNS, **parameters)
     assert "No advice on 1 of 1 studies: test budget" in text
     assert text.count('"image/png"') >= 4  # front, history, trials by hyperparameter, cost
-    assert pd.read_parquet(tmp_path / "studies.parquet")["model"].tolist() == ["TFT_Q"]
+    assert pd.read_csv(tmp_path / "studies.csv")["model"].tolist() == ["TFT_Q"]
 
 
 @pytest.mark.slow
@@ -163,8 +163,9 @@ def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_stu
     pd.Series(demand, index=hours, name="0").to_csv(tmp_path / "raw.csv")
     issued = hours[hours.hour == 0].repeat(48)
     lead = np.tile(np.arange(1, 49), len(issued) // 48)
-    archive = pd.DataFrame({"issued": issued, "lead_hours": lead, "temp": 10.0})
-    archive.to_csv(tmp_path / "archive.csv", index=False)
+    archive = pd.DataFrame(
+        {"issued": issued, "valid": issued + pd.to_timedelta(lead, unit="h"), "temp": 10.0}
+    )
     times = hours.strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
     observed = pd.DataFrame({**dict.fromkeys(WEATHER_COLUMNS, 10.0), "pressure": 1000.0}, times)
     observed.to_csv(tmp_path / "weather.csv", index_label="dt_iso")
@@ -175,9 +176,12 @@ def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_stu
     )
     heat = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
     toml.write_text(f"{heat}\n{weather}", encoding="utf-8")
-    files = {"raw": "raw.csv", "weather": "weather.csv", "weather_forecast": "archive.csv"}
+    files = {"raw": "raw.csv", "weather": "weather.csv"}
     parameters = {name: tmp_path / file for name, file in files.items()}
     data_dir = tmp_path / "data"
+    features = data_dir / load_spec("heat").csv
+    features.parent.mkdir(parents=True)
+    archive.to_csv(features.with_name("weather_forecasts.csv"), index=False)
     ended = papermill(
         root,
         out := tmp_path / "out.ipynb",
@@ -188,9 +192,7 @@ def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_stu
     )
     assert ended.returncode == 0, ended.stderr
     text = out.read_text(encoding="utf-8")
-    features = data_dir / load_spec("heat").csv
     assert features.exists()
-    assert (features.parent / "weather_forecasts.csv").exists()
     assert "weather of the day ahead: forecast" in text
     assert "SIMULATED" not in text
     assert '"image/png"' in text

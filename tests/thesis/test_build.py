@@ -19,7 +19,7 @@ from hpo_lib import paths
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.figures import style, tables
-from hpo_lib.figures.build import PICTURES, build, drawn
+from hpo_lib.figures.build import PICTURES, analyse, build, drawn
 from hpo_lib.figures.card import card
 from hpo_lib.figures.evidence import find_evidence, warning_for
 from hpo_lib.figures.latex import escaped
@@ -115,6 +115,48 @@ def test_when_a_benchmark_is_of_other_data_then_it_is_passed_over_with_the_reaso
     assert any("was made on other data" in note for note in found.notes)
 
 
+def test_when_own_records_lie_beside_the_published_ones_then_each_are_shown_alone(
+    tmp_path, monkeypatch
+):
+    """An own study of the published series, newer and of other data, and one of another; and a
+    benchmark.
+    """
+    runs, out = tmp_path / "runs", tmp_path / "benchmarks"
+    for name in ("NHITS_Q_heat_dev", "TFT_Q_heat_dev"):
+        shutil.copytree(paths.RUNS_DIR / name, runs / name)
+    shutil.copytree(HEAT[0] / "NHITS_Q_heat", runs / "NHITS_Q_heat")
+    shutil.copytree(HEAT[1], out, symlinks=True)
+    (out / "heat_dev").symlink_to(paths.BENCHMARK_DIR / "heat_dev")
+    published = runs / "NHITS_Q_heat_dev" / "best_params_NHITS_Q_heat_dev_published.json"
+    result = {**load_result(published), **LATER, "job_id": "mine"}
+    result["provenance"]["data"]["sha256"] = "ab"
+    write_json(published.with_name("best_params_NHITS_Q_heat_dev_mine.json"), result)
+    monkeypatch.setattr(paths, "RUNS_DIR", runs)
+    monkeypatch.setattr(paths, "BENCHMARK_DIR", out)
+
+    found = find_evidence()
+    assert {study.file.parent.name: study.run.job_id for study in found.studies} == {
+        "NHITS_Q_heat_dev": "published",
+        "TFT_Q_heat_dev": "published",
+    }
+    assert [benchmark.dataset for benchmark in found.benchmarks] == ["heat_dev"]
+    assert (warning_for(found.studies), len(found.pages())) == ("", 1)
+    assert [note.split(":")[0] for note in found.notes] == [
+        "Left out 2 records",
+        "Left out 1 records",
+    ]
+    assert analyse().evidence.studies == found.studies
+    assert len(analyse().table) == 4
+
+    own = find_evidence(runs)
+    assert {study.file.parent.name: study.run.job_id for study in own.studies} == {
+        "NHITS_Q_heat": "published",
+        "NHITS_Q_heat_dev": "mine",
+    }
+    assert [benchmark.dataset for benchmark in own.benchmarks] == ["heat"]
+    assert analyse(dataset="heat").evidence.studies == own.studies[:1]
+
+
 def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path):
     with pytest.raises(InputError, match="holds no readable best_params JSON"):
         find_evidence(tmp_path, tmp_path)
@@ -122,29 +164,21 @@ def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path
 
 
 @pytest.mark.usefixtures("few_pictures")
-def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_asked_for_and_named(
-    tmp_path, monkeypatch, capsys
+def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_asked_for(
+    tmp_path, monkeypatch
 ):
     monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
     published = ThesisPaths.below(tmp_path / "published")
     monkeypatch.setattr(ThesisPaths.__init__, "__defaults__", tuple(vars(published).values()))
     (card_file,) = published.card("TFT_Q", "heat")
-    other = published.cards / "TFT_Q_mars.md"
     card_file.parent.mkdir(parents=True)
-    for file in (card_file, other):
-        file.write_text("published before", encoding="utf-8")
+    card_file.write_text("published before", encoding="utf-8")
     words = f"figures --runs-dir {HEAT[0]} --benchmark-dir {tmp_path / 'none'}".split()
     assert main(words) == 0
     assert (tmp_path / "drafts" / "model_cards" / card_file.name).is_file()
-    assert {file.read_text(encoding="utf-8") for file in published.cards.iterdir()} == {
-        "published before"
-    }
-    assert "Replaced" not in capsys.readouterr().out
+    assert card_file.read_text(encoding="utf-8") == "published before"
     assert main([*words, "--publish"]) == 0
     assert card_file.read_text(encoding="utf-8") != "published before"
-    said = capsys.readouterr().out.splitlines()
-    assert [line for line in said if "Replaced" in line] == [f"note: Replaced {card_file}."]
-    assert f"note: {other} is older: there are no records for it now." in said
 
 
 # Marks and cards
@@ -329,5 +363,5 @@ def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote_and_every_b
         if "data" in out
     ]
     assert sum("image/png" in data for data in outputs) == len(PICTURES)
-    assert sum("text/html" in data for data in outputs) == 6
+    assert sum("text/html" in data for data in outputs) == len(TABLES)
     assert sum("# Model card" in data.get("text/markdown", "") for data in outputs) == 3

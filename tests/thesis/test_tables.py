@@ -154,23 +154,28 @@ def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other
 
 def test_when_parameters_are_tabled_then_defaults_are_beside_the_choice(evidence):
     table = tables.hyperparameters(evidence)
-    assert table.frame[["parameter", "default", "chosen", "trial"]].to_numpy().tolist() == [
-        ["lr", 0.01, 0.05, 4]
+    names = ["parameter", "range", "default", "chosen", "trial"]
+    assert table.frame[names].to_numpy().tolist() == [["lr", "0.001 to 1, log", 0.01, 0.05, 4]]
+    assert table.rows == [
+        (
+            "TFT",
+            [
+                ("lr", "0.001 to 1, log", "0.01", "0.05"),
+                ("chosen trial", style.MISSING, "0", "4"),
+            ],
+        )
     ]
-    assert table.rows == [("TFT", [("lr", "0.01", "0.05"), ("chosen trial", "0", "4")])]
-    assert tables.search_spaces(evidence).rows == [("TFT", [("lr", "0.001 to 1, log", "0.01")])]
 
 
-def test_when_datasets_and_runtime_are_tabled_then_days_are_whole_and_stopped_trials_count(
+def test_when_datasets_and_studies_are_tabled_then_days_are_whole_and_stopped_trials_count(
     evidence,
 ):
     (row,) = tables.datasets(evidence).frame.to_dict("records")
     assert (row["train_days"], row["validation_days"], row["test_days"]) == (70, 15, 15)
     assert row["validation_from"] == "2019-05-10 00:00:00+00:00"
     assert row["hours_filled"] == 7
-    (row,) = tables.runtime(evidence).frame.to_dict("records")
-    assert (row["complete"], row["stopped"], row["failed"]) == (4, 1, 0)
-    assert row["median_seconds"] == 20.0
+    ((_, (row,)),) = tables.studies(evidence).rows
+    assert row[:7] == ("TFT", "1", "laptop", "4", "1", "0", "30.0")
 
 
 DOCUMENT = r"""\documentclass[11pt,a4paper]{article}

@@ -1,0 +1,115 @@
+"""A study that outlives its terminal, ``hpo stop`` and ``attach``."""
+
+import os
+import re
+import shlex
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from hpo_lib import stop_requests
+from hpo_lib.cli.main import main
+from hpo_lib.errors import InputError
+from hpo_lib.launch import status
+from hpo_lib.launch.slurm import Job
+from hpo_lib.records.leases import Liveness
+from hpo_lib.records.study import StoredStudy
+from tests.study.processes import python, stored_trials, until
+
+
+@pytest.fixture
+def stop(tmp_path, capsys):
+    """Exit code of ``hpo stop``, and what it says."""
+
+    def run(name="a"):
+        capsys.readouterr()
+        code = main(["stop", name, "--runs-dir", str(tmp_path)])
+        out, err = capsys.readouterr()
+        return code, out + err
+
+    return run
+
+
+def test_when_a_study_is_stopped_then_its_trial_is_put_back_and_a_later_run_completes_it(
+    start, family, files, stop
+):
+    said = []
+
+    def ask(call):
+        if call == 1:
+            said.append(stop())
+            stop_requests.check()  # as a training does after every batch
+
+    family.before = ask
+    assert [trial.state for trial in start(trials=3).trials] == ["complete", "interrupted"]
+    ((code, text),) = said
+    assert code == 0
+    assert text.startswith("FAKE_Q_tiny_a is asked to stop: ")
+    study = StoredStudy.read(files)
+    assert study.result["status"] == "stopped"
+    assert stop("FAKE_Q_tiny_a") == (
+        1,
+        "hpo: FAKE_Q_tiny_a does not run, so nothing is stopped: interrupted (it was asked to "
+        "stop, or its time was up)\n",
+    )
+    family.before = lambda call: None
+    again = start(trials=3)
+    assert [trial.state for trial in again.trials if trial.finished] == ["complete"] * 3
+    assert again.trials[2].params == again.trials[1].params
+
+
+def test_when_no_study_has_that_name_then_stop_says_which_there_are(start, stop):
+    start(trials=1)
+    code, text = stop("b")
+    assert code == 2
+    assert text.startswith("hpo: ")
+    assert "FAKE_Q_tiny_a" in text
+
+
+@pytest.mark.parametrize("name", ["4711", "NHITS_Q_heat_4711"])
+def test_when_the_study_is_a_running_slurm_job_then_it_is_cancelled(name, tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "scancel"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho $@ > {shlex.quote(str(tmp_path))}/called\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    job = Job("4711_2", "hpo_NHITS_Q_heat", "RUNNING")
+    assert status.stop(name, [job], str(tmp_path)).startswith("Slurm job 4711 is cancelled")
+    assert (tmp_path / "called").read_text() == "4711\n"
+    with pytest.raises(InputError, match="holds no study"):
+        status.stop(name, [Job("4711", "hpo_NHITS_Q_heat", "COMPLETED")], str(tmp_path))
+
+
+def test_when_a_detached_study_cannot_begin_then_the_sentence_of_its_log_comes_out(files):
+    with Liveness(files, "1"):  # the lease of a process that looks whether another one runs
+        files.notebook.touch()  # of an earlier run
+        with pytest.raises(InputError, match=r"^model is 'TFT', which is not a model family"):
+            status.detach(files, ["run", "--model", "TFT", "--dataset", "heat"])
+
+
+@pytest.mark.slow
+def test_when_a_study_of_two_workers_is_detached_then_it_survives_and_stop_ends_both(study_in):
+    study = study_in("journal", "NHITS_Q")
+    folders = ("--data-dir", str(study.toml.parent), "--runs-dir", str(study.files.runs_dir))
+    names = ("--model", "NHITS_Q", "--dataset", str(study.toml), "--job-id", "a")
+    words = (*names, *folders, "--test", "--policy", "calibrated", "--workers", "2")
+    begun = python(study.root, "-m", "hpo_lib", "run", *words, "--detach", "--trials", "50")
+    assert (begun.returncode, begun.stderr) == (0, "")
+    shown = dict(re.findall(r"^(\w+) +(.*)", begun.stdout, re.M))
+    assert shown["log"] == str(study.files.log)
+    leases = [study.files.worker_lease(str(number)) for number in (1, 2)]
+    lives = [SimpleNamespace(poll=lambda: None)]
+    until(lambda: all(study.running(number) for number in "12"), "both workers train", lives)
+    pids = [int(re.search(r"^pid=(\d+)$", lease.read_text(), re.M)[1]) for lease in leases]
+    kernels = [psutil.Process(pid) for pid in pids]
+    ended = python(study.root, "-m", "hpo_lib", *shlex.split(shown["stop"].split("  ")[0])[1:])
+    assert ended.returncode == 0, ended.stderr
+    _, alive = psutil.wait_procs([*kernels, *kernels[0].parents()[:1]], 120)
+    assert alive == []
+    stored = status.study_status(study.files, [])
+    assert stored.state == "interrupted"
+    assert stored.study.finished < 50
+    assert {t.state.name for t in stored_trials(study.files, "journal")} <= {"COMPLETE", "FAIL"}
+    said = study.files.log.read_text()
+    assert "[2] The study stopped before its end: request to stop (hpo stop)" in said
