@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import cycle
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,11 @@ from hpo_lib.figures.style import (
     model_handles,
     model_marker,
     model_name,
-    on_screen,
     panels,
     unit_of,
     unit_text,
     write_inside,
 )
-from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.records.trial_choice import pareto_front
@@ -267,15 +266,6 @@ def not_drawn(objectives: Sequence[Objective]) -> str:
     return "".join(f"({objective.label} is not drawn)" for objective in objectives[2:])
 
 
-@on_screen()
-def front_figure(study: StoredStudy) -> Figure:
-    """The Pareto front of one study."""
-    figure, ((axes,),) = panels(1, 1, height=4.4, width=6.5)
-    draw_study_front(axes, study)
-    legend_below(figure, axes.get_legend_handles_labels()[0])
-    return figure
-
-
 def draw_fronts(data: pd.DataFrame) -> Figure:
     """The first two objectives of every trial, a panel per model and dataset."""
     models, alike = in_order(data["model"]), data["objectives"].nunique() == 1
@@ -345,7 +335,7 @@ COLUMNS, FEW_VALUES = 4, 5
 
 
 def draw_explored(
-    data: pd.DataFrame, model: str, importance: Mapping[str, str] | None = None
+    data: pd.DataFrame, model: str, importance: Mapping[Any, str] = MappingProxyType({})
 ) -> Figure:
     """The first objective over every hyperparameter, in percent of that of the untuned defaults.
 
@@ -371,8 +361,8 @@ def draw_explored(
             look |= {"mfc": "none"} if state == "stopped" else {"mec": INK} if leads else {}
             look |= {"marker": "*", "ms": 7, "mec": INK} if chosen else {}
             axes.plot("place", "change", data=group, clip_on=False, **look)
-        name = str(parameter).replace("_", " ")
-        axes.set_xlabel("\n".join(filter(None, [name, (importance or {}).get(name)])), labelpad=1)
+        label = f"{parameter}\n{importance.get(parameter, '')}".replace("_", " ")
+        axes.set_xlabel(label.rstrip(), labelpad=1)
     grid[0, 0].set_title(model_name(model), loc="left")
     grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     goal = _objectives(data)[0].label
@@ -385,21 +375,6 @@ def draw_explored(
     handles.append(handle("best tenth", color=GREY, mec=INK, **edge))
     legend_below(figure, [*handles, handle("chosen", marker="*", ms=6, **RING)])
     return figure
-
-
-@on_screen()
-def explored_figure(study: StoredStudy) -> Figure:
-    """`draw_explored` of one study, with the importance of each hyperparameter.
-
-    It is that of PED-ANOVA (Watanabe et al., 2023) for the first objective, in percent, with the
-    interval of 90 % over trials that are drawn with replacement.
-    """
-    data = explored(Evidence((study,), (), {}, ()))
-    importance = {
-        name: f"{value:.0f} [{low:.0f}, {high:.0f}] %"
-        for name, (value, low, high) in study.importance.items()
-    }
-    return draw_explored(data, study.model, importance)
 
 
 def _places(axes: Axes, values: pd.Series) -> Any:
@@ -441,57 +416,14 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     return figure
 
 
-CHANGES = {
-    "score_change": ("both", "#000000", "o", -0.22),
-    "mae_change": ("MAE", BLUE, "s", 0),
-    "winkler_calibrated_change": ("calibrated interval score", ACCENT, "D", 0.22),
-}
-"""Change -> its label, colour and marker, and how far it is below the line of its trial."""
-
-
-@on_screen()
-def proof_figure(proof: Json) -> Figure:
-    """What each challenger changes of the untuned defaults' scores, in percent, over fresh seeds.
-
-    Intervals are of 90 %. The probability of a lower score is beside them; if nothing was compared,
-    the figure says why.
-    """
-    challengers = proof["challengers"]
-    compared = [one for one in challengers if not one["cause"]]
-    figure, ((axes,),) = panels(1, 1, height=1.2 + 0.9 * len(compared), width=7)
-    if not compared:
-        axes.set_axis_off()
-        causes = [f"trial {one['trial']}: {one['cause']}" for one in challengers]
-        why = "; ".join(filter(None, [proof["cause"], *causes]))
-        axes.text(0.5, 0.5, f"Nothing was compared: {why}.", ha="center", wrap=True)
-        return figure
-    axes.axvline(0, color=PINK, lw=1.5, label="untuned defaults")
-    rows = np.arange(len(compared))
-    for change, (label, colour, marker, below) in CHANGES.items():
-        mean, low, high = np.transpose([one[change] for one in compared])
-        ends = [mean - low, high - mean]
-        axes.errorbar(
-            mean, rows + below, xerr=ends, fmt=marker, ms=5, lw=1.5, color=colour, label=label
-        )
-    for row, one in enumerate(compared):
-        verdict = "proven" if one["proven"] else "not proven"
-        beside = f"probability {one['probability']:.2f}: {verdict}"
-        axes.text(1.01, row, beside, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
-    axes.set_yticks(rows, [f"trial {one['trial']}" for one in compared])
-    axes.set_ylim(len(compared) - 0.5, -0.5)
-    axes.set_xlabel("change of the score in %, with 90 % interval; left of the line is better")
-    axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
-    return figure
-
-
 PICTURES = {
     "pareto_fronts": (
         fronts,
         draw_fronts,
         "Pareto fronts of the studies: each point is a trial, lower left is better. Hollow ones "
-        "were stopped early and have the scores of their last check; those far worse are at the edge. "
-        "Within the grey band all coverage counts as equally good; the thin line is the front "
-        "without this tolerance.",
+        "were stopped early and have the scores of their last check; those far worse are at the "
+        "edge. Within the grey band all coverage counts as equally good; the thin line is the "
+        "front without this tolerance.",
     ),
     "optimisation_history": (
         history,

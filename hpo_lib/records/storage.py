@@ -15,7 +15,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import pandas as pd
 from alembic.util import CommandError
@@ -30,7 +29,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages._rdb.models import BaseModel
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from hpo_lib.errors import MAKE_ROOM, UNREADABLE, InputError, WriteError, in_one_line
@@ -82,34 +81,32 @@ class JournalLock(JournalFileOpenLock):
             super().release()
 
 
-def importances(study: optuna.Study, draws: int = 30) -> dict[str, tuple[float, ...]]:
-    """Each hyperparameter's share of the importance for the first objective, in percent.
+def importances(study: optuna.Study, draws: int = 30) -> pd.DataFrame:
+    """[draws + 1, hyperparameters] shares of the importance for the first objective, in percent.
 
     It is that of PED-ANOVA (Watanabe et al., 2023), which compares the best tenth of the trials
-    with all, with its interval of 90 % over trials drawn with replacement. Stopped trials count as
+    with all: first of all trials, then of trials drawn with replacement. Stopped trials count as
     among the worst.
     """
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     worst = max(trial.values[0] for trial in ended if trial.values)
-    scored = [
-        optuna.trial.create_trial(
+    scored = pd.Series(
+        create_trial(
             params=trial.params,
             distributions=trial.distributions,
             value=trial.values[0] if trial.values else worst,
         )
         for trial in ended
-    ]
-    random, found = np.random.default_rng(0), []
+    )
+    found = []
     for draw in range(draws + 1):
-        drawn = optuna.create_study()
-        places = random.integers(len(scored), size=len(scored)) if draw else range(len(scored))
-        drawn.add_trials([scored[place] for place in places])
-        found.append(optuna.importance.get_param_importances(drawn))
-    table = 100 * pd.DataFrame(found).fillna(0.0)
-    bounds = table.iloc[1:].quantile([0.05, 0.95])
-    return {
-        name.replace("_", " "): (table[name][0], *bounds[name]) for name in map(str, table.columns)
-    }
+        with quiet_optuna():
+            drawn = optuna.create_study()
+            drawn.add_trials(
+                scored.sample(frac=1, replace=True, random_state=draw) if draw else scored
+            )
+            found.append(optuna.importance.get_param_importances(drawn))
+    return 100 * pd.DataFrame(found).fillna(0.0)
 
 
 class _Identity(Part):

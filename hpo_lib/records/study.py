@@ -329,15 +329,6 @@ class StoredStudy:
         """
         return cache(lambda number: load_predictions(self.run.trial_predictions(number)))
 
-    @cached_property
-    def importance(self) -> Mapping[str, tuple[float, ...]]:
-        """Hyperparameter in words -> its importance, see `importances`; empty if trials are few."""
-        if self.optuna_study is None or self.finished < TELLING_TRIALS:
-            return {}
-        from hpo_lib.records.storage import importances
-
-        return importances(self.optuna_study)
-
     @property
     def files(self) -> list[Path]:
         """The records behind a figure of this study."""
