@@ -1,12 +1,14 @@
-"""When stored studies would have settled: share of their trials, and whether the choice is the same.
+"""When stored studies would have settled: with what share of their trials, and on the same choice?
 
-    python -m measurements.settling papermill_runs             # each study under every rule
-    python -m measurements.settling RUNS --stopping             # after the rule of early stopping
+    python -m measurements.settling RUNS              # trials as they are, best all complete
+    python -m measurements.settling RUNS --stopping   # after the rule of early stopping
 
-A study is taken in the order of its trials and in random orders, the untuned defaults first. Each
-rule says after every trial whether the study ends. Then its choice and its proof are made from the
-trials so far, and compared with those of all trials. A challenger that was never trained with fresh
-seeds is judged by its own seed, which favours it. The loss is of the mean daily score, in percent.
+The untuned defaults and what the portfolio names come first, the others in the order of the study
+and then in random ones. Each rule says after every trial whether the study ends. Its choice is made
+by the proof from the trials so far, and compared with that from all. A challenger that was never
+trained with fresh seeds is judged by its own seed, which favours it. The loss is of the mean score
+of a day, in percent of the untuned defaults. Trainings are of the trials, as `early_stopping`
+counts them, in shares of those of all trials.
 """
 
 from collections.abc import Sequence
@@ -34,23 +36,33 @@ from hpo_lib.scoring.proof import daily_scores, prospect
 from hpo_lib.study.early_stopping import RULE
 from hpo_lib.study.proof import MIN_COMPLETE, MIN_FINISHED
 from measurements.arguments import parsed
-from measurements.early_stopping import left_by
+from measurements.early_stopping import cost, left_by
+
+RULES = {
+    "gain below luck (in use)": None,
+    "EMMR below luck": EMMREvaluator(seed=0),
+    "regret bound below luck": RegretBoundEvaluator(seed=0),
+    "5 complete trials without a better one": BestValueStagnationEvaluator(5),
+    "10 complete trials without a better one": BestValueStagnationEvaluator(10),
+}
+
+
+def complete(trials: Sequence[TrialRecord]) -> list[int]:
+    return [trial.number for trial in trials if trial.state == "complete"]
 
 
 class Replayed:
     """A study whose trials can be taken in any order."""
 
-    def __init__(self, study: StoredStudy, *, stopping: bool) -> None:
+    def __init__(self, study: StoredStudy, stopping: bool) -> None:
         self.study, self.stopping = study, stopping
         self.scales = read_scales(study.run.scales, study.data.get("sha256"))
+        self.seeds = study.result["proof"]["seeds"]
         self.trials = [trial for trial in study.trials if trial.finished]
-        self.scored = cache(lambda n: daily_scores(study.predictions(n), self.scales))
-        self.proof = cache(self._proof)
-        seeds = study.result["proof"]["seeds"]
-        self.untuned = [
-            self.scored(0),
-            *(daily_scores(self.fresh(0, s), self.scales) for s in seeds),
-        ]
+        self.scored = cache(lambda number: daily_scores(study.predictions(number), self.scales))
+        fresh = [daily_scores(self.fresh(0, seed), self.scales) for seed in self.seeds]
+        self.untuned = [self.scored(0), *fresh]
+        self.choice = cache(self._choice)
 
     def fresh(self, number: int, seed: int) -> QuantileForecasts:
         try:
@@ -59,78 +71,55 @@ class Replayed:
             return self.study.predictions(number)
 
     def in_order(self, seed: int) -> list[TrialRecord]:
-        """Order 0 is that of the study."""
-        others = self.trials[1:]
+        origins = self.study.provenance["first_trials"]
+        fixed = sum(origin.startswith(("untuned", "portfolio")) for origin in origins)
+        others = list(range(fixed, len(self.trials)))
         if seed:
-            others = [others[i] for i in np.random.default_rng(seed).permutation(len(others))]
-        trials = [self.trials[0], *others]
-        if not self.stopping:
-            return trials
-        numbered = [replace(trial, number=place) for place, trial in enumerate(trials)]
-        left = left_by(RULE, numbered, len(trials[0].curve))
-        return [replace(a, number=b.number) for a, b in zip(left, trials, strict=True)]
+            np.random.default_rng(seed).shuffle(others)
+        trials = [self.trials[place] for place in (*range(fixed), *others)]
+        if self.stopping:
+            places = [replace(trial, number=place) for place, trial in enumerate(trials)]
+            left = left_by(RULE, places, len(trials[0].curve))
+            pairs = zip(left, trials, strict=True)
+            trials = [replace(one, number=trial.number) for one, trial in pairs]
+        return trials
 
-    def _proof(self, numbers: tuple[int, ...]) -> int:
-        trials = [self.trials[0], *(self.study.trial(n) for n in numbers if n)]
-        seeds = self.study.result["proof"]["seeds"]
-        proof = prove(trials, self.scored, CHALLENGERS, seeds, self.fresh, self.scales)
+    def _choice(self, numbers: tuple[int, ...]) -> int:
+        trials = [self.study.trial(number) for number in numbers]
+        proof = prove(trials, self.scored, CHALLENGERS, self.seeds, self.fresh, self.scales)
         return chosen_of(proof, 0)[0]
-
-    def chosen(self, trials: Sequence[TrialRecord]) -> int:
-        """The trial that a proof chooses among some."""
-        return self.proof(tuple(sorted(complete(trials))))
 
     def score(self, number: int) -> float:
         days, untuned = self.scored(number), self.untuned[0]
-        return float(np.mean([days[n].mean() / untuned[n].mean() for n in ("mae", "winkler")]))
+        return 50 * sum(float(days[n].mean() / untuned[n].mean()) for n in ("mae", "winkler"))
 
-    def found(self, trials: Sequence[TrialRecord]) -> dict[str, float]:
-        """What the rule in use knows of the others."""
-        numbers = complete(trials)
-        growth = len(self.trials) / len(trials)
-        return prospect(self.untuned, [self.scored(n) for n in numbers if n], growth)
+    def ends(self, trials: Sequence[TrialRecord], rule: BaseImprovementEvaluator | None) -> int:
+        """With how many trials the study ends by a rule."""
+        for n in range(MIN_FINISHED, len(trials)):
+            numbers = complete(trials[:n])
+            if len(numbers) < MIN_COMPLETE:
+                continue
+            others = [self.scored(number) for number in numbers if number]
+            found = prospect(self.untuned, others, len(trials) / n)
+            luck = 0 if isinstance(rule, BestValueStagnationEvaluator) else found["luck"]
+            if (self.by_optuna(rule, numbers) if rule else found["gain"]) <= luck:
+                return n
+        return len(trials)
 
-    def by_optuna(
-        self, evaluator: BaseImprovementEvaluator, trials: Sequence[TrialRecord]
-    ) -> float:
-        """What a terminator of optuna says of the scores."""
-        frozen = {t.number: t for t in self.study.optuna_study.get_trials()}
-        scores = {number: self.score(number) for number in complete(trials)}
+    def by_optuna(self, rule: BaseImprovementEvaluator, numbers: Sequence[int]) -> float:
+        """What a terminator of optuna says of the scores in percent; EMMR standardises them."""
+        assert self.study.optuna_study is not None
+        frozen = {trial.number: trial for trial in self.study.optuna_study.get_trials()}
         scored = [
             optuna.trial.create_trial(
-                params=frozen[n].params, distributions=frozen[n].distributions, value=score
+                params=frozen[number].params,
+                distributions=frozen[number].distributions,
+                value=self.score(number),
             )
-            for n, score in scores.items()
+            for number in numbers
         ]
-        size = np.std(list(scores.values())) if isinstance(evaluator, EMMREvaluator) else 1.0
-        return float(100 * size * evaluator.evaluate(scored, StudyDirection.MINIMIZE))
-
-
-def complete(trials: Sequence[TrialRecord]) -> list[int]:
-    return [trial.number for trial in trials if trial.state == "complete"]
-
-
-RULES = {
-    "in use: expected gain below luck": None,
-    "EMMR below luck": EMMREvaluator(seed=0),
-    "regret bound below luck": RegretBoundEvaluator(seed=0),
-    "5 complete trials without a better one": BestValueStagnationEvaluator(5),
-    "10 complete trials without a better one": BestValueStagnationEvaluator(10),
-}
-
-
-def ends(
-    study: Replayed, trials: Sequence[TrialRecord], rule: BaseImprovementEvaluator | None
-) -> int:
-    """With how many trials a study ends."""
-    for n in range(MIN_FINISHED, len(trials)):
-        if len(complete(trials[:n])) < MIN_COMPLETE:
-            continue
-        found = study.found(trials[:n])
-        luck = 0.0 if isinstance(rule, BestValueStagnationEvaluator) else found["luck"]
-        if (study.by_optuna(rule, trials[:n]) if rule else found["gain"]) <= luck:
-            return n
-    return len(trials)
+        unit = np.std([trial.value for trial in scored]) if isinstance(rule, EMMREvaluator) else 1
+        return float(unit * rule.evaluate(scored, StudyDirection.MINIMIZE))
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -139,32 +128,26 @@ def main(given: Sequence[str] | None = None) -> None:
         ("runs", Path, "folder of studies"),
         ("--stopping", False, "let the rule of early stopping end trials first"),
         ("--orders N", 10, "orders of each study"),
-        ("--least N", 20, "trials of a study that is taken"),
         given=given,
     )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    stored = [StoredStudy.read(run) for run in study_runs(arguments.runs)]
-    studies = [
-        Replayed(study, stopping=arguments.stopping)
-        for study in stored
-        if study.finished >= arguments.least and study.result.get("proof")
-    ]
-    print(
-        "| rule | study | trials: mean | most | same choice | largest loss |\n|---|---|---|---|---|---|"
-    )
-    for name, rule in RULES.items():
-        for study in studies:
-            shares, same, losses = [], [], []
+    print("| rule | study | trials | trainings | most | complete | same choice | largest loss |")
+    print("|---|---|---|---|---|---|---|---|")
+    for run in study_runs(arguments.runs):
+        study = Replayed(StoredStudy.read(run), arguments.stopping)
+        for name, rule in RULES.items():
+            rows = []
             for seed in range(arguments.orders):
                 trials = study.in_order(seed)
-                n = ends(study, trials, rule)
-                early, late = study.chosen(trials[:n]), study.chosen(trials)
-                shares.append(n / len(trials))
-                same.append(early == late)
-                losses.append(100 * (study.score(early) - study.score(late)))
+                n, costs = study.ends(trials, rule), np.cumsum([cost(t) for t in trials])
+                early, late = (study.choice(tuple(complete(some))) for some in (trials[:n], trials))
+                loss, share = study.score(early) - study.score(late), costs[n - 1] / costs[-1]
+                rows.append((n, share, len(complete(trials[:n])), early == late, loss))
+            n, share, whole, same, loss = np.transpose(rows)
             print(
-                f"| {name} | {study.study.run.study_name} | {np.mean(shares):.2f} | "
-                f"{max(shares):.2f} | {np.mean(same):.0%} | {max(losses):.2f} |",
+                f"| {name} | {run.study_name} | {n.mean():.0f} of {len(trials)} | "
+                f"{share.mean():.2f} | {share.max():.2f} | {whole.mean():.1f} | "
+                f"{same.mean():.0%} | {loss.max():.2f} |",
                 flush=True,
             )
 

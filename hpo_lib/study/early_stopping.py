@@ -61,8 +61,8 @@ class StoppingRule:
     rungs: tuple[Rung, ...] = (Rung(0.1, 0.2), Rung(0.3, 0.2))
     ranked_by: tuple[str, ...] = ("mae", "winkler")
     warm_up: int = 5
-    margin: float | None = None
     tolerance: float = COVERAGE_TOLERANCE
+    margin: float | None = None
 
     def rung_at(self, check: int, checks: int) -> Rung | None:
         """The rung that the ``check``-th of ``checks`` even ones is the first to reach.
