@@ -174,13 +174,15 @@ def front_figure(study: StoredStudy) -> Figure:
 
 
 @on_screen()
-def explored_figure(study: StoredStudy) -> Figure:
-    """`draw_explored` of one study, with the importance of each hyperparameter.
+def explored_figures(study: StoredStudy) -> list[Figure]:
+    """`draw_explored` of one study with the importance of each hyperparameter; none without any.
 
     It is that of PED-ANOVA (Watanabe et al., 2023) for the first objective, in percent, with the
     interval of 90 % over trials that are drawn with replacement.
     """
-    importance = {}
+    data, importance = explored(Evidence((study,), (), {}, ())), {}
+    if data.empty:
+        return []
     if study.optuna_study is not None and study.finished >= TELLING_TRIALS:
         from hpo_lib.records.storage import importances
 
@@ -190,7 +192,7 @@ def explored_figure(study: StoredStudy) -> Figure:
             name: "{:.0f} [{:.0f}, {:.0f}] %".format(table[name][0], *bounds[name])
             for name in table
         }
-    return draw_explored(explored(Evidence((study,), (), {}, ())), study.model, importance)
+    return [draw_explored(data, study.model, importance)]
 
 
 CHANGES = {
@@ -291,7 +293,8 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
     front = front_figure(study)
     weeks, hours = forecast_weeks(forecasts, unit=unit), by_hour_figure(forecasts, unit=unit)
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
-    for figure in (front, weeks, hours, *proven):
+    mattered = explored_figures(study)
+    for figure in (front, weeks, hours, *proven, *mattered):
         marked(figure, warning_for([study]))
     goals = [
         one.label + f" (up to {one.tolerance:g} is equally good)" * bool(one.tolerance)
@@ -333,7 +336,7 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             "Every trial over the value of each hyperparameter. Below a name is its importance, "
             "where trials are enough: the share of PED-ANOVA, which compares the best tenth with "
             "all trials, and its 90 % interval over trials drawn with replacement.",
-            [explored_figure(study)] * study.has_storage,
+            mattered,
         ),
     ]
 
