@@ -8,8 +8,7 @@ completed trials with the front of all, for each pair of objectives in `PAIRS`. 
 trials than were recorded draws them with replacement. A trial costs its factor of the default
 steps, and as much of it as it was trained.
 
-    python -m measurements.early_stopping              # rules compared, the worst of all studies
-    python -m measurements.early_stopping --by-study   # the rule in use, for each of them
+    python -m measurements.early_stopping
 
 Columns: highest mean share of the steps; lowest mean share of any pair's hypervolume, in brackets
 of any order; lowest mean number of complete trials, and the fewest.
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from optuna._hypervolume import compute_hypervolume
 
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE
@@ -87,12 +87,7 @@ def hypervolume(points: Sequence[tuple[float, float]]) -> float:
     """Area between the points and (1, 1) that at least one of them dominates; both axes are
     minimised.
     """
-    area, height = 0.0, 1.0
-    for x, y in sorted(points):
-        if x < 1 and y < height:
-            area += (1 - x) * (height - max(y, 0.0))
-            height = max(y, 0.0)
-    return area
+    return float(compute_hypervolume(np.clip(points, 0, 1).reshape(-1, 2), np.ones(2)))
 
 
 def load_table(path: Path = TABLE) -> list[Recorded]:
@@ -189,20 +184,16 @@ def measure(recorded: Recorded, rule: StoppingRule, size: int) -> np.ndarray:
     return np.array(rows)
 
 
-def alternatives() -> dict[str, StoppingRule]:
-    """Rules that were compared: other warm-ups, and those of studies from before."""
-    early, half = (Rung(0.1, 0.2), Rung(0.3, 0.2)), (Rung(0.1, 0.2), Rung(0.5, 0.2))
-    rules = [RULE, replace(RULE, margin=0.1), StoppingRule(early), StoppingRule(early, warm_up=4)]
-    rules += [StoppingRule(early, warm_up=1), StoppingRule(half, warm_up=3)]
-    return {in_words(rule): rule for rule in rules}
-
-
-def in_words(rule: StoppingRule) -> str:
-    """``20, 20 % at 0.1, 0.3; ranked from 5 on, before that 2 % behind the defaults``."""
-    keep = ", ".join(f"{100 * rung.keep:g}" for rung in rule.rungs)
-    shares = ", ".join(f"{rung.share:g}" for rung in rule.rungs)
-    before = "" if rule.margin is None else f", before that {rule.margin:.0%} behind the defaults"
-    return f"{keep} % at {shares}; ranked from {rule.warm_up} on{before}"
+EARLY, HALF = (Rung(0.1, 0.2), Rung(0.3, 0.2)), (Rung(0.1, 0.2), Rung(0.5, 0.2))
+RULES = {
+    "in use": RULE,
+    "10 % behind the defaults until then": replace(RULE, margin=0.1),
+    "none ends until then": StoppingRule(EARLY),
+    "ranked from 4 on": StoppingRule(EARLY, warm_up=4),
+    "ranked from 1 on, as before": StoppingRule(EARLY, warm_up=1),
+    "ranked from 3 on, at 0.1 and 0.5": StoppingRule(HALF, warm_up=3),
+}
+"""Rules that were compared: other warm-ups, and those of studies from before."""
 
 
 def print_table(
@@ -223,19 +214,8 @@ def print_table(
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    arguments = parsed(
-        __doc__,
-        ("--table", TABLE, "CSV of recorded curves"),
-        ("--sizes N", SIZES, "trials of a study"),
-        ("--by-study", False, "the rule in use, for each recorded study"),
-        given=given,
-    )
-    studies, sizes = load_table(arguments.table), list(map(int, arguments.sizes))
-    if not arguments.by_study:
-        print_table(studies, sizes, alternatives())
-    for study in studies if arguments.by_study else ():
-        print(f"\n{study.name}, {len(study.trials)} recorded trials\n")
-        print_table([study], sizes, {"in use": RULE})
+    arguments = parsed(__doc__, ("--table", TABLE, "CSV of recorded curves"), given=given)
+    print_table(load_table(arguments.table), SIZES, RULES)
 
 
 if __name__ == "__main__":
