@@ -294,6 +294,8 @@ class BenchmarkPaths:
     """
     table = _Files("{1}.csv")
     """A table that is computed from the stored forecasts, by its name."""
+    explanation = _Files("explanations/{1}-{2}-{3}.npz")
+    """Forecasts of a training with every coalition of information, by model, params and seed."""
 
     @property
     def folder(self) -> Path:
@@ -306,6 +308,9 @@ class BenchmarkPaths:
 
     def records(self, model: str = "*", params: str = "*") -> list[Path]:
         return sorted(self.runs.glob(f"{model}-{params}-seed*.json"))
+
+    def explanations(self) -> list[Path]:
+        return sorted(self.folder.glob("explanations/[A-Z]*.npz"))
 
 
 def benchmarks(out: Path) -> list[BenchmarkPaths]:

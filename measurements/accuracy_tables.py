@@ -14,6 +14,7 @@ from hpo_lib.data.spec import development_datasets, load_spec
 from hpo_lib.families.models import family_names
 from hpo_lib.figures.style import model_name
 from hpo_lib.paths import BENCHMARK_DIR, PROJECT_ROOT
+from hpo_lib.scoring.metrics import readable_unit
 from measurements.arguments import parsed
 
 PAGE = PROJECT_ROOT / "docs" / "accuracy.md"
@@ -36,9 +37,7 @@ def markdown(dataset: str, table: Path | None = None) -> str:
     kept = [row for row in ROWS if (*row, "none") in found.index]
     best_mae = min(found.loc[(*row, "none"), "mae"] for row in kept)
     best_score = min(found.loc[(*row, "rolling"), "winkler"] for row in kept)
-    days, unit = int(found["days"].iloc[0]), load_spec(dataset).unit
-    # m3/h of a few thousandths are read more easily in litres.
-    factor, unit = (1000.0, "L/h") if unit == "m3/h" and best_mae < 0.1 else (1.0, unit)
+    days, (unit, factor) = found["days"].max(), readable_unit(load_spec(dataset).unit, best_mae)
     lines = [
         f"| {days} test days | MAE [95 %], {unit} | PICP, % | calibrated | calibrated interval "
         f"score, {unit} |",

@@ -52,8 +52,8 @@ class Context:
         from measurements import growth
 
         if self.quick:
-            budgets = {"NHITS_Q": growth.BUDGETS["NHITS_Q"]}
-            table = growth.growth(1, {"windows": (1, 2), "covariates": (1, 2)}, budgets)
+            sizes, family = {"windows": (1, 2), "covariates": (1, 2)}, "NHITS_Q"
+            table = growth.growth(1, sizes, {family: growth.BUDGETS[family]})
         else:
             table = growth.growth(self.repeats)
         growth.plot(table, self.results / "growth")
@@ -122,15 +122,27 @@ def _early_stopping(context: Context) -> Measured:
 def _two_workers(context: Context) -> Measured:
     from measurements.throughput import two_workers
 
-    if context.quick:
-        return two_workers(context.dataset, context.data_dir, 1, trials=2, preset="test")
-    return two_workers(context.dataset, context.data_dir, context.repeats)
+    quick = (1, 2, "test") if context.quick else (context.repeats, 4, "laptop")
+    return two_workers(context.dataset, context.data_dir, *quick)
 
 
 def _overhead(context: Context) -> Measured:
     from measurements.throughput import overhead
 
-    return overhead(context.dataset, 4) if context.quick else overhead(context.dataset)
+    return overhead(context.dataset, 4 if context.quick else 150)
+
+
+def _explanation(context: Context) -> Measured:
+    """Of 60 days of the linear baseline: what the swapping costs beside a model's forecasts."""
+    from hpo_lib.baselines.contract import baselines
+    from hpo_lib.benchmark.explain import coalition_values, draw_donors
+
+    data = context.dataset
+    model = baselines()["RESIDUAL_LINEAR"].fit(data)
+    donors = draw_donors(data, data.test_origins[: 2 if context.quick else 60], data)
+    begun = time.perf_counter()
+    coalition_values(model, data, donors)
+    return Measured((), (time.perf_counter() - begun,), "s")
 
 
 def _growth(context: Context, axis: str) -> Measured:
@@ -139,7 +151,7 @@ def _growth(context: Context, axis: str) -> Measured:
     return grown(context.growth, axis)
 
 
-ROWS: tuple[Row, ...] = (
+ROWS = (
     Row("time_to_quality", "NHITS_Q: time to the reference's pinball", Bar(15), _time_to_quality),
     Row("timesnet_step", "TIMESNET_Q: training step, batch 32", Bar(8), _timesnet_step),
     *(
@@ -172,6 +184,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("two_workers", "two workers against one", Bar(1.4), _two_workers),
     Row("overhead", "overhead of a trial", Bar(1, at_least=False), _overhead),
+    Row("explanation", "linear baseline: 60 days", Bar(60, at_least=False), _explanation),
     *(
         Row(
             f"growth_{axis}",
@@ -205,13 +218,12 @@ def machine(threads: int) -> dict[str, Any]:
     model = next(
         (text.split(":", 1)[1].strip() for text in lines if text.startswith("model name")), ""
     )
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "cpu": model or platform.machine(),
         "cores": os.cpu_count(),
         "threads": threads,
         "system": platform.system(),
-        "load_at_start": load,
+        "load_at_start": os.getloadavg()[0],
     }
 
 

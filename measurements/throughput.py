@@ -14,13 +14,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.models import Forecaster, get_family
+from hpo_lib.families.models import get_family
 from hpo_lib.paths import PROJECT_ROOT, RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring.evaluation import evaluate
@@ -32,16 +33,6 @@ from measurements.table import Measured
 CHECKS = 8
 ENDS = 20
 """Trials at both ends of a study whose overhead is compared."""
-
-
-class _Canned(Forecaster):
-    best_step = 1
-
-    def __init__(self, validation: QuantileForecasts) -> None:
-        self.validation = validation
-
-    def predict(self, *arguments: Any) -> QuantileForecasts:
-        raise NotImplementedError
 
 
 class _Untrained:
@@ -66,10 +57,10 @@ class _Untrained:
         evaluate(forecasts, dataset.scales)  # time of scoring alone
         now = time.perf_counter()
         self.elsewhere.append(now - self.begun[-1] + (now - begun))
-        return _Canned(forecasts)
+        return SimpleNamespace(best_step=1, shares=None, validation=forecasts)
 
 
-def overhead(dataset: Dataset, trials: int = 150) -> Measured:
+def overhead(dataset: Dataset, trials: int) -> Measured:
     """Seconds of each trial of a study beyond training and scoring, with SQLite; the note tells how
     they grow, and of a journal.
     """
@@ -107,7 +98,7 @@ def _overhead(dataset: Dataset, storage: str, trials: int) -> list[float]:
 
 
 def two_workers(
-    dataset: Dataset, data_dir: Path | None, repeats: int, trials: int = 4, preset: str = "laptop"
+    dataset: Dataset, data_dir: Path | None, repeats: int, trials: int, preset: str
 ) -> Measured:
     """Finished N-HiTS trials per hour of one worker, and of two, with the threads that each gets by
     default.
@@ -120,12 +111,14 @@ def two_workers(
     def rate(workers: int, seed: int) -> float:
         with tempfile.TemporaryDirectory() as folder:
             run = RunPaths(Path(folder), "NHITS_Q", dataset.spec.name, f"{workers}-{seed}")
-            words = ["--model", run.model, "--dataset", str(dataset.spec.path)]
-            words += ["--job-id", run.job_id, "--runs-dir", folder, "--trials", str(trials)]
-            words += ["--preset", preset, "--policy", "calibrated", "--seed", str(seed)]
-            words += ["--storage", "journal", "--no-early-stopping", "--workers", str(workers)]
+            study = (
+                f"--model {run.model} --job-id {run.job_id} --trials {trials} --seed {seed} "
+                f"--preset {preset} --policy calibrated --storage journal --no-early-stopping "
+                f"--workers {workers}"
+            )
+            words = ["--dataset", str(dataset.spec.path), "--runs-dir", folder, *study.split()]
             words += ["--data-dir", str(data_dir)] if data_dir else []
-            words += ["--simulated"] if dataset.is_simulated else []
+            words += ["--simulated"] * dataset.is_simulated
             environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
             environment.pop("OMP_NUM_THREADS", None)  # as many as a worker takes by itself
             command = [sys.executable, "-m", "hpo_lib", "run", *words]

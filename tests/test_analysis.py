@@ -12,7 +12,7 @@ import pytest
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.figures.build import analyse, picture
-from hpo_lib.figures.studies_table import (
+from hpo_lib.figures.tables import (
     improvement_report,
     load_studies,
     studies_frame,

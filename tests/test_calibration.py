@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError
@@ -113,22 +112,6 @@ def test_when_scores_are_exchangeable_then_coverage_is_eighty_percent_within_bin
     assert abs(metrics.picp(test) - 80) > 5
 
 
-def test_when_hours_differ_then_only_the_per_hour_option_covers_each_of_them():
-    sd = np.linspace(0.5, 3, H)
-    warm_up, test = split_in_two(forecasts(normal(1400, seed=2, sd=sd), 1.0), 1000)
-
-    def by_hour(per_hour):
-        f = calibrated_by(test, warm_up, flat_target(1401), Calibration("split", per_hour=per_hour))
-        return metrics.covered(f).mean(axis=0)
-
-    low, high = binom.ppf([0.0005, 0.9995], 400, 0.8) / 400
-    own, pooled = by_hour(True), by_hour(False)
-    assert (own > low - 0.03).all()
-    assert (own < high + 0.03).all()
-    assert pooled[0] > 0.95
-    assert pooled[-1] < 0.7
-
-
 def test_when_the_series_drifts_then_the_split_mode_fails_and_the_rolling_one_does_not():
     n = 600
     spread = np.exp(np.linspace(0, 1.5, n))[
@@ -159,14 +142,11 @@ def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_t
 # What is known when
 
 
-@pytest.mark.parametrize("per_hour", [False, True])
-def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for_bit(
-    per_hour,
-):
+def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for_bit():
     warm_up, test = split_in_two(forecasts(normal(90, seed=5), 0.7), 40)
     rng = np.random.default_rng(6)
     target = flat_target(91) + rng.random(92 * H)
-    calibration = Calibration("rolling", days=20, per_hour=per_hour)
+    calibration = Calibration("rolling", days=20)
     before = calibrated_by(test, warm_up, target, calibration)
     for day in (0, 1, 25, 49):
         origin = test.origins[day]
@@ -260,17 +240,16 @@ def test_when_an_origin_has_no_day_of_target_before_it_then_it_is_named():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from(MODES), st.floats(0, 3), st.booleans())
+@given(st.integers(0, 10_000), st.sampled_from(MODES), st.floats(0, 3))
 def test_when_anything_is_calibrated_then_quantiles_do_not_cross_and_the_median_stays(
-    seed, mode, width, hour
+    seed, mode, width
 ):
     rng = np.random.default_rng(seed)
     warm_up, test = split_in_two(
         forecasts(rng.standard_t(2, (30, H)), width * rng.random((30, H))), 15
     )
-    calibrated = calibrated_by(
-        test, warm_up, flat_target(31), Calibration(mode, per_hour=hour)
-    )  # checks crossing itself
+    # It checks crossing itself.
+    calibrated = calibrated_by(test, warm_up, flat_target(31), Calibration(mode))
     assert (calibrated.median == test.median).all()
     assert (calibrated.actual == test.actual).all()
 

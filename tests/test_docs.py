@@ -10,7 +10,6 @@ import pytest
 
 from hpo_lib.cli import main
 from hpo_lib.families.search_space import RECIPE_SPACE
-from hpo_lib.launch.status import EXPERIMENTS
 from hpo_lib.settings import OBJECTIVES, POLICIES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,15 +119,6 @@ def test_when_a_document_shows_python_then_it_compiles_and_its_imports_work(file
         if language == "python":
             compile(block, str(file), "exec")
             exec("\n".join(re.findall(r"^(?:from|import) .*", block, flags=re.MULTILINE)), {})
-
-
-def test_when_the_experiments_are_listed_then_they_are_those_of_hpo_status():
-    text = prose(ROOT / "docs" / "running.md").replace("\\*", "*")
-    assert re.findall(r"^\| (EXP-.*? `hpo run --model \w+ --dataset \w+)", text, re.M) == [
-        f"{e.name} | {e.model} | {e.dataset} | {'*' * e.priority} | "
-        f"`hpo run --model {e.model} --dataset {e.dataset}"
-        for e in EXPERIMENTS
-    ]
 
 
 def glossary():

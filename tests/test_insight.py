@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, get_family
-from hpo_lib.figures import families
+from hpo_lib.figures import explanations
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.contract.test_families import UNSHRUNK, with_small_networks
 
@@ -123,7 +123,6 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
         assert spectrum.length == 192
         assert spectrum.hours.shape == (2, 2)
         assert (spectrum.hours[:, 0] == period).all()
-        assert (spectrum.amplitude.argmax(axis=1) + 1 == 192 // period).all()
         assert spectrum.weights.shape == (15, 2, 2)
         np.testing.assert_allclose(spectrum.weights.sum(axis=-1), 1, rtol=1e-5)
 
@@ -142,40 +141,37 @@ def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_media
     stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
     base = np.arange(72.0).reshape(3, 24)
     parts = insight.StackForecasts(forecasts(3), base, "linear baseline", stacks, (84, 1))
-    figure = families.draw_stacks(parts, [0, 2], "kWh/h")
+    figure = explanations.draw_stacks(parts, [0, 2], "kWh/h")
     panels = np.array(figure.axes).reshape(3, 2)
     for (top, *below), n in zip(panels.T, (0, 2), strict=True):
         lines = {line.get_label(): line.get_ydata() for line in top.lines}
         assert np.array_equal(lines["base: linear baseline"], base[n])
         heights = [[bar.get_height() for bar in axes.patches] for axes in below]
         assert heights == stacks[n, :, :, 1].tolist()
-    sizes = families.draw_stack_sizes(parts, "kWh/h").axes[0].lines
-    np.testing.assert_allclose(sizes[1].get_ydata(), np.abs(stacks[:, 1, :, 1]).mean(axis=0))
+    assert list(parts.sizes) == ["a value every 84 h", "a value every 1 h"]
+    assert parts.sizes.to_numpy()[2, 1] == pytest.approx(np.abs(stacks[2, 1, :, 1]).mean())
 
 
-def test_when_variables_are_drawn_then_the_heaviest_come_first_and_small_ones_are_summed(
-    insight,
-):
+def test_when_claims_are_drawn_then_the_heaviest_come_first():
     share = np.arange(1.0, 21) / np.arange(1, 21).sum()
-    weights = insight.FusionWeights(
-        pd.DataFrame([share] * 4, columns=[f"v{i}" for i in range(20)]),
-        pd.DataFrame(0.5, range(4), ["a", "b"]),
-        np.full((4, 24, 192), 1 / 192),
-    )
-    left, right = families.draw_variables(weights).axes
+    tables = {
+        "variables": pd.DataFrame([share] * 4, columns=[f"v{i}" for i in range(20)]),
+        "others": pd.DataFrame(0.5, range(4), ["a", "b"]),
+    }
+    left, right = explanations.draw_claims("TFT_Q", "weight", tables).axes
+    assert (left.get_title(), left.get_xlabel()) == ("20 variables", "weight")
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names[:2] == ["v19", "v18"]
-    assert names[-1] == "8 others together"
     widths = [bar.get_width() for bar in left.patches]
-    assert sum(widths) == pytest.approx(100)
-    assert widths[0] == pytest.approx(100 * share[-1])
-    assert [bar.get_width() for bar in right.patches] == pytest.approx([50, 50])
+    assert widths == pytest.approx(share[:-13:-1])
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([0.5, 0.5])
+    assert right.lines[-1].get_xdata()[0] == pytest.approx(0.5)
 
 
 def test_when_attention_is_drawn_then_hours_are_where_they_belong():
     attention = np.zeros((2, 24, 192))
     attention[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
-    upper, lower, _ = families.draw_attention(attention).axes
+    upper, lower, _ = explanations.draw_attention(attention).axes
     (step,) = upper.patches
     values, edges, _ = step.get_data()
     assert edges[np.flatnonzero(values)] == -23.5
@@ -186,16 +182,11 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong():
 
 
 def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insight):
-    amplitude = np.ones((1, 96))
-    amplitude[0, [7, 35, 36]] = [9, 5, 4]
-    weights = np.tile([0.6, 0.3, 0.1], (3, 1, 1))
-    spectrum = insight.Periods(np.array([[24, 5, 5]]), amplitude, weights, 192)
-    left, right = families.draw_periods(spectrum).axes
-    assert left.get_title() == "block 1: folds by 5, 24 h"
-    nothing = replace(spectrum, amplitude=np.zeros((1, 96)))  # as after no step of training
-    assert "untrained" in families.draw_periods(nothing).axes[0].get_title()
-    assert [bar.get_height() for bar in right.patches] == pytest.approx([60, 30, 10])
-    figure = families.draw_folded_window(np.arange(192.0), spectrum.hours[0], "kWh/h", "Monday")
+    weights = np.tile([0.6, 0.3, 0.1], (3, 2, 1))
+    spectrum = insight.Periods(np.array([[24, 5, 5], [24, 12, 5]]), weights, 192)
+    shares = spectrum.of_periods.iloc[2].to_dict()
+    assert shares == pytest.approx({"24 h": 0.6, "5 h": 0.25, "12 h": 0.15})
+    figure = explanations.draw_folded_window(np.arange(192.0), spectrum.hours[0], "kWh/h", "Monday")
     titled = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
     assert list(titled) == ["period 24 h", "period 5 h"]
     assert titled["period 24 h"].images[0].get_array().shape == (8, 24)
@@ -208,13 +199,47 @@ def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insig
 def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
     source, mark, insight, tiny_dataset, monkeypatch
 ):
-    spectrum = insight.Periods(np.array([[24]]), np.ones((1, 96)), np.ones((3, 1, 1)), 192)
+    spectrum = insight.Periods(np.array([[24]]), np.ones((3, 1, 1)), 192)
     monkeypatch.setattr(insight, "periods", lambda *_: spectrum)
     trained = SimpleNamespace(validation=forecasts(15))
-    figures = families.periods(trained, replace(tiny_dataset, source=source))
+    figures = explanations.periods(trained, replace(tiny_dataset, source=source))
     assert [figure.get_supxlabel() for figure in figures] == [mark, mark]
     # of the second of four origins, the week up to it and the median after it
     end = tiny_dataset.validation_origins[5] + 1
     week, day = tiny_dataset.target.iloc[end - 168 : end], trained.validation.median[5]
     image = figures[1].axes[0].images[0].get_array()
     assert image.ravel().tolist() == [*week, *day]
+
+
+def test_when_weights_are_redrawn_then_the_network_forecasts_otherwise_and_its_linear_part_alike(
+    insight, tiny_dataset
+):
+    forecaster = trained("NHITS_Q", tiny_dataset, UNSHRUNK)
+    context = tiny_dataset.context(tiny_dataset.validation_origins)
+    before = forecaster.predict(context).values
+    other = insight.with_redrawn_weights(forecaster)
+    assert np.abs(other.predict(context).values - before).max() > 0.01
+    assert np.array_equal(forecaster.predict(context).values, before)
+    linear = [one.scaling.linear.quantiles(tiny_dataset, context) for one in (forecaster, other)]
+    assert np.array_equal(*linear)
+    forecaster.shares = (0.0, 0.0)
+    assert insight.with_redrawn_weights(forecaster) is None
+
+
+def test_when_weights_of_a_tft_are_summed_then_each_input_counts_for_its_group(insight):
+    history = {"load": 0.28, "level of the last 24 h": 0.05, "is_weekend": 0.3, "hour": 0.07}
+    history |= {"is_public_holiday": 0.2, "target as target_24h_before": 0.1}
+    future = {"is_weekend": 0.6, "target_168h_before": 0.3, "linear_forecast": 0.1}
+    frames = [pd.DataFrame([weights]) for weights in (history, future)]
+    groups = dict.fromkeys(("level", "last day", "weeks before"), ())
+    groups |= {"calendar": ["day_of_week", "is_weekend"], "holidays": ["is_public_holiday"]}
+    summed = insight.FusionWeights(*frames, np.empty(0)).of_groups(groups, "load")
+    assert summed.iloc[0].to_dict() == pytest.approx(
+        {
+            "level": 0.05,
+            "last day": 0.28 / 7 + 0.1,
+            "weeks before": 0.28 * 6 / 7 + 0.3,
+            "calendar": 0.9,
+            "holidays": 0.2,
+        }
+    )

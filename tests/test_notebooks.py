@@ -133,7 +133,7 @@ def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same
         for p in (path.with_stem("hpo_template"), path)
     )
     setup = template[3].replace("get_ipython())", f'get_ipython(), only="{path.stem.upper()}")')
-    setup = setup.replace("import study_page", "import families, study_page")
+    setup = setup.replace("import study_page", "import explanations, study_page")
     assert own[2:6] == [template[2], setup, *template[4:6]]
     assert own[-2:] == template[6:]
     assert len(own) > len(template)

@@ -15,7 +15,7 @@ from hpo_lib.families.models import RECIPES, family_names, get_family
 from hpo_lib.figures.build import PICTURES
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.paths import RunPaths, benchmarks
-from hpo_lib.records.executed_notebook import read_record
+from hpo_lib.records.read_write import read_record
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION, read_training
 from measurements import accuracy_tables

@@ -166,6 +166,17 @@ class Mixture(Model):
     colour, marker = "#56B4E9", "P"
 
 
+class Refitted(Model):
+    """The linear baseline fitted again for each group of information that is hidden.
+
+    It tells what information is worth, see `hpo_lib.explain`.
+    """
+
+    name, title, kind = "REFITTED_LINEAR", "Linear baseline, refitted", "worth"
+    colour, marker = "#222222", "X"
+
+
 register(SeasonalNaive(24, "#777777", "x"))
 register(SeasonalNaive(168, "#aaaaaa", "+"))
 register(Mixture())
+register(Refitted())

@@ -148,16 +148,17 @@ def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     return pd.Series(by_day.unstack(), name="weight").reset_index()
 
 
-def verify_weights(file: Path) -> Verification:
-    """The weights of a benchmark made again from the stored forecasts, and compared."""
+def verify_table(file: Path, made: Callable[[BenchmarkPaths], pd.DataFrame]) -> Verification:
+    """A table of a benchmark made again from what is stored beside it, and compared."""
     folder = file.parent
     paths, messages = BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name), Messages()
-    again = weights_table(load_rows(paths))
+    again = made(paths)
     try:
-        stored = pd.read_csv(file, parse_dates=["origin"])
+        stored = pd.read_csv(file, parse_dates=["origin"] if "origin" in again else [])
         pd.testing.assert_frame_equal(stored, again, check_dtype=False, rtol=TOLERANCE)
     except (ValueError, AssertionError) as error:
-        messages.append(("DRIFT", f"weights differ from the recomputed: {in_one_line(error)}"))
+        drift = f"{file.stem} differ from the recomputed: {in_one_line(error)}"
+        messages.append(("DRIFT", drift))
     return Verification(file, len(again), tuple(messages))
 
 
@@ -224,10 +225,10 @@ class Benchmark:
 
     @property
     def files(self) -> list[Path]:
-        """Scales, records, and the stored forecasts that these name."""
+        """Scales, records, the stored forecasts that these name, and explanations."""
         stored = [files_of(self.paths, record) for record in self.records]
         files = sorted(file for one in stored for file in (one.record, *one.forecasts.values()))
-        return [self.paths.scales, *files]
+        return [self.paths.scales, *files, *self.paths.explanations()]
 
     # Rows
 
@@ -317,19 +318,19 @@ class Benchmark:
     # As they are shown
 
     @cached_property
-    def _unit_and_factor(self) -> tuple[str, float]:
+    def unit_and_factor(self) -> tuple[str, float]:
         lowest = min(metrics.mae(row.test) for row in self.rows)
         return metrics.readable_unit(self.spec.unit, lowest)
 
     @property
     def unit(self) -> str:
         """The one in which scores are read best, see `readable_unit`."""
-        return self._unit_and_factor[0]
+        return self.unit_and_factor[0]
 
     def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of values in the target's own unit in `unit`."""
         names = [name for name in map(str, table) if metrics.in_target_unit(name)]
-        return table.assign(**{name: table[name] * self._unit_and_factor[1] for name in names})
+        return table.assign(**{name: table[name] * self.unit_and_factor[1] for name in names})
 
     def raw_and_corrected(self, table: pd.DataFrame, *scores: str) -> pd.DataFrame:
         """The raw rows of a table in `unit`, with ``_calibrated`` scores after `correction`."""

@@ -7,9 +7,9 @@ the same key is not done again, so an interrupted benchmark continues where it w
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import (
     RECIPES,
     Family,
-    Forecaster,
     family_names,
     get_family,
     registered,
@@ -144,23 +143,34 @@ def make_plan(
     )
 
 
-class _Task(NamedTuple):
-    """One training to be done: its row and seed, its key, and the call that does it.
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One training to be done: its model, params and seed, its key, and the call that does it.
 
     Where the key has ``refit``, the call also takes what it returned, as ``like``.
     """
 
-    model: str
-    params: str
-    seed: int
+    row: tuple[str, str, int]
     key: dict[str, Any]
-    fit: Callable[..., Forecaster]
+    fit: Callable[..., Any]
+
+    @cached_property
+    def trained(self) -> Any:
+        """What the call returned; its forecasts of validation are always those of the first fit."""
+        fitted = self.fit()
+        if self.key["refit"]:
+            validation, fitted = fitted.validation, self.fit(like=fitted)
+            fitted.validation = validation
+        return fitted
 
 
-def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str]:
+def run_benchmark(
+    plan: Plan, *, tasks: Sequence[Task] = (), say: Callable[[str], None] = print
+) -> list[str]:
     """Do every training of the plan that is not stored yet, and store it.
 
-    ``say`` is called with one line per training, and at once with each note.
+    ``tasks``: of these alone. ``say`` is called with one line per training, and at once with each
+    note.
 
     Returns:
         Notes for the user: files of parameters that were passed over, what an old one lacks,
@@ -173,13 +183,14 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     paths, dataset = plan.paths, plan.dataset
     check_same_data(paths, dataset)
     notes: list[str] = []
-    tasks = [*_baselines(plan), *_families(plan, notes)]
+    tasks = tasks or planned(plan, notes)
     for note in notes:
         say(f"note: {note}")
     origins = np.append(dataset.validation_origins, dataset.test_origins)
     write_scales(paths.scales, dataset, origins)
     provenance = {**code_provenance(), "data": data_provenance(dataset), "preset": plan.preset}
-    for i, (model, params, seed, key, fit) in enumerate(tasks, start=1):
+    for i, task in enumerate(tasks, start=1):
+        (model, params, seed), key = task.row, task.key
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
         if is_stored(paths.training(model, params, seed), key):
             say(f"{where}: stored")
@@ -200,12 +211,8 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
                 said = f"the same training as {twin['params']}"
                 break
         else:
-            begun = time.monotonic()
-            fitted = fit()
-            validation = fitted.validation
-            if key["refit"]:
-                fitted = fit(like=fitted)
-            test = fitted.forecasts(dataset, dataset.test_origins)
+            begun, fitted = time.monotonic(), task.trained
+            validation, test = fitted.validation, fitted.forecasts(dataset, dataset.test_origins)
             seconds = time.monotonic() - begun
             outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
             outcome["shares"] = fitted.shares
@@ -218,7 +225,12 @@ def run_benchmark(plan: Plan, *, say: Callable[[str], None] = print) -> list[str
     return notes
 
 
-def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
+def planned(plan: Plan, notes: list[str]) -> list[Task]:
+    """Every training of a plan; ``notes`` gets those on files of parameters."""
+    return [*_baselines(plan), *_families(plan, notes)]
+
+
+def _families(plan: Plan, notes: list[str]) -> Iterator[Task]:
     for family in map(get_family, plan.models):
         budget, recipe = family.budgets[plan.preset], RECIPES[plan.recipe]
         for label, found in _rows(plan, family).items():
@@ -228,7 +240,7 @@ def _families(plan: Plan, notes: list[str]) -> Iterator[_Task]:
                 fit = partial(
                     family.fit, found.params, plan.dataset, budget, seed=seed, recipe=recipe
                 )
-                yield _Task(family.name, label, seed, key, fit)
+                yield Task((family.name, label, seed), key, fit)
 
 
 def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
@@ -243,19 +255,19 @@ def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
     return rows
 
 
-def _baselines(plan: Plan) -> Iterator[_Task]:
+def _baselines(plan: Plan) -> Iterator[Task]:
     dataset = plan.dataset
     for naive in registered().values():
         if isinstance(naive, SeasonalNaive):
             key = training_key(dataset, refit=False)
-            yield _Task(naive.name, "own", FIRST_SEED, key, partial(naive.fit, dataset))
+            yield Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, dataset))
     for baseline in baselines().values():
         quick = plan.is_test
         key = training_key(dataset, settings=baseline.settings, refit=plan.refit, quick=quick)
         for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
             fit = partial(baseline.fit, dataset, seed=seed, quick=quick)
-            yield _Task(baseline.name, "own", seed, key, fit)
+            yield Task((baseline.name, "own", seed), key, fit)
     if plan.chronos2 is not None:
         key = training_key(dataset, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, dataset, plan.chronos2)
-        yield _Task(chronos2.Chronos2.name, "own", FIRST_SEED, key, zero_shot)
+        yield Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot)

@@ -215,12 +215,12 @@ def _forecast(arguments: Namespace) -> int:
     print(banner(day.dataset))
     code = print_all(day.notes, "note: ")
     print(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
-    print_all(day.write(arguments.out), "wrote ")
+    print_all(day.write(arguments.out, why=arguments.why), "wrote ")
     return code
 
 
 def _watch(arguments: Namespace) -> int:
-    from hpo_lib.daily.watch import watch
+    from hpo_lib.daily.day_ahead import watch
 
     return print_all(call(watch, arguments))
 
@@ -272,7 +272,8 @@ def _dashboard(arguments: Namespace) -> None:
 
 
 def _verify(arguments: Namespace) -> int:
-    from hpo_lib.benchmark.tables import verify_weights
+    from hpo_lib.benchmark.explanations import Explanations
+    from hpo_lib.benchmark.tables import load_rows, verify_table, weights_table
     from hpo_lib.records.verify import verify
 
     runs_dir = _runs_dir(arguments)
@@ -283,9 +284,13 @@ def _verify(arguments: Namespace) -> int:
         raise InputError(
             f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file"
         )
+    tables: dict[str, Any] = {
+        "weights.csv": lambda folder: weights_table(load_rows(folder)),
+        "shapley.csv": lambda folder: Explanations.of_folder(folder).table(),
+    }
     verifications = [
-        verify_weights(file)
-        if file.name == "weights.csv"
+        verify_table(file, tables[file.name])
+        if file.name in tables
         else verify(file, arguments.data_dir, arguments.dataset)
         for file in files
     ]
@@ -301,8 +306,7 @@ def _verify(arguments: Namespace) -> int:
 def _analyze(arguments: Namespace) -> int:
     from hpo_lib.figures.build import analyse
     from hpo_lib.figures.latex import plain
-    from hpo_lib.figures.studies_table import improvement_report
-    from hpo_lib.figures.tables import overview
+    from hpo_lib.figures.tables import improvement_report, overview
     from hpo_lib.launch.doctor import wrapped
 
     analysis = call(analyse, arguments)
@@ -323,7 +327,7 @@ def _analyze(arguments: Namespace) -> int:
 
 
 def _consolidate(arguments: Namespace) -> int:
-    from hpo_lib.figures.studies_table import load_studies, studies_frame, write_studies
+    from hpo_lib.figures.tables import load_studies, studies_frame, write_studies
 
     studies, notes = load_studies(_runs_dir(arguments))
     code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
@@ -350,9 +354,7 @@ def _benchmark(arguments: Namespace) -> None:
     from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
 
     # A wrong mode stops here, before the trainings.
-    calibration = Calibration(
-        arguments.calibration, arguments.calibration_days or ROLLING_DAYS, arguments.per_hour
-    )
+    calibration = Calibration(arguments.calibration, arguments.calibration_days or ROLLING_DAYS)
     plan = call(make_plan, arguments, **study_parameters(arguments))
     print(banner(plan.dataset, is_test=plan.is_test))
     try:
@@ -372,6 +374,15 @@ def _benchmark(arguments: Namespace) -> None:
     networks = [rows[place][0] for place in range(first) if kinds[place] == "family"]
     print(f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.")
     print_all(stored.write_tables(), "wrote ")
+
+
+def _explain(arguments: Namespace) -> None:
+    from hpo_lib.benchmark.explain import explain, families_among
+    from hpo_lib.benchmark.train import make_plan
+
+    families = families_among(arguments.models)
+    plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
+    print_all(call(explain, arguments, plan=plan).report())
 
 
 def study_parameters(arguments: Namespace) -> dict[str, Any]:

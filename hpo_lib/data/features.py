@@ -22,7 +22,7 @@ DAY_COLUMNS = (
 )
 """Calendar columns that describe a whole local day."""
 CALENDAR_COLUMNS = ("hour", "hour_sin", "hour_cos", *DAY_COLUMNS)
-_PRODUCTS = {
+PRODUCTS = {
     "temp_squared": ("temp", "temp"),
     "temp_weekend_interaction": ("temp", "is_weekend"),
     "temp_wind_interaction": ("temp", "wind_speed"),
@@ -118,7 +118,7 @@ def engineer(
     table = calendar_columns(index, spec, school_holidays)
     if weather is not None:
         table = table.join(weather.astype(np.float64))
-    for name, (one, other) in _PRODUCTS.items():
+    for name, (one, other) in PRODUCTS.items():
         if one in table and other in table:
             table[name] = table[one] * table[other]
     for name, match in look_back.items():
@@ -138,14 +138,14 @@ def engineer(
     return table.iloc[longest:][[spec.target, *(name for name in spec.covariates if name in table)]]
 
 
-def follows_from_target(column: str) -> bool:
-    """Whether a covariate is a lag or a rolling mean of the target, by its name."""
-    return bool(_FROM_TARGET.fullmatch(column))
+def follows_from_target(column: str) -> re.Match[str] | None:
+    """The ``kind`` and the ``hours`` of a lag or a rolling mean of the target, by its name."""
+    return _FROM_TARGET.fullmatch(column)
 
 
 def weather_of(spec: DatasetSpec) -> tuple[str, ...]:
     """The columns of ``WEATHER_COLUMNS`` that the dataset's covariates are, or are made of."""
-    needed = {part for name in spec.covariates for part in _PRODUCTS.get(name, (name,))}
+    needed = {part for name in spec.covariates for part in PRODUCTS.get(name, (name,))}
     return tuple(name for name in WEATHER_COLUMNS if name in needed)
 
 

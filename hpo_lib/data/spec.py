@@ -27,9 +27,8 @@ from pydantic import (
 )
 
 from hpo_lib import paths
-from hpo_lib.checked import Whole, expected, sentence
 from hpo_lib.data.csv_checks import LARGEST, TIME, YEARS
-from hpo_lib.errors import InputError, choices
+from hpo_lib.errors import InputError, Whole, choices, expected, sentence
 
 
 def _hour(value: Any) -> pd.Timestamp:

@@ -4,7 +4,8 @@ Hooks read a trained network while it forecasts the validation origins. Nothing 
 forecast. Each function raises a TypeError if the forecaster is of another family.
 """
 
-from collections.abc import Callable, Iterable
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from hpo_lib.data.information_set import Context
-from hpo_lib.data.splits import HORIZON
+from hpo_lib.data.information_set import AHEAD, LAST_DAY, LEVEL, WEEKS, Context
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.feature_table import weather_inputs
+from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.families.models import Forecaster
 from hpo_lib.families.training import DartsForecaster
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
@@ -43,6 +45,12 @@ class StackForecasts:
     stacks: np.ndarray
     hours: tuple[int, ...]
 
+    @property
+    def sizes(self) -> pd.DataFrame:
+        """[N, S] how much each stack moves the median in the mean over the hours ahead."""
+        names = [f"a value every {hours} h" for hours in self.hours]
+        return pd.DataFrame(np.abs(self.stacks[..., MEDIAN]).mean(axis=2), columns=names)
+
 
 @dataclass(frozen=True)
 class FusionWeights:
@@ -60,6 +68,30 @@ class FusionWeights:
     future: pd.DataFrame
     attention: np.ndarray
 
+    def of_groups(self, groups: Mapping[str, Sequence[str]], target: str) -> pd.DataFrame:
+        """[N, g] the weights summed to ``groups``, which name columns, or inputs made of others.
+
+        The target is of two of these, by its hours.
+        """
+        inputs = pd.concat([self.history, self.future], axis=1)
+        summed = {
+            group: inputs.filter(regex=_MADE_OF.get(group, f"^({'|'.join(columns)})$")).sum(axis=1)
+            for group, columns in groups.items()
+        }
+        last_day = self.history[target] * HORIZON / HISTORY
+        summed[LAST_DAY] += last_day
+        summed[WEEKS] += self.history[target] - last_day
+        return pd.DataFrame(summed)
+
+
+_MADE_OF = {
+    LEVEL: "^level of ",
+    LAST_DAY: "target_24h_before$",
+    WEEKS: "target_(168h_before|mean_of_week)$",
+    AHEAD: "_(ahead|since_yesterday)$",
+}
+"""Inputs of the TFT by their group, where it has no columns."""
+
 
 @dataclass(frozen=True)
 class Periods:
@@ -67,15 +99,20 @@ class Periods:
 
     Attributes:
         hours: [B, K] periods in hours, the strongest in training first.
-        amplitude: [B, T // 2] mean amplitude in training of 1, 2, ... cycles per window.
         weights: [N, B, K] weights of the K images in each window; they sum to 1 along K.
         length: T.
     """
 
     hours: np.ndarray
-    amplitude: np.ndarray
     weights: np.ndarray
     length: int
+
+    @property
+    def of_periods(self) -> pd.DataFrame:
+        """[N, periods] the weight of each period in the mean over the blocks."""
+        names = [f"{hours} h" for hours in self.hours.flat]
+        weights = pd.DataFrame(self.weights.reshape(-1, len(names)) / len(self.hours))
+        return weights.T.groupby(names).sum().T
 
 
 def stack_forecasts(forecaster: Forecaster) -> StackForecasts:
@@ -153,10 +190,24 @@ def periods(forecaster: Forecaster) -> Periods:
     ]
     return Periods(
         hours=(length // cycles).numpy(),
-        amplitude=amplitude.numpy(),
         weights=torch.stack(weights, dim=1).numpy(),
         length=length,
     )
+
+
+def with_redrawn_weights(forecaster: Forecaster) -> Forecaster | None:
+    """The forecaster with the weights of each layer in a random order: it has learnt nothing.
+
+    The linear baseline and the kept shares stay. None without a network of which a share is kept.
+    """
+    if not isinstance(forecaster, DartsForecaster) or forecaster.keeps_nothing:
+        return None
+    other, draws = copy.copy(forecaster), torch.Generator().manual_seed(0)
+    other.module = copy.deepcopy(forecaster.module)
+    for weight in other.module.parameters():
+        order = torch.randperm(weight.numel(), generator=draws)
+        weight.data = weight.data.flatten()[order].view_as(weight)
+    return other
 
 
 def _watch(

@@ -107,10 +107,8 @@ class LinearBaseline:
         table = options.table(dataset, dataset.windows(origins), floor)
         unfolded = cls.of_table(table, floor, options)
         relative = unfolded.relative_out_of_fold(table, origins)
-        errors = np.quantile(table.target - relative, QUANTILE_LEVELS, axis=0).T
         baseline = replace(
-            unfolded,
-            errors=errors - errors[:, [MEDIAN]],
+            unfolded.with_interval(table.target - relative),
             out_of_fold=(1 + relative) * table.level[:, None],
         )
         _last_fits.appendleft((dataset.frame, key, baseline))
@@ -146,6 +144,11 @@ class LinearBaseline:
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked
         # for.
         return (x * self.weights).sum(axis=2) + self.intercept
+
+    def with_interval(self, errors: np.ndarray) -> "LinearBaseline":
+        """The same with the interval of these ``relative`` residuals [N, H]."""
+        quantiles = np.quantile(errors, QUANTILE_LEVELS, axis=0).T
+        return replace(self, errors=quantiles - quantiles[:, [MEDIAN]])
 
     def without_days(self) -> "LinearBaseline":
         """The same to be stored, which holds nothing of the training's days."""

@@ -203,7 +203,7 @@ class Forecaster(ABC):
         return self.predict(dataset.context(origins)).with_actual(dataset.target)
 
 
-KINDS = "family", "baseline", "pretrained", "naive", "mixture"
+KINDS = "family", "baseline", "pretrained", "naive", "mixture", "worth"
 """Of models, in the order of legends and tables."""
 
 

@@ -136,7 +136,7 @@ def reliability(benchmark: Benchmark) -> Frames:
 def draw_reliability(data: pd.DataFrame) -> Figure:
     """Observed share of actuals at or below each level less the level."""
     levels = sorted(set(data["level"]))
-    places = data["level"].map(levels.index) + _beside(data["model"], 0.16)
+    places = data["level"].map(levels.index) + style.beside(data["model"], 0.16)
     excess = 100 * data[["observed", "observed_calibrated"]].sub(data["level"], axis=0)
     figure, columns = style.dataset_columns(
         data.assign(place=places, **excess), 1, height=2.5, sharey=True
@@ -150,12 +150,6 @@ def draw_reliability(data: pd.DataFrame) -> Figure:
     figure.axes[0].set_ylabel("observed share less level in pp")
     style.legend_below(figure, [*style.model_handles(data["model"], ls=""), *RAW_AND_CALIBRATED])
     return figure
-
-
-def _beside(models: pd.Series, step: float) -> pd.Series:
-    """How far from the middle each row is drawn, so that all its models are side by side."""
-    order = in_order(models)
-    return step * (models.map(order.index) - (len(order) - 1) / 2)
 
 
 def _draw_both(axes: Axes, data: pd.DataFrame, score: str, *, upright: bool = True) -> None:
@@ -191,7 +185,7 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
     """PICP by hour (calibrated, raw dotted), weekday, season and level; a row per dataset."""
     places = {name: place for names in GROUPS.values() for place, name in enumerate(names)}
     data = data.assign(place=data["group"].map(places))
-    data["place"] += _beside(data["model"], 0.2).where(data["by"] != "hour", 0)
+    data["place"] += style.beside(data["model"], 0.2).where(data["by"] != "hour", 0)
     datasets = style.by_dataset(data)
     figure, grid = style.panels(
         len(datasets),

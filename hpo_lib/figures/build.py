@@ -21,7 +21,7 @@ from hpo_lib.benchmark.tables import load_benchmark
 from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.families.search_space import boundary_advice
-from hpo_lib.figures import benchmarks, studies, style
+from hpo_lib.figures import benchmarks, explanations, studies, style
 from hpo_lib.figures.card import card
 from hpo_lib.figures.evidence import (
     Evidence,
@@ -32,8 +32,7 @@ from hpo_lib.figures.evidence import (
     warning_for,
 )
 from hpo_lib.figures.latex import booktabs, html, included
-from hpo_lib.figures.studies_table import load_studies, studies_frame
-from hpo_lib.figures.tables import TABLES, caption, overview
+from hpo_lib.figures.tables import TABLES, caption, load_studies, overview, studies_frame
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
@@ -45,14 +44,14 @@ class Picture:
     """A figure: from which records, its plain data and drawer, its caption without the data."""
 
     records: str
-    data: Callable[[Evidence], pd.DataFrame]
+    data: Callable[[Evidence], Any]
     draw: Callable[..., Figure]
     shows: str
 
 
 PICTURES = {
     name: Picture(module.__name__.rpartition(".")[2], *picture)
-    for module in (studies, benchmarks)
+    for module in (studies, benchmarks, explanations)
     for name, picture in module.PICTURES.items()
 }
 """Name of the files -> figure."""
@@ -62,7 +61,7 @@ def drawn(name: str, evidence: Evidence) -> Figure | None:
     """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
     picture = PICTURES[name]
     data = picture.data(evidence)
-    if data.empty:
+    if not len(data):
         return None
     return finished(picture.draw, [data], evidence.records(picture.records))
 

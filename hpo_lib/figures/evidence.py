@@ -45,9 +45,14 @@ class Evidence:
     notes: tuple[str, ...]
 
     def records(self, kind: str) -> Records:
-        """The ``studies`` or the ``benchmarks``."""
+        """The ``studies``, the ``benchmarks`` or the ``explanations``."""
         records: Records = getattr(self, kind)
         return records
+
+    @property
+    def explanations(self) -> tuple[Benchmark, ...]:
+        """The benchmarks whose models `hpo explain` has explained."""
+        return tuple(one for one in self.benchmarks if one.paths.explanations())
 
     @property
     def datasets(self) -> list[str]:

@@ -220,6 +220,12 @@ def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield model, data[data["model"] == model]
 
 
+def beside(models: pd.Series, step: float) -> pd.Series:
+    """How far from the middle each row is drawn, so that all its models are side by side."""
+    order = in_order(models)
+    return step * (models.map(order.index) - (len(order) - 1) / 2)
+
+
 def model_look(model: str) -> Look:
     """A family's line, a baseline's dashed one; points with the model's marker."""
     one = described(model)

@@ -14,8 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo_lib import paths
-from hpo_lib.checked import expected, sentence
-from hpo_lib.errors import HpoError, InputError, choices
+from hpo_lib.errors import HpoError, InputError, choices, expected, sentence
 from hpo_lib.launch.doctor import checked
 from hpo_lib.settings import Settings
 

@@ -19,8 +19,7 @@ from hpo_lib import stop_requests
 from hpo_lib.errors import NO_ANSWER, InputError
 from hpo_lib.launch import slurm
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import read_record
-from hpo_lib.records.read_write import write_json
+from hpo_lib.records.read_write import read_record, write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.study.workers import ended_trainings
 

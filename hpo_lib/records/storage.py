@@ -203,7 +203,7 @@ class Storage:
             why = in_one_line(error)
             if file is None:
                 silent = isinstance(error, OperationalError | StorageInternalError)
-                if silent and not kind.startswith("sqlite") and not re.search(_REFUSED, why):
+                if silent and not re.search(_REFUSED, why):
                     raise
                 raise InputError(
                     f"storage {self.recorded}: cannot be used ({why}); fix the URL or the password"
@@ -222,7 +222,7 @@ class Storage:
             InputError: the storage is damaged.
         """
         file = next((file for file in (self.run.sqlite, self.run.journal) if file.is_file()), None)
-        if file is None and ("://" not in self.setting or self.setting.startswith("sqlite")):
+        if file is None and "://" not in self.setting:
             return None
         storage: BaseStorage
         try:

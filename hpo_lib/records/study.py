@@ -13,9 +13,8 @@ from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import Damage, InputError, choices
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.leases import somebody_lives
-from hpo_lib.records.read_write import Json, load_predictions
+from hpo_lib.records.read_write import Json, load_predictions, of_all_workers, read_record
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import PROVEN, pareto_front

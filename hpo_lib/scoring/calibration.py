@@ -37,13 +37,10 @@ class Calibration:
         mode: ``none``; ``split`` (one correction from all validation forecasts); ``rolling`` (at
             each origin one from the days before it, the newest weighs most).
         days: window of the rolling mode, in days.
-        per_hour: one correction for each hour ahead instead of one for all; it needs a long window:
-            30 days of one score a day cover too much.
     """
 
     mode: str = "rolling"
     days: int = ROLLING_DAYS
-    per_hour: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -87,7 +84,7 @@ def calibrate(
     levels = by_origin["level"].to_numpy()[:, None]
     scores, margin = interval_errors(both) / levels, np.zeros_like(forecasts.actual)
     if calibration.mode == "split":
-        margin += _margin(scores[:earlier], np.ones(earlier), calibration.per_hour)
+        margin += _margin(scores[:earlier], np.ones(earlier))
     else:
         known_at = both.origins + forecasts.actual.shape[1] * _HOUR
         for i, origin in enumerate(forecasts.origins):
@@ -97,7 +94,7 @@ def calibrate(
             usable = (age >= 0) & (age < calibration.days)
             if usable.any():
                 weights = 1 - age[usable] / calibration.days
-                margin[i] = _margin(scores[usable], weights, calibration.per_hour)
+                margin[i] = _margin(scores[usable], weights)
     margin *= levels[earlier:]
     inner = forecasts.values[:, :, 1:-1]
     if not inner.size:  # bounds move in no farther than to the middle
@@ -142,8 +139,6 @@ def conformal_quantile(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.asarray(np.take_along_axis(scores, chosen, axis=0)[0])
 
 
-def _margin(scores: np.ndarray, weights: np.ndarray, per_hour: bool) -> np.ndarray:
-    """[H] or a number from scores [N, H]; ``weights`` [N] are of days."""
-    if per_hour:
-        return conformal_quantile(scores, weights)
-    return conformal_quantile(scores.ravel(), np.repeat(weights, scores.shape[1]))
+def _margin(scores: np.ndarray, weights: np.ndarray) -> float:
+    """From the scores [N, H] of N days with these weights [N]."""
+    return float(conformal_quantile(scores.ravel(), np.repeat(weights, scores.shape[1])))

@@ -20,15 +20,11 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
 
     run, script, complete = stored.run, get_plotlyjs(), len(stored.complete)
     source = mark_of(stored.source) + ", test budget" * stored.is_test
-    first: dict[str, Any] = {
-        "target": lambda trial: trial.values[0],
-        "target_name": stored.objectives[0].axis(stored.unit),
-    }
+    axes = [objective.axis(stored.unit) for objective in stored.objectives]
+    first: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": axes[0]}
     with quiet_optuna():
         figures = {
-            run.pareto_front: visualization.plot_pareto_front(
-                study, target_names=[one.axis(stored.unit) for one in stored.objectives]
-            ),
+            run.pareto_front: visualization.plot_pareto_front(study, target_names=axes),
             run.mae_history: visualization.plot_optimization_history(study, **first),
         }
         if complete >= TELLING_TRIALS:

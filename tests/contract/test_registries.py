@@ -173,6 +173,7 @@ def test_when_models_are_listed_then_in_the_order_of_legends_and_no_two_look_ali
         "NAIVE_24H",
         "NAIVE_168H",
         "MIXTURE",
+        "REFITTED_LINEAR",
     ]
     for look in ("title", "colour", "marker"):
         assert len({getattr(model, look) for model in registered().values()}) == len(registered())

@@ -2,17 +2,16 @@
 put in use.
 """
 
-import re
 from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from hpo_lib.daily.day_ahead import Watched, watch
 from hpo_lib.daily.retrain import Verdict, _notes, _parameters, _verdict
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, relative_mae, store, with_ends
 from hpo_lib.daily.versions import in_use as version_in_use
-from hpo_lib.daily.watch import Watched, watch
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions, read_json, write_json
@@ -251,7 +250,7 @@ def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_car
 
 
 @pytest.mark.slow
-def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts(in_use, capsys):
+def test_when_several_models_are_in_use_then_one_is_asked_for_and_all_are_watched(in_use, capsys):
     params = study(in_use, "2025-01-01", **SMALL)
     defaults = dict(get_family("TFT_Q").defaults)
     study_of_tft = {**read_json(params, "a study"), "model": "TFT_Q", "best_params": defaults}
@@ -259,15 +258,10 @@ def test_when_several_models_are_in_use_then_the_best_of_the_last_days_forecasts
     assert in_use.run("retrain", "--model", "TFT_Q", "--test", "--params", str(params)) == 0
     capsys.readouterr()
     tables = {model: quantiles(in_use.forecast("--model", model)) for model in ("NHITS_Q", "TFT_Q")}
-    capsys.readouterr()
-    chosen = quantiles(in_use.forecast())
-    note = r"Of the models in use, (\w+) v001 has .+: NHITS_Q v001 (\S+), TFT_Q v001 (\S+)\."
-    shown = re.search(note, capsys.readouterr().out)
-    assert shown is not None
-    best = "NHITS_Q" if float(shown[2]) < float(shown[3]) else "TFT_Q"
-    assert shown[1] == best
-    assert np.array_equal(chosen, tables[best])
     assert not np.array_equal(tables["NHITS_Q"], tables["TFT_Q"])
+    assert in_use.run("forecast") == 2
+    asked = "NHITS_Q v001 and TFT_Q v001 are in use; choose one with --model"
+    assert asked in capsys.readouterr().err
     assert in_use.run("watch") == 0
     assert capsys.readouterr().out.count("since its training") == 2
 

@@ -1,0 +1,276 @@
+"""``hpo explain``: forecasts without some groups of information, stored for each trained model.
+
+Information is taken away by giving a model that of other days (interventional, within season): of
+`DONORS` days of training within `SEASON_DAYS` of the same day of the year, with the same hour of
+origin. The history of the target comes from days that, like the day before them, are workdays or
+days off as here. All models and all coalitions of groups get the same days.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from hpo_lib.baselines.contract import TableForecaster, baselines
+from hpo_lib.benchmark.explanations import (
+    LINEAR,
+    REFITTED,
+    WHAT,
+    Explanation,
+    Explanations,
+    shapley_values,
+    training_of,
+)
+from hpo_lib.benchmark.train import FIRST_SEED, Plan, Task, planned, run_benchmark
+from hpo_lib.data.dataset import Dataset
+from hpo_lib.data.features import follows_from_target
+from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS
+from hpo_lib.data.splits import HORIZON, Positions
+from hpo_lib.errors import InputError
+from hpo_lib.families.feature_table import level_floor
+from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline
+from hpo_lib.families.models import STANDARD, Forecaster
+from hpo_lib.paths import atomic
+from hpo_lib.scoring.uncertainty import drawn_days
+
+BASELINES = "LIGHTGBM_LINEAR_Q", LINEAR
+"""Explained beside the families by default."""
+
+SANITY_DAYS = 4
+"""Explained again with re-drawn weights, and with a planted column."""
+
+DONORS, SEASON_DAYS = 8, 21
+DAYS_OF_YEAR = 365.25
+
+DAYS_AT_ONCE = 16
+"""Explained days per pass, so that a year of them needs little memory."""
+
+Groups = Mapping[str, Sequence[str]]
+"""Name -> columns of each group, see `Context.with_groups_of`."""
+
+
+def families_among(models: Sequence[str]) -> list[str]:
+    """The models for a plan, which trains every baseline anyway."""
+    return [model for model in models if model not in baselines()]
+
+
+def explain(
+    plan: Plan, models: Sequence[str] = (), split: str = "test", days: str = "60"
+) -> Explanations:
+    """Explain models on days of a split, and write all values.
+
+    What is stored is neither trained nor explained again. ``models`` are those among the trainings
+    of the plan; ``days`` is a number of days, spread over weekdays and time, or ``all``.
+
+    Raises:
+        InputError: a wrong value, or a folder of results on other data.
+    """
+    if split == "validation" and plan.refit:
+        raise InputError("a refitted model has learnt from validation; leave --refit out")
+    wanted, notes = models or (*plan.models, *BASELINES), list[str]()
+    data, folder = plan.dataset, plan.paths
+    every = {task.row: task for task in planned(plan, notes)}
+    tasks = [task for task in every.values() if task.row[0] in wanted]
+    for note in notes:
+        print(f"note: {note}")
+    run_benchmark(plan, tasks=tasks)
+    linear = every[LINEAR, "own", FIRST_SEED]
+    key = linear.key | {"refit": False}  # fitted once, and again for each coalition
+    tasks.append(Task((REFITTED, "own", 0), key, lambda: refitted(linear.trained)))
+    donors = draw_donors(data, chosen_days(data, split, days), linear.trained.dataset)
+    origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
+    common = {
+        "title": f"{data.spec.title}:\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
+        "players": list(players(data)),
+        "days": data.index[origins].strftime("%Y-%m-%d %H:%M UTC").tolist(),
+    }
+    facts = {task.row[0]: {**common, "key": task.key} for task in tasks}
+    for file in folder.explanations():
+        expected = facts.get(training_of(file)[0], common)
+        if not expected.items() <= Explanation.load(file).facts.items():
+            file.unlink()
+            print(f"note: {file.name} was of other days, data or parameters and was removed.")
+    for task in tqdm(tasks, desc="explained"):
+        file = folder.explanation(*task.row)
+        if not file.is_file():
+            values, checks = _values_and_checks(task.trained, data, donors)
+            found = facts[task.row[0]] | {"checks": checks}
+            Explanation(found, values, actual(data, origins)).store(file)
+    table, explanations = folder.table("shapley"), Explanations.of_folder(folder)
+    with atomic(table) as temporary:
+        explanations.table().to_csv(temporary, index=False)
+    print(f"wrote {table}")
+    return explanations
+
+
+def _values_and_checks(
+    fitted: Forecaster | Sequence[Forecaster], data: Dataset, donors: Positions
+) -> tuple[np.ndarray, dict[str, float]]:
+    """The values of a model, and of a single one checks, see `Explanations.report`."""
+    from hpo_lib.families.insight import with_redrawn_weights  # needs torch
+
+    halves = [coalition_values(fitted, data, half) for half in np.split(donors, 2, axis=2)]
+    values = np.mean(halves, axis=0)
+    if not isinstance(fitted, Forecaster):
+        return values, {}
+    few, came = donors[:SANITY_DAYS], actual(data, donors[:, 0, 0])
+    losses = (WHAT["mae"](half, came).mean(axis=(1, 2)) for half in halves)
+    noise = np.random.default_rng(0).random(len(data.frame))
+    planted = replace(data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted"))
+    unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
+    checks = {"planted": float(np.ptp(unseen, axis=0).max()), "donors": _change(*losses)}
+    if redrawn := with_redrawn_weights(fitted):
+        games = coalition_values(fitted, data, few), coalition_values(redrawn, data, few)
+        checks["redrawn"] = _change(*(game[..., MEDIAN] for game in games))
+    return values, checks
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> float:
+    """Of the Shapley values of two games, in percent of their mean size."""
+    before, after = shapley_values(before), shapley_values(after)
+    return float(100 * np.abs(after - before).mean() / np.abs(before).mean())
+
+
+def players(dataset: Dataset) -> Groups:
+    """The groups that a dataset has. The hour of the day is never hidden.
+
+    Columns that follow from the target are rebuilt from its history.
+    """
+    groups: dict[str, list[str]] = {name: [] for name in HISTORY_GROUPS}
+    for name in dataset.future:
+        if not name.startswith("hour"):
+            groups.setdefault("holidays" if "holiday" in name else CALENDAR, []).append(name)
+    for name in dataset.past:
+        if not follows_from_target(name):
+            groups.setdefault("weather so far", []).append(name)
+    return groups | {AHEAD: []} if dataset.weather else groups
+
+
+def draw_donors(dataset: Dataset, days: Positions, learnt: Dataset) -> Positions:
+    """[N, 3, K] positions of origins: the day K times, donors of its history, and of all else.
+
+    They are of the training split of ``learnt``. Days without a donor are left out. Each donor
+    comes once before any comes twice.
+
+    Raises:
+        InputError: no day has one.
+    """
+    pool, half = learnt.training_origins(), HORIZON // 2
+    year = dataset.index.shift(1, "h").day_of_year.to_numpy()
+    off = dataset.frame.filter(["is_weekend", "is_public_holiday"]).any(axis=1).to_numpy()
+    kind = 2 * np.roll(off, half) + np.roll(off, -half)  # of the days before and after an origin
+    drawn = []
+    for day in days:
+        apart = np.abs(year[pool] - year[day])
+        season = np.minimum(apart, DAYS_OF_YEAR - apart) <= SEASON_DAYS
+        near = pool[season & ((pool - day) % HORIZON == 0)]
+        alike = near[kind[near] == kind[day]]
+        if len(alike):
+            # By the day alone, so that it has the same donors whatever else is explained.
+            draws = np.random.default_rng(int(dataset.index[day].timestamp()))
+            drawn.append(
+                [np.resize(draws.permutation(some), DONORS) for some in ([day], alike, near)]
+            )
+    if not drawn:
+        raise InputError(
+            f"{dataset.path}: no day of training is within {SEASON_DAYS} days of the year of a "
+            "day that is to be explained; train on a whole year, with a later train_end under "
+            "[splits] of the dataset's TOML"
+        )
+    return np.array(drawn)
+
+
+def coalitions(groups: Groups) -> list[Groups]:
+    """The hidden groups of each coalition, in the order of a game."""
+    return [
+        {name: groups[name] for i, name in enumerate(groups) if not row >> i & 1}
+        for row in range(2 ** len(groups))
+    ]
+
+
+def coalition_values(
+    model: Forecaster | Sequence[Forecaster],
+    dataset: Dataset,
+    donors: Positions,
+    groups: Groups | None = None,
+) -> np.ndarray:
+    """[2^g, N, H, Q] forecasts of each coalition, in the mean over the donors.
+
+    ``model``: one, or one for each coalition; ``groups``: None for the `players`.
+    """
+    floor, parts = level_floor(dataset), []
+    hidden = coalitions(groups or players(dataset))
+    models = [model] * len(hidden) if isinstance(model, Forecaster) else model
+    for first in range(0, len(donors), DAYS_AT_ONCE):
+        days = donors[first : first + DAYS_AT_ONCE]
+        own, history, others = (dataset.context(some.ravel()) for some in days.swapaxes(0, 1))
+        values = [
+            model.predict(own.with_groups_of(history, others, lacking, floor)).values
+            for lacking, model in zip(hidden, models, strict=True)
+        ]
+        shape = len(values), *days.shape[::2], *values[0].shape[1:]
+        parts.append(np.reshape(values, shape).mean(axis=2))
+    return np.concatenate(parts, axis=1)
+
+
+def actual(dataset: Dataset, origins: Positions) -> np.ndarray:
+    """[N, H] what came after each origin."""
+    return np.asarray(dataset.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)])
+
+
+def refitted(baseline: TableForecaster) -> list[Forecaster]:
+    """The linear baseline fitted again on what each coalition knows.
+
+    A hidden group is that of a donor in each window that is learnt from, as it is in those that are
+    forecast. The interval is that of the errors in training.
+    """
+    learnt, floor, options = baseline.dataset, baseline.floor, baseline.state["linear"].options
+    origins = learnt.training_origins(near_hours=STANDARD.near_hours)
+    drawn, models = draw_donors(learnt, origins, learnt)[:, :, 0], list[Forecaster]()
+    own, history, others = map(learnt.context, drawn.T)
+    for hidden in coalitions(players(learnt)):
+        windows = own.with_groups_of(history, others, hidden, floor)
+        table = options.table(learnt, windows, floor)
+        table = replace(table, target=actual(learnt, drawn[:, 0]) / table.level[:, None] - 1)
+        linear = LinearBaseline.of_table(table, floor, options)
+        linear = linear.with_interval(table.target - linear.relative(table))
+        models.append(replace(baseline, state={"linear": linear}))
+    return models
+
+
+def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
+    """Positions of daily origins of a split: all, or so many, spread evenly by weekday and time."""
+    origins = dataset.daily_origins[split]
+    count = len(origins)
+    if days != "all":
+        if not days.isdecimal() or not int(days):
+            raise InputError(f"days is {days!r}, expected a number of days such as 60, or all")
+        count = min(int(days), count)
+    by_weekday = np.argsort(dataset.index[origins].day_of_week, kind="stable")
+    spread = (np.arange(count) + 0.5) * len(origins) / count
+    return np.sort(origins[by_weekday[spread.astype(int)]])
+
+
+def agreement(
+    forecaster: Forecaster, dataset: Dataset, claimed: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Rank correlation of what a network says of itself with the sizes of Shapley values.
+
+    ``claimed`` are [N] by origin of validation; over 14 of these days each claim is compared with
+    what each group adds to the median: quantiles of a block bootstrap over days. Where claims are
+    of groups, the row of all is over the groups.
+    """
+    donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
+    values = coalition_values(forecaster, dataset, donors)[..., MEDIAN]
+    sizes = np.abs(shapley_values(values)).mean(axis=2)
+    days = np.searchsorted(dataset.validation_origins, donors[:, 0, 0])
+    parts = {("group", name): size for name, size in zip(players(dataset), sizes, strict=True)}
+    parts |= {("claim", name): np.asarray(claim)[days] for name, claim in claimed.items()}
+    both, draws = pd.DataFrame(parts), []
+    for drawn in drawn_days(len(both)):
+        table, means = both.iloc[drawn], both.iloc[drawn].mean()
+        draws.append(table.corr("spearman").loc["claim", "group"].stack())
+        draws[-1]["all", "all"] = means["claim"].corr(means["group"], "spearman")
+    return pd.DataFrame(draws).quantile([0.025, 0.5, 0.975]).T

@@ -1,0 +1,246 @@
+"""Stored explanations: the forecasts of every coalition, and what follows from them alone.
+
+A game is an array [2^g, ...] of the value of each coalition of g players, which are groups of
+information: in row s player i takes part if bit i of s is set. So row 0 is the empty coalition, and
+the last row that of all players.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from scipy.special import comb
+from scipy.stats import kendalltau
+
+from hpo_lib.errors import UNREADABLE, InputError
+from hpo_lib.families.linear_baseline import MEDIAN
+from hpo_lib.families.models import registered
+from hpo_lib.paths import BenchmarkPaths, atomic
+from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
+from hpo_lib.scoring.metrics import quantile_losses
+from hpo_lib.scoring.uncertainty import drawn_days
+
+WHAT: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "median": lambda values, actual: values[..., MEDIAN],
+    "width": lambda values, actual: values[..., -1] - values[..., 0],
+    "mae": lambda values, actual: np.abs(actual - values[..., MEDIAN]),
+    "pinball": lambda values, actual: quantile_losses(values, actual, QUANTILE_LEVELS).mean(-1),
+}
+"""What is explained: hourly values [..., N, H] of forecasts [..., N, H, Q] and actuals [N, H]."""
+
+LINEAR, REFITTED = "RESIDUAL_LINEAR", "REFITTED_LINEAR"
+"""The linear baseline, and that which is fitted again for each coalition."""
+
+NONE, ALL = "none", "all"
+MEAN = "mean"
+"""In the place of a seed: the mean over all seeds."""
+
+DROPPED_BITS = 10
+"""Of the 23 of a stored float32: values are within 0.006 %, and files a third smaller."""
+
+Training = tuple[str, ...]
+"""Model, params and seed (or `MEAN`) as text."""
+
+
+def shapley_values(game: np.ndarray) -> np.ndarray:
+    """[g, ...] what each player adds, in the mean over all orders in which players may join.
+
+    ``sum over S without i of (v(S + i) - v(S)) / (g comb(g - 1, |S|))`` (Shapley, 1953). The values
+    sum to the last row less the first one.
+    """
+    rows, g = np.arange(len(game)), len(game).bit_length() - 1
+    member = rows >> np.arange(g)[:, None] & 1
+    others = np.bitwise_count(rows) - member
+    return np.tensordot((2 * member - 1) / (g * comb(g - 1, others)), game, 1)
+
+
+def interactions(game: np.ndarray) -> np.ndarray:
+    """[g, g, ...] what two players add together beyond what they add apart; 0 on the diagonal.
+
+    The Shapley interaction index (Grabisch and Roubens, 1999): what a player adds where the other
+    one takes part, less what it adds where that does not.
+    """
+    pairs = []
+    for other in range(len(game).bit_length() - 1):
+        present = np.arange(len(game)) >> other & 1 == 1
+        pairs.append(np.insert(shapley_values(game[present] - game[~present]), other, 0, axis=0))
+    return np.stack(pairs)
+
+
+def order_of(loss: np.ndarray) -> np.ndarray:
+    """The players of a game [2^g] by falling size of their value."""
+    return np.argsort(-np.abs(shapley_values(loss)), kind="stable")
+
+
+def deletion(game: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """[g + 1, ...] the value with all players, then without the first of the order, and so on.
+
+    The curve of insertion is that of the reversed order, read backwards.
+    """
+    return np.asarray(game[len(game) - 1 - np.cumsum([0, *(1 << order)])])
+
+
+def mean_deletion(game: np.ndarray) -> np.ndarray:
+    """[g + 1] `deletion` in the mean over all orders: of all coalitions of each size."""
+    sizes = np.bitwise_count(np.arange(len(game)))
+    return (np.bincount(sizes, game) / np.bincount(sizes))[::-1]
+
+
+def faithfulness(loss: np.ndarray, order: np.ndarray) -> float:
+    """How much faster the loss [2^g] rises without the first players of an order than of any.
+
+    The area between `deletion` in this order and `mean_deletion`, in % of the loss with all
+    players. An order that says nothing has 0.
+    """
+    between = deletion(loss, order) - mean_deletion(loss)
+    return float(100 * np.trapezoid(between) / len(order) / loss[-1])
+
+
+class Explanation(NamedTuple):
+    """The forecasts of a training with every coalition of groups of information.
+
+    Attributes:
+        facts: ``title``, names of the g ``players``, the N ``days`` (UTC hours of their origins),
+            ``checks``, and the ``key`` of the training.
+        values: [2^g, N, H, Q], a game, in the target's unit.
+        actual: [N, H].
+    """
+
+    facts: dict[str, Any]
+    values: np.ndarray
+    actual: np.ndarray
+
+    def store(self, file: Path) -> None:
+        """Write it, see `DROPPED_BITS`."""
+        bits = self.values.astype(np.float32).view(np.int32) + (1 << DROPPED_BITS - 1)
+        values = (bits >> DROPPED_BITS << DROPPED_BITS).view(np.float32)
+        facts = json.dumps(self.facts)
+        with atomic(file) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, facts=facts, values=values, actual=self.actual)
+
+    @classmethod
+    def load(cls, file: Path) -> "Explanation":
+        """A stored one.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        try:
+            with np.load(file) as stored:
+                facts = json.loads(str(stored["facts"]))
+                return cls(facts, stored["values"].astype(np.float64), stored["actual"])
+        except (EOFError, BadZipFile, *UNREADABLE) as error:
+            raise InputError(
+                f"{file}: holds no explanation ({error}); remove it and run `hpo explain` again"
+            ) from None
+
+
+def training_of(file: Path) -> Training:
+    """The one that an explanation is of, by the name of its file."""
+    return tuple(file.stem.split("-"))
+
+
+@dataclass(frozen=True, eq=False)
+class Explanations:
+    """All of a folder, which are of the same days, in ``unit``: the target's times ``factor``."""
+
+    parts: Mapping[Training, Explanation]
+    unit: str = ""
+    factor: float = 1
+
+    @classmethod
+    def of_folder(cls, paths: BenchmarkPaths, *unit_and_factor: Any) -> "Explanations":
+        """By model as in the registry, so that the refitted one is last."""
+        models = list(registered())
+        files = sorted(paths.explanations(), key=lambda file: models.index(training_of(file)[0]))
+        return cls({training_of(file): Explanation.load(file) for file in files}, *unit_and_factor)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Those that all have in common, and others of the first."""
+        return next(iter(self.parts.values())).facts
+
+    def games(self, what: str) -> dict[Training, np.ndarray]:
+        """[2^g, N, H] hourly values of one of `WHAT` by coalition.
+
+        Of each training, before them in the mean over the seeds.
+        """
+        games: dict[Training, Any] = {}
+        for training, one in self.parts.items():
+            for name in ((*training[:2], MEAN), training):
+                games.setdefault(name, []).append(WHAT[what](one.values, one.actual))
+        return {name: self.factor * np.mean(seeds, axis=0) for name, seeds in games.items()}
+
+    def losses(self) -> dict[Training, np.ndarray]:
+        """[2^g] the MAE of each training, and in the mean over seeds."""
+        return {training: game.mean(axis=(1, 2)) for training, game in self.games("mae").items()}
+
+    @property
+    def best(self) -> Training:
+        """The training, or mean over seeds, with the lowest MAE."""
+        losses = {row: loss[-1] for row, loss in self.losses().items() if row[0] != REFITTED}
+        return min(losses, key=losses.__getitem__)
+
+    def table(self) -> pd.DataFrame:
+        """A row per model, params, seed (and `MEAN`), ``what`` and ``group``, with intervals.
+
+        The values of the groups sum to that of `ALL` less that of `NONE`. Intervals are of a block
+        bootstrap over days.
+        """
+        groups, days = [*self.facts["players"], NONE, ALL], drawn_days(len(self.facts["days"]))
+        tables = {}
+        for what in WHAT:
+            for training, game in self.games(what).items():
+                daily = game.mean(axis=2)
+                values = np.vstack([shapley_values(daily), daily[[0, -1]]])
+                bounds = np.quantile(values[:, days].mean(axis=2), [0.025, 0.975], axis=1)
+                rows = [values.mean(axis=1), *bounds]
+                tables[*training, what] = pd.DataFrame(rows, ["value", "low", "high"], groups).T
+        names = ["model", "params", "seed", "what", "group"]
+        return pd.concat(tables, names=names).reset_index()
+
+    def report(self) -> list[str]:
+        """What was found, and whether it can be believed, as lines of text.
+
+        The columns of the checks, a row per training: ``sum`` is by which share the values of
+        forecasts miss those with all information less those with none; ``planted`` what a column
+        that the model has not learnt from is worth (the target's unit); ``halves`` Kendall's tau of
+        what groups add to the MAE in either half of the days. In percent: ``redrawn``, what other
+        weights change; ``donors``, by how much the values differ between halves of the donors;
+        ``deletion``, see `faithfulness`; ``refitted``, the same after fitting the linear baseline
+        again.
+        """
+        players, games, losses = self.facts["players"], self.games("mae"), self.losses()
+        mae, checks = {}, {}
+        for training, one in self.parts.items():
+            loss, values, order = losses[training], one.values, order_of(losses[training])
+            missed = shapley_values(values).sum(axis=0) - values[-1] + values[0]
+            halves = np.array_split(games[training].mean(axis=2), 2, axis=1)
+            mae[training] = dict(zip(players, shapley_values(loss), strict=True))
+            mae[training] |= {NONE: loss[0], ALL: loss[-1]}
+            checks[training] = {
+                "sum": np.abs(missed).max() / np.abs(values).max(),
+                **one.facts["checks"],
+                "halves": kendalltau(*(shapley_values(h.mean(axis=1)) for h in halves)).statistic,
+                "deletion": faithfulness(loss, order),
+                "refitted": faithfulness(losses[REFITTED, "own", "0"], order),
+            }
+        added = pd.DataFrame(mae)
+        pairs = pd.DataFrame(interactions(losses[self.best]), players, players)
+        return [
+            f"{self.facts['title']} of training each; groups are hidden interventionally, within "
+            "season.",
+            "MAE: what each group adds, without any information, and with all:",
+            added.T.to_string(float_format="{:.3g}".format),
+            "Checks (docs/explanations.md):",
+            pd.DataFrame(checks).T.to_string(float_format="{:.2g}".format, na_rep="-"),
+            "Kendall's tau of the order of groups:",
+            added.loc[players].corr("kendall").to_string(float_format="{:.2f}".format),
+            f"MAE of {' '.join(self.best)}: what pairs add beyond what their groups add apart:",
+            pairs.to_string(float_format="{:.2g}".format),
+        ]

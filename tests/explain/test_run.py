@@ -1,0 +1,300 @@
+"""``hpo explain`` on a series whose parts are known: values, checks, files, and a second call."""
+
+import io
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo_lib.baselines.contract import baselines
+from hpo_lib.benchmark import explain as run
+from hpo_lib.benchmark.explain import (
+    agreement,
+    chosen_days,
+    coalition_values,
+    draw_donors,
+    explain,
+    families_among,
+    players,
+)
+from hpo_lib.benchmark.explanations import (
+    ALL,
+    MEAN,
+    NONE,
+    REFITTED,
+    Explanation,
+    Explanations,
+    shapley_values,
+)
+from hpo_lib.benchmark.train import make_plan
+from hpo_lib.cli.main import main
+from hpo_lib.errors import InputError
+from hpo_lib.paths import BenchmarkPaths
+from hpo_lib.records.read_write import load_predictions, read_json
+from hpo_lib.scoring import metrics
+from hpo_lib.scoring.uncertainty import bootstrap_intervals
+from tests.conftest import refusal
+
+
+def explained_by(toml, out, models, days="14", split="test", **how):
+    how = {"seeds": 1, "test": True, "params": "default", "out": str(out), **how}
+    plan = make_plan(str(toml), models=families_among(models), **how)
+    return explain(plan, models, split, days)
+
+
+@pytest.fixture(scope="module")
+def out(toml, tmp_path_factory):
+    """A folder in which two baselines are explained."""
+    folder = tmp_path_factory.mktemp("out")
+    models = ["RESIDUAL_LINEAR", "LIGHTGBM_LINEAR_Q"]
+    explained_by(toml, folder, models)
+    return folder
+
+
+def days_of(one):
+    return pd.to_datetime([day.removesuffix(" UTC") for day in one.facts["days"]], utc=True)
+
+
+@pytest.fixture(scope="module")
+def paths(out):
+    return BenchmarkPaths(out, "parts", "test-standard")
+
+
+@pytest.fixture(scope="module")
+def explained(paths):
+    return Explanations.of_folder(paths)
+
+
+@pytest.fixture(scope="module")
+def linear(explained):
+    return explained.parts["RESIDUAL_LINEAR", "own", "42"]
+
+
+def of_one(*seeds):
+    parts = {("NHITS_Q", "best", str(42 + i)): one for i, one in enumerate(seeds)}
+    return Explanations(parts)
+
+
+def test_when_a_model_is_explained_then_its_values_sum_to_what_all_information_adds(explained):
+    table = explained.table()
+    for _, rows in table.groupby(["model", "params", "seed", "what"]):
+        values = rows.set_index("group")["value"]
+        groups = values.drop([NONE, ALL])
+        assert groups.sum() == pytest.approx(values[ALL] - values[NONE], rel=1e-9, abs=1e-12)
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+
+
+def test_when_everything_is_known_then_the_forecast_is_that_of_the_benchmark(
+    linear, paths, toml, explained
+):
+    stored = load_predictions(paths.training("RESIDUAL_LINEAR", "own", 42).forecasts["test"])
+    rows = stored.origins.get_indexer(days_of(linear))
+    assert linear.values[-1] == pytest.approx(stored.values[rows], rel=1e-4)
+    assert linear.actual == pytest.approx(stored.actual[rows])
+    # The refitted baseline knows all then, too: it is the same regression.
+    refitted = explained.parts[REFITTED, "own", "0"]
+    assert refitted.values[-1, :, :, 1] == pytest.approx(linear.values[-1, :, :, 1], rel=1e-4)
+
+
+def test_when_intervals_are_drawn_then_they_are_those_of_the_same_days_everywhere(linear):
+    dataset_forecasts = metrics.QuantileForecasts(linear.values[-1], linear.actual, days_of(linear))
+    expected = bootstrap_intervals(dataset_forecasts)["mae"]
+    table = of_one(linear).table()
+    row = table.query("what == 'mae' and group == 'all'").iloc[0]
+    assert (row["value"], row["low"], row["high"]) == pytest.approx(
+        (expected.value, expected.low, expected.high), rel=1e-12
+    )
+
+
+def test_when_the_parts_of_a_series_are_known_then_the_values_are_in_their_order(explained):
+    """The calendar of the day (a weekend effect of 9) and the level (12) beat the daily shape."""
+    assert len(explained.losses()) == 6
+    for row, loss in explained.losses().items():
+        worth = dict(zip(explained.facts["players"], shapley_values(loss), strict=True))
+        assert min(worth, key=worth.get) in ("calendar", "level"), row
+        assert worth["calendar"] < -0.5
+        assert worth["last day"] > worth["calendar"] / 2
+
+
+def test_when_checks_are_printed_then_they_hold(explained):
+    lines = explained.report()
+    checks = pd.read_fwf(io.StringIO(lines[4]), colspecs="infer", na_values="-")
+    assert list(checks)[-5:] == ["planted", "donors", "halves", "deletion", "refitted"]
+    assert (checks["sum"] < 1e-9).all()
+    assert (checks["planted"].dropna() == 0).all()
+    assert checks["planted"].notna().sum() == len(checks) - 1
+    assert (checks["donors"].dropna() < 100).all()
+    assert (checks["deletion"] > 0).all()
+    assert (checks["halves"].abs() <= 1).all()
+    text = "\n".join(lines)
+    assert "6 to 8 donors of training each; groups are hidden interventionally" in text
+    assert "Kendall's tau" in text
+
+
+def test_when_it_is_called_again_then_nothing_is_trained_and_the_files_are_as_before(
+    toml, out, paths, monkeypatch
+):
+    before = {file: file.read_bytes() for file in sorted(out.rglob("*.*"))}
+    monkeypatch.setattr(run, "coalition_values", lambda *_: pytest.fail("explained again"))
+    explained_by(toml, out, ["RESIDUAL_LINEAR"])
+    assert {file: file.read_bytes() for file in sorted(out.rglob("*.*"))} == before
+
+
+def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are_left(
+    toml, tmp_path, monkeypatch
+):
+    values, calls = run.coalition_values, []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return values(*arguments)
+
+    monkeypatch.setattr(run, "coalition_values", killed)
+    with pytest.raises(KeyboardInterrupt):
+        explained_by(toml, tmp_path, ["RESIDUAL_LINEAR"])
+    paths = BenchmarkPaths(tmp_path, "parts", "test-standard")
+    assert [file.stem for file in paths.explanations()] == ["RESIDUAL_LINEAR-own-42"]
+    assert not paths.table("shapley").exists()
+    explained_by(toml, tmp_path, ["RESIDUAL_LINEAR"])
+    # two halves of the model and its planted column; of the refitted one the killed half and both
+    assert len(calls) == 6
+    assert len(paths.explanations()) == 2
+
+
+def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys, tmp_path):
+    assert main(["verify", str(paths.table("shapley"))]) == 0
+    assert "figures recomputed" in capsys.readouterr().out
+    text = paths.table("shapley").read_text(encoding="utf-8")
+    table = pd.read_csv(paths.table("shapley"))
+    table.loc[3, "value"] += 1e-6
+    table.to_csv(paths.table("shapley"), index=False)
+    try:
+        assert main(["verify", str(paths.table("shapley"))]) == 1
+        assert "shapley differ from the recomputed" in capsys.readouterr().out
+        table.iloc[1:].to_csv(paths.table("shapley"), index=False)
+        assert main(["verify", str(paths.table("shapley"))]) == 1
+    finally:
+        paths.table("shapley").write_text(text, encoding="utf-8")
+
+
+def test_when_an_explanation_is_damaged_then_a_sentence_says_so(paths, tmp_path):
+    file = tmp_path / "RESIDUAL_LINEAR-own-42.npz"
+    file.write_bytes(paths.explanations()[0].read_bytes()[:2000])
+    with pytest.raises(InputError, match="holds no explanation"):
+        Explanation.load(file)
+
+
+def test_when_seeds_differ_then_the_mean_of_a_row_is_over_all_of_them(linear):
+    other = linear._replace(values=linear.values + 1)
+    both = of_one(linear, other)
+    mean = both.games("median")["NHITS_Q", "best", MEAN]
+    single = of_one(linear).games("median")["NHITS_Q", "best", "42"]
+    assert mean == pytest.approx(single + 0.5)
+    table = both.table().query("what == 'median'")
+    values = table.set_index(["seed", "group"])["value"]
+    assert values["mean", ALL] == pytest.approx(mean[-1].mean())
+    assert values["43", ALL] == pytest.approx(values["42", ALL] + 1)
+
+
+def test_when_days_are_chosen_then_weekdays_and_time_are_covered_alike(parts):
+    days = chosen_days(parts, "test", "28")
+    assert np.abs(np.bincount(parts.index[days].day_of_week) - 4).max() <= 1
+    gaps = np.diff(parts.index[days]).astype("timedelta64[h]").astype(int) / 24
+    assert gaps.max() <= 3 * gaps.mean()
+    assert len(chosen_days(parts, "validation", "all")) == len(parts.validation_origins)
+    with refusal("days is 'few', expected a number of days such as 60, or all"):
+        chosen_days(parts, "test", "few")
+
+
+def test_when_a_model_cannot_be_explained_then_one_sentence_says_why(toml, out):
+    with pytest.raises(InputError, match="model is 'BLEND'; "):
+        explained_by(toml, out, ["BLEND"])
+    with refusal("a refitted model has learnt from validation; leave --refit out"):
+        explained_by(toml, out, ["RESIDUAL_LINEAR"], split="validation", refit=True)
+
+
+def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path):
+    frame = pd.read_csv(toml.with_name("parts.csv"))
+    frame.iloc[100, 1] += 1
+    frame.to_csv(tmp_path / "parts.csv", index=False)
+    other = tmp_path / "parts.toml"
+    other.write_text(toml.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"was made on other data .* give another --out"):
+        explained_by(other, out, ["RESIDUAL_LINEAR"])
+
+
+@pytest.fixture(scope="module")
+def planted(parts):
+    """Values of a model that has learnt from a column of noise, by day."""
+    forecaster = baselines()["LIGHTGBM_Q"].fit(parts, seed=1, quick=True)
+    donors = draw_donors(parts, chosen_days(parts, "test", "28"), parts)
+    values = coalition_values(forecaster, parts, donors, players(parts))
+    origins = parts.index[donors[:, 0, 0]]
+    actual = metrics.QuantileForecasts.of_model(values[-1], origins).with_actual(parts.target)
+    facts = {"players": list(players(parts)), "days": list(origins)}
+    return Explanation(facts, values, actual.actual)
+
+
+def test_when_a_model_has_learnt_from_noise_then_the_interval_of_its_value_is_over_zero(planted):
+    rows = of_one(planted).table()
+    row = rows.query("what == 'mae' and group == 'weather so far'").iloc[0]
+    assert row["low"] <= 0 <= row["high"]
+    assert (
+        abs(row["value"]) < 0.02 * rows.query("what == 'mae' and group == 'none'")["value"].iloc[0]
+    )
+
+
+def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
+    copy = replace(
+        parts, frame=parts.frame.assign(copied=parts.frame["a"]), past=(*parts.past, "copied")
+    )
+    forecaster = baselines()["RESIDUAL_LINEAR"].fit(copy)
+    donors = draw_donors(copy, copy.test_origins[:4], copy)
+    groups = {"level": (), "one": ["a"], "other": ["copied"]}
+    values = coalition_values(forecaster, copy, donors, groups)
+    _, one, other = shapley_values(values[..., 1])
+    assert np.abs(one).max() > 0
+    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
+def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validation(parts):
+    forecaster = baselines()["RESIDUAL_LINEAR"].fit(parts)
+    claims = dict.fromkeys(("level", "calendar"), np.arange(len(parts.validation_origins)) % 5.0)
+    table = agreement(forecaster, parts, claims)
+    assert ("level", "calendar") in table.index
+    known = table.dropna()
+    assert len(known)
+    assert (known.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+    follows = agreement(forecaster, parts, {"size": np.arange(len(parts.validation_origins))})
+    assert follows.dropna().shape == (len(players(parts)), 3)
+    assert ("all", "all") in table.index
+
+
+@pytest.mark.slow
+def test_when_the_notebook_runs_then_it_prints_the_checks_and_shows_every_figure(
+    toml, out, tmp_path, root
+):
+    record = tmp_path / "out.ipynb"
+    given = {"dataset": toml, "models": "RESIDUAL_LINEAR", "params": "default", "days": 14}
+    given |= {"seeds": 1, "test": True, "out": out}
+    words = [word for name, value in given.items() for word in ("-p", name, str(value))]
+    command = ["-m", "papermill", "notebooks/explanations.ipynb", str(record), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    options = {"cwd": root, "env": environment, "capture_output": True, "text": True}
+    run = subprocess.run([sys.executable, *command], timeout=600, **options)
+    assert run.returncode == 0, run.stderr
+    outputs = [
+        output
+        for cell in read_json(record, "a notebook")["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    text = "".join("".join(output.get("text", [])) for output in outputs)
+    assert "Kendall's tau of the order of groups" in text
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
