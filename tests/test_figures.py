@@ -59,8 +59,8 @@ def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_
     assert drawn.pop("stopped early, last check") == [pytest.approx([np.nan] * 2, nan_ok=True)]
     assert drawn == {
         "complete trial": [[4, 4], [5, 2], [2, 6], [3, 3]],
-        "bound without tolerance": [[2, 6], [2, 6], [3, 3], [5, 2], [5, 2]],
-        "bound of the front": [[2, 6], [2, 6], [3, 5], [5, 5]],
+        "bound without tolerance": [[2, 6], [3, 3], [4, 3], [5, 2]],
+        "bound of the front": [[2, 6], [3, 5], [4, 5], [5, 5]],
         "Pareto front": [[2, 6], [3, 3]],
         "untuned defaults": [[4, 4]],
         "chosen": [[3, 3]],

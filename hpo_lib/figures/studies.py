@@ -5,7 +5,6 @@ The thesis, a study's notebook and page, and the explorer draw with the same fun
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from types import MappingProxyType
@@ -46,7 +45,6 @@ from hpo_lib.figures.style import (
 )
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.records.trial_choice import pareto_front
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.scoring.metrics import readable_unit
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, Objective
@@ -59,16 +57,14 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
 
     Columns: ``trial`` (its number), ``state``, ``seconds``, ``params``, its objectives by name as
     they are stored or, of a stopped trial, at its last check (NaN if unknown there), and the marks
-    ``finished``, ``front``, ``exact`` (on the front without tolerances), ``default``, ``chosen``.
+    ``finished``, ``front``, ``default``, ``chosen``.
     """
-    objectives = study.objectives
-    exact = pareto_front(study.trials, [replace(one, tolerance=0.0) for one in objectives])
 
     def values(trial: TrialRecord) -> Mapping[str, float]:
-        if trial.state != "stopped" or not trial.curve:
+        if trial.state != "stopped":
             return trial.values
-        checked = defaultdict(lambda: np.nan, trial.curve[-1])
-        return {one.name: one.value(checked) for one in objectives}
+        checked = defaultdict(lambda: np.nan, trial.curve[-1] if trial.curve else {})
+        return {one.name: one.value(checked) for one in study.objectives}
 
     return pd.DataFrame(
         {
@@ -79,7 +75,6 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
             **values(trial),
             "finished": trial.finished,
             "front": trial in study.front,
-            "exact": trial in exact,
             "default": trial == study.default,
             "chosen": trial == study.chosen,
         }
@@ -143,9 +138,8 @@ def explored(evidence: Evidence) -> pd.DataFrame:
         return trials
     trials = trials.assign(item=trials["params"].map(lambda params: sorted(params.items())))
     complete = trials["value"].where(trials["state"] == "complete")
-    ranks = complete.groupby([trials["dataset"], trials["model"]]).rank(pct=True)
-    n = complete.groupby([trials["dataset"], trials["model"]]).transform("count")
-    trials["leads"] = ranks <= np.maximum(0.1, 1 / n)
+    groups = complete.groupby([trials["dataset"], trials["model"]])
+    trials["leads"] = groups.rank() - 1 < groups.transform("count") / 10
     rows = trials.dropna(subset="change").explode("item")
     rows = rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
     return rows[rows.groupby(["model", "parameter"])["value"].transform("nunique") > 1]
@@ -186,7 +180,7 @@ def within_reach(trials: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
     The edge is a little beyond four fifths of the values, the front, the defaults and the choice.
     """
-    kept = trials[["exact", "default", "chosen"]].any(axis=1)
+    kept = trials[["front", "default", "chosen"]].any(axis=1)
     reach = trials[[*names]].quantile(0.8).combine(trials.loc[kept, [*names]].max(), max)
     edge = reach + 0.1 * (reach - trials[[*names]].min())
     return trials.assign(**{name: trials[name].clip(upper=edge[name]) for name in names})
@@ -221,22 +215,17 @@ def draw_front(
     hollow: Look = {"mfc": "none", "mec": GREY, "mew": 0.8}
     draw_points(trials["state"] == "stopped", "stopped early, last check", "o", 3, **hollow)
     draw_points(trials["state"] == "complete", "complete trial", "o", 3, color=GREY)
-    for mark, label, width in (
-        ("exact", "bound without tolerance", 0.6),
-        ("front", "bound of the front", 1.5),
-    ):
-        least = [objective.tolerance * (mark == "front") for objective in objectives[:2]]
-        steps = trials.loc[trials[mark], [x, y]].clip(lower=least).sort_values([x, y])
-        ends = steps.iloc[:1].assign(**{y: trials[y].max()}), steps.iloc[-1:]
-        steps = pd.concat([ends[0], steps, ends[1].assign(**{x: trials[x].max()})])
-        if len(objectives) == 2:
-            axes.plot(*steps.to_numpy().T, ds="steps-post", color=colour, lw=width, label=label)
+    tolerances = [objective.tolerance for objective in objectives[:2]]
+    bounds: dict[str, Any] = {"bound without tolerance": 0, "bound of the front": tolerances}
+    for label, least in bounds.items() if len(objectives) == 2 else ():
+        complete = trials.loc[trials["state"] == "complete", [x, y]].clip(lower=least)
+        steps, width = complete.sort_values([x, y]), 0.6 + bool(least)
+        axes.step(steps[x], steps[y].cummin(), where="post", color=colour, lw=width, label=label)
     draw_points(trials["front"], "Pareto front", "o", 3.5, color=colour)
     draw_points(trials["default"], "untuned defaults", "s", 7, **RING)
     draw_points(trials["chosen"], "chosen", "*", 10, **RING)
     if failed := (trials["state"] == "failed").sum():
-        place: Look = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 8}
-        axes.text(0.99, 0.99, f"{failed} failed", **place)
+        axes.text(1, 1, f"{failed} failed", transform=axes.transAxes, ha="right", va="top")
 
 
 def draw_study_front(axes: Axes, study: StoredStudy) -> pd.DataFrame:

@@ -33,7 +33,6 @@ from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import CHALLENGERS, FRESH_SEEDS, prove
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.proof import DailyScores, daily_scores, prospect
-from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
 
@@ -115,8 +114,8 @@ class Proof:
         default, n_finished = default_trial(trials), sum(trial.finished for trial in trials)
         if self.small or n_finished < MIN_FINISHED or len(complete) < MIN_COMPLETE:
             return None
-        days, lease = len(self._scored(complete[0])["mae"]), Lease(self.plan.run.proof_lease)
-        if days < MIN_COMPARED_DAYS or default.number not in complete or not lease.take():
+        lease = Lease(self.plan.run.proof_lease)
+        if default.number not in complete or not lease.take():
             return None
         untuned = [self._scored(default.number)]
         try:
@@ -129,7 +128,8 @@ class Proof:
             lease.release()
         others = [self._scored(number) for number in complete if number != default.number]
         found = prospect(untuned, others, asked / n_finished)
-        return {"asked": asked, "days": days, **found} if found["gain"] < found["luck"] else None
+        found = {"asked": asked, "days": len(untuned[0]["mae"]), **found}
+        return found if found["gain"] < found["luck"] else None
 
     def entry(
         self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True

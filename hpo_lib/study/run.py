@@ -178,8 +178,6 @@ class _Worker:
                 trained = f"trial {record.number}: {line} ({record.seconds:.0f} s)"
                 say(f"{finished}/{asked}  {trained}; {summary}")
                 self._check_failures(records)
-                if shortfall := self.time_budget.shortfall(records, asked - finished):
-                    say(shortfall)
 
     def _one_trial(self, trial: Trial) -> TrialRecord:
         begun, curve = time.monotonic(), list[dict[str, float]]()
