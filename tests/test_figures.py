@@ -173,16 +173,12 @@ def test_when_data_is_shown_then_the_banner_says_where_it_comes_from(tiny_datase
         "number below says anything about real demand. To use real data, put the CSV into data/ "
         "or set data_dir to its folder."
     )
-    note = "Taken instead are 70 %."
     for changes, text in (
         ({}, source),
         ({"source": "simulated", "path": "simulated twin of tiny"}, simulated),
         ({"n_filled": 7}, f"{source}; 7 missing hours were filled"),
-        ({"split_note": note}, f"{source}\n*** NOT THE PLANNED SPLITS *** {note}"),
     ):
-        dataset = replace(tiny_dataset, **changes)
-        assert banner(dataset) == text
-        assert data_provenance(dataset).get("split_note", "") == dataset.split_note
+        assert banner(replace(tiny_dataset, **changes)) == text
 
 
 @pytest.mark.parametrize(

@@ -530,14 +530,16 @@ def test_when_a_trial_or_parameter_was_invented_then_verify_tells(run, run_verif
     assert "best_params.width is 3, recomputed None" in told
 
 
-def test_when_the_parameters_of_a_trial_were_altered_then_its_storage_tells(run, run_verify):
+def test_when_parameters_of_a_trial_or_the_preset_were_altered_then_the_storage_tells(
+    run, run_verify
+):
     true, wrong = change(
         run.best_params, ("all_pareto_trials", 1, "params", "lr"), lambda value: value + 0.5
     )
-    assert (
-        f"all_pareto_trials[1].params.lr is {wrong!r}, recomputed {true!r}"
-        in run_verify(run.best_params)[1]
-    )
+    change(run.best_params, ("provenance", "preset"), lambda _: "a100")
+    _, told, _ = run_verify(run.best_params)
+    assert f"all_pareto_trials[1].params.lr is {wrong!r}, recomputed {true!r}" in told
+    assert "provenance.preset is 'a100', its storage has 'laptop'" in told
 
 
 def test_when_not_every_complete_trial_is_there_then_verify_says_that_the_front_is_not_recomputed(

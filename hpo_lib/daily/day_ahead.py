@@ -119,7 +119,8 @@ class DayAhead:
             with atomic(file.with_suffix(suffix)) as temporary:
                 figure().savefig(temporary, dpi=120)
         with atomic(file) as temporary:
-            self.table().to_csv(temporary, index=False)
+            stated = {"unit": self.dataset.spec.unit, "model": str(self.version)}
+            self.table().assign(**stated).to_csv(temporary, index=False)
         return [file, *map(file.with_suffix, figures)]
 
 

@@ -51,8 +51,6 @@ class Dataset:
             <name>``.
         sha256: fingerprint; equal fingerprints mean the same data.
         n_filled: hours in which the gap rule filled something.
-        split_note: a sentence if the splits are not those that the TOML plans; ``spec.splits``
-            holds the taken dates.
         missing: hours of the target in gaps that are longer than the gap rule fills. The frame
             holds a value there, but no forecast origin has them in its window, and no scale is
             fitted on them.
@@ -69,7 +67,6 @@ class Dataset:
     sha256: str
     n_filled: int
     missing: pd.DatetimeIndex = field(default_factory=lambda: pd.DatetimeIndex([], tz="UTC"))
-    split_note: str = ""
     weather: DayAheadWeather | None = None
 
     @property
@@ -227,10 +224,10 @@ def load_dataset(
             f"{looked}); put it there, or make it with `hpo prepare --dataset {name} --raw RAW.csv "
             f"--out {shown(places[0])}`{simulate}"
         )
-    splits, note = settled_splits(
+    splits = settled_splits(
         data.index, data.is_missing, spec.splits, spec.tz, data.path, shown(spec.path)
     )
-    data = replace(data, spec=replace(spec, splits=splits), split_note=note)
+    data = replace(data, spec=replace(spec, splits=splits))
     return data if spec.day_ahead_weather.kind == "none" else _with_weather(data, csv)
 
 

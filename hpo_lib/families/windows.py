@@ -122,7 +122,7 @@ class Scaling:
         """[T, len(columns)] float32."""
         names = list(columns)
         mean, std = (pd.Series(values)[names] for values in (self.mean, self.std))
-        return torch.from_numpy(((frame[names] - mean) / std).to_numpy(np.float32))
+        return torch.from_numpy(((frame[names] - mean) / std).to_numpy(np.float32, copy=True))
 
 
 def weather_ahead(dataset: Dataset, windows: Windows, recipe: Recipe) -> np.ndarray:

@@ -378,25 +378,32 @@ def _places(axes: Axes, values: pd.Series) -> Any:
 
 
 def draw_cost(data: pd.DataFrame) -> Figure:
-    """Seconds of every trial with their median, and hours (minutes below 2) of the whole study."""
+    """Seconds of every trial, with the median of complete ones, and time of the whole study."""
     models = in_order(data["model"])
     unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
     titles = data["title"].str.replace(", ", ",\n")
     data = data.assign(title=titles, duration=factor * data["hours"])
+    whole = data["state"] == "complete"
     figure, ((left, right),) = panels(1, 2, height=2.6)
     look: Look = {"data": data, "x": "title", "hue": "model", "hue_order": models}
     look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
     seconds = {**look, "y": "seconds", "ax": left, "dodge": 0.8 - 0.8 / len(models)}
-    sns.stripplot(**seconds, jitter=False, size=3, alpha=0.6)
-    seconds["palette"] = dict.fromkeys(models, INK)
+    seconds["order"] = data["title"].unique()
+    for part, marker in ((data[~whole], "x"), (data[whole], "o")):
+        points = {**seconds, "data": part, "marker": marker}
+        sns.stripplot(**points, jitter=False, size=3, alpha=0.6, linewidth=0.8 * (marker == "x"))
+    seconds |= {"data": data[whole], "palette": dict.fromkeys(models, INK)}
     sns.pointplot(**seconds, estimator="median", errorbar=None, ls="", marker="_", markersize=9)
     sns.barplot(**look, y="duration", errorbar=None, saturation=1, ax=right)
     left.set(xlabel="", yscale="log", ylabel="seconds per trial")
     left.yaxis.set_major_formatter("{x:g}")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
     right.set(xlabel="", ylabel=f"{unit} of training per study")
-    median = handle("median", color=INK, lw=1.2)
-    legend_below(figure, [*model_handles(models, ls="", marker="o"), median])
+    marks = [
+        handle("stopped early", ls="", marker="x", ms=3, color=INK),
+        handle("median of complete trials", color=INK, lw=1.2),
+    ]
+    legend_below(figure, [*model_handles(models, ls="", marker="o"), *marks])
     return figure
 
 
@@ -419,7 +426,7 @@ PICTURES = {
     "cost": (
         cost,
         draw_cost,
-        "Training time of every trial and of the whole studies.",
+        "Training time of every trial, whole or stopped early, and of the whole studies.",
     ),
 }
 """Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""

@@ -359,8 +359,8 @@ def write_page(study: StoredStudy) -> Path:
     title = load_spec(study.dataset).title if study.dataset in known_datasets() else study.dataset
     heading = escape(f"{model_name(study.model)} on {title}")
     warning = warning_for([study])
-    means = study.data.get("split_note") or "No number on this page says how good this can be."
-    mark = f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" * bool(warning)
+    means = "No number on this page says how good this can be."
+    mark = f"<p class=warning><b>{warning}.</b> {means}</p>" * bool(warning)
     counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
     trials = ", ".join(f"{result[key]} {state}" for state, key in counts.items() if result[key])
     # a killed study says that it is running, too
@@ -375,7 +375,7 @@ def write_page(study: StoredStudy) -> Path:
     for title, text, contents in sections(study):
         parts.append(f"<h2>{escape(title)}</h2>\n<p>{escape(text)}</p>")
         parts += [
-            _picture(content, title) if isinstance(content, Figure) else _html(content)
+            picture(content, title) if isinstance(content, Figure) else _html(content)
             for content in contents
         ]
     sections_of_page = "\n".join(parts)
@@ -406,9 +406,10 @@ forecasts.</p>
     return run.report
 
 
-def _picture(figure: Figure, name: str) -> str:
+def picture(figure: Figure, name: str) -> str:
+    """A figure as an image of a page, which needs no other file."""
     stream = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "hpo"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
-    picture = base64.b64encode(stream.getvalue()).decode()
-    return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{picture}">'
+    content = base64.b64encode(stream.getvalue()).decode()
+    return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{content}">'

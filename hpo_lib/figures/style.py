@@ -113,10 +113,10 @@ def unit_of(data: pd.DataFrame) -> str:
     return unit_text(data["unit"].iloc[0])
 
 
-def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
+def warning_text(sources: Iterable[str], *, is_test: bool) -> str:
     """The warnings on data of these sources (see `Dataset`) and on a test; empty if none."""
     warnings = [warning for source in sources for warning in warnings_of(source)]
-    warnings += ["TEST BUDGET"] * is_test + ["NOT THE PLANNED SPLITS"] * other_splits
+    warnings += ["TEST BUDGET"] * is_test
     return ", ".join(dict.fromkeys(warnings))
 
 

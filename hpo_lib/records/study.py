@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 TELLING_TRIALS = 15
-"""Of fewer complete trials importance and ends of the search space are noise."""
+"""Of fewer complete trials importance is noise."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class StoredStudy:
     @property
     def is_test(self) -> bool:
         """Whether the study had the test budget, which only tests that everything works."""
-        return (self.provenance.get("preset") or self._identity.get("preset")) == "test"
+        return (self.provenance.get("preset") or self.identity.get("preset")) == "test"
 
     @property
     def is_complete(self) -> bool:
@@ -140,7 +140,7 @@ class StoredStudy:
         """
         if self.result:
             return objectives_of(self.result["objectives"], self.file)
-        names = self._identity.get("objectives") or ()
+        names = self.identity.get("objectives") or ()
         return objectives_of([{"name": name} for name in names], self.file)
 
     @cached_property
@@ -338,7 +338,8 @@ class StoredStudy:
         return [file for file in (self.run.sqlite, self.run.journal) if file.exists()]
 
     @property
-    def _identity(self) -> Json:
+    def identity(self) -> Json:
+        """What the study was begun with, by its storage: data, seed, budget and so on."""
         return self._attributes.get("identity") or {}
 
     @property

@@ -136,6 +136,10 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
             partial(replicate, study.run),
             scales,
         )
+    for key in study.identity.keys() & study.provenance.keys():
+        if (stated := study.provenance[key]) != study.identity[key]:
+            stored = f"its storage has {study.identity[key]!r}"
+            messages.append(("DRIFT", f"provenance.{key} is {stated!r}, {stored}"))
     policy = study.result["selection"]["policy"]
     again = choice_entries(trials, study.objectives, policy, proof, study.provenance)
     again["proof"] = proof

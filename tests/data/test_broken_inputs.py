@@ -293,6 +293,7 @@ KEYS = (
 )
 TWIN = '\n[twin]\nkind = "heat"\nseed = 1\nmean_level = {}\n\n[gaps]'
 
+DATES_OR_SHARES = "expected train_end and val_end, or shares such as train = 0.7 and val = 0.2"
 DAYS = 'train_end = "2018-05-31 23:00"\nval_end = "2018-06-15 23:00"\n'
 
 WEATHER = "\n[day_ahead_weather]\n{}\n\n[gaps]"
@@ -304,13 +305,13 @@ TOMLS = [
         for splits, sentence in (
             (
                 "",
-                "splits states no dates, expected train_end and val_end, or shares such as train = "
-                "0.7 and val = 0.2",
+                f"splits states nothing, {DATES_OR_SHARES}",
             ),
-            ("train = 0.7\n", "key 'splits.val' is missing; add it (see datasets/README.md)"),
+            ("train = 0.7\n", f"splits states train, {DATES_OR_SHARES}"),
+            ("val_end = 2018-06-15\n", f"splits states val_end, {DATES_OR_SHARES}"),
             (
-                "val_end = 2018-06-15\n",
-                "key 'splits.train_end' is missing; add it (see datasets/README.md)",
+                f"{DAYS}train = 0.7\nval = 0.2\n",
+                f"splits states train_end and val_end and train and val, {DATES_OR_SHARES}",
             ),
             (
                 "train = 0.9\nval = 0.2\n",
@@ -333,11 +334,6 @@ TOMLS = [
                 'kind = "observed"',
                 "day_ahead_weather.kind is 'observed' without columns; list columns, such as "
                 '"temp"',
-            ),
-            (
-                'kind = "observed"\ncolumns = ["rain"]',
-                "day_ahead_weather.columns lists 'rain', expected one of past_covariates; add it "
-                "there",
             ),
             (
                 'kind = "degraded"\ncolumns = ["temp"]',
