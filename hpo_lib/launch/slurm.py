@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hpo_lib import paths
 from hpo_lib.errors import HpoError, InputError, choices, expected, sentence
 from hpo_lib.launch.doctor import checked
-from hpo_lib.settings import Settings
+from hpo_lib.settings import Settings, option_of
 
 ANSWER_SECONDS = 30.0
 """Seconds to wait for one of Slurm's programs. If the queue is full, sbatch itself would retry for
@@ -218,6 +218,7 @@ class Site(BaseModel):
     conda_env: _Word = ""
     venv: str = ""
     setup: str = ""
+    workers_per_gpu: Annotated[_Whole, Field(ge=1), expected("a whole number of at least 1")] = 1
     signal_seconds: _Whole = 600
     max_requeues: _Whole = 20
 
@@ -282,7 +283,8 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
 
         Storage(run, settings.storage).check()
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
-    command += f"--signal-seconds {site.signal_seconds} --max-requeues {site.max_requeues}".split()
+    for name in ("signal_seconds", "max_requeues", "workers_per_gpu"):
+        command += [option_of(name), str(getattr(site, name))]
     script = job_script(settings, run.dataset, site, command)
     if dry_run:
         return script

@@ -205,7 +205,7 @@ def choice_entries(
         "selection": selection.model_dump(),
         "chosen_trial": chosen.to_json(),
         "validation_metrics": {**chosen.scores, "by_step": chosen.by_step},
-        "best_recipe": asdict(recipe.updated(chosen.params)[0]) if recipe else None,
+        "best_recipe": recipe.updated(chosen.params)[0].stored() if recipe else None,
         "default_trial": default and default.to_json(),
         "all_pareto_trials": [trial.to_json() for trial in front],
     }

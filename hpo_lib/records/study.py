@@ -312,7 +312,7 @@ class StoredStudy:
         if errors:
             worst = min(errors, key=lambda record: record.complete)
             return "failed" if worst.complete else "interrupted", worst.error
-        if all(record.complete for record in records):
+        if self.result.get("status") == "stopped" or all(record.complete for record in records):
             return "interrupted", "it was asked to stop, or its time was up"
         return "interrupted", "its process was killed"
 

@@ -107,7 +107,7 @@ class _Worker:
             "seed": settings.seed,
             "preset": settings.budget_name,
             "budget": asdict(budget),
-            "recipe": asdict(recipe),
+            "recipe": recipe.stored(),
             "space": settings.space,
             "early_stopping": asdict(RULE) if settings.early_stopping else "off",
         }
