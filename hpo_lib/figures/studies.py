@@ -158,12 +158,17 @@ def hypervolumes(excesses: np.ndarray) -> list[float]:
         return []
     gains, ranges = excesses.max(axis=0) - excesses, np.ptp(excesses, axis=0)
     scaled = gains[:, ranges > 0] / ranges[ranges > 0]
-    if not scaled.size:
-        return [1.0] * len(scaled)
-    from optuna._hypervolume import compute_hypervolume  # slow to load
+    return [_dominated(scaled[: i + 1]) for i in range(len(scaled))]
 
-    worst = np.zeros(scaled.shape[1])
-    return [float(compute_hypervolume(-scaled[: i + 1], worst)) for i in range(len(scaled))]
+
+def _dominated(gains: np.ndarray) -> float:
+    """The volume that points [N, K] above 0 dominate, by slices along the last axis."""
+    if gains.shape[1] == 0:
+        return 1.0
+    gains = gains[np.argsort(-gains[:, -1], kind="stable")]
+    depths = -np.diff(gains[:, -1], append=0.0)
+    volumes = (depth * _dominated(gains[: i + 1, :-1]) for i, depth in enumerate(depths) if depth)
+    return float(sum(volumes))
 
 
 # The figures
