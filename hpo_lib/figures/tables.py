@@ -37,27 +37,16 @@ def caption(shows: str, records: Records) -> str:
 
     Spans and numbers of days stand once, in the table of datasets.
     """
-    studies = [record for record in records if isinstance(record, StoredStudy)]
-    budgets = dict.fromkeys(
-        f"{str(record.provenance.get('preset')).capitalize()} budget"
-        if isinstance(record, StoredStudy)
-        else _of_benchmark(record)
-        for record in records
-    )
-    split = "Validation" if studies else "Test"
-    text = f"{shows} {split} split. {'; '.join(budgets)}."
-    if not studies:
-        return text
-    complete = sum(len(study.complete) for study in studies)
-    finished = sum(study.finished for study in studies)
-    rest = "the others were stopped early or failed"
-    return f"{text} {complete} of {finished} trials are complete, {rest}."
+    split = "Validation" if isinstance(records[0], StoredStudy) else "Test"
+    return f"{shows} {split} split. {'; '.join(dict.fromkeys(map(_budget, records)))}."
 
 
-def _of_benchmark(benchmark: Benchmark) -> str:
+def _budget(record: StoredStudy | Benchmark) -> str:
     """How was trained."""
-    seeds = sorted({len(row.trainings) for row in benchmark.families})
-    budget, *how = benchmark.paths.setting.split("-")
+    if isinstance(record, StoredStudy):
+        return f"{str(record.provenance.get('preset')).capitalize()} budget"
+    seeds = sorted({len(row.trainings) for row in record.families})
+    budget, *how = record.paths.setting.split("-")
     again = ", trained again on training and validation split" * ("refit" in how)
     return f"{budget.capitalize()} budget, seeds: {' or '.join(map(str, seeds))}{again}"
 
