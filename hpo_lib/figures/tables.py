@@ -16,6 +16,7 @@ from hpo_lib.figures.studies_table import studies_frame
 from hpo_lib.figures.style import (
     MISSING,
     aligned,
+    in_order,
     joined,
     labelled,
     model_name,
@@ -98,10 +99,10 @@ def _best(values: pd.Series) -> list[str]:
 _OF_COLUMNS = (aligned, _best)
 
 
-def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
-    """A score with its interval in brackets, all with the decimals of the score."""
-    columns = (aligned(rows[score + end], like=rows[score]) for end in ("", "_low", "_high"))
-    return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
+def _with_interval(columns: pd.DataFrame, like: Iterable[float]) -> list[str]:
+    """A score with its interval in brackets, all with the decimals of ``like``."""
+    texts = (aligned(columns[name], like) for name in columns)
+    return [f"{value} [{low}, {high}]" for value, low, high in zip(*texts, strict=True)]
 
 
 def _count(value: float) -> str:
@@ -140,7 +141,10 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     for benchmark in evidence.benchmarks:
         rows, mode = labelled(benchmark.shown), benchmark.correction.mode
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
-        maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
+        maes, picps = (
+            _with_interval(rows[[score, f"{score}_low", f"{score}_high"]], rows[score])
+            for score in ("mae", "picp")
+        )
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
         sections.append(_section(_title(benchmark), rows, SCORES, **cells))
     groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
@@ -289,10 +293,12 @@ def explanation_table(evidence: Evidence) -> Table:
     )
     groups, sections = data["group"].unique(), []
     for title, rows in data[data["seed"] == "mean"].groupby("title", sort=False):
-        cells = pd.Series(_with_interval(rows, "mae"), [rows["model"], rows["group"]])
-        wide = cells.unstack(sort=False).reindex(columns=groups, fill_value=MISSING)
-        wide.insert(0, "Model", [*map(model_name, wide.index)])
-        sections.append((str(title), [(str(name), wide[name]) for name in wide]))
+        two_digits = [10 * rows["value"].abs().max()]
+        texts = _with_interval(rows[["value", "low", "high"]], two_digits)
+        cells = pd.Series(texts, [rows["model"], rows["group"]]).unstack(sort=False)
+        cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
+        columns = [(group, cells[group]) for group in groups]
+        sections.append((str(title), [("Model", cells.index.map(model_name)), *columns]))
     caption = f"What each group of information adds to the MAE. {explanations.ESTIMAND}"
     return Table(data, sections, caption, "l" + "r" * len(groups))
 
