@@ -99,10 +99,10 @@ def _best(values: pd.Series) -> list[str]:
 _OF_COLUMNS = (aligned, _best)
 
 
-def _with_interval(columns: pd.DataFrame, like: Iterable[float]) -> list[str]:
-    """A score with its interval in brackets, all with the decimals of ``like``."""
-    texts = (aligned(columns[name], like) for name in columns)
-    return [f"{value} [{low}, {high}]" for value, low, high in zip(*texts, strict=True)]
+def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
+    """A score with its interval in brackets, all with the decimals of the score."""
+    columns = (aligned(rows[score + end], like=rows[score]) for end in ("", "_low", "_high"))
+    return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
 
 
 def _count(value: float) -> str:
@@ -141,10 +141,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     for benchmark in evidence.benchmarks:
         rows, mode = labelled(benchmark.shown), benchmark.correction.mode
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
-        maes, picps = (
-            _with_interval(rows[[score, f"{score}_low", f"{score}_high"]], rows[score])
-            for score in ("mae", "picp")
-        )
+        maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
         sections.append(_section(_title(benchmark), rows, SCORES, **cells))
     groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
@@ -293,14 +290,14 @@ def explanation_table(evidence: Evidence) -> Table:
     )
     groups, sections = data["group"].unique(), []
     for title, rows in data[data["seed"] == "mean"].groupby("title", sort=False):
-        two_digits = [10 * rows["value"].abs().max()]
-        texts = _with_interval(rows[["value", "low", "high"]], two_digits)
+        like, half = [10 * rows["value"].abs().max()], (rows["high"] - rows["low"]) / 2
+        texts = map("{} ({})".format, aligned(rows["value"], like), aligned(half, like))
         cells = pd.Series(texts, [rows["model"], rows["group"]]).unstack(sort=False)
         cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
         columns = [(group, cells[group]) for group in groups]
         sections.append((str(title), [("Model", cells.index.map(model_name)), *columns]))
-    caption = f"What each group of information adds to the MAE. {explanations.ESTIMAND}"
-    return Table(data, sections, caption, "l" + "r" * len(groups))
+    shows = "What each group of information adds to the MAE, and half the width of its interval."
+    return Table(data, sections, f"{shows} {explanations.ESTIMAND}", "l" + "r" * len(groups))
 
 
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {

@@ -105,8 +105,8 @@ def test_when_the_table_is_made_then_it_has_a_row_per_model_with_intervals(evide
     names, *groups = (list(cells) for _, cells in columns)
     assert names == ["TFT", "Linear baseline", "Linear baseline, refitted"]
     assert [name for name, _ in columns] == ["Model", *PLAYERS]
-    assert all("[" in cell for cells in groups for cell in cells)
+    assert all("(" in cell for cells in groups for cell in cells)
     value = shapley_values(explained.losses()["TFT_Q", "best", "mean"])[0]
-    assert float(groups[0][0].split(" [")[0].replace("\u2212", "-")) == pytest.approx(
+    assert float(groups[0][0].split(" (")[0].replace("\u2212", "-")) == pytest.approx(
         value, abs=0.01
     )
