@@ -106,7 +106,11 @@ class Scaling:
             level = Level.fit(dataset.training_target, recipe.level_hours)
         if recipe.linear_part:
             options = LinearOptions(
-                seasons, recipe.linear_penalty, recipe.linear_weeks, recipe.thermal
+                seasons,
+                recipe.linear_penalty,
+                recipe.linear_weeks,
+                recipe.thermal,
+                recipe.linear_trees,
             )
             linear = LinearBaseline.fit(dataset, origins, options)
         return cls(
