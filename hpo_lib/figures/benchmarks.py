@@ -77,7 +77,7 @@ def weeks(benchmark: Benchmark) -> Frames:
     """
     spec = benchmark.spec
     for row in sorted(benchmark.families, key=validation_loss)[:1]:
-        corrected = benchmark.calibrated[row, benchmark.correction.mode]
+        corrected = benchmark.calibrated[row, benchmark.correction]
         for season in WEEK_SEASONS:
             first = series.middle_week(row.test, season, spec.hemisphere)
             if first is not None:
