@@ -161,8 +161,8 @@ class Settings:
     )
     trials: Whole = _stated(
         0,
-        f"finished trials that the study ends with; 0: {DEFAULT_TRIALS}, or {TEST_TRIALS} with "
-        "test",
+        f"finished trials that the study ends with at the latest; 0: {DEFAULT_TRIALS}, or "
+        f"{TEST_TRIALS} with test",
     )
     job_id: JobId = _stated(
         "", "names the files, and the same id continues a study; empty: Slurm job id or local time"
@@ -190,6 +190,9 @@ class Settings:
     )
     early_stopping: Flag = _stated(
         True, "end trials that fall behind the others before their budget is spent"
+    )
+    settle: Flag = _stated(
+        True, "end when the other trials would gain less than luck (policy proven, not with test)"
     )
     storage: Annotated[Text, AfterValidator(_storage)] = _stated(
         "auto",

@@ -121,7 +121,7 @@ HEAVY = {
     "neuralforecast": {"families"},
     "papermill": {"launch"},
     "matplotlib": {"figures"},
-    "lightgbm": {"baselines"},
+    "lightgbm": {"baselines", "families"},
     "sklearn": {"baselines", "leaks"},
 }
 

@@ -14,8 +14,13 @@ from hpo_lib.errors import InputError
 from hpo_lib.scoring import uncertainty
 from hpo_lib.scoring.evaluation import conditional_coverage
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.metrics import reliability
-from hpo_lib.scoring.uncertainty import bootstrap_intervals, compare, daily_losses, diebold_mariano
+from hpo_lib.scoring.uncertainty import (
+    bootstrap_intervals,
+    compare,
+    daily_losses,
+    diebold_mariano,
+    reliability,
+)
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -193,6 +198,7 @@ def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time()
     assert table.loc[("weekday", "Monday"), "hours"] == 24  # 23 of the first UTC day, 1 of the last
     assert table.loc["season"].index.tolist() == ["winter"]
     assert table.loc[("season", "winter"), "picp"] == pytest.approx(100 * 23 / 24)
+    assert (table["picp_low"] == table["picp"]).loc["hour"].all()  # all days are alike
     assert table.loc[("season", "winter"), "mae"] == pytest.approx(10 / 24)
     assert table.loc[("season", "winter"), "mean_width"] == 2
     assert table["hours"].groupby("by").sum().unique().tolist() == [168]
@@ -219,4 +225,12 @@ def test_when_the_dataset_is_in_the_south_then_january_is_summer():
 def test_when_actuals_are_in_known_bins_then_reliability_is_the_one_worked_by_hand():
     """Of 24 hours 6 are at each of the three quantiles, which counts as below, and 6 above."""
     y = np.repeat([-1.0, 0.0, 1.0, 2.0], 6)[None, :]
-    assert reliability(forecasts(y))["observed"].tolist() == [0.25, 0.5, 0.75]
+    one = reliability(forecasts(y))
+    assert one["observed"].tolist() == one["observed_low"].tolist() == [0.25, 0.5, 0.75]
+    # Of 28 days a week is below all quantiles: blocks of a week draw it never or several times.
+    y = np.repeat(np.where(np.arange(28) < 7, -2.0, 2.0)[:, None], 24, axis=1)
+    ((low, high),) = (
+        reliability(forecasts(y))[["observed_low", "observed_high"]].drop_duplicates().to_numpy()
+    )
+    assert low < 0.1
+    assert 0.4 < high < 0.8

@@ -26,7 +26,12 @@ from hpo_lib.scoring.calibration import MODES, calibrate
 from hpo_lib.scoring.evaluation import conditional_coverage, evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mean_of, mixture
-from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
+from hpo_lib.scoring.uncertainty import (
+    MIN_COMPARED_DAYS,
+    bootstrap_intervals,
+    compare,
+    reliability,
+)
 
 EXPLAINED = "shapley"
 """The table of `hpo explain`."""
@@ -291,7 +296,7 @@ class Benchmark:
     @cached_property
     def reliability(self) -> pd.DataFrame:
         """How often actuals are at or below each level."""
-        return self._of_each(metrics.reliability)
+        return self._of_each(reliability)
 
     def _of_each(self, make: Callable[[QuantileForecasts], pd.DataFrame]) -> pd.DataFrame:
         tables = {

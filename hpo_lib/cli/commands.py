@@ -79,10 +79,12 @@ def _job(arguments: Namespace) -> int:
     from hpo_lib.data.spec import load_spec
     from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 
-    job = ThisJob.of_environment(arguments.signal_seconds, arguments.max_requeues)
+    per_gpu = arguments.workers_per_gpu
+    job = ThisJob.of_environment(arguments.signal_seconds, arguments.max_requeues, per_gpu)
     settings = study_settings(arguments, worker=job.worker, job_id=arguments.job_id or job.study_id)
     run = settings.files(load_spec(settings.dataset).name)
-    command = [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id]
+    command = [*settings.as_words(), "--worker", str(job.worker), "--workers", str(per_gpu)]
+    command += ["--job-id", settings.job_id]
     return run_job(run, command, job, settings.trials)
 
 

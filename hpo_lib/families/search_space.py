@@ -63,6 +63,7 @@ RECIPE_SPACE: SearchSpace = {
     "calendar": Choice((True, False)),
     "steps_factor": Choice((0.5, 1.0, 1.5)),
     "linear_part": Choice((True, False)),
+    "linear_trees": Choice((True, False)),
     "linear_penalty": FloatRange(0.003, 0.3, log=True),
     "linear_weeks": IntRange(1, 4),
     "thermal": Choice((True, False)),
@@ -72,8 +73,13 @@ RECIPE_SPACE: SearchSpace = {
 WITH_TEMPERATURE = ("thermal",)
 """Those of them that are searched only where models see the temperature of the day ahead."""
 
-ONLY_WITH: Mapping[str, str] = {"linear_penalty": "linear_part", "linear_weeks": "linear_part"}
-"""Dimensions that are drawn only if another one is true."""
+ONLY_WITH: Mapping[str, Mapping[str, bool]] = {
+    "linear_trees": {"linear_part": True},
+    # With trees they are the standard ones, so that the trials of a study share the fits of trees.
+    "linear_penalty": {"linear_part": True, "linear_trees": False},
+    "linear_weeks": {"linear_part": True, "linear_trees": False},
+}
+"""Dimensions that are drawn only if others have these values."""
 
 DEFAULT_CHANCE = 2 / 3
 """Chance that a dimension keeps its default in a draw near the defaults."""
@@ -102,7 +108,7 @@ def value_in_words(value: float, digits: int = 6) -> str:
 
 def is_drawn(name: str, params: Mapping[str, object]) -> bool:
     """Whether a dimension is part of a configuration whose earlier dimensions are ``params``."""
-    return name not in ONLY_WITH or bool(params.get(ONLY_WITH[name]))
+    return all(bool(params.get(other)) == value for other, value in ONLY_WITH.get(name, {}).items())
 
 
 def is_whole(params: Mapping[str, object], space: SearchSpace) -> bool:

@@ -1,7 +1,7 @@
 """A trained model as a file of tensors and plain values: reading it runs nothing of it."""
 
 import pickle
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def _check(stored: ByName, dataset: Dataset, source: str) -> None:
         ahead = dataset.kind_of_weather, *dataset.weather.columns
     for name, before, now in (
         ("format", stored["format"], FORMAT),
-        ("fields of the recipe", sorted(vars(recipe)), sorted(f.name for f in fields(Recipe))),
+        ("list of recipe fields", sorted(vars(STANDARD) | vars(recipe)), sorted(vars(STANDARD))),
         ("target", stored["target"], dataset.spec.target),
         ("unit", stored["unit"], dataset.spec.unit),
         ("weather of the day ahead", weather and (weather["kind"], *weather["columns"]), ahead),

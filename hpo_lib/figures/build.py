@@ -119,7 +119,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
             notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
             continue
         pdf, png, tex = out.figure(file)
-        text = caption(picture.shows, page, records)
+        text = caption(picture.shows, records)
         snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
         contents = {  # without date and version, which would change the bytes each time
             pdf: _as_file(figure, format="pdf", metadata={"CreationDate": None}),
@@ -133,7 +133,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         if table is None or table.frame.empty:
             notes.append(f"No table {name}: there are no readable {kind} for it.")
             continue
-        table = replace(table, caption=caption(table.caption, evidence, records))
+        table = replace(table, caption=caption(table.caption, records))
         tex, csv = out.table(name)
         latex = booktabs(table, name, warning_for(records))
         contents = {tex: latex.encode(), csv: table.frame.to_csv(index=False).encode()}

@@ -19,7 +19,7 @@ from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
-from hpo_lib.scoring.uncertainty import bootstrap_intervals
+from hpo_lib.scoring.uncertainty import bootstrap_intervals, reliability
 
 
 def render_card(
@@ -131,7 +131,7 @@ def _scores(name: str, f: QuantileForecasts) -> str:
 
 
 def _calibration(name: str, f: QuantileForecasts) -> str:
-    observed = [f"{share:.3f}" for share in metrics.reliability(f)["observed"]]
+    observed = [f"{share:.3f}" for share in reliability(f)["observed"]]
     by_hour = np.array(metrics.by_step(f)["picp"])
     off = np.abs(by_hour - NOMINAL_COVERAGE)
     ends = [f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin())]

@@ -24,8 +24,8 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures import series
 from hpo_lib.figures.evidence import warning_for
-from hpo_lib.figures.studies import RING, draw_study_front, front_figure, trials_of
-from hpo_lib.figures.study_page import picture
+from hpo_lib.figures.studies import RING, draw_study_front
+from hpo_lib.figures.study_page import front_figure, picture
 from hpo_lib.figures.style import (
     ACCENT,
     NETWORK_KEPT,
@@ -130,9 +130,8 @@ def draw(
     front, residuals, coverage, days, errors = panels.values()
     predictions = study.predictions(number)
     viewable = [trial.number for trial in study.viewable]
-    trials = trials_of(study).set_index("trial").loc[viewable]
+    trials = draw_study_front(front, study).set_index("trial").loc[viewable]
     points = trials[[objective.name for objective in study.objectives[:2]]]
-    draw_study_front(front, study, trials)
     look = {**RING, "marker": "o", "ms": 16, "mec": ACCENT, "mew": 1.6}
     front.plot(*points.loc[number], label="shown below", **look)
     front.margins(0.08)

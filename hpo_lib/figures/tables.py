@@ -32,16 +32,20 @@ from hpo_lib.scoring.metrics import readable_unit
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 
 
-def caption(shows: str, evidence: Evidence, records: Records) -> str:
-    """A few sentences that begin with ``shows``; ``records`` are all studies or all benchmarks."""
+def caption(shows: str, records: Records) -> str:
+    """A few sentences that begin with ``shows``; ``records`` are all studies or all benchmarks.
+
+    Spans and numbers of days stand once, in the table of datasets.
+    """
     studies = [record for record in records if isinstance(record, StoredStudy)]
-    spans = [
-        _of_study(record, evidence) if isinstance(record, StoredStudy) else _of_benchmark(record)
+    budgets = dict.fromkeys(
+        f"{str(record.provenance.get('preset')).capitalize()} budget"
+        if isinstance(record, StoredStudy)
+        else _of_benchmark(record)
         for record in records
-    ]
-    origins, budgets = map(dict.fromkeys, zip(*spans, strict=True))
+    )
     split = "Validation" if studies else "Test"
-    text = f"{shows} {split} split, daily origins: {', '.join(origins)}. {'; '.join(budgets)}."
+    text = f"{shows} {split} split. {'; '.join(budgets)}."
     if not studies:
         return text
     complete = sum(len(study.complete) for study in studies)
@@ -50,26 +54,12 @@ def caption(shows: str, evidence: Evidence, records: Records) -> str:
     return f"{text} {complete} of {finished} trials are complete, {rest}."
 
 
-def _of_benchmark(benchmark: Benchmark) -> tuple[str, str]:
-    """The days of its test split, and how was trained."""
-    days = benchmark.rows[0].test.days
+def _of_benchmark(benchmark: Benchmark) -> str:
+    """How was trained."""
     seeds = sorted({len(row.trainings) for row in benchmark.families})
-    count = " to ".join(map(str, seeds[:1] + seeds[1:][-1:])) or "no"
     budget, *how = benchmark.paths.setting.split("-")
-    trained = f"{budget.capitalize()} budget, {count} {'seed' if count == '1' else 'seeds'}"
-    if "refit" in how:
-        trained += ", trained again on training and validation split"
-    span = f"{len(days)} ({days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d})"
-    return f"{benchmark.spec.title} {span}", trained
-
-
-def _of_study(study: StoredStudy, evidence: Evidence) -> tuple[str, str]:
-    """The days of its validation split, and how was trained."""
-    first, last = pd.Timestamp(study.data["train_end"]) + _HOUR, pd.Timestamp(study.data["val_end"])
-    left_out = (study.data.get("origins_left_out") or {}).get("validation", 0)
-    span = f"{_days(first, last) - left_out} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
-    budget = f"{str(study.provenance.get('preset')).capitalize()} budget"
-    return f"{evidence.title(study.dataset)} {span}", budget
+    again = ", trained again on training and validation split" * ("refit" in how)
+    return f"{budget.capitalize()} budget, seeds: {' or '.join(map(str, seeds))}{again}"
 
 
 def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:

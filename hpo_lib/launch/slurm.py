@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hpo_lib import paths
 from hpo_lib.errors import HpoError, InputError, choices, expected, sentence
 from hpo_lib.launch.doctor import checked
-from hpo_lib.settings import Settings
+from hpo_lib.settings import Settings, option_of
 
 ANSWER_SECONDS = 30.0
 """Seconds to wait for one of Slurm's programs. If the queue is full, sbatch itself would retry for
@@ -213,6 +213,7 @@ class Site(BaseModel):
     conda_env: _Word = ""
     venv: str = ""
     setup: str = ""
+    workers_per_gpu: Annotated[int, Field(ge=1)] = 1
     signal_seconds: Annotated[int, Field(ge=0)] = 600
     max_requeues: Annotated[int, Field(ge=0)] = 20
 
@@ -277,7 +278,8 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
 
         Storage(run, settings.storage).check()
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
-    command += f"--signal-seconds {site.signal_seconds} --max-requeues {site.max_requeues}".split()
+    for name in ("signal_seconds", "max_requeues", "workers_per_gpu"):
+        command += [option_of(name), str(getattr(site, name))]
     script = job_script(settings, run.dataset, site, command)
     if dry_run:
         return script

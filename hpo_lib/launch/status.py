@@ -67,9 +67,9 @@ class StudyStatus:
         seconds = [trial.seconds for trial in study.complete]
         if self.state == "running" and seconds:  # by the mean so far
             at_once = max(sum(trial.state == "running" for trial in study.trials), 1)
-            missing = study.asked - study.finished
+            missing = study.ends_with - study.finished
             text += f", {missing * sum(seconds) / len(seconds) / at_once / 3600:.2g} h left"
-        text += self.workers
+        text += ", settled" * bool(study.settled) + self.workers
         if (names := [objective.name for objective in study.objectives]) != ["mae", "picp_penalty"]:
             text += f", by {' and '.join(names)}"
         return text + mark_of(study.source)

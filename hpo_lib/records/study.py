@@ -238,6 +238,35 @@ class StoredStudy:
         return int(self._attributes.get("trials_asked") or self.result.get("n_trials") or 0)
 
     @property
+    def settled(self) -> Json | None:
+        """With how many trials, and by what it settled; None if it did not."""
+        stated = self._attributes if self.has_storage else self.result
+        return stated.get("settled")
+
+    @property
+    def settled_line(self) -> str:
+        """In numbers why a study settled, and what it chose; empty if it did not."""
+        if not (settled := self.settled) or not self.result:
+            return ""
+        change, more = settled["change"], settled["asked"] - settled["trials"]
+        chosen = (
+            "untuned defaults" if self.chosen == self.default else f"trial {self.chosen.number}"
+        )
+        return (
+            f"Settled after {settled['trials']} of {settled['asked']} trials: the best was "
+            f"{abs(change):.1f} % {'better' if change <= 0 else 'worse'} than the untuned defaults "
+            f"on {settled['days']} validation days, seeds alone move {settled['seed_change']:.1f} "
+            f"%; another {more} trials were expected to gain less than "
+            f"{math.ceil(10 * settled['gain'] + 1e-9) / 10:.1f} %, and no proof tells "
+            f"{settled['luck']:.1f} % from luck. Choice: {chosen}."
+        )
+
+    @property
+    def ends_with(self) -> int:
+        """So many finished trials it ends with, unless it is asked to go on after it settled."""
+        return min(self.asked, self.settled["trials"]) if self.settled else self.asked
+
+    @property
     def finished(self) -> int:
         if self.has_storage:
             return sum(trial.finished for trial in self.trials)
@@ -268,7 +297,7 @@ class StoredStudy:
             return "corrupt", str(error)
         if somebody_lives(self.run):
             return "running", ""
-        if self.finished >= self.asked > 0 and not self.lacks_proof:
+        if self.finished >= self.ends_with > 0 and not self.lacks_proof:
             return "done", ""
         ended = [trial for trial in self.trials if trial.finished]
         if ended and all(trial.state == "failed" for trial in ended):
@@ -283,7 +312,7 @@ class StoredStudy:
         if errors:
             worst = min(errors, key=lambda record: record.complete)
             return "failed" if worst.complete else "interrupted", worst.error
-        if all(record.complete for record in records):
+        if self.result.get("status") == "stopped" or all(record.complete for record in records):
             return "interrupted", "it was asked to stop, or its time was up"
         return "interrupted", "its process was killed"
 

@@ -14,6 +14,7 @@ from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
+from hpo_lib.scoring.uncertainty import bounds_of_shares
 
 SEASONAL_LAGS = (24, 168)
 
@@ -88,8 +89,8 @@ def conditional_coverage(
 
     Returns:
         One row per group: ``by`` (of `GROUPS`), ``group``, ``hours`` counted,
-        ``picp`` in percent, ``mean_width`` and ``mae`` in the target's unit. There is no row for a
-        group without an hour.
+        ``picp`` in percent with the ends of its 95 % interval, ``mean_width`` and ``mae`` in the
+        target's unit. There is no row for a group without an hour.
     """
     local = local_columns(f.hours, spec)
     levels = np.searchsorted(terciles, f.median.ravel(), side="right")
@@ -102,9 +103,11 @@ def conditional_coverage(
             "mae": metrics.absolute_errors(f).ravel(),
         }
     )
-    tables = {}
+    tables, days = {}, np.arange(len(scores)) // HORIZON
     for (by, names), of_group in zip(GROUPS.items(), positions, strict=True):
         grouped = scores.groupby(of_group)
-        table = grouped.mean().assign(hours=grouped.size())
+        daily = scores["picp"].groupby([days, of_group]).agg(["sum", "size"]).unstack(fill_value=0)
+        low, high = bounds_of_shares(daily["sum"].to_numpy(), daily["size"].to_numpy())
+        table = grouped.mean().assign(hours=grouped.size(), picp_low=low, picp_high=high)
         tables[by] = table.rename(index=dict(enumerate(names)))
     return pd.concat(tables, names=["by", "group"]).reset_index()

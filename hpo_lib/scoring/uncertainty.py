@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.stats import t as student_t
 
 from hpo_lib.scoring import metrics
@@ -60,6 +61,27 @@ def drawn_days(n: int) -> np.ndarray:
     size = (BOOTSTRAP_REPEATS, math.ceil(n / block), 1)
     starts = np.random.default_rng(0).integers(n, size=size)
     return ((starts + np.arange(block)) % n).reshape(BOOTSTRAP_REPEATS, -1)[:, :n]
+
+
+def bounds_of_shares(hits: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Low and high [2, K] of ``hits`` [N days, K] over ``counts``, as in `bootstrap_intervals`.
+
+    Draws of days on which nothing is counted are left out.
+    """
+    times = np.stack([np.bincount(days, minlength=len(hits)) for days in drawn_days(len(hits))])
+    with np.errstate(invalid="ignore"):
+        return np.nanquantile((times @ hits) / (times @ counts), [0.025, 0.975], axis=0)
+
+
+def reliability(f: QuantileForecasts) -> pd.DataFrame:
+    """Share of actuals at or below each level: ``level`` and ``observed``, both 0 to 1.
+
+    ``observed_low`` and ``observed_high`` are the ends of its 95 % interval.
+    """
+    below = f.actual[:, :, None] <= f.values
+    low, high = bounds_of_shares(below.mean(axis=1), np.ones((len(below), 1)))
+    shares = {"observed": below.mean(axis=(0, 1)), "observed_low": low, "observed_high": high}
+    return pd.DataFrame({"level": f.levels, **shares})
 
 
 class DieboldMariano(NamedTuple):

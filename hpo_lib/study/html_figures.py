@@ -12,9 +12,9 @@ from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 
 
 def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
-    """Pareto front, and history and parameter importance of the first objective, as HTML.
+    """Front without tolerances, history and importance of the first objective, as HTML of optuna.
 
-    They are beside `RunPaths.plotly`.
+    They are beside `RunPaths.plotly`. Importance is that of PED-ANOVA (Watanabe et al., 2023).
     """
     from plotly.offline import get_plotlyjs  # plotly itself is as slow to load as its figures
 

@@ -67,22 +67,6 @@ def see(page, count):
     assert page.locator(".jp-OutputArea img").count() == count
 
 
-@pytest.fixture(scope="module")
-def short(lab, root):
-    """Parameters that read simulated heat of 19 months instead of seven years."""
-    text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
-    for line, instead in {
-        'name = "heat"': 'name = "short"',
-        'start = "2015-06-15 00:00"': 'start = "2023-01-01 00:00"',
-        'val_end = "2024-03-31 23:00"': 'val_end = "2023-12-31 23:00"\ntest_end = "2024-07-31 '
-        '23:00"',
-    }.items():
-        assert line in text
-        text = text.replace(line, instead)
-    (lab.folder / "short.toml").write_text(text, encoding="utf-8")
-    return {"dataset": str(lab.folder / "short.toml"), "simulated": True}
-
-
 @pytest.mark.parametrize(
     ("notebook", "count"),
     [
@@ -93,16 +77,14 @@ def short(lab, root):
     ],
 )
 def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
-    notebook, count, short, lab, page, tmp_path
+    notebook, count, lab, page, tmp_path
 ):
     trials = 3 if notebook == "hpo_template.ipynb" else 1
-    run_all(
-        page, lab.copy(notebook, test=True, trials=trials, runs_dir=str(tmp_path / "runs"), **short)
-    )
+    run_all(page, lab.copy(notebook, test=True, trials=trials, runs_dir=str(tmp_path / "runs")))
     see(page, count)
     keep(page, notebook)
     shown = page.locator(".jp-Notebook").inner_text()
-    assert "SIMULATED DATA" in shown
+    assert "SIMULATED DATA" not in shown  # real data is there
     assert ("Trained once more" in shown) == ("(the same network)" in shown) == (count == 6)
     (record,) = (tmp_path / "runs").rglob("best_params_*.json")
     assert load_result(record)["n_completed"] == trials
@@ -116,42 +98,33 @@ TRAINING = {"test": True, "models": "NHITS_Q", "params": "default", "seeds": 1, 
 
 
 @pytest.mark.parametrize(
-    ("notebook", "count", "parameters", "trains"),
+    ("notebook", "count", "parameters"),
     [
-        ("data_preparation.ipynb", 1, {}, False),
-        ("analysis.ipynb", 6, RECORDS, False),
-        ("thesis_figures.ipynb", len(PICTURES), FOLDERS, False),
-        ("leak_audit.ipynb", 0, {}, True),
-        ("benchmark.ipynb", 5, TRAINING, True),
+        ("data_preparation.ipynb", 1, {}),
+        ("analysis.ipynb", 6, RECORDS),
+        ("thesis_figures.ipynb", len(PICTURES), FOLDERS),
+        ("leak_audit.ipynb", 0, {}),
+        ("benchmark.ipynb", 5, TRAINING),
     ],
 )
 def test_when_a_notebook_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
-    notebook,
-    count,
-    parameters,
-    trains,
-    short,
-    lab,
-    page,
+    notebook, count, parameters, lab, page
 ):
-    run_all(page, lab.copy(notebook, **parameters, **(short if trains else {})))
+    run_all(page, lab.copy(notebook, **parameters))
     see(page, count)
     keep(page, notebook)
 
 
-def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
-    short, lab, page, tmp_path
-):
-    models_dir, toml = str(tmp_path / "models"), short["dataset"]  # no data folder: the twin
+def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(lab, page, tmp_path):
+    models_dir = str(tmp_path / "models")
     params = str(RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published").best_params)
-    words = ["--dataset", toml, "--params", params, "--models-dir", models_dir, "--test"]
+    words = ["--dataset", "bike_dc", "--params", params, "--models-dir", models_dir, "--test"]
     assert main(["retrain", "--model", "NHITS_Q", *words]) == 0
-    run_all(page, lab.copy("forecast.ipynb", dataset=toml, models_dir=models_dir))
+    run_all(page, lab.copy("forecast.ipynb", models_dir=models_dir))
     see(page, 1)
     keep(page, "forecast.ipynb")
     shown = page.locator(".jp-Notebook").inner_text()
-    assert "SIMULATED DATA" in shown
-    assert "2025-01-01T00:00:00+00:00" in shown
+    assert "2013-01-01T05:00:00+00:00" in shown
     assert "NHITS_Q v001: 0 days since its training" in shown
 
 

@@ -210,7 +210,7 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
         (
             {"parts": {"recipe": recipe}},
             tiny_dataset,
-            r"v001: its fields of the recipe is \[.*'new_option'",
+            r"v001: its list of recipe fields is \[.*'new_option'",
         ),
         (
             {"unit": "l/s"},
