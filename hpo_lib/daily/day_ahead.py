@@ -31,7 +31,7 @@ from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source, on_screen, panels
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
+from hpo_lib.scoring.calibration import ROLLING_DAYS, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _day_after(
     days = np.append(version.unseen(known, days_before(position)), position)
     spoken = version.forecasts(with_calendar, days, notes)
     raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
-    forecasts = calibrate(raw, warm_up, known.scales, Calibration())
+    forecasts = calibrate(raw, warm_up, known.scales)
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
             f"Only {len(warm_up.origins)} days before it calibrate the interval, not "
@@ -390,7 +390,7 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
         notes += _members(members, weights, dataset.index[days[is_recent]])
     else:
         forecasts = version.forecasts(dataset, days)
-    recent = calibrate(forecasts, None, dataset.scales, Calibration()).rows(is_recent)
+    recent = calibrate(forecasts, None, dataset.scales).rows(is_recent)
     before, unit = version.facts["relative_mae"], dataset.spec.unit
     coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
     return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)

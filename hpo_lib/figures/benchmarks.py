@@ -76,7 +76,7 @@ def weeks(benchmark: Benchmark) -> Frames:
     """
     spec = benchmark.spec
     for row in sorted(benchmark.families, key=validation_loss)[:1]:
-        corrected = benchmark.calibrated[row, benchmark.correction.mode]
+        corrected = benchmark.calibrated[row, benchmark.correction]
         whole = [
             (season, first)
             for season in WEEK_SEASONS
@@ -162,7 +162,7 @@ def _draw_intervals(axes: Axes, data: pd.DataFrame, score: str, suffix: str = ""
 def coverage(benchmark: Benchmark) -> Frames:
     """Corrected PICP of the families in percent, see `conditional_coverage`."""
     table = of_rows(benchmark.coverage, benchmark.families)
-    yield table[table["calibration"] == benchmark.correction.mode]
+    yield table[table["calibration"] == benchmark.correction]
 
 
 TICKS = {
@@ -232,8 +232,7 @@ def draw_by_hour(data: pd.DataFrame) -> Figure:
         bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
     columns[0][0][0].set_ylabel("change of MAE in %")
     columns[0][0][1].set_ylabel("PICP in %")
-    looks = {model: {**style.model_look(model), "marker": ""} for model in in_order(data["model"])}
-    style.legend_below(figure, [handle(model_name(model), **looks[model]) for model in looks])
+    style.legend_below(figure, style.model_handles(data["model"], marker=""))
     return figure
 
 
@@ -280,7 +279,7 @@ def draw_mixture_weights(data: pd.DataFrame) -> Figure:
         axes.axvline(rows["begin"].iloc[0], **TARGET)
         axes.set(ylim=(0, 1), ylabel="weight", xlim=by_day.index[[0, -1]])
         style.date_axis(axes, 2, 6)
-    style.legend_below(figure, style.model_handles(data["model"], marker="", lw=5))
+    style.legend_below(figure, style.model_handles(data["model"], marker="", lw=5, ls="-"))
     return figure
 
 

@@ -131,7 +131,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     )
     frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:
-        rows, mode = labelled(benchmark.shown), benchmark.correction.mode
+        rows, mode = labelled(benchmark.shown), benchmark.correction
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
         maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}

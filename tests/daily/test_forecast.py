@@ -15,7 +15,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.read_write import read_json, write_json, write_predictions
 from hpo_lib.records.trainings import checksum
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from tests.conftest import refusal
 from tests.daily.conftest import quantiles
 
@@ -37,7 +37,7 @@ def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that
     test = write_predictions(
         tmp_path / "test.parquet", refitted.forecasts(dataset, dataset.test_origins)
     )
-    expected = calibrate(test, validation, dataset.scales, Calibration())
+    expected = calibrate(test, validation, dataset.scales)
     assert len(expected.origins) == 15
     assert not np.array_equal(expected.values, test.values)
     for i, origin in enumerate(expected.origins):

@@ -16,7 +16,7 @@ from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions, read_json, write_json
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.evaluation import seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
@@ -287,7 +287,7 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     assert found.mae == pytest.approx(mae, rel=1e-6)
     # The first of them calibrate the others.
     seen = QuantileForecasts.joined([trained[0].validation, after])
-    calibrated = calibrate(seen, None, dataset.scales, Calibration())
+    calibrated = calibrate(seen, None, dataset.scales)
     assert found.coverage == pytest.approx(metrics.picp(calibrated.rows(np.arange(2, 30))), abs=0.2)
     assert abs(found.coverage - metrics.picp(seen.rows(np.arange(2, 30)))) > 1, (
         "as raw intervals cover"
