@@ -14,7 +14,6 @@ from hpo_lib.settings import Settings
 from hpo_lib.study import workers
 from hpo_lib.study.workers import KERNEL_KILLED, fitting, gpu_of, run_workers
 
-
 ONLY = "Cores available:"
 
 
