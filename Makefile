@@ -13,10 +13,15 @@ STAMP := .venv/.installed
 help: ## show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
 
-# Real training of two minutes on two cores; the policy needs no trainings beyond the trials.
-DEMO_TRIALS ?= 8
-demo: $(STAMP) ## run a study of 8 trials on simulated heat data and compare naive, defaults and tuned (minutes)
-	$(BIN)/hpo run --model NHITS_Q --dataset heat --simulated --preset laptop --trials $(DEMO_TRIALS) --workers 2 --policy calibrated
+# A second call trains only the model in use again. The final model is trained beside the leaderboard, on the second core.
+DEMO ?= --preset laptop
+demo: $(STAMP) ## on real bike rentals: a study, a leaderboard, a forecast of tomorrow (3 minutes)
+	$(BIN)/hpo run --model NHITS_Q --dataset bike_dc --job-id demo --trials 4 --workers 2 $(DEMO)
+	$(BIN)/hpo retrain --model NHITS_Q --dataset bike_dc $(DEMO) & \
+	$(BIN)/hpo benchmark --model NHITS_Q --dataset bike_dc --seeds 1 $(DEMO) && wait $$!
+	$(BIN)/hpo forecast --dataset bike_dc
+	@printf '%s\n' "Look at the study, the leaderboard and tomorrow:" "  papermill_runs/NHITS_Q_bike_dc/report_demo.html" \
+	  "  benchmark_results/bike_dc/*/table.csv" "  models/NHITS_Q_bike_dc/forecasts/*.png"
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir notebooks
@@ -79,7 +84,8 @@ $(STAMP): requirements.lock pyproject.toml
 	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), expected Python 3.11 to 3.13; name one: make PYTHON=python3.11" >&2; exit 1; }
 	@echo "Installing the pinned packages into .venv (some minutes the first time)"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -r requirements.lock
+	@set -o pipefail; $(BIN)/python -m pip install -r requirements.lock --log .venv/pip.log | awk -v all=$$(grep -c == requirements.lock) \
+	  '/^Collecting/ { printf "\r%d packages of about %d found", ++n, all; fflush() } /^Installing/ { print ", installing them" }'
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 

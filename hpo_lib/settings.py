@@ -22,8 +22,7 @@ from pydantic import (
 )
 
 from hpo_lib import paths
-from hpo_lib.checked import Whole, expected, sentence
-from hpo_lib.errors import InputError, choices
+from hpo_lib.errors import InputError, Whole, choices, expected, sentence
 
 Policy = Literal["proven", "calibrated", "lowest_mae", "knee"]
 Preset = Literal["auto", "test", "laptop", "a100"]
@@ -97,10 +96,10 @@ def _storage(value: str) -> str:
             f"storage is not a database URL (it begins with {scheme + '://'!r}); expected one such "
             "as postgresql://user@host/db"
         ) from None
-    if scheme.startswith("sqlite") and (not url.database or re.search(r"\bmemory", value)):
+    if scheme.startswith("sqlite"):
         raise InputError(
-            f"storage is {value!r}, which is lost as the process ends; give a file, such as "
-            "sqlite:////home/me/study.db"
+            f"storage is {value!r}; give sqlite or journal, which keep a file beside the record, "
+            "or a database of several, such as postgresql://user@host/db"
         )
     # of its user, or as an option of the driver
     options = [name for name in url.query if "pass" in name.lower() and name != "passfile"]
@@ -162,8 +161,8 @@ class Settings:
     )
     trials: Whole = _stated(
         0,
-        f"finished trials that the study ends with; 0: {DEFAULT_TRIALS}, or {TEST_TRIALS} with "
-        "test",
+        f"finished trials that the study ends with at the latest; 0: {DEFAULT_TRIALS}, or "
+        f"{TEST_TRIALS} with test",
     )
     job_id: JobId = _stated(
         "", "names the files, and the same id continues a study; empty: Slurm job id or local time"
@@ -191,6 +190,9 @@ class Settings:
     )
     early_stopping: Flag = _stated(
         True, "end trials that fall behind the others before their budget is spent"
+    )
+    settle: Flag = _stated(
+        True, "end when the other trials would gain less than luck (policy proven, not with test)"
     )
     storage: Annotated[Text, AfterValidator(_storage)] = _stated(
         "auto",
@@ -230,7 +232,7 @@ class Settings:
             )
         workers, worker, storage = checked.workers, checked.worker, checked.storage
         if (workers, worker) != (1, 1):
-            if storage.startswith("sqlite"):  # one file cannot serve several
+            if storage == "sqlite":  # one file cannot serve several
                 several = f"workers is {workers}" if workers > 1 else f"worker is {worker}"
                 raise InputError(
                     f"storage is {storage!r}, which serves one worker, but {several}; expected "

@@ -73,7 +73,7 @@ def listening(folder: Path) -> Iterator[None]:
         with handling(_asked.append):
             yield
     finally:
-        del _watched[file]
+        _watched.pop(file, None)
 
 
 @contextmanager

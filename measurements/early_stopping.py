@@ -8,31 +8,26 @@ completed trials with the front of all, for each pair of objectives in `PAIRS`. 
 trials than were recorded draws them with replacement. A trial costs its factor of the default
 steps, and as much of it as it was trained.
 
-    python -m measurements.early_stopping              # rules compared, the worst over all recorded
-    studies python -m measurements.early_stopping --by-study   # the rule in use, for each of them
-    python -m measurements.early_stopping --studies papermill_runs  # stored studies: their cost
-    under each rule
+    python -m measurements.early_stopping
 
 Columns: highest mean share of the steps; lowest mean share of any pair's hypervolume, in brackets
-of any order; and the lowest means without the untuned defaults, for each pair of `PAIRS`.
+of any order; lowest mean number of complete trials, and the fewest.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from optuna._hypervolume import compute_hypervolume
 
-from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE
 from hpo_lib.study.early_stopping import (
     CURVE_METRICS,
-    LABELS,
     RULE,
     Rung,
     StoppedEarly,
@@ -92,12 +87,7 @@ def hypervolume(points: Sequence[tuple[float, float]]) -> float:
     """Area between the points and (1, 1) that at least one of them dominates; both axes are
     minimised.
     """
-    area, height = 0.0, 1.0
-    for x, y in sorted(points):
-        if x < 1 and y < height:
-            area += (1 - x) * (height - max(y, 0.0))
-            height = max(y, 0.0)
-    return area
+    return float(compute_hypervolume(np.clip(points, 0, 1).reshape(-1, 2), np.ones(2)))
 
 
 def load_table(path: Path = TABLE) -> list[Recorded]:
@@ -177,173 +167,55 @@ def left_by(rule: StoppingRule, trials: Sequence[TrialRecord], checks: int) -> l
     return done
 
 
-def print_studies(runs: Path, rules: Mapping[str, StoppingRule]) -> None:
-    """Trainings that stored studies would have cost under each rule, and which of the trials that
-    mattered it stops.
-
-    These are the chosen trial and the challengers of the proof. A rule can only stop trials earlier
-    than the study did.
+def measure(recorded: Recorded, rule: StoppingRule, size: int) -> np.ndarray:
+    """[S, 3] per seed, against no early stopping: share of the steps, the lowest share of the
+    hypervolume of any pair, and complete trials.
     """
-    studies = [StoredStudy.read(run) for run in study_runs(runs)]
-    print(
-        "| rule | trainings of the trials: mean | highest | chosen or challenging, and stopped "
-        "|\n|---|---|---|---|"
-    )
-    for name, rule in rules.items():
-        costs, lost = list[float](), list[str]()
-        for study in studies:
-            trials = [trial for trial in study.trials if trial.finished]
-            left = left_by(rule, trials, max(len(trial.curve) for trial in trials))
-            complete = {trial.number for trial in left if trial.state == "complete"}
-            proof = study.result.get("proof") or {"challengers": []}
-            mattered = {
-                study.result["best_trial_number"],
-                *(c["trial"] for c in proof["challengers"]),
-            }
-            costs.append(sum(map(cost, left)))
-            lost += [
-                f"{study.model} {study.dataset} {number}" for number in sorted(mattered - complete)
-            ]
-        print(
-            f"| {name} | {np.mean(costs):.1f} | {max(costs):.1f} | {', '.join(lost) or 'none'} |",
-            flush=True,
-        )
-
-
-def measure(
-    recorded: Recorded, rule: StoppingRule, size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per seed, against no early stopping: [S] share of the steps, [S, P] of the hypervolume of
-    each pair, with and without the untuned defaults.
-
-    The defaults are never stopped and hard to beat. Without them it shows whether the best
-    challengers are kept.
-    """
-    steps, kept, challenging = [], [], []
-    others = Recorded(recorded.name, recorded.trials[1:])
+    rows = []
     for seed in SEEDS:
         trials, everything = replay(recorded, rule, size, seed), drawn(recorded, size, seed)
         done = [trial for trial in trials if trial.state == "complete"]
-        steps.append(sum(map(cost, trials)) / sum(map(cost, everything)))
-        kept.append(
-            [
-                recorded.hypervolume(done, pair) / recorded.hypervolume(everything, pair)
-                for pair in PAIRS
-            ]
+        steps = sum(map(cost, trials)) / sum(map(cost, everything))
+        kept = (
+            recorded.hypervolume(done, pair) / recorded.hypervolume(everything, pair)
+            for pair in PAIRS
         )
-        whole = [others.hypervolume(everything[1:], pair) for pair in PAIRS]
-        challenging.append(
-            [
-                others.hypervolume(done[1:], p) / v if v else 1.0
-                for p, v in zip(PAIRS, whole, strict=True)
-            ]
-        )
-    return np.array(steps), np.array(kept), np.array(challenging)
+        rows.append((steps, min(kept), len(done)))
+    return np.array(rows)
 
 
-def _rule(
-    ranked_by: str, shares: str, keep: str, warm_up: int = 4, tolerance: float = COVERAGE_TOLERANCE
-) -> StoppingRule:
-    rungs = [
-        Rung(float(Fraction(share)), float(k) / 100)
-        for share, k in zip(shares.split(), keep.split(), strict=True)
-    ]
-    return StoppingRule(tuple(rungs), tuple(ranked_by.split()), warm_up, tolerance)
-
-
-EIGHTHS, TENTHS, THREE, TWO, EARLY = (
-    "1/8 1/4 1/2",
-    "1/10 1/5 2/5",
-    "1/10 3/10 3/5",
-    "1/10 1/2",
-    "1/10 3/10",
-)
-
-
-def alternatives() -> dict[str, StoppingRule]:
-    """Rules that were compared, by what they rank, which share goes on where, and their warm-up."""
-    former = _rule("winkler picp_penalty", EIGHTHS, "30 20 10", tolerance=0)
-    at_half = _rule("mae winkler", TWO, "20 20", 3)
-    found = {
-        "in use": RULE,
-        "of the published studies": at_half,
-        f"former: {in_words(former)}, no tolerance": former,
-    }
-    for ranked_by in ("mae winkler", "winkler picp_penalty"):
-        for shares, keep, warm_up in (
-            (EIGHTHS, "40 25 12", 4),
-            (EIGHTHS, "30 20 10", 4),
-            (TENTHS, "40 25 12", 4),
-            (TENTHS, "30 20 10", 4),
-            (TENTHS, "20 20 20", 3),
-            (TWO, "30 30", 3),
-            (TWO, "30 30", 1),
-            (TWO, "20 20", 1),
-            (TWO, "15 15", 1),
-            (EARLY, "20 20", 3),
-            (EARLY, "30 30", 1),
-            (THREE, "20 20 20", 1),
-        ):
-            rule = _rule(ranked_by, shares, keep, warm_up)
-            found[in_words(rule)] = rule
-    return found
-
-
-def in_words(rule: StoppingRule) -> str:
-    """``MAE, interval score; 30, 20, 10 % at 0.1, 0.2, 0.4; from 4 on``."""
-    keep = ", ".join(f"{100 * rung.keep:g}" for rung in rule.rungs)
-    shares = ", ".join(f"{rung.share:g}" for rung in rule.rungs)
-    return (
-        f"{', '.join(LABELS[name] for name in rule.ranked_by)}; {keep} % at {shares}; from "
-        f"{rule.warm_up} on"
-    )
+EARLY, HALF = (Rung(0.1, 0.2), Rung(0.3, 0.2)), (Rung(0.1, 0.2), Rung(0.5, 0.2))
+RULES = {
+    "in use": RULE,
+    "10 % behind the defaults until then": replace(RULE, margin=0.1),
+    "none ends until then": StoppingRule(EARLY),
+    "ranked from 4 on": StoppingRule(EARLY, warm_up=4),
+    "ranked from 1 on, as before": StoppingRule(EARLY, warm_up=1),
+    "ranked from 3 on, at 0.1 and 0.5": StoppingRule(HALF, warm_up=3),
+}
+"""Rules that were compared: other warm-ups, and those of studies from before."""
 
 
 def print_table(
     studies: Sequence[Recorded], sizes: Sequence[int], rules: Mapping[str, StoppingRule]
 ) -> None:
-    """One row per rule: of the studies, and for the hypervolume with the defaults of the pairs, the
-    worst ones.
-    """
-    print(
-        "| rule |"
-        + "".join(f" {size} trials: steps | hypervolume | without the defaults |" for size in sizes)
-    )
-    print(f"|---|{'---|---|---|' * len(sizes)}")
+    """One row per rule, of the worst of the studies."""
+    columns = " steps | hypervolume | complete | fewest |"
+    print("| rule |" + "".join(f" {size} trials:{columns}" for size in sizes))
+    print(f"|---|{'---|' * 4 * len(sizes)}")
     for name, rule in rules.items():
-        cells = [name.replace("|", r"\|")]
+        cells = [name]
         for size in sizes:
-            steps, kept, challenging = map(
-                np.array, zip(*(measure(study, rule, size) for study in studies), strict=True)
-            )
-            cells += [
-                f"{steps.mean(axis=1).max():.3f}",
-                f"{kept.mean(axis=1).min():.3f} ({kept.min():.3f})",
-            ]
-            cells.append(
-                ", ".join(f"{share:.3f}" for share in challenging.mean(axis=1).min(axis=0))
-            )
+            found = np.array([measure(study, rule, size) for study in studies])
+            steps, kept, complete = found.mean(axis=1).T
+            cells += [f"{steps.max():.3f}", f"{kept.min():.3f} ({found[:, :, 1].min():.3f})"]
+            cells += [f"{complete.min():.1f}", f"{found[:, :, 2].min():.0f}"]
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    arguments = parsed(
-        __doc__,
-        ("--table", TABLE, "CSV of recorded curves"),
-        ("--sizes N", SIZES, "trials of a study"),
-        ("--by-study", False, "the rule in use, for each recorded study"),
-        ("--studies DIR", Path, "a folder of studies to replay instead"),
-        given=given,
-    )
-    if arguments.studies:
-        print_studies(arguments.studies, alternatives())
-        return
-    studies, sizes = load_table(arguments.table), list(map(int, arguments.sizes))
-    if not arguments.by_study:
-        print_table(studies, sizes, alternatives())
-    for study in studies if arguments.by_study else ():
-        print(f"\n{study.name}, {len(study.trials)} recorded trials\n")
-        print_table([study], sizes, {"in use": RULE})
+    arguments = parsed(__doc__, ("--table", TABLE, "CSV of recorded curves"), given=given)
+    print_table(load_table(arguments.table), SIZES, RULES)
 
 
 if __name__ == "__main__":

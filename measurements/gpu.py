@@ -2,11 +2,14 @@
 as the table.
 
     python -m measurements.gpu [--preset a100] [--trials 20] [--data-dir DIR] [--dataset TOML]
+                               [--workers 1 2 4 8]
 
-Runs one short study per family, through the code of `hpo run`. The hypervolume is measured up to
-(1, 1) in (MAE over the MAE of the 24-hour seasonal naive forecast, |PICP - 80| over 20 points): 1
-is a perfect forecast, 0 is no better than the naive one. Without a GPU it runs on the CPU;
-`--preset test` shows in a minute or two that it works.
+Runs one short study per family, through the code of `hpo run`. With ``--workers`` it also says how
+many trials per hour so many workers get through that share the GPU as in a Slurm job.
+
+The hypervolume is measured up to (1, 1) in (MAE over the MAE of the 24-hour seasonal naive
+forecast, |PICP - 80| over 20 points): 1 is a perfect forecast, 0 is no better than the naive one.
+Without a GPU it runs on the CPU; `--preset test` shows in a minute or two that it works.
 """
 
 import sys
@@ -29,6 +32,7 @@ from hpo_lib.study.run import run_study
 from measurements.arguments import DATA_DIR, FAMILIES, parsed
 from measurements.early_stopping import hypervolume
 from measurements.run import RESULTS, TWIN, machine, write_rows
+from measurements.throughput import trials_per_hour
 
 PENALTY_SCALE = 20.0
 SHARE = 0.95
@@ -98,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         FAMILIES,
         ("--trials", 20, "of each study"),
         ("--seed", 1, "of each study"),
+        ("--workers", [], "also trials per hour of so many workers"),
         ("--out", RESULTS / "gpu.json", "JSON to write"),
         given=arguments,
     )
@@ -107,6 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for model in given.models:
             found = measure(model, dataset, given.preset, given.trials, Path(folder), given.seed)
+            how = f"job --preset {given.preset} --trials {given.trials} --seed {given.seed}"
+            for count in given.workers:
+                shared = f"{how} --workers-per-gpu {count}"
+                rate = trials_per_hour(model, dataset, given.data_dir, shared)
+                found[f"trials_per_hour_{count}"] = rate
+                print(f"{model}, {count} workers: {rate:.1f} trials/h", flush=True)
             rows.append({"name": model, **found})
             print(
                 f"{found['work']:50} {found['trials_per_hour']:8.1f} trials/h  {100 * SHARE:.0f} "

@@ -103,8 +103,8 @@ def _early_stopping(context: Context) -> Measured:
     from measurements.early_stopping import RULE, load_table, measure
 
     measured = {study.name: measure(study, RULE, 20) for study in load_table()}
-    steps = np.mean([spent for spent, *_ in measured.values()], axis=0)
-    kept = min(float(volumes.mean(axis=0).min()) for _, volumes, _ in measured.values())
+    steps = np.mean([rows[:, 0] for rows in measured.values()], axis=0)
+    kept = min(float(rows[:, 1].mean()) for rows in measured.values())
     return Measured(
         (),
         tuple(map(float, steps)),
@@ -113,8 +113,8 @@ def _early_stopping(context: Context) -> Measured:
         note=f"at least {100 * kept:.1f} % of each hypervolume, {len(steps)} seeds, "
         f"{len(measured)} recorded studies",
         details={
-            name: {"steps": s.tolist(), "hypervolume": v.tolist()}
-            for name, (s, v, _) in measured.items()
+            name: {"steps": rows[:, 0].tolist(), "hypervolume": rows[:, 1].tolist()}
+            for name, rows in measured.items()
         },
     )
 

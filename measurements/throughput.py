@@ -109,25 +109,30 @@ def two_workers(
     """
 
     def rate(workers: int, seed: int) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            run = RunPaths(Path(folder), "NHITS_Q", dataset.spec.name, f"{workers}-{seed}")
-            study = (
-                f"--model {run.model} --job-id {run.job_id} --trials {trials} --seed {seed} "
-                f"--preset {preset} --policy calibrated --storage journal --no-early-stopping "
-                f"--workers {workers}"
-            )
-            words = ["--dataset", str(dataset.spec.path), "--runs-dir", folder, *study.split()]
-            words += ["--data-dir", str(data_dir)] if data_dir else []
-            words += ["--simulated"] * dataset.is_simulated
-            environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
-            environment.pop("OMP_NUM_THREADS", None)  # as many as a worker takes by itself
-            command = [sys.executable, "-m", "hpo_lib", "run", *words]
-            begun = time.perf_counter()
-            ended = subprocess.run(command, env=environment, capture_output=True, text=True)
-            seconds = time.perf_counter() - begun
-            if ended.returncode:
-                raise RuntimeError(ended.stderr.strip() or f"exit code {ended.returncode}")
-            return 3600 * StoredStudy.read(run).result["n_completed"] / seconds
+        how = f"run --trials {trials} --seed {seed} --preset {preset} --workers {workers}"
+        return trials_per_hour("NHITS_Q", dataset, data_dir, how)
 
     pairs = [(rate(1, repeat), rate(2, repeat)) for repeat in range(repeats)]
     return Measured.of_pairs(pairs, "trials/h", higher_is_better=True)
+
+
+def trials_per_hour(model: str, dataset: Dataset, data_dir: Path | None, how: str) -> float:
+    """Of a new study, from the start of its command on: ``hpo`` with the words ``how``."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunPaths(Path(folder), model, dataset.spec.name, "measured")
+        study = (
+            f"{how} --model {model} --job-id {run.job_id} --policy calibrated --storage journal "
+            "--no-early-stopping"
+        )
+        words = [*study.split(), "--dataset", str(dataset.spec.path), "--runs-dir", folder]
+        words += ["--data-dir", str(data_dir)] if data_dir else []
+        words += ["--simulated"] * dataset.is_simulated
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+        environment.pop("OMP_NUM_THREADS", None)  # as many as a worker takes by itself
+        command = [sys.executable, "-m", "hpo_lib", *words]
+        begun = time.perf_counter()
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+        seconds = time.perf_counter() - begun
+        if ended.returncode:
+            raise RuntimeError(ended.stderr.strip() or f"exit code {ended.returncode}")
+        return 3600 * StoredStudy.read(run).result["n_completed"] / seconds

@@ -129,6 +129,7 @@ def record_of(run, trials, **stated):
         "objectives": FORMER_PAIR,
         "policy": "calibrated",
         "status": "complete",
+        "settled": None,
         "n_trials": len(trials),
         "storage_path": "",
         "optimization_date": "2026-01-16T10:30:00+00:00",

@@ -12,7 +12,7 @@ import pytest
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.figures.build import analyse, picture
-from hpo_lib.figures.studies_table import (
+from hpo_lib.figures.tables import (
     improvement_report,
     load_studies,
     studies_frame,
@@ -20,7 +20,6 @@ from hpo_lib.figures.studies_table import (
 )
 from hpo_lib.paths import DATASETS_DIR, RunPaths
 from hpo_lib.records.read_write import write_json
-from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from tests.conftest import SIMULATED_RUNS, record_of
 
@@ -199,22 +198,12 @@ def test_when_studies_are_old_or_without_storage_then_the_analysis_says_what_it_
     )  # the header, a section each for the old file and the new one
 
 
-def test_when_a_study_is_stored_then_its_explored_space_and_reached_ends_are_shown(
-    tmp_path, monkeypatch
-):
+def test_when_a_study_is_stored_then_its_explored_space_is_shown(tmp_path):
     shutil.copytree(SIMULATED_RUNS / "TFT_Q_heat", tmp_path / "TFT_Q_heat")
     found = analyse(str(tmp_path), model="TFT_Q", dataset=str(DATASETS_DIR / "heat.toml"))
     assert found.evidence.notes == ()
-    assert found.boundaries() == [
-        "No advice on 1 of 1 studies: test budget, or below 15 complete trials."
-    ]
     (shown,) = found.explored()
     assert shown.data.startswith(b"\x89PNG")
-    monkeypatch.setattr(StoredStudy, "is_test", False)
-    monkeypatch.setattr("hpo_lib.figures.build.TELLING_TRIALS", 2)
-    assert [line.split(";")[0] for line in found.boundaries()] == [
-        "TFT_Q on heat: hidden_size 32 is at the lower end of its choices (32, 64, 128, 256)",
-    ]
 
 
 def test_when_studies_are_shown_then_the_best_is_on_top_and_bold_and_no_row_is_cut(
@@ -258,7 +247,6 @@ def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_t
     assert "winter" in shown
     assert "summer" not in shown
     assert "not reached, 1 of 1 models" in shown
-    assert "No advice on 1 of 1 studies: test budget, or below 15 complete trials." in shown
     assert main(["analyze", "--json", "--runs-dir", str(tmp_path)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [study["job_id"] for study in found["studies"]] == ["winter", "summer"]

@@ -23,11 +23,10 @@ PACKAGE = ROOT / "hpo_lib"
 MAY_IMPORT = {
     "hpo_lib": set(),
     "errors": set(),
-    "checked": {"errors"},
     "paths": {"errors"},
-    "settings": {"errors", "checked", "paths"},
+    "settings": {"errors", "paths"},
     "stop_requests": {"paths"},
-    "data": {"errors", "checked", "paths"},
+    "data": {"errors", "paths"},
     "scoring": {"errors", "data"},
     "families": {"errors", "stop_requests", "data", "scoring"},
     "baselines": {"errors", "data", "scoring", "families"},
@@ -35,7 +34,6 @@ MAY_IMPORT = {
     "records": {
         "hpo_lib",
         "errors",
-        "checked",
         "paths",
         "stop_requests",
         "data",
@@ -65,7 +63,6 @@ MAY_IMPORT = {
     "launch": {
         "hpo_lib",
         "errors",
-        "checked",
         "paths",
         "settings",
         "stop_requests",
@@ -124,7 +121,7 @@ HEAVY = {
     "neuralforecast": {"families"},
     "papermill": {"launch"},
     "matplotlib": {"figures"},
-    "lightgbm": {"baselines"},
+    "lightgbm": {"baselines", "families"},
     "sklearn": {"baselines", "leaks"},
 }
 

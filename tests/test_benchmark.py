@@ -26,7 +26,7 @@ from hpo_lib.records.trainings import (
     training_key,
 )
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mixture
 from hpo_lib.settings import Settings
@@ -34,7 +34,7 @@ from hpo_lib.study.run import run_study
 from tests.conftest import quick_plan, short_twin
 from tests.study.processes import python
 
-CALIBRATION = Calibration("rolling", days=14)
+CALIBRATION = "rolling"
 TREES = "LIGHTGBM_LINEAR_Q", "LIGHTGBM_Q"
 OTHERS = "LINEAR_Q", "NAIVE_168H", "NAIVE_24H", "RESIDUAL_LINEAR"
 BASELINES = "LIGHTGBM_Q", "LIGHTGBM_LINEAR_Q", "LINEAR_Q", "RESIDUAL_LINEAR"
@@ -288,7 +288,7 @@ def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_c
 ):
     table = benchmark.tables["table"].set_index("model")
     modes = dict([*table.groupby("calibration")])
-    raw = dataclasses.replace(benchmark, correction=Calibration("none")).tables["table"]
+    raw = dataclasses.replace(benchmark, correction="none").tables["table"]
     pd.testing.assert_frame_equal(raw.set_index("model"), modes["none"])
     (row,) = [row for row in benchmark.rows if row.model == "LINEAR_Q"]
     corrected = calibrate(row.test, row.validation, benchmark.scales, CALIBRATION)
@@ -352,19 +352,34 @@ def test_when_models_are_there_then_their_mixture_begins_on_the_first_validation
     assert [*zip(table["model"], table["params"], strict=True)][:: len(weights)] == members
 
 
-def test_when_weights_are_verified_then_one_that_differs_is_told(finished, tmp_path, capsys):
+def test_when_tables_are_verified_then_each_that_differs_is_told(
+    finished, tmp_path, monkeypatch, capsys
+):
     plan = copied(finished, tmp_path)
     training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
-    load_benchmark(plan.paths, plan.dataset.spec, CALIBRATION).write_tables()
-    file = plan.paths.table("weights")
-    assert main(["verify", str(file)]) == 0
-    days = len(plan.dataset.validation_origins) + len(plan.dataset.test_origins)
-    assert f"ok     {file}: {5 * days} figures recomputed" in capsys.readouterr().out
-    table = pd.read_csv(file)
-    table.loc[7, "weight"] += 1e-6
-    table.to_csv(file, index=False)
-    assert main(["verify", str(file)]) == 1
-    assert f"DRIFT  {file}: weights differ from the recomputed" in capsys.readouterr().out
+    spec = plan.dataset.spec
+    files = load_benchmark(plan.paths, spec, "split").write_tables()
+    words = ["verify", "--benchmark-dir", str(tmp_path), "--runs-dir", str(tmp_path)]
+    assert main(words) == 1
+    broken = f"BROKEN {plan.paths.folder}: dataset is 'tiny', which is not in the registry"
+    assert broken in capsys.readouterr().out
+    monkeypatch.setattr("hpo_lib.benchmark.tables.load_spec", lambda _: spec)
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [f"ok     {file}" for file in sorted(files)]
+    for name, column in (("table", "winkler"), ("comparisons", "p_value"), ("weights", "weight")):
+        file = plan.paths.table(name)
+        table = pd.read_csv(file)
+        table.loc[len(table) - 1, column] += 1e-6
+        table.to_csv(file, index=False)
+    assert main(words) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in told] == ["DRIFT", "ok", "ok", "DRIFT", "DRIFT"]
+    assert f"DRIFT  {plan.paths.table('table')}: it differs" in told[3]
+    stored = next(iter(plan.paths.runs.glob("*test.parquet")))
+    stored.write_bytes(stored.read_bytes()[:-9])
+    assert main(words) == 1
+    assert capsys.readouterr().out.startswith(f"BROKEN {plan.paths.folder}: {stored}")
 
 
 def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_better(
@@ -402,7 +417,6 @@ def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp
     ("options", "sentence"),
     [
         ("heat --calibration roling", "calibration is 'roling'; did you mean rolling?"),
-        ("heat --calibration-days -1", "calibration days is -1, expected at least 1"),
         ("heat --recipe plane", "recipe is 'plane'"),
         ("hea", "hea"),
         ("heat --model NHITS", "model is 'NHITS'; did you mean NHITS_Q?"),

@@ -117,10 +117,10 @@ WRONG_SETTINGS = [
     *(
         (
             {"storage": given},
-            f"storage is {given!r}, which is lost as the process ends; give a file, such as "
-            "sqlite:////home/me/study.db",
+            f"storage is {given!r}; give sqlite or journal, which keep a file beside the record, "
+            "or a database of several, such as postgresql://user@host/db",
         )
-        for given in ("sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true")
+        for given in ("sqlite://", "sqlite:///:memory:", "sqlite:////home/me/study.db")
     ),
     (
         {"storage": "nonsense://"},
@@ -130,10 +130,6 @@ WRONG_SETTINGS = [
     (
         {"storage": "sqlite", "workers": 2},
         f"storage is 'sqlite', which serves one worker, but workers is 2; {ONE_WORKER}",
-    ),
-    (
-        {"storage": "sqlite:///study.db", "worker": 3},
-        f"storage is 'sqlite:///study.db', which serves one worker, but worker is 3; {ONE_WORKER}",
     ),
     *(
         ({"job_id": value}, f"job_id is {str(value)!r}, {ID}")
@@ -174,7 +170,7 @@ WRONG_COMMANDS = [
     ),
     (
         [*PREPARE, "--raw", "absent.csv"],
-        "absent.csv: this raw CSV does not exist; give the path of a CSV file",
+        "absent.csv: cannot be read (No such file or directory); fix the file or its permissions",
     ),
     (
         [*PREPARE, "--raw", "nowhere.csv"],

@@ -19,17 +19,16 @@ from hpo_lib.errors import HpoError, InputError
 from hpo_lib.figures.evidence import find_evidence
 from hpo_lib.figures.explorer import trial_counts, trial_facts
 from hpo_lib.figures.studies import PICTURES
-from hpo_lib.figures.studies_table import (
+from hpo_lib.figures.tables import (
+    TABLES,
     improvement_report,
     load_studies,
     studies_frame,
 )
-from hpo_lib.figures.tables import TABLES
 from hpo_lib.launch import status
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records import read_write
-from hpo_lib.records.executed_notebook import read_record
-from hpo_lib.records.read_write import load_predictions, read_json, write_json
+from hpo_lib.records.read_write import load_predictions, read_json, read_record, write_json
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import read_training
@@ -360,7 +359,7 @@ def test_when_one_record_is_damaged_then_each_command_names_it_reports_the_other
 
     figures = ("--out", str(tmp_path / "thesis"), "--benchmark-dir", str(tmp_path))
     commands = {
-        ("status",): "EXP-05",
+        ("status",): "TFT_Q",
         ("analyze",): "water_centrum",
         ("consolidate", "--out", str(tmp_path / "tables")): "(1 studies)",
         ("figures", *figures): "model_cards: 1 files",

@@ -14,7 +14,7 @@ from hpo_lib.families.models import registered
 from hpo_lib.figures import series as pictures
 from hpo_lib.figures import study_page, style
 from hpo_lib.figures.series import banner, data_overview, data_summary
-from hpo_lib.figures.studies import front_figure
+from hpo_lib.figures.study_page import front_figure
 from hpo_lib.figures.style import MISSING, number
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.trial import TrialRecord
@@ -55,18 +55,40 @@ def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_
     study,
 ):
     (axes,) = front_figure(study).axes
-    assert {str(line.get_label()): line.get_xydata().tolist() for line in axes.lines} == {
-        "trial": [[4, 4], [5, 2], [2, 6], [3, 3]],
+    drawn = {str(line.get_label()): line.get_xydata().tolist() for line in axes.lines}
+    assert drawn.pop("stopped early, last check") == [pytest.approx([np.nan] * 2, nan_ok=True)]
+    assert drawn == {
+        "complete trial": [[4, 4], [5, 2], [2, 6], [3, 3]],
+        "bound without tolerance": [[2, 6], [3, 3], [4, 3], [5, 2]],
+        "bound of the front": [[2, 6], [3, 5], [4, 5], [5, 5]],
         "Pareto front": [[2, 6], [3, 3]],
         "untuned defaults": [[4, 4]],
         "chosen": [[3, 3]],
     }
-    line = axes.lines[1]
+    line = axes.lines[3]
     assert (line.get_drawstyle(), line.get_color()) == ("steps-post", style.model_colour("TFT_Q"))
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("MAE in m³/h", "|PICP \u2212 80| in pp")
     assert (axes.texts[0].get_text(), axes.get_ylim()[0]) == ("", 0)
     (band,) = axes.patches  # where coverage is equally good
     assert (band.get_y(), band.get_height()) == (0, 5)
+
+
+def test_when_trials_are_stopped_far_behind_or_failed_then_the_front_shows_them_anyway():
+    check = {"step": 9, "picp": 70.0, "pinball": 1.0, "winkler": 1.0}
+    ended = [
+        TrialRecord(0, "complete", {}, 4.0, 1.0),
+        TrialRecord(1, "stopped", {}, curve=[{**check, "mae": 9.0}, {**check, "mae": 4.5}]),
+        *(TrialRecord(2 + i, "complete", {}, 4.0 + i, 1.0) for i in range(4)),
+        TrialRecord(6, "stopped", {}, curve=[{**check, "mae": 400.0}]),
+        TrialRecord(7, "failed", {}),
+    ]
+    (axes,) = front_figure(made_up_study("TFT_Q", ended, best_trial_number=0)).axes
+    stopped = axes.lines[0]
+    assert stopped.get_markerfacecolor() == "none"
+    near, far = stopped.get_xydata()
+    assert near[0] == 4.5, "at its last check"
+    assert 7 < far[0] < 10, "at the edge"
+    assert [text.get_text() for text in axes.texts if text.get_text()] == ["1 failed"]
 
 
 def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another():
@@ -151,16 +173,12 @@ def test_when_data_is_shown_then_the_banner_says_where_it_comes_from(tiny_datase
         "number below says anything about real demand. To use real data, put the CSV into data/ "
         "or set data_dir to its folder."
     )
-    note = "Taken instead are 70 %."
     for changes, text in (
         ({}, source),
         ({"source": "simulated", "path": "simulated twin of tiny"}, simulated),
         ({"n_filled": 7}, f"{source}; 7 missing hours were filled"),
-        ({"split_note": note}, f"{source}\n*** NOT THE PLANNED SPLITS *** {note}"),
     ):
-        dataset = replace(tiny_dataset, **changes)
-        assert banner(dataset) == text
-        assert data_provenance(dataset).get("split_note", "") == dataset.split_note
+        assert banner(replace(tiny_dataset, **changes)) == text
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import ModelPaths, benchmarks
-from hpo_lib.records.executed_notebook import read_record
+from hpo_lib.records.read_write import read_record
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.records.verify import verify

@@ -10,6 +10,8 @@ from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON, training_origins
 from hpo_lib.families import feature_table, linear_baseline
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, least_absolute
+from hpo_lib.families.models import Budget, get_family
+from tests.contract.test_families import smallest
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +62,21 @@ def test_when_a_day_follows_from_the_days_before_then_it_is_forecast(part, tiny_
     assert error < 0.2  # the noise alone makes 0.08, the last day's values 0.4
 
 
+@pytest.mark.parametrize("trees", [False, True])
 def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_seen_them(
-    origins, tiny_dataset
+    trees, origins, tiny_dataset, monkeypatch
 ):
     """Changing a day changes no forecast of that day, while the regression on all days bends
     towards it.
     """
+    monkeypatch.setattr(linear_baseline, "TREE_ROUNDS", 5)
     day = int(origins[30])
     frame = tiny_dataset.frame.copy()
     frame.iloc[day + 1 : day + 1 + HORIZON, 0] *= 5
     changed = dataclasses.replace(tiny_dataset, frame=frame)
     before, after = (
-        LinearBaseline.fit(d, origins, LinearOptions(False)) for d in (tiny_dataset, changed)
+        LinearBaseline.fit(d, origins, LinearOptions(False, trees=trees))
+        for d in (tiny_dataset, changed)
     )
     parts = (before, tiny_dataset), (after, changed)
     honest = [part.out_of_fold[30] for part, _ in parts]
@@ -189,6 +194,7 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed(
     origins, tiny_dataset, monkeypatch
 ):
     monkeypatch.setattr(linear_baseline, "_last_fits", deque(maxlen=4))
+    monkeypatch.setattr(linear_baseline, "TREE_ROUNDS", 5)
     first = LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False))
     table = feature_table.make_feature_table(
         tiny_dataset, tiny_dataset.windows(origins), first.floor, seasons=False
@@ -205,5 +211,47 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed(
         (tiny_dataset, origins[1:], {}),
         (tiny_dataset, origins, {"penalty": 0.1}),
         (tiny_dataset, origins, {"weeks": 2}),
+        (tiny_dataset, origins, {"trees": True}),
     ):
         assert LinearBaseline.fit(data, given, LinearOptions(False, **options)) is not first
+
+
+def test_when_no_line_explains_a_day_then_trees_do(origins, tiny_dataset):
+    """Demand is high where the temperature of the last hour and that of its day have one sign."""
+    random, frame = np.random.default_rng(5), tiny_dataset.frame.copy()
+    temp, demand = np.zeros(len(frame)), np.full(len(frame), 10.0)
+    every = np.concatenate([origins, tiny_dataset.validation_origins])
+    for origin, (hour, day) in zip(every, random.choice([-1, 1], (len(every), 2)), strict=True):
+        temp[origin - 23 : origin], temp[origin] = day, hour
+        demand[origin + 1 : origin + 1 + HORIZON] += 3 * hour * day
+    dataset = dataclasses.replace(
+        tiny_dataset, frame=frame.assign(temp=temp, water_consumption=demand)
+    )
+    actual = dataset.target.to_numpy()
+    validation = dataset.validation_origins
+    hours = actual[validation[:, None] + np.arange(1, HORIZON + 1)]
+
+    def error(trees):
+        fitted = LinearBaseline.fit(dataset, origins, LinearOptions(False, trees=trees))
+        assert bool(fitted.trees) == trees
+        return float(np.abs(medians(fitted, dataset, validation) - hours).mean())
+
+    assert error(trees=True) < 0.5 * error(trees=False)
+
+
+def test_when_a_network_learns_on_trees_then_its_share_of_none_is_their_forecast(
+    tiny_dataset, monkeypatch
+):
+    monkeypatch.setattr(linear_baseline, "TREE_ROUNDS", 5)
+    family = get_family("NHITS_Q")
+    params = {**smallest(family), "linear_part": True, "linear_trees": True}
+    fitted = family.fit(params, tiny_dataset, Budget(4, 16, 1), seed=1)
+    options = LinearOptions(False, trees=True)
+    origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits, near_hours=1)
+    trees = LinearBaseline.fit(tiny_dataset, origins, options)
+    validation = tiny_dataset.validation_origins
+    fitted.shares = 0.0, 0.0
+    assert np.array_equal(
+        fitted.forecasts(tiny_dataset, validation).values,
+        trees.quantiles(tiny_dataset, tiny_dataset.windows(validation)),
+    )

@@ -113,7 +113,7 @@ def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings
         if parameter.name == "model" and model:
             default, text = model, f"this notebook shows {model} and takes no other model"
         elif default is MISSING:
-            default = {"model": "NHITS_Q", "dataset": "heat"}[parameter.name]
+            default = {"model": "NHITS_Q", "dataset": "bike_dc"}[parameter.name]
         own = found[parameter.name]
         expected = (type(default).__name__, default, text)
         assert (

@@ -109,7 +109,7 @@ def test_when_there_are_only_old_files_then_one_is_used_with_what_it_lacks(
     assert (found.params, found.source) == (TUNED, str(file))
     (note,) = found.notes
     assert note.startswith(
-        f"{file} is used, but it has the schema of old studies: it lacks the data's fingerprint"
+        f"{file} is used, but it has the schema of old studies, which lacks data, splits"
     )
     assert lookup.from_file(file) == found
 
@@ -156,12 +156,11 @@ DOUBTFUL = {
     "unfinished": ({"status": "stopped"}, "its study is not complete"),
     "of the other recipe": (
         {"provenance": {"recipe": asdict(RECIPES["plain"])}},
-        "the recipe of its study is plain, here it is standard",
+        "its study has another recipe than standard",
     ),
     "of an older recipe": (
         {"provenance": {"recipe": {"level_hours": 24, "daily_weight": 8}}},
-        "the recipe of its study is an unknown one ({'level_hours': 24, 'daily_weight': 8}), "
-        "here it is standard",
+        "its study has another recipe than standard",
     ),
     "of a test": ({"provenance": {"preset": "test"}}, "its study has the test preset"),
 }

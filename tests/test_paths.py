@@ -7,7 +7,7 @@ import pytest
 from hpo_lib import paths
 from hpo_lib.errors import WriteError
 from hpo_lib.paths import RunPaths, checked_name
-from hpo_lib.records.executed_notebook import of_all_workers
+from hpo_lib.records.read_write import of_all_workers
 from hpo_lib.records.study import study_runs
 from tests.conftest import refusal
 

@@ -15,7 +15,7 @@ from hpo_lib.families.models import RECIPES, family_names, get_family
 from hpo_lib.figures.build import PICTURES
 from hpo_lib.figures.tables import TABLES
 from hpo_lib.paths import RunPaths, benchmarks
-from hpo_lib.records.executed_notebook import read_record
+from hpo_lib.records.read_write import read_record
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION, read_training
 from measurements import accuracy_tables
@@ -50,9 +50,7 @@ def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_c
     assert study.unit == load_spec(run.dataset).unit
     assert made["preset"] == "laptop"
     assert made["budget"] == dataclasses.asdict(family.budgets["laptop"])
-    assert without_thermal(made["recipe"]) == without_thermal(
-        dataclasses.asdict(RECIPES["standard"])
-    )
+    assert without_thermal(made["recipe"]) == without_thermal(RECIPES["standard"].stored())
     assert made["family_version"] == MODEL_VERSION
     assert study.default is not None
     assert family.defaults.items() <= study.default.params.items()
@@ -77,7 +75,7 @@ def test_when_a_benchmark_is_published_then_tuned_untuned_and_baselines_are_of_t
             family = get_family(model)
             assert key["budget"] == dataclasses.asdict(family.budgets["laptop"])
             if training["params"] == "default":
-                assert key["recipe"] == without_thermal(dataclasses.asdict(RECIPES["standard"]))
+                assert key["recipe"] == without_thermal(RECIPES["standard"].stored())
                 assert key["params"] == dict(family.defaults)
         rows.add((model, training["params"]))
     assert rows >= {(model, params) for model in family_names() for params in ("default", "best")}

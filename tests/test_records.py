@@ -16,7 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 from hpo_lib import paths
 from hpo_lib.launch.notebook_run import AtomicFiles
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import Record, attempts, read_record
+from hpo_lib.records.read_write import Record, attempts, read_record
 
 PAPERMILL = """
 import sys, papermill

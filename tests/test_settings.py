@@ -87,10 +87,7 @@ URL = "postgresql://user@host/db"
             {"trials": 0, "preset": "laptop"},
             {"trials": 50, "preset": "laptop", "budget_name": "laptop"},
         ),
-        *(
-            ({"storage": kind}, {"storage": kind})
-            for kind in (*STORAGES, "sqlite:///elsewhere.db", URL)
-        ),
+        *(({"storage": kind}, {"storage": kind}) for kind in (*STORAGES, URL)),
         *(
             ({"workers": 2, "storage": kind}, {"storage": "journal"})
             for kind in ("auto", "journal")

@@ -9,13 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from scipy import stats
 
 from hpo_lib.errors import InputError
+from hpo_lib.scoring import uncertainty
 from hpo_lib.scoring.evaluation import conditional_coverage
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.metrics import reliability
-from hpo_lib.scoring.uncertainty import bootstrap_intervals, compare, daily_losses, diebold_mariano
+from hpo_lib.scoring.uncertainty import (
+    bootstrap_intervals,
+    compare,
+    daily_losses,
+    diebold_mariano,
+    reliability,
+)
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -41,37 +46,40 @@ def noise(n, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("losses", "block_days", "confidence", "bounds"),
+    ("losses", "block_days", "bounds"),
     [
-        # Blocks of one day: the means 0, 4, 4, 8 are equally likely, so the quartiles are 0..8 and
-        # 4; and from the 30 % to the 70 % quantile.
-        ([0, 8], 1, 0.95, (0, 8)),
-        ([0, 8], 1, 0.4, (4, 4)),
+        # Blocks of one day: the means 0, 4, 4, 8 are equally likely.
+        ([0, 8], 1, (0, 8)),
         # Two blocks of 5 days: each holds day 0 of 10 in half of its draws, for blocks go round, so
         # that 1, 2, 1 of 4 means are 0, 1 and 2.
-        ([10, *[0] * 9], 5, 0.2, (1, 1)),
+        ([10, *[0] * 9], 5, (0, 2)),
         # A block is the whole series.
-        ([1, 2, 6], 3, 0.95, (3, 3)),
+        ([1, 2, 6], 3, (3, 3)),
     ],
 )
 def test_when_days_are_drawn_in_blocks_then_the_interval_is_the_one_worked_by_hand(
-    losses, block_days, confidence, bounds
+    losses, block_days, bounds, monkeypatch
 ):
+    monkeypatch.setattr(uncertainty, "BLOCK_DAYS", block_days)
     f = forecasts(np.repeat(np.array(losses, dtype=float)[:, None], 24, axis=1))
-    intervals = bootstrap_intervals(f, block_days=block_days, confidence=confidence)
-    assert intervals["mae"] == (np.mean(losses), *bounds)
+    assert bootstrap_intervals(f)["mae"] == (np.mean(losses), *bounds)
 
 
-def test_when_days_are_independent_then_the_interval_is_that_of_the_central_limit_theorem():
+def test_when_days_are_independent_then_the_interval_is_that_of_the_central_limit_theorem(
+    monkeypatch,
+):
+    monkeypatch.setattr(uncertainty, "BLOCK_DAYS", 1)
     f = forecasts(np.random.default_rng(3).exponential(size=(400, 1)) * np.ones((1, 24)))
     losses = daily_losses(f)["mae"]
-    interval = bootstrap_intervals(f, block_days=1)["mae"]
+    interval = bootstrap_intervals(f)["mae"]
     half = 1.96 * losses.std() / 20
     assert interval.low == pytest.approx(losses.mean() - half, abs=0.15 * half)
     assert interval.high == pytest.approx(losses.mean() + half, abs=0.15 * half)
 
 
-def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_too_narrow():
+def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_too_narrow(
+    monkeypatch,
+):
     """Days of a week share their loss: 40 independent values, not 280, so the spread of the mean is
     sqrt(7) larger.
     """
@@ -79,7 +87,8 @@ def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_
     f = forecasts(weekly)
     spans = []
     for days in (1, 7, 21):
-        interval = bootstrap_intervals(f, block_days=days)["mae"]
+        monkeypatch.setattr(uncertainty, "BLOCK_DAYS", days)
+        interval = bootstrap_intervals(f)["mae"]
         spans.append(interval.high - interval.low)
     assert spans[1] / spans[0] > 1.8
     assert spans[2] / spans[0] == pytest.approx(np.sqrt(7), rel=0.3)
@@ -88,56 +97,44 @@ def test_when_weeks_differ_as_a_whole_then_single_days_give_an_interval_that_is_
 # Diebold-Mariano
 
 
-def test_when_six_days_have_one_lag_then_variance_and_correction_are_those_worked_by_hand():
-    """d = 0, 2, 0, 2, 1, 1: mean 1, deviations -1, 1, -1, 1, 0, 0; variance 4/6, covariance of lag
-    1 is -3/6.
+def test_when_eight_days_have_two_lags_then_variance_and_correction_are_those_worked_by_hand():
+    """d = 0, 2, 0, 2, 0, 2, 1, 1: mean 1, deviations -1, 1, -1, 1, -1, 1, 0, 0; variance 6/8,
+    covariances of lags 1 and 2 are -5/8 and 4/8.
 
-    With Bartlett weight 1/2 the long-run variance is 4/6 - 2 * 1/2 * 3/6 = 1/6, of the mean 1/36.
-    Harvey's factor for h = 2 is sqrt((6 + 1 - 4 + 2 * 1 / 6) / 6) = sqrt(10/18).
+    With Bartlett weights 2/3 and 1/3 the long-run variance is 6/8 - 2 * 2/3 * 5/8 + 2 * 1/3 * 4/8 =
+    1/4, of the mean 1/32. Harvey's factor for h = 3 is sqrt((8 + 1 - 6 + 3 * 2 / 8) / 8) =
+    sqrt(15/32).
     """
-    result = diebold_mariano(np.array([0.0, 2, 0, 2, 1, 1]), np.zeros(6), horizon=2)
-    assert (result.difference, result.lags, result.n) == (1, 1, 6)
-    assert result.statistic == pytest.approx(6 * np.sqrt(10 / 18))
+    result = diebold_mariano(np.array([0.0, 2, 0, 2, 0, 2, 1, 1]), np.zeros(8))
+    assert (result.difference, result.lags, result.n) == (1, 2, 8)
+    assert result.statistic == pytest.approx(np.sqrt(15))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_when_the_horizon_is_one_then_it_is_the_paired_t_test(seed):
-    a, b = np.random.default_rng(seed).exponential(size=(2, 50))
-    result, paired = diebold_mariano(a, b, horizon=1), stats.ttest_rel(a, b)
-    assert result.statistic == pytest.approx(paired.statistic)
-    assert result.p_value == pytest.approx(paired.pvalue)
-
-
-@pytest.mark.parametrize("horizon", [2, 5, 9])
-def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodels(horizon):
+@pytest.mark.parametrize(("n", "horizon"), [(20, 3), (200, 5), (600, 6)])
+def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodels(n, horizon):
     rng = np.random.default_rng(6)
     a, b = (
-        np.convolve(rng.standard_normal(204), np.ones(5), "valid") ** 2,
-        rng.exponential(size=200),
+        np.convolve(rng.standard_normal(n + 4), np.ones(5), "valid") ** 2,
+        rng.exponential(size=n),
     )
-    fitted = sm.OLS(a - b, np.ones(200)).fit(
+    fitted = sm.OLS(a - b, np.ones(n)).fit(
         cov_type="HAC", cov_kwds={"maxlags": horizon - 1, "use_correction": False}
     )
-    factor = np.sqrt((200 + 1 - 2 * horizon + horizon * (horizon - 1) / 200) / 200)
-    assert diebold_mariano(a, b, horizon).statistic == pytest.approx(
-        float(fitted.tvalues[0]) * factor
-    )
+    factor = np.sqrt((n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n)
+    result = diebold_mariano(a, b)
+    assert result.lags == horizon - 1
+    assert result.statistic == pytest.approx(float(fitted.tvalues[0]) * factor)
 
 
 def test_when_forecasts_are_equally_good_then_one_test_in_twenty_says_otherwise():
     """Correlated differences: without the lags the test rejects far too often."""
     rng = np.random.default_rng(7)
 
-    def rejections(horizon):
-        count = 0
-        for _ in range(400):
-            shocks = rng.standard_normal(304)
-            d = np.convolve(shocks, np.ones(5), "valid")
-            count += diebold_mariano(d, np.zeros_like(d), horizon).p_value < 0.05
-        return count / 400
-
-    assert rejections(None) < 0.13
-    assert rejections(1) > 0.25
+    rejections = 0
+    for _ in range(400):
+        d = np.convolve(rng.standard_normal(304), np.ones(5), "valid")
+        rejections += diebold_mariano(d, np.zeros_like(d)).p_value < 0.05
+    assert rejections / 400 < 0.13
 
 
 def test_when_the_loser_is_named_first_then_only_the_sign_changes():
@@ -160,9 +157,9 @@ def test_when_losses_are_identical_then_nothing_tells_them_apart():
 def test_when_there_are_too_few_days_then_it_says_how_many_are_wanted():
     with pytest.raises(
         ValueError,
-        match="4 days are too few for a Diebold-Mariano test with horizon 2, expected over",
+        match="6 days are too few for a Diebold-Mariano test, expected over 6",
     ):
-        diebold_mariano(np.zeros(4), np.ones(4), horizon=2)
+        diebold_mariano(np.zeros(6), np.ones(6))
 
 
 def test_when_days_differ_then_forecasts_are_not_compared():
@@ -201,6 +198,7 @@ def test_when_an_hour_is_never_covered_then_only_its_row_says_so_in_local_time()
     assert table.loc[("weekday", "Monday"), "hours"] == 24  # 23 of the first UTC day, 1 of the last
     assert table.loc["season"].index.tolist() == ["winter"]
     assert table.loc[("season", "winter"), "picp"] == pytest.approx(100 * 23 / 24)
+    assert (table["picp_low"] == table["picp"]).loc["hour"].all()  # all days are alike
     assert table.loc[("season", "winter"), "mae"] == pytest.approx(10 / 24)
     assert table.loc[("season", "winter"), "mean_width"] == 2
     assert table["hours"].groupby("by").sum().unique().tolist() == [168]
@@ -227,4 +225,12 @@ def test_when_the_dataset_is_in_the_south_then_january_is_summer():
 def test_when_actuals_are_in_known_bins_then_reliability_is_the_one_worked_by_hand():
     """Of 24 hours 6 are at each of the three quantiles, which counts as below, and 6 above."""
     y = np.repeat([-1.0, 0.0, 1.0, 2.0], 6)[None, :]
-    assert reliability(forecasts(y))["observed"].tolist() == [0.25, 0.5, 0.75]
+    one = reliability(forecasts(y))
+    assert one["observed"].tolist() == one["observed_low"].tolist() == [0.25, 0.5, 0.75]
+    # Of 28 days a week is below all quantiles: blocks of a week draw it never or several times.
+    y = np.repeat(np.where(np.arange(28) < 7, -2.0, 2.0)[:, None], 24, axis=1)
+    ((low, high),) = (
+        reliability(forecasts(y))[["observed_low", "observed_high"]].drop_duplicates().to_numpy()
+    )
+    assert low < 0.1
+    assert 0.4 < high < 0.8

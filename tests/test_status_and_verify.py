@@ -21,8 +21,8 @@ from optuna.trial import TrialState, create_trial
 from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.figures.studies_table import load_studies, studies_frame
 from hpo_lib.figures.study_page import write_page
+from hpo_lib.figures.tables import load_studies, studies_frame
 from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.launch.status import EXPERIMENTS
@@ -136,25 +136,26 @@ def executed(*, ended=True, error=""):
 
 
 GOLDEN = """\
-             model       dataset         state               MAE          PICP    job id
-EXP-01  ***  NHITS_Q     heat            done 3 of 3         0.346 kWh/h  78.2 %  100
-EXP-04  ***  TFT_Q       heat            running 2 of 6      0.346 kWh/h  78.2 %  101
-EXP-07  ***  TIMESNET_Q  heat            interrupted 1 of 3  0.346 kWh/h  78.2 %  102
-EXP-02  **   NHITS_Q     water_centrum   failed              -            -       103
-EXP-05  **   TFT_Q       water_centrum   corrupt             -            -       104
-EXP-08  **   TIMESNET_Q  water_centrum   queued (Priority)   -            -       201
-EXP-03  *    NHITS_Q     water_tommerby  interrupted 0 of 3  -            -       105
-EXP-06  *    TFT_Q       water_tommerby  corrupt             -            -       106
-EXP-09  *    TIMESNET_Q  water_tommerby  missing             -            -       -
+model       dataset         state               MAE          PICP    job id
+NHITS_Q     heat            done 3 of 3         0.346 kWh/h  78.2 %  100
+NHITS_Q     water_centrum   failed              -            -       103
+NHITS_Q     water_tommerby  interrupted 0 of 3  -            -       105
+TFT_Q       heat            running 2 of 6      0.346 kWh/h  78.2 %  101
+TFT_Q       water_centrum   corrupt             -            -       104
+TFT_Q       water_tommerby  corrupt             -            -       106
+TIMESNET_Q  heat            interrupted 1 of 3  0.346 kWh/h  78.2 %  102
+TIMESNET_Q  water_centrum   queued (Priority)   -            -       201
+TIMESNET_Q  water_tommerby  missing             -            -       -
 
 Notes:
-  EXP-01: simulated data; also job 107
-  EXP-04: 1 h left, simulated data
-  EXP-07: simulated data; Slurm says NODE_FAIL
-  EXP-02: StudyError: the first 3 trials all failed alike
-  EXP-05: runs/TFT_Q_water_centrum/study_TFT_Q_water_centrum_104.db: not a readable
-  EXP-03: it was asked to stop, or its time was up
-  EXP-06: runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: not a complete
+  NHITS_Q on heat: simulated data; also job 107
+  NHITS_Q on water_centrum: StudyError: the first 3 trials all failed alike
+  NHITS_Q on water_tommerby: it was asked to stop, or its time was up
+  TFT_Q on heat: 1 h left, simulated data
+  TFT_Q on water_centrum: runs/TFT_Q_water_centrum/study_TFT_Q_water_centrum_104.db: not a readable
+  TFT_Q on water_tommerby: runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: \
+not a complete
+  TIMESNET_Q on heat: simulated data; Slurm says NODE_FAIL
 
 Other studies:
   NHITS_Q_mine_110: interrupted 0 of 3
@@ -167,11 +168,11 @@ Pages of studies, for a browser (`hpo report JOB_ID` makes one):
   runs/NHITS_Q_heat/report_100.html
 
 To run what is missing:
-  hpo run --model TIMESNET_Q --dataset heat --trials 3 --job-id 102
   hpo run --model NHITS_Q --dataset water_centrum --trials 3
-  hpo run --model TFT_Q --dataset water_centrum --trials 50
   hpo run --model NHITS_Q --dataset water_tommerby --trials 3 --job-id 105
+  hpo run --model TFT_Q --dataset water_centrum --trials 50
   hpo run --model TFT_Q --dataset water_tommerby --trials 50
+  hpo run --model TIMESNET_Q --dataset heat --trials 3 --job-id 102
   hpo run --model TIMESNET_Q --dataset water_tommerby --trials 50
 """
 
@@ -260,13 +261,9 @@ def test_when_slurm_is_there_then_the_missing_are_submitted_and_json_holds_what_
     assert main(["status", "--json", "--runs-dir", str(nine)]) == 1
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 9 + 3
-    assert (rows[0]["name"], rows[0]["job_ids"], rows[0]["unit"]) == (
-        "EXP-01",
-        ["100", "107"],
-        "kWh/h",
-    )
+    assert (rows[0]["job_ids"], rows[0]["unit"]) == (["100", "107"], "kWh/h")
     assert rows[0]["mae"] == pytest.approx(0.34645, abs=1e-5)
-    assert rows[3]["mae"] is None
+    assert rows[1]["mae"] is None
     assert [row["test"] for row in rows[9:]] == [False, True, True]
 
 
@@ -287,7 +284,7 @@ def test_when_every_trial_failed_and_no_notebook_says_so_then_the_last_cause_is_
 
 def row_of(experiment, runs_dir, jobs):
     rows = status.as_rows(status.study_statuses(runs_dir, jobs), jobs, slurm=True)
-    return next(row for row in rows if row["name"] == experiment)
+    return rows[EXPERIMENTS.index(experiment)]
 
 
 def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts_them(
@@ -308,18 +305,26 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
         row = row_of(experiment, nine, jobs)
         return row["state"], row["job_ids"]
 
-    assert shown("EXP-07", tasks) == (
+    assert shown(("TIMESNET_Q", "heat"), tasks) == (
         "running 1 of 3, 1 h left, 1 of 3 workers, simulated data",
         ["102"],
     )
-    assert shown("EXP-08", tasks) == ("queued (Priority), 0 of 2 workers", ["301"])
-    started = row_of("EXP-08", nine, [replace(task, state="RUNNING") for task in tasks])
+    assert shown(("TIMESNET_Q", "water_centrum"), tasks) == (
+        "queued (Priority), 0 of 2 workers",
+        ["301"],
+    )
+    started = row_of(
+        ("TIMESNET_Q", "water_centrum"), nine, [replace(task, state="RUNNING") for task in tasks]
+    )
     assert (started["state"], started["command"]) == ("running, 2 of 2 workers", "")
     waiting = [replace(task, state="PENDING") for task in tasks]
-    assert shown("EXP-07", waiting) == ("queued 1 of 3, 0 of 3 workers, simulated data", ["102"])
+    assert shown(("TIMESNET_Q", "heat"), waiting) == (
+        "queued 1 of 3, 0 of 3 workers, simulated data",
+        ["102"],
+    )
     ended = [replace(tasks[0], state="COMPLETED"), replace(tasks[1], state="TIMEOUT")]
-    assert shown("EXP-07", ended) == ("interrupted 1 of 3, simulated data", ["102"])
-    assert row_of("EXP-07", nine, ended)["cause"] == "Slurm says TIMEOUT"
+    assert shown(("TIMESNET_Q", "heat"), ended) == ("interrupted 1 of 3, simulated data", ["102"])
+    assert row_of(("TIMESNET_Q", "heat"), nine, ended)["cause"] == "Slurm says TIMEOUT"
 
 
 def test_when_a_worker_failed_then_the_study_failed_and_the_busiest_counts_the_attempts(
@@ -328,7 +333,7 @@ def test_when_a_worker_failed_then_the_study_failed_and_the_busiest_counts_the_a
     second = RunPaths(nine, "NHITS_Q", "water_tommerby", "105", worker=2)
     write_json(second.notebook, executed(error="no space left on device"))
     write_json(second.attempt_notebook(1), executed(ended=False))
-    row = row_of("EXP-03", nine, [])
+    row = row_of(("NHITS_Q", "water_tommerby"), nine, [])
     assert (row["state"], row["job_ids"]) == ("failed", ["105"])
     assert (row["cause"], row["attempts"]) == ("StudyError: no space left on device", 2)
 
@@ -364,12 +369,22 @@ def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_none
     ):
         write_json(run.notebook, executed())
         os.utime(run.notebook, (seconds, seconds))
-    row = row_of("EXP-09", nine, [])
+    row = row_of(("TIMESNET_Q", "water_tommerby"), nine, [])
     assert (row["state"], row["job_id"], row["job_ids"]) == (
         "interrupted",
         "302",
         ["301", "302"],
     )
+
+
+@pytest.mark.parametrize("command", ["status", "analyze"])
+def test_when_a_record_holds_what_a_terminal_obeys_then_it_is_not_printed(command, nine, capsys):
+    run = RunPaths(nine, "NHITS_Q", "heat", "100")
+    change(run.best_params, ("provenance", "data", "unit"), lambda _: "\x1b[2J\x9bm3/h")
+    main([command, "--runs-dir", str(nine)])
+    out = capsys.readouterr().out
+    assert "m3/h" in out.replace("m³", "m3")
+    assert not {"\x1b", "\x9b"} & {*out}
 
 
 def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine):
@@ -383,20 +398,7 @@ def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine):
         command, capture_output=True, text=True, cwd=Path(__file__).parent.parent
     )
     assert ended.stderr == "[]\n"
-    assert ended.stdout.splitlines()[1].startswith(
-        "EXP-01  ***  NHITS_Q     heat            done 3 of 3"
-    )
-
-
-def test_when_every_experiment_of_the_matrix_is_listed_then_each_pair_has_its_own_number():
-    pairs = {e.name: (e.model, e.dataset) for e in EXPERIMENTS}
-    models, datasets = (
-        ("NHITS_Q", "TFT_Q", "TIMESNET_Q"),
-        ("heat", "water_centrum", "water_tommerby"),
-    )
-    numbered = [(model, dataset) for model in models for dataset in datasets]
-    assert [pairs[f"EXP-{number:02}"] for number in range(1, 10)] == numbered
-    assert [e.priority for e in EXPERIMENTS] == [3, 3, 3, 2, 2, 2, 1, 1, 1]
+    assert ended.stdout.splitlines()[1].startswith("NHITS_Q     heat            done 3 of 3")
 
 
 @pytest.fixture
@@ -538,14 +540,16 @@ def test_when_a_trial_or_parameter_was_invented_then_verify_tells(run, run_verif
     assert "best_params.width is 3, recomputed None" in told
 
 
-def test_when_the_parameters_of_a_trial_were_altered_then_its_storage_tells(run, run_verify):
+def test_when_parameters_of_a_trial_or_the_preset_were_altered_then_the_storage_tells(
+    run, run_verify
+):
     true, wrong = change(
         run.best_params, ("all_pareto_trials", 1, "params", "lr"), lambda value: value + 0.5
     )
-    assert (
-        f"all_pareto_trials[1].params.lr is {wrong!r}, recomputed {true!r}"
-        in run_verify(run.best_params)[1]
-    )
+    change(run.best_params, ("provenance", "preset"), lambda _: "a100")
+    _, told, _ = run_verify(run.best_params)
+    assert f"all_pareto_trials[1].params.lr is {wrong!r}, recomputed {true!r}" in told
+    assert "provenance.preset is 'a100', its storage has 'laptop'" in told
 
 
 def test_when_not_every_complete_trial_is_there_then_verify_says_that_the_front_is_not_recomputed(
@@ -553,14 +557,14 @@ def test_when_not_every_complete_trial_is_there_then_verify_says_that_the_front_
 ):
     sentence = (
         "the front and the choice from it are not recomputed, since the record counts {} "
-        "complete trials and {} {};"
+        "complete trials and {} are there;"
     )
     change(run.best_params, ("n_completed",), lambda count: count - 1)
     code, text, _ = run_verify(run.best_params)
-    assert (code, sentence.format(2, "the storage has", 3) in text) == (2, True)
+    assert (code, sentence.format(2, 3) in text) == (2, True)
     run.sqlite.unlink()
     code, text, _ = run_verify(run.best_params)
-    assert (code, sentence.format(2, "there are predictions of", 3) in text) == (2, True)
+    assert (code, sentence.format(2, 3) in text) == (2, True)
 
 
 def test_when_the_file_itself_is_missing_then_the_command_was_given_a_wrong_name(
@@ -592,7 +596,7 @@ def test_when_a_study_has_three_other_objectives_then_status_names_them_and_veri
     run = Maker(tmp_path / "runs", twin)(
         "NHITS_Q", "other", 3, objectives=three, notebook=executed()
     )
-    state = row_of("EXP-01", tmp_path / "runs", [])["state"]
+    state = row_of(("NHITS_Q", "heat"), tmp_path / "runs", [])["state"]
     assert (
         state == "done 3 of 3, by winkler_calibrated and pinball and picp_penalty_calibrated, "
         "simulated data"

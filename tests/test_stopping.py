@@ -143,6 +143,15 @@ def test_when_too_few_trials_are_complete_then_none_is_stopped():
     assert stopped(rule, curve(9, 9), [*others, trial(4, curve(*[1.0] * CHECKS))])
 
 
+def test_until_then_a_trial_ends_that_the_untuned_defaults_beat_by_more_than_the_margin():
+    rule = StoppingRule(HALVING.rungs, HALVING.ranked_by, warm_up=4, margin=0.5)
+    untuned = trial(0, curve(*[4.0] * CHECKS))
+    better = [trial(i, curve(1, 1), "stopped") for i in range(1, 4)]
+    assert not stopped(rule, curve(6, 5.9), [untuned, *better])
+    assert stopped(rule, curve(7, 6.1), [untuned, *better])
+    assert not stopped(rule, curve(9, 9), [TrialRecord(0, "failed", {}), *FOUR[1:]])
+
+
 def test_when_others_were_stopped_then_they_count_where_they_have_been():
     others = [FOUR[0], *[trial(i, curve(1, 1), "stopped") for i in (1, 2, 3)]]
     assert stopped(HALVING, curve(9, 9), others)

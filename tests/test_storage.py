@@ -66,12 +66,6 @@ def test_when_a_storage_is_recorded_then_it_is_what_a_reader_can_open(tmp_path, 
     )
 
 
-def test_when_a_url_is_given_then_the_study_lies_there_and_not_in_the_runs_folder(tmp_path, run):
-    created(run, f"sqlite:///{tmp_path}/elsewhere.db")
-    assert (tmp_path / "elsewhere.db").is_file()
-    assert not run.sqlite.exists()
-
-
 def test_when_storage_is_auto_then_it_is_what_the_study_was_begun_with_and_sqlite_for_a_new_one(
     tmp_path, run
 ):

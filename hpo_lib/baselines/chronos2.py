@@ -25,28 +25,22 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 def checked_folder(folder: Path) -> str:
     """The sha256 of the weights in the folder of a Chronos-2: part of a stored forecast's key."""
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise InputError(
-                f"{folder / name}: not found, expected the files of a pretrained Chronos-2; get "
-                "them with "
-                f"`hf download amazon/chronos-2 --local-dir {folder}`"
-            )
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["chronos_config"]
         known, longest = set(config["quantiles"]), config["context_length"]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        with (folder / WEIGHTS).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{folder / CONFIG}: is not the configuration of a Chronos-2 ({error!r})"
+            f"{folder}: holds no pretrained Chronos-2 ({error}); get one with `hf download "
+            f"amazon/chronos-2 --local-dir {folder}`"
         ) from None
     if not known.issuperset(QUANTILE_LEVELS) or longest < HISTORY:
         raise InputError(
-            f"{folder / CONFIG}: a model for quantiles {sorted(known)} from {longest} hours, "
-            "expected one that has "
-            f"{', '.join(map(str, QUANTILE_LEVELS))} and reads {HISTORY} hours"
+            f"{folder}: holds a model of quantiles {sorted(known)} from {longest} hours, expected "
+            f"one that has {QUANTILE_LEVELS} and reads {HISTORY} hours"
         )
-    with (folder / WEIGHTS).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return digest
 
 
 def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:

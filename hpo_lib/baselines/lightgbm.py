@@ -14,27 +14,16 @@ from hpo_lib.baselines.contract import Baseline, TableForecaster
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
-from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
+from hpo_lib.families.linear_baseline import (
+    STEADY,
+    TREES,
+    LinearBaseline,
+    LinearOptions,
+    tree_features,
+)
 from hpo_lib.families.models import ByName, register
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 
-PARAMS: dict[str, Any] = {
-    "num_leaves": 15,
-    "learning_rate": 0.05,
-    "min_data_in_leaf": 40,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.5,
-    "bagging_freq": 1,
-    "extra_trees": True,
-}
-STEADY: dict[str, Any] = {
-    "objective": "quantile",
-    "metric": "quantile",
-    "num_threads": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "verbose": -1,
-}
 MAX_ROUNDS = 3000
 QUICK_ROUNDS = 20
 EARLY_STOPPING_ROUNDS = 100
@@ -52,7 +41,7 @@ class LightgbmQuantile(Baseline):
     colour, marker = "#CC79A7", "D"
     seeded = True
     settings: ClassVar = {
-        **PARAMS,
+        **TREES,
         "near_hours": NEAR_HOURS,
         "linear_part": False,
     }
@@ -70,13 +59,14 @@ class LightgbmQuantile(Baseline):
         origins, table = self.table(dataset, seasons, NEAR_HOURS, quick)
         linear, expected = None, None
         if self.settings["linear_part"]:
-            linear = LinearBaseline.of_table(table, level_floor(dataset), LinearOptions(seasons))
+            options, floor = LinearOptions(seasons), level_floor(dataset)
+            linear = LinearBaseline.of_table(table, origins, floor, options)
             expected = linear.relative_out_of_fold(table, origins)
 
         def data(table: FeatureTable, expected: np.ndarray | None, **how: Any) -> lightgbm.Dataset:
             residual = table.target if expected is None else table.target - expected
             how |= {"free_raw_data": False, "params": {"verbose": -1}}
-            return lightgbm.Dataset(_rows(table, expected), residual.ravel(), **how)
+            return lightgbm.Dataset(tree_features(table, expected), residual.ravel(), **how)
 
         train, stopping = data(table, expected), dict[str, Any]()
         rounds = choice or [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
@@ -90,7 +80,7 @@ class LightgbmQuantile(Baseline):
             stopping = {"valid_sets": [valid], "callbacks": [stop]}
         boosters = [
             lightgbm.train(
-                {**PARAMS, **STEADY, "alpha": level, "seed": seed}, train, most, **stopping
+                {**TREES, **STEADY, "alpha": level, "seed": seed}, train, most, **stopping
             )
             for level, most in zip(QUANTILE_LEVELS, rounds, strict=True)
         ]
@@ -108,7 +98,7 @@ class LightgbmQuantile(Baseline):
 
         linear: LinearBaseline | None = state["linear"]
         expected = None if linear is None else linear.relative(table)
-        rows = _rows(table, expected)
+        rows = tree_features(table, expected)
         values = [
             np.asarray(lightgbm.Booster(model_str=trees).predict(rows)).reshape(table.target.shape)
             for trees in state["trees"]
@@ -124,13 +114,6 @@ class LightgbmLinearQuantile(LightgbmQuantile):
     title = "Linear + LightGBM"
     colour, marker = "#882255", "d"
     settings: ClassVar = {**LightgbmQuantile.settings, "linear_part": True}
-
-
-def _rows(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:
-    """[N H, F] the features that the trees see, the linear baseline's forecasts [N, H] included."""
-    linear = [] if expected is None else [expected[:, :, None]]
-    features = np.concatenate([table.features, *linear], axis=2)
-    return features.reshape(-1, features.shape[2])
 
 
 register(LightgbmQuantile())

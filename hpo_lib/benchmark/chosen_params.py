@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import RECIPES, Family, Params, read_recipe
 from hpo_lib.paths import best_params_files
@@ -140,24 +139,18 @@ class Lookup:
         except InputError as error:
             yield UNUSABLE, str(error).removeprefix("best_params: ")
         if is_old:
-            lacks = (
-                "it has the schema of old studies: it lacks the data's fingerprint, the split "
-                "dates, the training budget, the recipe and the exact coverage, so it may have "
-                "been tuned on other data or judged by a validation that cannot be trusted"
-            )
-            yield USABLE, lacks
+            lacks = "data, splits, budget, recipe and exact coverage, so it may be of other data"
+            yield USABLE, f"it has the schema of old studies, which lacks {lacks}"
             return
         test, simulated = self.preset == "test", self.dataset.is_simulated
         for doubt in study.doubts(test=test, simulated=simulated):
             yield DOUBTFUL, doubt
-        searched_from = read_recipe(recipe or {})  # what a wide study found is in its best_params
-        if searched_from != RECIPES[self.recipe]:
-            names = (name for name, known in RECIPES.items() if known == searched_from)
-            stated = next(names, f"an unknown one ({recipe})")
-            yield DOUBTFUL, f"the recipe of its study is {stated}, here it is {self.recipe}"
+        # What a wide study found is in its best_params.
+        if read_recipe(recipe or {}) != RECIPES[self.recipe]:
+            yield DOUBTFUL, f"its study has another recipe than {self.recipe}"
         sources = study.source, self.dataset.source
-        of_study, own = (warnings_of(source)[-1:] for source in sources)
-        if (simulated or not study.is_simulated) and of_study != own:
+        of_study, own = (source.partition(", ")[2] for source in sources)
+        if of_study != own:
             made = "its study was made on data from {}, here they are from {}"
             yield DOUBTFUL, made.format(*sources)
         if preset not in ("test", self.preset):

@@ -237,7 +237,7 @@ def refitted(baseline: TableForecaster) -> list[Forecaster]:
         windows = own.with_groups_of(history, others, hidden, floor)
         table = options.table(learnt, windows, floor)
         table = replace(table, target=actual(learnt, drawn[:, 0]) / table.level[:, None] - 1)
-        linear = LinearBaseline.of_table(table, floor, options)
+        linear = LinearBaseline.of_table(table, drawn[:, 0], floor, options)
         linear = linear.with_interval(table.target - linear.relative(table))
         models.append(replace(baseline, state={"linear": linear}))
     return models

@@ -1,8 +1,9 @@
 """A stored benchmark and its tables, from stored forecasts alone: nothing here trains a model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, partial
+from io import StringIO
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpo_lib.benchmark.explanations import Explanations
 from hpo_lib.data.scales import Scales
-from hpo_lib.data.spec import DatasetSpec
-from hpo_lib.errors import in_one_line
+from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
+from hpo_lib.errors import UNREADABLE, in_one_line
 from hpo_lib.families.models import described, read_recipe, registered
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.records.provenance import read_scales
@@ -20,11 +22,19 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import Training, files_of, load_trainings
 from hpo_lib.records.verify import TOLERANCE, Messages, Verification
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import MODES, Calibration, calibrate
+from hpo_lib.scoring.calibration import MODES, calibrate
 from hpo_lib.scoring.evaluation import conditional_coverage, evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mean_of, mixture
-from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS, bootstrap_intervals, compare
+from hpo_lib.scoring.uncertainty import (
+    MIN_COMPARED_DAYS,
+    bootstrap_intervals,
+    compare,
+    reliability,
+)
+
+EXPLAINED = "shapley"
+"""The table of `hpo explain`."""
 
 INTERVALS = ("mae", "picp", "winkler")
 """Scores that get a bootstrap interval."""
@@ -38,9 +48,6 @@ COMPARED = ("mae", "pinball", "winkler")
 PARAMS_ORDER = ("best", "file", "default", "own")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
 """
-
-
-ROLLING = Calibration("rolling")
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,20 +155,6 @@ def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     return pd.Series(by_day.unstack(), name="weight").reset_index()
 
 
-def verify_table(file: Path, made: Callable[[BenchmarkPaths], pd.DataFrame]) -> Verification:
-    """A table of a benchmark made again from what is stored beside it, and compared."""
-    folder = file.parent
-    paths, messages = BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name), Messages()
-    again = made(paths)
-    try:
-        stored = pd.read_csv(file, parse_dates=["origin"] if "origin" in again else [])
-        pd.testing.assert_frame_equal(stored, again, check_dtype=False, rtol=TOLERANCE)
-    except (ValueError, AssertionError) as error:
-        drift = f"{file.stem} differ from the recomputed: {in_one_line(error)}"
-        messages.append(("DRIFT", drift))
-    return Verification(file, len(again), tuple(messages))
-
-
 def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     """Diebold-Mariano tests of every two rows, raw forecasts, over the test days.
 
@@ -191,14 +184,14 @@ class Benchmark:
     """One benchmark with its rows and the tables that follow from its stored forecasts.
 
     Tables have a row per model, parameters and mode of calibration, in the target's own unit;
-    ``correction`` is the calibration that is shown beside raw forecasts.
+    ``correction`` is the mode of calibration that is shown beside raw forecasts.
     """
 
     paths: BenchmarkPaths
     spec: DatasetSpec
     scales: Scales
     rows: Sequence[BenchmarkRow]
-    correction: Calibration = ROLLING
+    correction: str = "rolling"
 
     @property
     def dataset(self) -> str:
@@ -256,11 +249,9 @@ class Benchmark:
     @cached_property
     def calibrated(self) -> Mapping[tuple[BenchmarkRow, str], QuantileForecasts]:
         """Test forecasts of each row by mode of calibration."""
-        modes = {mode: Calibration(mode) for mode in MODES}
-        modes[self.correction.mode] = self.correction
         return {
-            (row, mode): calibrate(row.test, row.validation, self.scales, calibration)
-            for row, (mode, calibration) in product(self.rows, modes.items())
+            (row, mode): calibrate(row.test, row.validation, self.scales, mode)
+            for row, mode in product(self.rows, MODES)
         }
 
     @cached_property
@@ -305,7 +296,7 @@ class Benchmark:
     @cached_property
     def reliability(self) -> pd.DataFrame:
         """How often actuals are at or below each level."""
-        return self._of_each(metrics.reliability)
+        return self._of_each(reliability)
 
     def _of_each(self, make: Callable[[QuantileForecasts], pd.DataFrame]) -> pd.DataFrame:
         tables = {
@@ -336,7 +327,7 @@ class Benchmark:
         """The raw rows of a table in `unit`, with ``_calibrated`` scores after `correction`."""
         raw, corrected = (
             table[table["calibration"] == mode].reset_index(drop=True)
-            for mode in ("none", self.correction.mode)
+            for mode in ("none", self.correction)
         )
         corrected = corrected[[*scores]].add_suffix("_calibrated")
         return self.in_unit(raw.assign(**corrected))
@@ -357,7 +348,7 @@ class Benchmark:
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """What is written of a benchmark; it always holds raw forecasts, and corrected ones."""
-        modes = ["none", self.correction.mode]
+        modes = ["none", self.correction]
         scores, coverage, reliability = (
             table[table["calibration"].isin(modes)]
             for table in (self.scores, self.coverage, self.reliability)
@@ -381,7 +372,7 @@ class Benchmark:
 
 
 def load_benchmark(
-    paths: BenchmarkPaths, spec: DatasetSpec, correction: Calibration = ROLLING
+    paths: BenchmarkPaths, spec: DatasetSpec, correction: str = "rolling"
 ) -> Benchmark:
     """A stored benchmark of a dataset, see `load_rows`."""
     rows = load_rows(paths)
@@ -389,3 +380,32 @@ def load_benchmark(
     return Benchmark(
         paths, spec, read_scales(paths.scales, key["data"]["sha256"]), rows, correction
     )
+
+
+def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Verification]:
+    """Tables of a benchmark by these names, made again from what is stored, and compared.
+
+    ``dataset`` is its TOML, if the registry does not know its name.
+    """
+    paths = BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name)
+    tables, found = dict[str, pd.DataFrame](), []
+    try:
+        if EXPLAINED in names:
+            tables[EXPLAINED] = Explanations.of_folder(paths).table()
+        if names - {EXPLAINED}:
+            known = known_datasets() | development_datasets()
+            spec = load_spec(known.get(paths.dataset, dataset or paths.dataset))
+            modes = {*pd.read_csv(paths.table("table"))["calibration"]} - {"none"}
+            tables |= load_benchmark(paths, spec, *modes).tables
+        again = {name: tables[name] for name in sorted(names)}
+    except UNREADABLE as error:
+        return [Verification(folder, 0, (("BROKEN", in_one_line(error)),))]
+    for name, table in again.items():
+        file, messages = paths.table(name), Messages()
+        made = pd.read_csv(StringIO(table.to_csv(index=False)))
+        try:
+            pd.testing.assert_frame_equal(pd.read_csv(file), made, rtol=TOLERANCE)
+        except (OSError, ValueError, AssertionError) as error:
+            messages.append(("DRIFT", f"it differs from the recomputed: {in_one_line(error)}"))
+        found.append(Verification(file, table.size, tuple(messages)))
+    return found

@@ -4,6 +4,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -12,6 +13,7 @@ import webbrowser
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +36,7 @@ def _run(arguments: Namespace) -> int:
         from hpo_lib.launch.status import detach
 
         rest = [word for word in words if word != "--detach"]
-        print(detach(run, [*rest, *job_id], _extra(arguments)))
+        say(detach(run, [*rest, *job_id], _extra(arguments)))
         return 0
     try:
         from hpo_lib.launch.notebook_run import run_notebook  # papermill is slow to load
@@ -52,8 +54,8 @@ def _run(arguments: Namespace) -> int:
 
     study = StoredStudy.read(run)
     if study.result:  # the record of a stopped worker may come first
-        print(study_page.short_scores(study))
-    print(f"record: {run.notebook}\nas a page: hpo report {run.study_name} --open")
+        say(study_page.short_scores(study))
+    say(f"record: {run.notebook}\nas a page: hpo report {run.study_name} --open")
     return 0
 
 
@@ -70,17 +72,19 @@ def _submit(arguments: Namespace) -> None:
 
     site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), study_settings(arguments)
     continues = bool(arguments.job_id)
-    print(submit_study(settings, site, continues=continues, dry_run=arguments.dry_run), end="")
+    say(submit_study(settings, site, continues=continues, dry_run=arguments.dry_run), end="")
 
 
 def _job(arguments: Namespace) -> int:
     from hpo_lib.data.spec import load_spec
     from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 
-    job = ThisJob.of_environment(arguments.signal_seconds, arguments.max_requeues)
+    per_gpu = arguments.workers_per_gpu
+    job = ThisJob.of_environment(arguments.signal_seconds, arguments.max_requeues, per_gpu)
     settings = study_settings(arguments, worker=job.worker, job_id=arguments.job_id or job.study_id)
     run = settings.files(load_spec(settings.dataset).name)
-    command = [*settings.as_words(), "--worker", str(job.worker), "--job-id", settings.job_id]
+    command = [*settings.as_words(), "--worker", str(job.worker), "--workers", str(per_gpu)]
+    command += ["--job-id", settings.job_id]
     return run_job(run, command, job, settings.trials)
 
 
@@ -93,14 +97,14 @@ def _status(arguments: Namespace) -> int:
     if arguments.json:
         print_json(rows)
     else:
-        print(status.table_text(rows, slurm=has_slurm, extra=_extra(arguments)))
+        say(status.table_text(rows, slurm=has_slurm, extra=_extra(arguments)))
     return int(any(study.state == "corrupt" for study in studies))
 
 
 def _stop(arguments: Namespace) -> None:
     from hpo_lib.launch import slurm, status
 
-    print(status.stop(arguments.study, slurm.jobs(), arguments.runs_dir, arguments.storage))
+    say(status.stop(arguments.study, slurm.jobs(), arguments.runs_dir, arguments.storage))
 
 
 def _extra(arguments: Namespace) -> str:
@@ -131,7 +135,7 @@ def _datasets(arguments: Namespace) -> int:
         picture = Path(f"{name}.png") if name == spec.name else spec.path.with_suffix(".png")
         with paths.atomic(picture) as temporary:
             data_overview(data).savefig(temporary, dpi=120)
-        print(wrapped(f"{spec.name:16}  ", dataset_text(data)) + f"\npicture: {picture}")
+        say(wrapped(f"{spec.name:16}  ", dataset_text(data)) + f"\npicture: {picture}")
     return 0
 
 
@@ -140,7 +144,7 @@ def _prepare(arguments: Namespace) -> None:
 
     spec = _spec(arguments)
     out = Path(arguments.out or paths.DATA_DIR / spec.csv)
-    print(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
+    say(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
 
 
 def _spec(arguments: Namespace) -> "DatasetSpec":
@@ -167,7 +171,7 @@ def _new_dataset(arguments: Namespace) -> None:
     write_new_dataset(arguments.file, raw.pop("timezone"), RawFile(**raw), arguments.weather, out)
     weather = f" --weather {shlex.quote(str(arguments.weather))}" if arguments.weather else ""
     prepare = shlex.join(["hpo", "prepare", "--dataset", str(out), "--raw", str(arguments.file)])
-    print(f"wrote {out}: look at the lines that are marked as guessed, then\n  {prepare}{weather}")
+    say(f"wrote {out}: look at the lines that are marked as guessed, then\n  {prepare}{weather}")
 
 
 def _audit(arguments: Namespace) -> int:
@@ -177,10 +181,8 @@ def _audit(arguments: Namespace) -> int:
 
     spec = _spec(arguments)
     dataset = load_dataset(spec, arguments.data_dir, simulated=arguments.simulated)
-    print(banner(dataset), file=sys.stderr if arguments.json else sys.stdout)
-    findings = call(
-        audit, arguments, dataset=dataset, say=lambda line: print(line, file=sys.stderr)
-    )
+    say(banner(dataset), file=sys.stderr if arguments.json else sys.stdout)
+    findings = call(audit, arguments, dataset=dataset, say=partial(say, file=sys.stderr))
     if arguments.json:
         content = {
             "dataset": spec.name,
@@ -203,8 +205,8 @@ def _retrain(arguments: Namespace) -> None:
     if arguments.mixture:
         arguments.model = "MIXTURE"
     version = call(retrain, arguments, settings=study_settings(arguments), models_dir=models_dir)
-    print(f"in use: {version.paths.version(version.number)}")
-    print(f"card: {version.paths.card(version.number)}")
+    say(f"in use: {version}, {version.paths.version(version.number)}")
+    say(f"card: {version.paths.card(version.number)}")
 
 
 def _forecast(arguments: Namespace) -> int:
@@ -212,17 +214,28 @@ def _forecast(arguments: Namespace) -> int:
     from hpo_lib.figures.series import banner
 
     day = call(forecast_day, arguments)
-    print(banner(day.dataset))
+    files = day.write(arguments.out, why=arguments.why)
+    if arguments.json:
+        stated = {"model": day.version, "unit": day.dataset.spec.unit, "notes": day.notes}
+        print_json({**stated, "files": files, "hours": day.table().to_dict("records")})
+        return damaged(day.notes)
+    say(banner(day.dataset))
     code = print_all(day.notes, "note: ")
-    print(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
-    print_all(day.write(arguments.out, why=arguments.why), "wrote ")
+    say(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
+    print_all(files, "wrote ")
     return code
 
 
 def _watch(arguments: Namespace) -> int:
-    from hpo_lib.daily.watch import watch
+    from hpo_lib.daily.day_ahead import watch
 
-    return print_all(call(watch, arguments))
+    found = call(watch, arguments)
+    if arguments.json:
+        notes = [one for one in found if isinstance(one, str)]
+        models = [{**vars(one), "due": one.due} for one in found if one not in notes]
+        print_json({"models": models, "notes": notes})
+        return damaged(notes)
+    return print_all(found)
 
 
 def _report(arguments: Namespace) -> None:
@@ -230,9 +243,9 @@ def _report(arguments: Namespace) -> None:
     from hpo_lib.records.study import named_study
 
     page = write_page(named_study(arguments.study, arguments.runs_dir)).resolve()
-    print(f"wrote {page}")
+    say(f"wrote {page}")
     if arguments.open and not webbrowser.open(page.as_uri()):
-        print("note: there is no browser on this machine")
+        say("note: there is no browser on this machine")
 
 
 def _dashboard(arguments: Namespace) -> None:
@@ -264,7 +277,7 @@ def _dashboard(arguments: Namespace) -> None:
             abort(403, "it can only be read, by the address that hpo dashboard printed")
         response.set_cookie("token", token, httponly=True, samesite="strict", path="/")
 
-    print(f"{study.run.study_name}: http://{host}/?token={token} until Ctrl-C", flush=True)
+    say(f"{study.run.study_name}: http://{host}/?token={token} until Ctrl-C", flush=True)
     try:
         app.run(host="localhost", port=port, quiet=True)
     except (OSError, OverflowError) as error:
@@ -272,28 +285,24 @@ def _dashboard(arguments: Namespace) -> None:
 
 
 def _verify(arguments: Namespace) -> int:
-    from hpo_lib.benchmark.explanations import Explanations
-    from hpo_lib.benchmark.tables import load_rows, verify_table, weights_table
+    from hpo_lib.benchmark.tables import verify_tables
     from hpo_lib.records.verify import verify
 
     runs_dir = _runs_dir(arguments)
     files = arguments.file or paths.best_params_files(runs_dir)
-    if not arguments.file and not arguments.runs_dir:
-        files += sorted(paths.BENCHMARK_DIR.glob("*/*/weights.csv"))
+    if not arguments.file and (arguments.benchmark_dir or not arguments.runs_dir):
+        out = Path(arguments.benchmark_dir or paths.BENCHMARK_DIR)
+        files += [file for one in paths.benchmarks(out) for file in one.folder.glob("*.csv")]
     if not files:
         raise InputError(
             f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file"
         )
-    tables: dict[str, Any] = {
-        "weights.csv": lambda folder: weights_table(load_rows(folder)),
-        "shapley.csv": lambda folder: Explanations.of_folder(folder).table(),
-    }
-    verifications = [
-        verify_table(file, tables[file.name])
-        if file.name in tables
-        else verify(file, arguments.data_dir, arguments.dataset)
-        for file in files
-    ]
+    files, dataset, verifications = sorted(files), arguments.dataset, []
+    for (folder, suffix), group in groupby(files, key=lambda file: (file.parent, file.suffix)):
+        if suffix == ".csv":
+            verifications += verify_tables(folder, {file.stem for file in group}, dataset)
+        else:
+            verifications += [verify(file, arguments.data_dir, dataset) for file in group]
     if arguments.json:
         print_json([asdict(verification) for verification in verifications])
     else:
@@ -306,33 +315,29 @@ def _verify(arguments: Namespace) -> int:
 def _analyze(arguments: Namespace) -> int:
     from hpo_lib.figures.build import analyse
     from hpo_lib.figures.latex import plain
-    from hpo_lib.figures.studies_table import improvement_report
-    from hpo_lib.figures.tables import overview
+    from hpo_lib.figures.tables import improvement_report, overview
     from hpo_lib.launch.doctor import wrapped
 
     analysis = call(analyse, arguments)
-    studies, boundaries = analysis.table, analysis.boundaries()
-    notes, criteria = [*analysis.notes, *analysis.evidence.notes], improvement_report(studies)
+    studies, notes = analysis.table, [*analysis.notes, *analysis.evidence.notes]
+    criteria = improvement_report(studies)
     if arguments.json:
         rows = json.loads(studies.to_json(orient="records"))
-        content = {"studies": rows, "criteria": criteria, "boundaries": boundaries, "notes": notes}
-        print_json(content)
+        print_json({"studies": rows, "criteria": criteria, "notes": notes})
         return damaged(notes)
     table = overview(studies)
-    print(f"{wrapped('', table.caption)}\n\n{plain(table)}\n")
-    print("MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:")
+    say(f"{wrapped('', table.caption)}\n\n{plain(table)}\n")
+    say("MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:")
     print_all([wrapped("  ", line) for line in criteria])
-    print("Chosen values at an end of their search space, of the newest study of each cell:")
-    print_all(boundaries, "  ")
     return print_all(notes, "note: ")
 
 
 def _consolidate(arguments: Namespace) -> int:
-    from hpo_lib.figures.studies_table import load_studies, studies_frame, write_studies
+    from hpo_lib.figures.tables import load_studies, studies_frame, write_studies
 
     studies, notes = load_studies(_runs_dir(arguments))
     code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
-    print(f"wrote {write_studies(studies_frame(studies), out)} ({len(studies)} studies)")
+    say(f"wrote {write_studies(studies_frame(studies), out)} ({len(studies)} studies)")
     return code
 
 
@@ -342,7 +347,7 @@ def _figures(arguments: Namespace) -> int:
     written, notes = call(make_all, arguments, datasets=arguments.dataset)
     code = print_all(notes, "note: ")
     for folder, files in groupby(sorted(written), key=lambda file: file.parent):
-        print(f"{folder}: {len(list(files))} files")
+        say(f"{folder}: {len(list(files))} files")
     return code
 
 
@@ -352,30 +357,28 @@ def _benchmark(arguments: Namespace) -> None:
     from hpo_lib.figures.latex import plain
     from hpo_lib.figures.series import banner
     from hpo_lib.figures.tables import scores_of_test_split
-    from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
+    from hpo_lib.scoring.calibration import checked_mode
 
     # A wrong mode stops here, before the trainings.
-    calibration = Calibration(
-        arguments.calibration, arguments.calibration_days or ROLLING_DAYS, arguments.per_hour
-    )
+    mode = checked_mode(arguments.calibration)
     plan = call(make_plan, arguments, **study_parameters(arguments))
-    print(banner(plan.dataset, is_test=plan.is_test))
+    say(banner(plan.dataset, is_test=plan.is_test))
     try:
         run_benchmark(plan)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished trainings are kept, the same command goes on") from None
-    evidence = of_benchmark(plan.paths, plan.dataset.spec, calibration)
+    evidence = of_benchmark(plan.paths, plan.dataset.spec, mode)
     (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
     ((_, rows),) = table.rows
-    print(
+    say(
         f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
-        f"two columns are after {calibration.mode} calibration."
+        f"two columns are after {mode} calibration."
     )
     kind_of = {row.model: row.kind for row in stored.rows}
     kinds = [kind_of[model] for model in stored.shown["model"]]
     first = kinds.index("baseline")
     networks = [rows[place][0] for place in range(first) if kinds[place] == "family"]
-    print(f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.")
+    say(f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.")
     print_all(stored.write_tables(), "wrote ")
 
 
@@ -406,16 +409,21 @@ def call(function: Callable[..., Any], arguments: Namespace, **more: Any) -> Any
     return function(**{**named, **more})
 
 
+def say(text: object, **how: Any) -> None:
+    """Print a text without the control characters that a record of others may hold."""
+    print(re.sub(r"[^\n\t -~\u00a0-\U0010ffff]", "\N{REPLACEMENT CHARACTER}", str(text)), **how)
+
+
 def print_json(content: object) -> None:
     """Print plain values, and what else is among them as text."""
-    print(json.dumps(content, indent=2, default=str))
+    say(json.dumps(content, indent=2, default=str))
 
 
 def print_all(lines: Iterable[object], before: str = "") -> int:
     """Print lines or notes; returns the exit code: 1 if one is on a damaged record."""
     lines = list(lines)
     for line in lines:
-        print(f"{before}{line}")
+        say(f"{before}{line}")
     return damaged(lines)
 
 

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except HpoError as error:
-        print(f"hpo: {error}", file=sys.stderr)
+        commands.say(f"hpo: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     # of a file, a folder or a network that nothing before has put into a sentence of its own
     except OSError as error:

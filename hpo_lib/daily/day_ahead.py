@@ -1,5 +1,6 @@
-"""The forecast of the day ahead, by the model in use, from the newest week of the user's data."""
+"""The model in use: its forecast of the day ahead, and how good it was since its training."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,15 @@ import pandas as pd
 from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.explain import coalition_values, draw_donors, players
 from hpo_lib.benchmark.explanations import LINEAR
-from hpo_lib.daily.versions import FITTED, MIXTURE, REFITTED, Version, each_in_use
+from hpo_lib.daily.versions import (
+    FITTED,
+    MIXTURE,
+    REFITTED,
+    MixtureVersion,
+    Version,
+    each_in_use,
+    relative_mae,
+)
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
@@ -22,7 +31,7 @@ from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source, on_screen, panels
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
+from hpo_lib.scoring.calibration import ROLLING_DAYS, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 if TYPE_CHECKING:
@@ -40,14 +49,12 @@ class DayAhead:
 
     Attributes: version: what forecast it. dataset: its data; only what was known before the day
         decided the forecast. forecasts: [1, H, Q]; actuals are NaN where they are not known yet.
-        before: [N <= 28, H, Q] what the version says, not calibrated, of the same hour of the days
-        before. notes: sentences for the user; a `Damage` on a model in use that is passed over.
+        notes: sentences for the user; a `Damage` on a model in use that is passed over.
     """
 
     version: Version
     dataset: Dataset
     forecasts: QuantileForecasts
-    before: QuantileForecasts
     notes: tuple[str, ...]
     known: Dataset
     """What was known before the day, with the calendar of its hours."""
@@ -113,7 +120,8 @@ class DayAhead:
             with atomic(file.with_suffix(suffix)) as temporary:
                 figure().savefig(temporary, dpi=120)
         with atomic(file) as temporary:
-            self.table().to_csv(temporary, index=False)
+            stated = {"unit": self.dataset.spec.unit, "model": str(self.version)}
+            self.table().assign(**stated).to_csv(temporary, index=False)
         return [file, *map(file.with_suffix, figures)]
 
 
@@ -130,11 +138,9 @@ def forecast_day(
 ) -> DayAhead:
     """The forecast of the 24 hours from ``at`` on; names, times and folders are text.
 
-    Of several models in use the mixture forecasts or, without one, that which had the lowest
-    pinball loss over the 28 days before.
-
-    Args: dataset: name or TOML of the dataset. model: the family; empty: the best one. at: first
-        hour of the forecast, UTC unless it has another offset; empty: the hour after the last one.
+    Args: dataset: name or TOML of the dataset. model: the family; empty: the mixture if it is in
+        use, else the only model in use. at: first hour of the forecast, UTC unless it has another
+        offset; empty: the hour after the last one.
         school_holidays: file of school holidays, as for `hpo prepare`. data_dir: folder of the
         data; empty: that of the project. simulated: use the dataset's simulated twin, even if its
         CSV is there. models_dir: folder of the models; empty: that of the project. now: the
@@ -157,31 +163,18 @@ def forecast_day(
         model,
         lambda version: _day_after(version, data, origin, holidays),
     )
-    day, notes = _best(days)
+    if len(days) > 1:
+        names = " and ".join(str(day.version) for day in days)
+        raise InputError(
+            f"{names} are in use; choose one with --model, or mix them with `hpo retrain --mixture`"
+        )
+    (day,), notes = days, list[str](damaged)
     age = (now or pd.Timestamp.now("UTC")) - data.index[-1]
     if not at and not data.is_simulated and age > DAY:
         notes.append(
             f"{data.path} ends at {data.index[-1]:%Y-%m-%d %H:%M} UTC, {age / DAY:.0f} days ago."
         )
-    return replace(day, notes=(*damaged, *notes, *day.notes))
-
-
-def _best(days: list[DayAhead]) -> tuple[DayAhead, list[str]]:
-    """That of the version with the lowest pinball loss, and a note.
-
-    Compared are the days before that all versions can speak of.
-    """
-    if len(days) == 1:
-        return days[0], []
-    common = list(set.intersection(*(set(day.before.origins) for day in days)))
-    if not common:
-        version = days[0].version
-        return days[0], [f"No day compares the models in use, so {version} is taken; give --model."]
-    losses = [metrics.pinball(day.before.rows(day.before.origins.isin(common))) for day in days]
-    shown = ", ".join(f"{day.version} {loss:.5g}" for day, loss in zip(days, losses, strict=True))
-    best = days[int(np.argmin(losses))]
-    said = f"{best.version} has the lowest pinball loss of the last {len(common)} days: {shown}."
-    return best, [f"Of the models in use, {said}"]
+    return replace(day, notes=(*notes, *day.notes))
 
 
 def days_before(position: int, count: int = ROLLING_DAYS) -> Positions:
@@ -229,7 +222,7 @@ def _day_after(
     days = np.append(version.unseen(known, days_before(position)), position)
     spoken = version.forecasts(with_calendar, days, notes)
     raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
-    forecasts = calibrate(raw, warm_up, known.scales, Calibration())
+    forecasts = calibrate(raw, warm_up, known.scales)
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
             f"Only {len(warm_up.origins)} days before it calibrate the interval, not "
@@ -250,7 +243,7 @@ def _day_after(
         )
     actual = dataset.known_target.reindex(ahead).to_numpy()[None]
     return DayAhead(
-        version, dataset, replace(forecasts, actual=actual), warm_up, tuple(notes), with_calendar
+        version, dataset, replace(forecasts, actual=actual), tuple(notes), with_calendar
     )
 
 
@@ -307,3 +300,116 @@ def _calendar(
                 "train again"
             )
     return calendar, notes
+
+
+# The models in use against what came since
+
+
+COVERAGE = (70.0, 90.0)
+"""Percent of the hours that the calibrated interval should cover; outside a retraining is due."""
+
+WORSE = 1.25
+"""A retraining is due if the MAE has grown by more than this factor since the held-out days of the
+training, both as a share of that of the better naive forecast: demand itself changes with the
+season."""
+
+SEASON_DAYS, TRUSTED = 91, 0.01
+"""A member whose weight stays below this share for so many days has not been trusted."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A version in use over the last 28 days: MAE in ``unit``, calibrated coverage in percent.
+
+    ``relative`` is the MAE as a share of that of the better naive forecast, ``relative_before`` the
+    same over the held-out days of the training; ``days_since`` its end.
+    """
+
+    version: Version
+    unit: str
+    days_since: int
+    mae: float
+    coverage: float
+    relative: float
+    relative_before: float
+
+    @property
+    def due(self) -> list[str]:
+        """Reasons for a retraining."""
+        low, high = COVERAGE
+        reasons = []
+        if not low <= self.coverage <= high:
+            reasons.append(f"coverage is outside {low:.0f} to {high:.0f} %")
+        if (grown := self.relative / self.relative_before) > WORSE:
+            reasons.append(f"MAE beside naive forecasts is {grown:.2f} times that of then")
+        return reasons
+
+    def __str__(self) -> str:
+        reasons = " and ".join(self.due)
+        due = f"a retraining is due: {reasons}" if reasons else "no retraining is due"
+        return (
+            f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} days: "
+            f"MAE {self.mae:.5g} {self.unit}, {self.relative:.2f} of the naive forecast's "
+            f"(held-out days: {self.relative_before:.2f}), coverage {self.coverage:.1f} %; {due}"
+        )
+
+
+def watch(
+    dataset: str,
+    *,
+    model: str = "",
+    data_dir: str = "",
+    simulated: bool = False,
+    models_dir: str = "",
+) -> list[Watched | str]:
+    """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
+
+    Sentences on the members of a mixture, and on models that cannot be read or do not fit, come
+    after the scores.
+    """
+    data, notes = load_dataset(dataset, data_dir, simulated=simulated), list[str]()
+    scored, damaged = each_in_use(
+        models_dir, data.spec.name, model, lambda version: _watched(version, data, notes)
+    )
+    return [*scored, *notes, *damaged]
+
+
+def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
+    days_since = (dataset.index[-1] - version.trained_until) // DAY
+    end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
+    # The first half of the days calibrates.
+    days = version.unseen(dataset, days_before(end, 2 * ROLLING_DAYS))
+    is_recent = dataset.index[days] >= dataset.index[end] - ROLLING_DAYS * DAY
+    if not is_recent.any():
+        raise InputError(
+            f"{dataset.path}: none of the last {ROLLING_DAYS} days has a whole week before it; "
+            "add hours"
+        )
+    if isinstance(version, MixtureVersion):
+        members, weights = version.mixed(dataset, int(days[-1]), notes)
+        forecasts = members[MIXTURE].rows(slice(-len(days), None))
+        notes += _members(members, weights, dataset.index[days[is_recent]])
+    else:
+        forecasts = version.forecasts(dataset, days)
+    recent = calibrate(forecasts, None, dataset.scales).rows(is_recent)
+    before, unit = version.facts["relative_mae"], dataset.spec.unit
+    coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
+    return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)
+
+
+def _members(
+    forecasts: Mapping[str, QuantileForecasts], weights: pd.DataFrame, days: pd.DatetimeIndex
+) -> Iterator[str]:
+    """What the members say for themselves of these days, and who has not been trusted."""
+    losses = ", ".join(
+        f"{name} {metrics.pinball(one.rows(one.origins.isin(days))):.5g}"
+        for name, one in forecasts.items()
+    )
+    yield f"Raw pinball loss of these days: {losses}."
+    if len(weights) >= SEASON_DAYS:
+        for name, largest in weights.iloc[-SEASON_DAYS:].max().items():
+            if largest < TRUSTED:
+                yield (
+                    f"{name} has not been trusted for a season: its weight was never above "
+                    f"{largest:.1%} in {SEASON_DAYS} days."
+                )

@@ -15,6 +15,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import UNREADABLE, Damage, InputError, choices, in_one_line
 from hpo_lib.families.models import Forecaster, family_names, registered
+from hpo_lib.figures.style import warning_text
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.records import trainings
 from hpo_lib.records.provenance import Provenance
@@ -72,7 +73,10 @@ class Version:
         return cls(paths, number, checked_json(file, "the card of a trained model", _Facts))
 
     def __str__(self) -> str:
-        return f"{self.paths.model} v{self.number:03d}"
+        """Its name, with what has to be said of every number of it."""
+        source, is_test = self.facts["provenance"]["data"]["source"], self.facts["preset"] == "test"
+        warning = warning_text([source], is_test=is_test)
+        return f"{self.paths.model} v{self.number:03d}" + f" ({warning})" * bool(warning)
 
     @property
     def chosen_until(self) -> pd.Timestamp:
@@ -264,7 +268,7 @@ def store(
 def with_ends(dataset: Dataset, train_end: pd.Timestamp, val_end: pd.Timestamp) -> Dataset:
     """The same data with other splits."""
     splits = replace(dataset.spec.splits, train_end=train_end, val_end=val_end, test_end=None)
-    return replace(dataset, spec=replace(dataset.spec, splits=splits), split_note="")
+    return replace(dataset, spec=replace(dataset.spec, splits=splits))
 
 
 def relative_mae(forecasts: QuantileForecasts, dataset: Dataset) -> float:

@@ -51,8 +51,6 @@ class Dataset:
             <name>``.
         sha256: fingerprint; equal fingerprints mean the same data.
         n_filled: hours in which the gap rule filled something.
-        split_note: a sentence if the splits are not those that the TOML plans; ``spec.splits``
-            holds the taken dates.
         missing: hours of the target in gaps that are longer than the gap rule fills. The frame
             holds a value there, but no forecast origin has them in its window, and no scale is
             fitted on them.
@@ -69,7 +67,6 @@ class Dataset:
     sha256: str
     n_filled: int
     missing: pd.DatetimeIndex = field(default_factory=lambda: pd.DatetimeIndex([], tz="UTC"))
-    split_note: str = ""
     weather: DayAheadWeather | None = None
 
     @property
@@ -227,10 +224,10 @@ def load_dataset(
             f"{looked}); put it there, or make it with `hpo prepare --dataset {name} --raw RAW.csv "
             f"--out {shown(places[0])}`{simulate}"
         )
-    splits, note = settled_splits(
+    splits = settled_splits(
         data.index, data.is_missing, spec.splits, spec.tz, data.path, shown(spec.path)
     )
-    data = replace(data, spec=replace(spec, splits=splits), split_note=note)
+    data = replace(data, spec=replace(spec, splits=splits))
     return data if spec.day_ahead_weather.kind == "none" else _with_weather(data, csv)
 
 
@@ -298,13 +295,8 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     with about(path):
         cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
         header = list(cells.columns)
-        if header == ["", "0"]:
-            raise InputError(
-                "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo "
-                "prepare` on it"
-            )
         required = [column for column in spec.covariates if column not in spec.optional_covariates]
-        advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
+        advice = "run `hpo prepare` on a raw CSV, or fix the columns here or in the dataset's TOML"
         check_header(header, [TIMESTAMP, spec.target, *required], advice)
         past, future = (
             tuple(column for column in role if column in header)

@@ -27,9 +27,8 @@ from pydantic import (
 )
 
 from hpo_lib import paths
-from hpo_lib.checked import Whole, expected, sentence
 from hpo_lib.data.csv_checks import LARGEST, TIME, YEARS
-from hpo_lib.errors import InputError, choices
+from hpo_lib.errors import InputError, Whole, choices, expected, sentence
 
 
 def _hour(value: Any) -> pd.Timestamp:
@@ -91,9 +90,9 @@ Deviations = Annotated[
 class Splits:
     """Last hour (UTC, inclusive) of training, validation and test.
 
-    Without ``test_end`` the test split is the rest. A TOML may give shares of the data's span, too:
-    ``load_dataset`` takes them where it states no dates (both are NaT until then) or dates that the
-    data does not reach. ``origin_hour`` is the local hour of the daily forecast origins.
+    Without ``test_end`` the test split is the rest. A TOML may give shares of the data's span
+    instead; ``load_dataset`` makes dates of them, which are NaT until then. ``origin_hour`` is the
+    local hour of the daily forecast origins.
     """
 
     train_end: Hour = pd.NaT  # type: ignore[assignment]
@@ -102,10 +101,6 @@ class Splits:
     train: Share | None = None
     val: Share | None = None
     origin_hour: LocalHour | None = None
-
-    @property
-    def has_dates(self) -> bool:
-        return bool(pd.notna(self.train_end))
 
 
 @dataclass(frozen=True)
@@ -276,14 +271,12 @@ def _parse(file: Path) -> DatasetSpec:
 def _contradiction(spec: DatasetSpec) -> str | None:
     """What two keys together say wrong, if anything."""
     splits = spec.splits
-    for pair in (("train_end", "val_end"), ("train", "val")):
-        absent = [name for name in pair if pd.isna(getattr(splits, name))]
-        if len(absent) == 1:
-            return f"key 'splits.{absent[0]}' is missing; add it (see datasets/README.md)"
-    if not splits.has_dates and (splits.train is None or splits.test_end is not None):
+    stated = [field.name for field in fields(Splits) if pd.notna(getattr(splits, field.name))]
+    stated = [name for name in stated if name not in ("test_end", "origin_hour")]
+    if stated not in (["train_end", "val_end"], ["train", "val"]):
         return (
-            "splits states no dates, expected train_end and val_end, or shares such as train "
-            "= 0.7 and val = 0.2"
+            f"splits states {' and '.join(stated) or 'nothing'}, expected train_end and val_end, "
+            "or shares such as train = 0.7 and val = 0.2"
         )
     if splits.train is not None and splits.val is not None and splits.train + splits.val > 1 + 1e-9:
         return (
@@ -309,11 +302,6 @@ def _contradiction(spec: DatasetSpec) -> str | None:
         return (
             f"day_ahead_weather.kind is {weather.kind!r} without columns; list columns, such "
             'as "temp"'
-        )
-    if strange := [name for name in weather.columns if name not in spec.past_covariates]:
-        return (
-            f"day_ahead_weather.columns lists {strange[0]!r}, expected one of "
-            "past_covariates; add it there"
         )
     without_errors = [name for name in weather.columns if name not in weather.errors]
     if weather.kind == "degraded" and without_errors:

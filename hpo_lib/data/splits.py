@@ -105,12 +105,11 @@ def settled_splits(
     tz: ZoneInfo,
     data: str,
     toml: str,
-) -> tuple[Splits, str]:
-    """The split dates that hold for this data, and a sentence if they are not the planned ones.
+) -> Splits:
+    """The split dates of this data: those that the TOML plans, or shares of the data's span.
 
-    The planned dates are taken if the data fills them, otherwise shares of its span if the plan has
-    some. Shares are cut at the hour of the daily origins, by default at local midnight. All cuts
-    are whole days (24 h) apart.
+    Shares are cut at the hour of the daily origins, by default at local midnight, and so are dates
+    if that hour is planned. All cuts are whole days (24 h) apart.
 
     Args:
         index: complete hourly index of the data.
@@ -120,26 +119,21 @@ def settled_splits(
         data: what the data is called in an error (its file).
         toml: the dataset's TOML, where the dates are.
     """
-    splits, note, problem = plan, "", ""
-    if plan.has_dates:
-        if plan.origin_hour is not None:
-            splits = _cut(plan, plan.train_end, plan.val_end, plan.origin_hour, tz)
-        problem = _problem(index, splits)
-    if plan.train is not None and plan.val is not None and (problem or not plan.has_dates):
+    splits = plan
+    if plan.train is not None and plan.val is not None:
         span, shares = index[-1] - index[0], (plan.train, plan.train + plan.val)
         train_end, val_end = (index[0] + (share * span).floor("h") for share in shares)
         hour = 23 if plan.origin_hour is None else plan.origin_hour
-        splits = _cut(replace(plan, test_end=None), train_end, val_end, hour, tz)
-        if plan.has_dates:
-            note = (
-                f"{toml}: {problem}. Taken instead are {100 * plan.train:g} % of the data for "
-                f"training, to {splits.train_end:%Y-%m-%d %H:%M}, and {100 * plan.val:g} % for "
-                f"validation, to {splits.val_end:%Y-%m-%d %H:%M}."
-            )
-        problem = _problem(index, splits)
-    if problem:
+        splits = _cut(plan, train_end, val_end, hour, tz)
+    elif plan.origin_hour is not None:
+        splits = _cut(plan, plan.train_end, plan.val_end, plan.origin_hour, tz)
+    last, training = splits.test_end or splits.val_end, split_positions(index, splits).train.stop
+    if last > index[-1] or training < MIN_TRAINING or not len(split_origins(index, splits)[0]):
+        test = f", test to {splits.test_end:%Y-%m-%d %H:%M}" if splits.test_end else ""
         raise InputError(
-            f"{data}: {problem}; a training split needs {MIN_TRAINING} hours, the others whole "
+            f"{data}: training to {splits.train_end:%Y-%m-%d %H:%M}, validation to "
+            f"{splits.val_end:%Y-%m-%d %H:%M}{test} do not fit the data, which covers "
+            f"{time_span(index)}; a training split needs {MIN_TRAINING} hours, the others whole "
             "days; move the dates, or set train = 0.7 and val = 0.2 instead, for which 60 days are "
             f"enough, under [splits] in {toml}"
         )
@@ -155,7 +149,7 @@ def settled_splits(
                 f"none of them with their {HISTORY} hours of history, expected at least {least}; "
                 f"fill some of the gaps, or move the dates under [splits] in {toml}"
             )
-    return splits, note
+    return splits
 
 
 def _cut(
@@ -169,19 +163,3 @@ def _cut(
     return replace(
         plan, train_end=train_end, val_end=val_end - (val_end - train_end) % (HORIZON * _HOUR)
     )
-
-
-def _problem(index: pd.DatetimeIndex, splits: Splits) -> str:
-    """Which splits the data does not fill; empty if it does."""
-    ends = splits.train_end, splits.val_end, splits.test_end
-    last = splits.test_end or splits.val_end
-    training = split_positions(index, splits).train.stop
-    if last <= index[-1] and training >= MIN_TRAINING and len(split_origins(index, splits)[0]):
-        return ""
-    names = ("training", "validation", "test")
-    parts = [
-        f"{name} to {end:%Y-%m-%d %H:%M}"
-        for name, end in zip(names, ends, strict=True)
-        if end is not None
-    ]
-    return f"{', '.join(parts)} do not fit the data, which covers {time_span(index)}"

@@ -8,6 +8,7 @@ fitted first, in a second, and then stays fixed.
 
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,28 @@ extreme forecast.
 FOLDS = 5
 """Consecutive parts of the training split, each forecast by a regression on the others."""
 
+TREES: dict[str, Any] = {
+    "num_leaves": 15,
+    "learning_rate": 0.05,
+    "min_data_in_leaf": 40,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.5,
+    "bagging_freq": 1,
+    "extra_trees": True,
+}
+STEADY: dict[str, Any] = {
+    "objective": "quantile",
+    "metric": "quantile",
+    "num_threads": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbose": -1,
+}
+TREE_ROUNDS = 300
+"""Of the trees of a baseline: as many as validation stops after on most series (267 to 707). A
+fixed number leaves validation to the network.
+"""
+
 HOURS_OF_A_YEAR = 8760
 MEDIAN = QUANTILE_LEVELS.index(0.5)
 
@@ -54,12 +77,15 @@ class LinearOptions:
         penalty: ridge penalty, see `PENALTY`.
         weeks: of history that the features show.
         thermal: they include the thermal memory, see `hpo_lib.families.feature_table`.
+        trees: gradient-boosted trees (Ke et al., 2017) forecast the residuals of the regressions,
+            and a network forecasts what both leave.
     """
 
     seasons: bool
     penalty: float = PENALTY
     weeks: int = 1
     thermal: bool = True
+    trees: bool = False
 
     def table(self, dataset: Dataset, windows: Windows, floor: float) -> FeatureTable:
         """The feature table of N windows; ``floor`` is the smallest level."""
@@ -84,6 +110,7 @@ class LinearBaseline:
             interval.
         out_of_fold: [N, H] forecasts of the training origins in the target's unit, see
             `relative_out_of_fold`; empty without a fit of its own.
+        trees: LightGBM's text of the trees; empty without them.
     """
 
     floor: float
@@ -94,6 +121,7 @@ class LinearBaseline:
     intercept: np.ndarray
     errors: np.ndarray
     out_of_fold: np.ndarray
+    trees: str = ""
 
     @classmethod
     def fit(cls, dataset: Dataset, origins: np.ndarray, options: LinearOptions) -> "LinearBaseline":
@@ -105,7 +133,7 @@ class LinearBaseline:
             if frame is dataset.frame and fitted_to == key:
                 return baseline
         table = options.table(dataset, dataset.windows(origins), floor)
-        unfolded = cls.of_table(table, floor, options)
+        unfolded = cls.of_table(table, origins, floor, options)
         relative = unfolded.relative_out_of_fold(table, origins)
         baseline = replace(
             unfolded.with_interval(table.target - relative),
@@ -116,9 +144,9 @@ class LinearBaseline:
 
     @classmethod
     def of_table(
-        cls, table: FeatureTable, floor: float, options: LinearOptions
+        cls, table: FeatureTable, origins: np.ndarray, floor: float, options: LinearOptions
     ) -> "LinearBaseline":
-        """From a feature table made with these options, without an interval."""
+        """From the feature table of the origins [N] with these options, without an interval."""
         features = linear_features(table)
         centre, spread = features.mean(axis=0), features.std(axis=0)
         spread = np.where(spread > 1e-9, spread, 1.0)
@@ -130,7 +158,27 @@ class LinearBaseline:
         weights, intercept = map(np.array, zip(*regressions, strict=True))
         no_errors = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
         nothing = np.empty((0, HORIZON))
-        return cls(floor, options, centre, spread, weights, intercept, no_errors, nothing)
+        linear = cls(
+            floor,
+            replace(options, trees=False),
+            centre,
+            spread,
+            weights,
+            intercept,
+            no_errors,
+            nothing,
+        )
+        if not options.trees:
+            return linear
+        # Of residuals that the regressions have learnt from, trees would learn too little.
+        expected = linear.relative_out_of_fold(table, origins)
+        import lightgbm  # slow to import
+
+        data = lightgbm.Dataset(
+            tree_features(table, expected), (table.target - expected).ravel(), params=STEADY
+        )
+        booster = lightgbm.train({**TREES, **STEADY, "alpha": 0.5}, data, TREE_ROUNDS)
+        return replace(linear, options=options, trees=booster.model_to_string())
 
     def quantiles(self, dataset: Dataset, windows: Windows) -> np.ndarray:
         """[N, H, Q] forecasts with an interval, in the target's unit, of the baseline alone."""
@@ -143,7 +191,14 @@ class LinearBaseline:
         x = _standardised(linear_features(table), self.centre, self.spread)
         # Summed row by row: the last bits of a matrix product depend on how many rows are asked
         # for.
-        return (x * self.weights).sum(axis=2) + self.intercept
+        relative = (x * self.weights).sum(axis=2) + self.intercept
+        if not self.trees:
+            return relative
+        import lightgbm
+
+        booster = lightgbm.Booster(model_str=self.trees)
+        residuals = np.asarray(booster.predict(tree_features(table, relative)))
+        return relative + residuals.reshape(relative.shape)
 
     def with_interval(self, errors: np.ndarray) -> "LinearBaseline":
         """The same with the interval of these ``relative`` residuals [N, H]."""
@@ -167,9 +222,17 @@ class LinearBaseline:
             apart = (origins < first - reach) | (origins > last + reach)
             rest = self
             if apart.any():
-                rest = LinearBaseline.of_table(table.rows(apart), self.floor, self.options)
+                rows = table.rows(apart)
+                rest = LinearBaseline.of_table(rows, origins[apart], self.floor, self.options)
             expected[fold] = rest.relative(table.rows(fold))
         return expected
+
+
+def tree_features(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:
+    """[N H, F] the features that trees see, the linear baseline's forecasts [N, H] included."""
+    linear = [] if expected is None else [expected[:, :, None]]
+    features = np.concatenate([table.features, *linear], axis=2)
+    return features.reshape(-1, features.shape[2])
 
 
 def _standardised(features: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:

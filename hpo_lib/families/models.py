@@ -91,7 +91,8 @@ class Recipe:
         linear_part: models forecast the residual of the linear baseline, see
             `hpo_lib.families.linear_baseline`. The field keeps its first name because stored
             records hold it.
-        linear_penalty, linear_weeks: see `hpo_lib.families.linear_baseline.LinearOptions`.
+        linear_penalty, linear_weeks, linear_trees: see
+            `hpo_lib.families.linear_baseline.LinearOptions`.
         calendar: networks see the calendar of the day ahead beyond its hours. Without it they only
             see what the linear baseline makes of it.
         steps_factor: the budget's steps are multiplied by it.
@@ -109,6 +110,7 @@ class Recipe:
     linear_part: bool
     linear_penalty: float = 0.01
     linear_weeks: int = 1
+    linear_trees: bool = False
     calendar: bool = True
     steps_factor: float = 1.0
     thermal: bool = True
@@ -116,9 +118,16 @@ class Recipe:
 
     def effective(self, dataset: Dataset) -> ByName:
         """The fields as plain data, without what has no effect on a dataset."""
-        fields = asdict(self)
+        fields = self.stored()
         if dataset.weather is None:
             del fields["thermal"]
+        return fields
+
+    def stored(self) -> ByName:
+        """The fields as a record holds them, see `read_recipe`."""
+        fields = asdict(self)
+        if not self.linear_trees:  # as in records before there were any
+            del fields["linear_trees"]
         return fields
 
     def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", ByName]:
@@ -304,10 +313,8 @@ class Family(Model, ABC):
                     f"{source}: {self.name} has no hyperparameter {name!r}; {choices(name, known)}"
                 )
             if not is_drawn(name, params):
-                raise InputError(
-                    f"{source}: {name} is given, but {ONLY_WITH[name]} is not true; remove one "
-                    "of them"
-                )
+                only = " and ".join(f"{other} {yes}" for other, yes in ONLY_WITH[name].items())
+                raise InputError(f"{source}: {name} goes only with {only}; remove it or fix those")
         for name, dimension in known.items():
             if name not in params and name in self.search_space:
                 raise InputError(

@@ -1,9 +1,8 @@
-"""Search spaces: checks, words, draws, that of the recipe, and advice to widen one."""
+"""Search spaces: checks, words, draws, and that of the recipe."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -64,6 +63,7 @@ RECIPE_SPACE: SearchSpace = {
     "calendar": Choice((True, False)),
     "steps_factor": Choice((0.5, 1.0, 1.5)),
     "linear_part": Choice((True, False)),
+    "linear_trees": Choice((True, False)),
     "linear_penalty": FloatRange(0.003, 0.3, log=True),
     "linear_weeks": IntRange(1, 4),
     "thermal": Choice((True, False)),
@@ -73,14 +73,13 @@ RECIPE_SPACE: SearchSpace = {
 WITH_TEMPERATURE = ("thermal",)
 """Those of them that are searched only where models see the temperature of the day ahead."""
 
-ONLY_WITH: Mapping[str, str] = {"linear_penalty": "linear_part", "linear_weeks": "linear_part"}
-"""Dimensions that are drawn only if another one is true."""
-
-WHOLE = ("level_hours", "near_hours", "season_years")
-"""Choices that cannot be widened: their ends stand for none and for all."""
-
-END_SHARE = 0.05
-"""Share of a range, or of its logarithms, within which a number is at the range's end."""
+ONLY_WITH: Mapping[str, Mapping[str, bool]] = {
+    "linear_trees": {"linear_part": True},
+    # With trees they are the standard ones, so that the trials of a study share the fits of trees.
+    "linear_penalty": {"linear_part": True, "linear_trees": False},
+    "linear_weeks": {"linear_part": True, "linear_trees": False},
+}
+"""Dimensions that are drawn only if others have these values."""
 
 DEFAULT_CHANCE = 2 / 3
 """Chance that a dimension keeps its default in a draw near the defaults."""
@@ -109,7 +108,7 @@ def value_in_words(value: float, digits: int = 6) -> str:
 
 def is_drawn(name: str, params: Mapping[str, object]) -> bool:
     """Whether a dimension is part of a configuration whose earlier dimensions are ``params``."""
-    return name not in ONLY_WITH or bool(params.get(ONLY_WITH[name]))
+    return all(bool(params.get(other)) == value for other, value in ONLY_WITH.get(name, {}).items())
 
 
 def is_whole(params: Mapping[str, object], space: SearchSpace) -> bool:
@@ -140,38 +139,3 @@ def draw(
             case FloatRange(low, high):
                 params[name] = float(random.uniform(low, high))
     return params
-
-
-def end_reached(value: float, dimension: Dimension) -> Literal["lower", "upper"] | None:
-    """The end at which a value is; None if it is inside, or if the end cannot be widened.
-
-    A count that starts at 1, such as a number of layers, has nothing below its lower end; a range
-    of one value has no ends, nor have yes and no. The ends of choices are the smallest and the
-    largest.
-    """
-    if isinstance(dimension, Choice):
-        ordered = sorted(option for option in dimension.options if not isinstance(option, bool))
-        if value not in ordered:
-            return None
-        value, low, high = ordered.index(value), 0.0, len(ordered) - 1.0
-    else:
-        scale = math.log if dimension.log else float
-        value, low, high = map(scale, (value, dimension.low, dimension.high))
-    if low == high:
-        return None
-    share = (value - low) / (high - low)
-    if share >= 1 - END_SHARE:
-        return "upper"
-    starts_at_one = isinstance(dimension, IntRange) and dimension.low <= 1
-    return "lower" if share <= END_SHARE and not starts_at_one else None
-
-
-def boundary_advice(label: str, params: Mapping[str, float], space: SearchSpace) -> list[str]:
-    """A sentence for every hyperparameter at an end of its range; ``label``: ``TFT_Q on heat``."""
-    return [
-        f"{label}: {name} {params[name]:.3g} is at the {end} end of its "
-        f"{'choices' if isinstance(space[name], Choice) else 'range'} ({in_words(space[name])}); "
-        "widen it and search on"
-        for name in sorted(set(space) & set(params) - set(WHOLE))
-        if (end := end_reached(params[name], space[name]))
-    ]

@@ -1,7 +1,7 @@
 """A trained model as a file of tensors and plain values: reading it runs nothing of it."""
 
 import pickle
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ _ARRAYS = [bytes, np.ndarray, np.dtype, np.dtypes.Float64DType, np.empty(0).__re
 ALLOWED: list[Any] = [Recipe, Scaling, Level, LinearBaseline, LinearOptions, *_ARRAYS]
 """What a file may hold beside tensors and built-in values: fields of these classes, and arrays."""
 
-AGAIN = "train it again with `hpo retrain`"
 OF_WEATHER = "kind", "columns", "threshold", "usual_demand"
 """What a model keeps of the weather of the day ahead that it was trained with."""
 
@@ -77,35 +76,24 @@ def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str
 
 
 def _check(stored: ByName, dataset: Dataset, source: str) -> None:
-    if stored["format"] != FORMAT:
-        raise InputError(
-            f"{source}: is stored in format {stored['format']}, this version reads {FORMAT}; "
-            f"{AGAIN}"
-        )
-    recipe = stored["parts"].get("recipe", STANDARD)
-    if other := {field.name for field in fields(Recipe)} ^ set(vars(recipe)):
-        names = ", ".join(sorted(other))
-        raise InputError(
-            f"{source}: its recipe and that of this version differ in the fields {names}; {AGAIN}"
-        )
-    for name in ("target", "unit"):
-        if stored[name] != getattr(dataset.spec, name):
+    recipe, weather, ahead = stored["parts"].get("recipe", STANDARD), stored["weather"], None
+    if dataset.weather is not None:
+        ahead = dataset.kind_of_weather, *dataset.weather.columns
+    for name, before, now in (
+        ("format", stored["format"], FORMAT),
+        ("list of recipe fields", sorted(vars(STANDARD) | vars(recipe)), sorted(vars(STANDARD))),
+        ("target", stored["target"], dataset.spec.target),
+        ("unit", stored["unit"], dataset.spec.unit),
+        ("weather of the day ahead", weather and (weather["kind"], *weather["columns"]), ahead),
+    ):
+        if before != now:
             raise InputError(
-                f"{source}: was trained on the {name} {stored[name]!r}, the dataset has "
-                f"{getattr(dataset.spec, name)!r}; {AGAIN}, or fix the dataset's TOML"
+                f"{source}: its {name} is {before!r}, here it is {now!r}; train it again with `hpo "
+                "retrain`, or fix the dataset's TOML"
             )
-    weather = stored["weather"]
-    trained_with = ("none",) if weather is None else (weather["kind"], *weather["columns"])
-    available = (dataset.kind_of_weather, *(dataset.weather.columns if dataset.weather else ()))
-    if trained_with != available:
-        raise InputError(
-            f"{source}: was trained with weather of the day ahead of the kind "
-            f"{', '.join(trained_with)}, the dataset has {', '.join(available)}; {AGAIN}, or fix "
-            "[day_ahead_weather] of the dataset's TOML"
-        )
     columns = (*stored["past"], *stored["future"])
     if lacking := [name for name in columns if name not in dataset.frame.columns]:
         raise InputError(
             f"{dataset.path}: lacks {', '.join(lacking)}, with which {source} was trained; add "
-            f"what is missing, or {AGAIN}"
+            "what is missing, or train it again with `hpo retrain`"
         )

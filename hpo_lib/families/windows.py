@@ -106,7 +106,11 @@ class Scaling:
             level = Level.fit(dataset.training_target, recipe.level_hours)
         if recipe.linear_part:
             options = LinearOptions(
-                seasons, recipe.linear_penalty, recipe.linear_weeks, recipe.thermal
+                seasons,
+                recipe.linear_penalty,
+                recipe.linear_weeks,
+                recipe.thermal,
+                recipe.linear_trees,
             )
             linear = LinearBaseline.fit(dataset, origins, options)
         return cls(
@@ -122,7 +126,7 @@ class Scaling:
         """[T, len(columns)] float32."""
         names = list(columns)
         mean, std = (pd.Series(values)[names] for values in (self.mean, self.std))
-        return torch.from_numpy(((frame[names] - mean) / std).to_numpy(np.float32))
+        return torch.from_numpy(((frame[names] - mean) / std).to_numpy(np.float32, copy=True))
 
 
 def weather_ahead(dataset: Dataset, windows: Windows, recipe: Recipe) -> np.ndarray:

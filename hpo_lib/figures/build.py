@@ -11,16 +11,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from IPython.display import HTML, Image, display
 from matplotlib.figure import Figure
 
-from hpo_lib import __version__, paths
+from hpo_lib import paths
 from hpo_lib.benchmark.tables import load_benchmark
 from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.families.search_space import boundary_advice
 from hpo_lib.figures import benchmarks, explanations, studies, style
 from hpo_lib.figures.card import card
 from hpo_lib.figures.evidence import (
@@ -32,12 +30,10 @@ from hpo_lib.figures.evidence import (
     warning_for,
 )
 from hpo_lib.figures.latex import booktabs, html, included
-from hpo_lib.figures.studies_table import load_studies, studies_frame
-from hpo_lib.figures.tables import TABLES, caption, overview
+from hpo_lib.figures.tables import TABLES, caption, load_studies, overview, studies_frame
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import Json, write_json
-from hpo_lib.records.study import TELLING_TRIALS, StoredStudy, records_folder, study_runs
-from hpo_lib.scoring.calibration import Calibration
+from hpo_lib.records.study import records_folder, study_runs
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
             notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
             continue
         pdf, png, tex = out.figure(file)
-        text = caption(picture.shows, page, records)
+        text = caption(picture.shows, records)
         snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
         contents = {  # without date and version, which would change the bytes each time
             pdf: _as_file(figure, format="pdf", metadata={"CreationDate": None}),
@@ -137,7 +133,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         if table is None or table.frame.empty:
             notes.append(f"No table {name}: there are no readable {kind} for it.")
             continue
-        table = replace(table, caption=caption(table.caption, evidence, records))
+        table = replace(table, caption=caption(table.caption, records))
         tex, csv = out.table(name)
         latex = booktabs(table, name, warning_for(records))
         contents = {tex: latex.encode(), csv: table.frame.to_csv(index=False).encode()}
@@ -154,9 +150,6 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     return written, notes
 
 
-DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end", "split_note")
-
-
 def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list[Path]:
     """Write the files that are new or differ, and beside them what they were made from."""
     for file, content in contents.items():
@@ -164,11 +157,6 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
             with paths.atomic(file) as temporary:
                 temporary.write_bytes(content)
     files = list(contents)
-    made = [
-        part
-        for record in records
-        for part in ([record.result] if isinstance(record, StoredStudy) else record.records)
-    ]
     sidecar: Json = {
         "files": [file.name for file in files],
         "caption": shows,
@@ -177,14 +165,6 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
             paths.shown(file): hashlib.sha256(file.read_bytes()).hexdigest()
             for record in records
             for file in record.files
-        },
-        "data": {
-            record.dataset: {key: record.data.get(key) for key in DATA_KEYS} for record in records
-        },
-        "code": {
-            "hpo_lib": __version__,
-            "matplotlib": mpl.__version__,
-            "records": sorted({str(one.get("provenance", {}).get("git_commit")) for one in made}),
         },
     }
     write_json(ThesisPaths.sidecar(files[0]), sidecar)
@@ -222,25 +202,9 @@ class Analysis:
         for model in style.in_order(trials.get("model", ())):
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 
-    def boundaries(self) -> list[str]:
-        """Advice on chosen values at an end of their search space, where trials are enough."""
-        advice, n_silent, n_studies = list[str](), 0, len(self.evidence.studies)
-        for study in self.evidence.studies:
-            if not study.is_test and len(study.complete) >= TELLING_TRIALS:
-                label = f"{study.model} on {study.dataset}"
-                advice += boundary_advice(label, study.result["best_params"], study.search_space)
-            else:
-                n_silent += 1
-        if n_silent:
-            whose = f"{n_silent} of {n_studies} studies"
-            advice.append(
-                f"No advice on {whose}: test budget, or below {TELLING_TRIALS} complete trials."
-            )
-        return advice or ["No chosen value is known to be at an end of its search space."]
 
-
-def of_benchmark(paths: BenchmarkPaths, spec: DatasetSpec, correction: Calibration) -> Evidence:
-    """One stored benchmark for `picture` and `table`, calibrated by this correction.
+def of_benchmark(paths: BenchmarkPaths, spec: DatasetSpec, correction: str) -> Evidence:
+    """One stored benchmark for `picture` and `table`, calibrated in this mode.
 
     Raises:
         InputError: nothing is stored.

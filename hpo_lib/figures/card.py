@@ -19,7 +19,7 @@ from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
-from hpo_lib.scoring.uncertainty import bootstrap_intervals
+from hpo_lib.scoring.uncertainty import bootstrap_intervals, reliability
 
 
 def render_card(
@@ -49,7 +49,6 @@ def render_card(
     data, is_test = provenance["data"], origin["Budget"] == "test"
     warning = warning_text([data["source"]], is_test=is_test)
     mark = f"**{warning}.** No number below says anything about how good this can be.\n\n"
-    splits = f"\n* Splits: {data['split_note']}" if data.get("split_note") else ""
     budget = "\n* Trained with the test budget, which only shows that everything works." * is_test
     names = [_row(name, value_in_words(value)) for name, value in sorted(params.items())]
     paragraphs = "\n\n".join(notes)
@@ -71,7 +70,7 @@ def render_card(
 * Span: {data["first_hour"]} to {data["last_hour"]}, hourly, {data["hours_filled"]} hours filled, \
 {data.get("hours_missing", 0)} missing in longer gaps
 * Training: up to {data["train_end"]}
-* Validation: after it, up to {data["val_end"]}{splits}
+* Validation: after it, up to {data["val_end"]}
 * Unit: {data["unit"]}
 * Covariates: {len(data["past_covariates"])} known up to the origin, \
 {len(data["future_covariates"])} known in advance
@@ -132,7 +131,7 @@ def _scores(name: str, f: QuantileForecasts) -> str:
 
 
 def _calibration(name: str, f: QuantileForecasts) -> str:
-    observed = [f"{share:.3f}" for share in metrics.reliability(f)["observed"]]
+    observed = [f"{share:.3f}" for share in reliability(f)["observed"]]
     by_hour = np.array(metrics.by_step(f)["picp"])
     off = np.abs(by_hour - NOMINAL_COVERAGE)
     ends = [f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin())]

@@ -210,5 +210,4 @@ def warning_for(records: Records) -> str:
     return warning_text(
         [record.source for record in records],
         is_test=any(record.is_test for record in records),
-        other_splits=any(record.data.get("split_note") for record in records),
     )

@@ -1,8 +1,9 @@
-"""The widgets of `notebooks/explore.ipynb`: click a trial and see its forecasts.
+"""The widgets of notebooks: click a trial and see its forecasts; attach to a study that runs.
 
 They show stored studies and need neither the series nor a model.
 """
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from ipympl.backend_nbagg import Canvas, FigureManager
+from IPython.display import display
 from matplotlib.backend_bases import Event, MouseEvent
 from matplotlib.figure import Figure
 
@@ -22,7 +24,8 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures import series
 from hpo_lib.figures.evidence import warning_for
-from hpo_lib.figures.studies import RING, draw_study_front, trials_of
+from hpo_lib.figures.studies import RING, draw_study_front
+from hpo_lib.figures.study_page import front_figure, picture
 from hpo_lib.figures.style import (
     ACCENT,
     NETWORK_KEPT,
@@ -35,6 +38,7 @@ from hpo_lib.figures.style import (
 from hpo_lib.records.study import (
     StoredStudy,
     StudiesAndNotes,
+    named_study,
     read_studies,
     records_folder,
     study_runs,
@@ -126,9 +130,8 @@ def draw(
     front, residuals, coverage, days, errors = panels.values()
     predictions = study.predictions(number)
     viewable = [trial.number for trial in study.viewable]
-    trials = trials_of(study).set_index("trial").loc[viewable]
+    trials = draw_study_front(front, study).set_index("trial").loc[viewable]
     points = trials[[objective.name for objective in study.objectives[:2]]]
-    draw_study_front(front, study, trials)
     look = {**RING, "marker": "o", "ms": 16, "mec": ACCENT, "mew": 1.6}
     front.plot(*points.loc[number], label="shown below", **look)
     front.margins(0.08)
@@ -265,3 +268,60 @@ class Explorer:
             distances = np.hypot(*(places - (event.x, event.y)).T)
             if distances.min() <= REACH:
                 self.trial_box.value = int(self.trials.index[distances.argmin()])
+
+
+EVERY = 2.0
+"""Seconds between two looks at a study."""
+
+_followed = set[asyncio.Task[None]]()
+
+
+def attach(name: str, runs_dir: str = "", database: str = "") -> None:
+    """Show a study in a notebook while it runs elsewhere: how far it is, last trials, its front.
+
+    The cell ends at once. What it shows follows the study's storage until the study ends, in any
+    number of notebooks, and does nothing to the study.
+
+    Args: as in `hpo_lib.records.study.named_study`.
+
+    Raises:
+        InputError: there is no such study.
+    """
+    shown = widgets.HTML()
+    display(shown)
+    study = named_study(name, runs_dir, database)
+    task = asyncio.get_running_loop().create_task(_follow(shown, study))
+    _followed.add(task)  # asyncio itself would forget it
+    task.add_done_callback(_followed.discard)
+
+
+async def _follow(shown: widgets.HTML, study: StoredStudy) -> None:
+    before, state = None, "running"
+    while state == "running":
+        try:
+            study = StoredStudy.read(study.run, database=study.database)
+            state, cause = study.state()
+            now = state, len(study.result), [trial.state for trial in study.trials]
+            if now != before:
+                before, shown.value = now, progress(study, state, cause)
+        except InputError as error:  # such as a database that does not answer
+            shown.value = f"<b>{escape(str(error))}</b>"
+        await asyncio.sleep(EVERY)
+
+
+def progress(study: StoredStudy, state: str, cause: str) -> str:
+    """How far a study is, as HTML: a bar, its last trials, and its front if it has one."""
+    lines = [f"{study.run.study_name}: {state}, {study.finished} of {study.asked} trials"]
+    label = study.label if study.result else ""
+    lines += filter(None, [cause, warning_for([study]), label, study.settled_line])
+    for trial in study.trials[-RECENT:]:
+        scores = f"MAE {trial.mae:.4g} {study.unit}" if trial.state == "complete" else trial.cause
+        seconds = f" ({trial.seconds:.0f} s)" if trial.finished else ""
+        lines.append(f"trial {trial.number}: {trial.state} {scores}{seconds}")
+    bar = f"<progress style='width: 100%' max={study.asked} value={study.finished}></progress>"
+    front = picture(front_figure(study), "Pareto front") if study.result else ""
+    return "<br>".join([bar, *map(escape, lines), front])
+
+
+RECENT = 8
+"""Trials of which the last state is shown."""

@@ -70,8 +70,6 @@ def banner(dataset: Dataset, *, is_test: bool = False) -> str:
     if dataset.weather is not None:
         facts.append(f"weather of the day ahead: {dataset.kind_of_weather}")
     lines.append("; ".join(facts))
-    if dataset.split_note:
-        lines.append(f"*** NOT THE PLANNED SPLITS *** {dataset.split_note}")
     return "\n".join(lines)
 
 

@@ -3,14 +3,15 @@
 The thesis, a study's notebook and page, and the explorer draw with the same functions.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import cycle
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -26,8 +27,10 @@ from hpo_lib.figures.style import (
     SKY_BLUE,
     TARGET,
     Look,
+    beside,
     by_model,
     dataset_columns,
+    draw_models,
     handle,
     in_order,
     joined,
@@ -36,14 +39,13 @@ from hpo_lib.figures.style import (
     model_handles,
     model_marker,
     model_name,
-    on_screen,
     panels,
     unit_of,
     unit_text,
     write_inside,
 )
-from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 from hpo_lib.scoring.metrics import readable_unit
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, Objective
@@ -55,15 +57,23 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
     """Every trial of a study as a row.
 
     Columns: ``trial`` (its number), ``state``, ``seconds``, ``params``, its objectives by name as
-    they are stored, and the marks ``finished``, ``front``, ``default``, ``chosen``.
+    they are stored or, of a stopped trial, at its last check (NaN if unknown there), and the marks
+    ``finished``, ``front``, ``default``, ``chosen``.
     """
+
+    def values(trial: TrialRecord) -> Mapping[str, float]:
+        if trial.state != "stopped":
+            return trial.values
+        checked = defaultdict(lambda: np.nan, trial.curve[-1] if trial.curve else {})
+        return {one.name: one.value(checked) for one in study.objectives}
+
     return pd.DataFrame(
         {
             "trial": trial.number,
             "state": trial.state,
             "seconds": trial.seconds,
             "params": trial.params,
-            **trial.values,
+            **values(trial),
             "finished": trial.finished,
             "front": trial in study.front,
             "default": trial == study.default,
@@ -104,7 +114,7 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
                 has_storage=study.has_storage,
                 value=value,
                 change=100 * (value / before - 1) if before > 0 else np.nan,
-                best=value.cummin(),
+                best=value.where(complete).cummin(),
                 order=complete.cumsum(),
                 hypervolume=volumes,
             )
@@ -113,18 +123,24 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
     return trials if trials.empty else trials.query(condition)
 
 
-fronts = partial(_trials, condition="state == 'complete'")
+fronts = partial(_trials, condition="finished")
 history = partial(_trials, condition="state == 'complete' and has_storage")
 """A JSON alone lists defaults and front, which is no history."""
 cost = partial(_trials, condition="finished and seconds > 0")
 
 
 def explored(evidence: Evidence) -> pd.DataFrame:
-    """Every varied ``parameter``, its ``value`` in each trial of `history` with a ``change``."""
-    trials = history(evidence)
+    """Every varied ``parameter``, its ``value`` in each trial with a ``change``.
+
+    ``leads`` marks the best tenth of each study's trials.
+    """
+    trials = _trials(evidence, "finished and has_storage")
     if trials.empty:
         return trials
     trials = trials.assign(item=trials["params"].map(lambda params: sorted(params.items())))
+    complete = trials["value"].where(trials["state"] == "complete")
+    groups = complete.groupby([trials["dataset"], trials["model"]])
+    trials["leads"] = groups.rank() - 1 < groups.transform("count") / 10
     rows = trials.dropna(subset="change").explode("item")
     rows = rows.assign(parameter=rows["item"].str[0], value=rows["item"].str[1])
     return rows[rows.groupby(["model", "parameter"])["value"].transform("nunique") > 1]
@@ -165,6 +181,17 @@ def _objectives(data: pd.DataFrame) -> list[Objective]:
     return [OBJECTIVES[name] for name in dict.fromkeys(names)]
 
 
+def within_reach(trials: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Trials with those that are far worse than most moved to the edge, so that others spread.
+
+    The edge is a little beyond four fifths of the values, the front, the defaults and the choice.
+    """
+    kept = trials[["front", "default", "chosen"]].any(axis=1)
+    reach = trials[[*names]].quantile(0.8).combine(trials.loc[kept, [*names]].max(), max)
+    edge = reach + 0.1 * (reach - trials[[*names]].min())
+    return trials.assign(**{name: trials[name].clip(upper=edge[name]) for name in names})
+
+
 def draw_front(
     axes: Axes,
     trials: pd.DataFrame,
@@ -173,10 +200,11 @@ def draw_front(
     *,
     size: float = 1.0,
 ) -> None:
-    """Complete trials by their first two objectives, with markers of this relative ``size``.
+    """Trials by their first two objectives, with markers of this relative ``size``.
 
-    The front, which is joined if there are no other objectives, the untuned defaults and the choice
-    are marked, and the tolerance of coverage is grey.
+    Stopped trials are hollow, at the scores of their last check, and failed ones are counted. If
+    there are two objectives, a line bounds what the front beats, within the tolerance of coverage
+    (grey) or, thin, without any. The untuned defaults and the choice are marked.
     """
     x, y = (objective.name for objective in objectives[:2])
     spans: list[Any] = [axes.axvspan, axes.axhspan]
@@ -185,20 +213,31 @@ def draw_front(
             label = f"PICP {NOMINAL_COVERAGE:g} % ± {COVERAGE_TOLERANCE:g} pp"
             span(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.06, lw=0, label=label)
 
-    def draw_points(marked: pd.DataFrame, label: str, marker: str, ms: float, **look: Any) -> None:
-        axes.plot(marked[x], marked[y], label=label, marker=marker, ms=ms * size, **look)
+    def draw_points(mark: pd.Series, label: str, marker: str, ms: float, **look: Any) -> None:
+        marked = trials[mark]
+        look |= {"label": label, "marker": marker, "ms": ms * size, "ls": "", "clip_on": False}
+        axes.plot(marked[x], marked[y], **look)
 
-    front = trials[trials["front"]].sort_values([x, y])
-    line = "-" if len(objectives) == 2 else ""
-    draw_points(trials, "trial", "o", 3, ls="", color=GREY)
-    draw_points(front, "Pareto front", "o", 3.5, color=colour, ls=line, drawstyle="steps-post")
-    draw_points(trials[trials["default"]], "untuned defaults", "s", 7, **RING)
-    draw_points(trials[trials["chosen"]], "chosen", "*", 10, **RING)
+    hollow: Look = {"mfc": "none", "mec": GREY, "mew": 0.8}
+    draw_points(trials["state"] == "stopped", "stopped early, last check", "o", 3, **hollow)
+    draw_points(trials["state"] == "complete", "complete trial", "o", 3, color=GREY)
+    tolerances = [objective.tolerance for objective in objectives[:2]]
+    bounds: dict[str, Any] = {"bound without tolerance": 0, "bound of the front": tolerances}
+    for label, least in bounds.items() if len(objectives) == 2 else ():
+        complete = trials.loc[trials["state"] == "complete", [x, y]].clip(lower=least)
+        steps, width = complete.sort_values([x, y]), 0.6 + bool(least)
+        axes.step(steps[x], steps[y].cummin(), where="post", color=colour, lw=width, label=label)
+    draw_points(trials["front"], "Pareto front", "o", 3.5, color=colour)
+    draw_points(trials["default"], "untuned defaults", "s", 7, **RING)
+    draw_points(trials["chosen"], "chosen", "*", 10, **RING)
+    if failed := (trials["state"] == "failed").sum():
+        axes.text(1, 1, f"{failed} failed", transform=axes.transAxes, ha="right", va="top")
 
 
-def draw_study_front(axes: Axes, study: StoredStudy, trials: pd.DataFrame) -> None:
-    """`draw_front` of one study on a screen, with labels in its own unit."""
+def draw_study_front(axes: Axes, study: StoredStudy) -> pd.DataFrame:
+    """`draw_front` of one study on a screen, with labels in its own unit; its trials as drawn."""
     x, y = study.objectives[:2]
+    trials = within_reach(trials_of(study), [x.name, y.name])
     draw_front(axes, trials, study.objectives, model_colour(study.model), size=1.6)
     unit = unit_text(study.unit)
     axes.set(xlabel=x.axis(unit), ylabel=y.axis(unit))
@@ -209,6 +248,7 @@ def draw_study_front(axes: Axes, study: StoredStudy, trials: pd.DataFrame) -> No
     axes.text(
         0.5, 0.99, not_drawn(study.objectives), transform=axes.transAxes, ha="center", va="top"
     )
+    return trials
 
 
 def not_drawn(objectives: Sequence[Objective]) -> str:
@@ -216,17 +256,8 @@ def not_drawn(objectives: Sequence[Objective]) -> str:
     return "".join(f"({objective.label} is not drawn)" for objective in objectives[2:])
 
 
-@on_screen()
-def front_figure(study: StoredStudy) -> Figure:
-    """The Pareto front of one study."""
-    figure, ((axes,),) = panels(1, 1, height=3.6, width=5.5)
-    draw_study_front(axes, study, trials_of(study).query("state == 'complete'"))
-    axes.legend()
-    return figure
-
-
 def draw_fronts(data: pd.DataFrame) -> Figure:
-    """The first two objectives of every complete trial, a panel per model and dataset."""
+    """The first two objectives of every trial, a panel per model and dataset."""
     models, alike = in_order(data["model"]), data["objectives"].nunique() == 1
     one_scale = alike and _objectives(data)[1].is_coverage
     figure, columns = dataset_columns(
@@ -245,7 +276,8 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
             if trials.empty:
                 write_inside(axes, "no study")
             else:
-                draw_front(axes, trials, objectives, model_colour(model))
+                near = within_reach(trials, [objective.name for objective in objectives[:2]])
+                draw_front(axes, near, objectives, model_colour(model))
             if model == models[-1] or not alike:
                 axes.set_xlabel(objectives[0].axis(unit))
             texts = [] if column else [model_name(model)]
@@ -292,35 +324,45 @@ DATASET_LOOKS = [
 COLUMNS, FEW_VALUES = 4, 5
 
 
-def draw_explored(data: pd.DataFrame, model: str) -> Figure:
+def draw_explored(
+    data: pd.DataFrame, model: str, importance: Mapping[Any, str] = MappingProxyType({})
+) -> Figure:
     """The first objective over every hyperparameter, in percent of that of the untuned defaults.
 
-    Trials that are far worse are beyond the panels.
+    Stopped trials are hollow, at their last check; the best tenth of each study has a dark edge.
+    ``importance`` of a parameter is above its panel. Trials that are far worse are at the edge.
     """
     looks = dict(zip(data.sort_values("dataset")["title"].unique(), cycle(DATASET_LOOKS)))
     data = data[data["model"] == model]
+    low, high = data["change"].min(), max(2.0, float(data["change"].quantile(0.8)))
+    data = data.assign(change=data["change"].clip(upper=high))
     parameters = data.groupby("parameter")
     rows = -(-len(parameters) // COLUMNS)
     figure, grid = panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
     for axes in grid.flat:
         axes.set_axis_off()
+    marks = ["title", "chosen", "leads", "state"]
     for axes, (parameter, trials) in zip(grid.flat, parameters, strict=False):
         axes.set_axis_on()
         axes.axhline(0, **TARGET)
         placed = trials.assign(place=_places(axes, trials["value"]))
-        for (title, chosen), group in placed.groupby(["title", "chosen"], sort=False):
-            mark: Look = {"marker": "*", "ms": 7, "mec": INK} if chosen else {"ms": 3}
-            look = {**looks[title], "alpha": 0.7, "mew": 0.5, **mark}
-            axes.plot("place", "change", data=group, ls="", **look)
-        axes.set_xlabel(str(parameter).replace("_", " "), labelpad=1)
+        for (title, chosen, leads, state), group in placed.groupby(marks, sort=False):
+            look: Look = {**looks[title], "ms": 3, "alpha": 0.7, "mew": 0.5, "ls": ""}
+            look |= {"mfc": "none"} if state == "stopped" else {"mec": INK} if leads else {}
+            look |= {"marker": "*", "ms": 7, "mec": INK} if chosen else {}
+            axes.plot("place", "change", data=group, clip_on=False, **look)
+        label = f"{parameter}\n{importance.get(parameter, '')}".replace("_", " ")
+        axes.set_xlabel(label.rstrip(), labelpad=1)
     grid[0, 0].set_title(model_name(model), loc="left")
-    low, high = data["change"].min(), max(2.0, data["change"].quantile(0.9))
     grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     goal = _objectives(data)[0].label
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
     handles = [
         handle(title, ls="", **looks[title]) for title in looks if title in set(data["title"])
     ]
+    edge: Look = {"ls": "", "marker": "o", "ms": 4}
+    handles.append(handle("stopped early, last check", mfc="none", mec=GREY, **edge))
+    handles.append(handle("best tenth", color=GREY, mec=INK, **edge))
     legend_below(figure, [*handles, handle("chosen", marker="*", ms=6, **RING)])
     return figure
 
@@ -342,68 +384,29 @@ def _places(axes: Axes, values: pd.Series) -> Any:
 
 
 def draw_cost(data: pd.DataFrame) -> Figure:
-    """Seconds of every trial with their median, and hours (minutes below 2) of the whole study."""
-    models = in_order(data["model"])
+    """Seconds of every trial, with the median of complete ones, and time of the whole study."""
     unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
-    titles = data["title"].str.replace(", ", ",\n")
-    data = data.assign(title=titles, duration=factor * data["hours"])
+    titles, width = list(data["title"].unique()), 0.8 / data["model"].nunique()
+    places = data["title"].map(titles.index) + beside(data["model"], width)
+    data = data.assign(place=places, duration=factor * data["hours"])
+    whole, studies = data["state"] == "complete", data.drop_duplicates("place")
     figure, ((left, right),) = panels(1, 2, height=2.6)
-    look: Look = {"data": data, "x": "title", "hue": "model", "hue_order": models}
-    look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
-    seconds = {**look, "y": "seconds", "ax": left, "dodge": 0.8 - 0.8 / len(models)}
-    sns.stripplot(**seconds, jitter=False, size=3, alpha=0.6)
-    seconds["palette"] = dict.fromkeys(models, INK)
-    sns.pointplot(**seconds, estimator="median", errorbar=None, ls="", marker="_", markersize=9)
-    sns.barplot(**look, y="duration", errorbar=None, saturation=1, ax=right)
-    left.set(xlabel="", yscale="log", ylabel="seconds per trial")
+    for part, marker in ((data[~whole], "x"), (data[whole], "o")):
+        draw_models(left, part, "place", "seconds", ls="", marker=marker, ms=3, alpha=0.6)
+    left.plot(data[whole].groupby("place")["seconds"].median(), ls="", marker="_", ms=9, color=INK)
+    colours = list(map(model_colour, studies["model"]))
+    right.bar(studies["place"], studies["duration"], width, color=colours)
+    for axes in (left, right):
+        axes.set_xticks(range(len(titles)), [title.replace(", ", ",\n") for title in titles])
+    left.set(yscale="log", ylabel="seconds per trial")
     left.yaxis.set_major_formatter("{x:g}")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
-    right.set(xlabel="", ylabel=f"{unit} of training per study")
-    median = handle("median", color=INK, lw=1.2)
-    legend_below(figure, [*model_handles(models, ls="", marker="o"), median])
-    return figure
-
-
-CHANGES = {
-    "score_change": ("both", "#000000", "o", -0.22),
-    "mae_change": ("MAE", BLUE, "s", 0),
-    "winkler_calibrated_change": ("calibrated interval score", ACCENT, "D", 0.22),
-}
-"""Change -> its label, colour and marker, and how far it is below the line of its trial."""
-
-
-@on_screen()
-def proof_figure(proof: Json) -> Figure:
-    """What each challenger changes of the untuned defaults' scores, in percent, over fresh seeds.
-
-    Intervals are of 90 %. The probability of a lower score is beside them; if nothing was compared,
-    the figure says why.
-    """
-    challengers = proof["challengers"]
-    compared = [one for one in challengers if not one["cause"]]
-    figure, ((axes,),) = panels(1, 1, height=1.2 + 0.9 * len(compared), width=7)
-    if not compared:
-        axes.set_axis_off()
-        causes = [f"trial {one['trial']}: {one['cause']}" for one in challengers]
-        why = "; ".join(filter(None, [proof["cause"], *causes]))
-        axes.text(0.5, 0.5, f"Nothing was compared: {why}.", ha="center", wrap=True)
-        return figure
-    axes.axvline(0, color=PINK, lw=1.5, label="untuned defaults")
-    rows = np.arange(len(compared))
-    for change, (label, colour, marker, below) in CHANGES.items():
-        mean, low, high = np.transpose([one[change] for one in compared])
-        ends = [mean - low, high - mean]
-        axes.errorbar(
-            mean, rows + below, xerr=ends, fmt=marker, ms=5, lw=1.5, color=colour, label=label
-        )
-    for row, one in enumerate(compared):
-        verdict = "proven" if one["proven"] else "not proven"
-        beside = f"probability {one['probability']:.2f}: {verdict}"
-        axes.text(1.01, row, beside, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
-    axes.set_yticks(rows, [f"trial {one['trial']}" for one in compared])
-    axes.set_ylim(len(compared) - 0.5, -0.5)
-    axes.set_xlabel("change of the score in %, with 90 % interval; left of the line is better")
-    axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    right.set_ylabel(f"{unit} of training per study")
+    marks = [
+        handle("stopped early", ls="", marker="x", ms=3, color=INK),
+        handle("median of complete trials", color=INK, lw=1.2),
+    ]
+    legend_below(figure, [*model_handles(data["model"], ls="", marker="o"), *marks])
     return figure
 
 
@@ -411,8 +414,10 @@ PICTURES = {
     "pareto_fronts": (
         fronts,
         draw_fronts,
-        "Pareto fronts of the studies: each point is a complete trial, lower left is better. "
-        "Within the grey band all coverage counts as equally good.",
+        "Pareto fronts of the studies: each point is a trial, lower left is better. Hollow ones "
+        "were stopped early and have the scores of their last check; those far worse are at the "
+        "edge. Within the grey band all coverage counts as equally good; the thin line is the "
+        "front without this tolerance.",
     ),
     "optimisation_history": (
         history,
@@ -424,7 +429,7 @@ PICTURES = {
     "cost": (
         cost,
         draw_cost,
-        "Training time of every trial and of the whole studies.",
+        "Training time of every trial, whole or stopped early, and of the whole studies.",
     ),
 }
 """Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
@@ -17,7 +18,7 @@ from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import get_family
 from hpo_lib.families.search_space import value_in_words
-from hpo_lib.figures.evidence import warning_for
+from hpo_lib.figures.evidence import Evidence, warning_for
 from hpo_lib.figures.series import (
     banner,
     by_hour_figure,
@@ -25,18 +26,25 @@ from hpo_lib.figures.series import (
     data_summary,
     forecast_weeks,
 )
-from hpo_lib.figures.studies import front_figure, proof_figure
+from hpo_lib.figures.studies import draw_explored, draw_study_front, explored
 from hpo_lib.figures.style import (
+    ACCENT,
+    BLUE,
     MISSING,
     NETWORK_KEPT,
+    PINK,
+    legend_below,
     marked,
     model_name,
     network_kept,
     number,
+    on_screen,
+    panels,
     unit_text,
 )
 from hpo_lib.paths import atomic
-from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.read_write import Json
+from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 from hpo_lib.settings import Settings
 
 SHOWN_SCORES = {
@@ -153,6 +161,83 @@ def _html(table: pd.DataFrame, kind: str = "numbers") -> str:
         return f"<div>{table.to_html(classes=kind, border=0, index_names=False)}</div>"
 
 
+# Figures
+
+
+@on_screen()
+def front_figure(study: StoredStudy) -> Figure:
+    """The Pareto front of one study."""
+    figure, ((axes,),) = panels(1, 1, height=4.4, width=6.5)
+    draw_study_front(axes, study)
+    legend_below(figure, axes.get_legend_handles_labels()[0])
+    return figure
+
+
+@on_screen()
+def explored_figures(study: StoredStudy) -> list[Figure]:
+    """`draw_explored` of one study with the importance of each hyperparameter; none without any.
+
+    It is that of PED-ANOVA (Watanabe et al., 2023) for the first objective, in percent, with the
+    interval of 90 % over trials that are drawn with replacement.
+    """
+    data, importance = explored(Evidence((study,), (), {}, ())), {}
+    if data.empty:
+        return []
+    if study.optuna_study is not None and study.finished >= TELLING_TRIALS:
+        from hpo_lib.records.storage import importances
+
+        table = importances(study.optuna_study)
+        bounds = table.iloc[1:].quantile([0.05, 0.95])
+        importance = {
+            name: "{:.0f} [{:.0f}, {:.0f}] %".format(table[name][0], *bounds[name])
+            for name in table
+        }
+    return [draw_explored(data, study.model, importance)]
+
+
+CHANGES = {
+    "score_change": ("both", "#000000", "o", -0.22),
+    "mae_change": ("MAE", BLUE, "s", 0),
+    "winkler_calibrated_change": ("calibrated interval score", ACCENT, "D", 0.22),
+}
+"""Change -> its label, colour and marker, and how far it is below the line of its trial."""
+
+
+@on_screen()
+def proof_figure(proof: Json) -> Figure:
+    """What each challenger changes of the untuned defaults' scores, in percent, over fresh seeds.
+
+    Intervals are of 90 %. The probability of a lower score is beside them; if nothing was compared,
+    the figure says why.
+    """
+    challengers = proof["challengers"]
+    compared = [one for one in challengers if not one["cause"]]
+    figure, ((axes,),) = panels(1, 1, height=1.2 + 0.9 * len(compared), width=7)
+    if not compared:
+        axes.set_axis_off()
+        causes = [f"trial {one['trial']}: {one['cause']}" for one in challengers]
+        why = "; ".join(filter(None, [proof["cause"], *causes]))
+        axes.text(0.5, 0.5, f"Nothing was compared: {why}.", ha="center", wrap=True)
+        return figure
+    axes.axvline(0, color=PINK, lw=1.5, label="untuned defaults")
+    rows = np.arange(len(compared))
+    for change, (label, colour, marker, below) in CHANGES.items():
+        mean, low, high = np.transpose([one[change] for one in compared])
+        ends = [mean - low, high - mean]
+        axes.errorbar(
+            mean, rows + below, xerr=ends, fmt=marker, ms=5, lw=1.5, color=colour, label=label
+        )
+    for row, one in enumerate(compared):
+        verdict = "proven" if one["proven"] else "not proven"
+        beside = f"probability {one['probability']:.2f}: {verdict}"
+        axes.text(1.01, row, beside, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.set_yticks(rows, [f"trial {one['trial']}" for one in compared])
+    axes.set_ylim(len(compared) - 0.5, -0.5)
+    axes.set_xlabel("change of the score in %, with 90 % interval; left of the line is better")
+    axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
 # The notebook and the page
 
 _STYLE = """
@@ -208,13 +293,16 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
     front = front_figure(study)
     weeks, hours = forecast_weeks(forecasts, unit=unit), by_hour_figure(forecasts, unit=unit)
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
-    for figure in (front, weeks, hours, *proven):
+    mattered = explored_figures(study)
+    for figure in (front, weeks, hours, *proven, *mattered):
         marked(figure, warning_for([study]))
     goals = [
         one.label + f" (up to {one.tolerance:g} is equally good)" * bool(one.tolerance)
         for one in study.objectives
     ]
     reason = f"Trial {chosen}, by the policy {selection['policy']}: {selection['reason']}."
+    if study.settled:
+        reason = f"{study.settled_line} {reason}"
     if proof:
         reason += " The defaults stay unless a challenger is better with fresh seeds, too."
     return [
@@ -243,6 +331,13 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             f"{stopped_early(study)}",
             [front, labelled(front_table(study), unit)],
         ),
+        (
+            "What mattered",
+            "Every trial over the value of each hyperparameter. Below a name is its importance, "
+            "where trials are enough: the share of PED-ANOVA, which compares the best tenth with "
+            "all trials, and its 90 % interval over trials drawn with replacement.",
+            mattered,
+        ),
     ]
 
 
@@ -264,8 +359,8 @@ def write_page(study: StoredStudy) -> Path:
     title = load_spec(study.dataset).title if study.dataset in known_datasets() else study.dataset
     heading = escape(f"{model_name(study.model)} on {title}")
     warning = warning_for([study])
-    means = study.data.get("split_note") or "No number on this page says how good this can be."
-    mark = f"<p class=warning><b>{warning}.</b> {escape(means)}</p>" * bool(warning)
+    means = "No number on this page says how good this can be."
+    mark = f"<p class=warning><b>{warning}.</b> {means}</p>" * bool(warning)
     counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
     trials = ", ".join(f"{result[key]} {state}" for state, key in counts.items() if result[key])
     # a killed study says that it is running, too
@@ -280,7 +375,7 @@ def write_page(study: StoredStudy) -> Path:
     for title, text, contents in sections(study):
         parts.append(f"<h2>{escape(title)}</h2>\n<p>{escape(text)}</p>")
         parts += [
-            _picture(content, title) if isinstance(content, Figure) else _html(content)
+            picture(content, title) if isinstance(content, Figure) else _html(content)
             for content in contents
         ]
     sections_of_page = "\n".join(parts)
@@ -311,9 +406,10 @@ forecasts.</p>
     return run.report
 
 
-def _picture(figure: Figure, name: str) -> str:
+def picture(figure: Figure, name: str) -> str:
+    """A figure as an image of a page, which needs no other file."""
     stream = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "hpo"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
-    picture = base64.b64encode(stream.getvalue()).decode()
-    return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{picture}">'
+    content = base64.b64encode(stream.getvalue()).decode()
+    return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{content}">'

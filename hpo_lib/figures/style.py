@@ -113,10 +113,10 @@ def unit_of(data: pd.DataFrame) -> str:
     return unit_text(data["unit"].iloc[0])
 
 
-def warning_text(sources: Iterable[str], *, is_test: bool, other_splits: bool = False) -> str:
+def warning_text(sources: Iterable[str], *, is_test: bool) -> str:
     """The warnings on data of these sources (see `Dataset`) and on a test; empty if none."""
     warnings = [warning for source in sources for warning in warnings_of(source)]
-    warnings += ["TEST BUDGET"] * is_test + ["NOT THE PLANNED SPLITS"] * other_splits
+    warnings += ["TEST BUDGET"] * is_test
     return ", ".join(dict.fromkeys(warnings))
 
 
@@ -258,10 +258,8 @@ def handle(label: str, **look: Any) -> Line2D:
 
 def model_handles(models: Iterable[str], **look: Any) -> list[Line2D]:
     """Legend entries of models: a line with the model's marker, or as ``look`` says."""
-    every = map(described, in_order(models))
-    return [
-        handle(one.title, **{"color": one.colour, "marker": one.marker, **look}) for one in every
-    ]
+    names = in_order(models)
+    return [handle(model_name(name), **{**model_look(name), **look}) for name in names]
 
 
 def coverage_line(axes: Axes) -> None:

@@ -98,8 +98,7 @@ def dataset_text(data: Dataset) -> str:
         source = f"SIMULATED, since {paths.DATA_DIR / spec.csv} is absent (see data/README.md)"
     gaps = f", {len(data.missing)} hours in long gaps" if len(data.missing) else ""
     gaps += "" if data.weather is None else f", weather of the day ahead: {data.kind_of_weather}"
-    note = f". {data.split_note}" if data.split_note else ""
-    return f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {source}{note}"
+    return f"{spec.title} in {spec.unit}, {time_span(data.index)}{gaps}, {splits}; {source}"
 
 
 def _packages() -> Finding:

@@ -25,8 +25,8 @@ from papermill.iorw import LocalHandler, papermill_io
 from hpo_lib import paths, stop_requests
 from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import attempts, read_record
 from hpo_lib.records.leases import Liveness
+from hpo_lib.records.read_write import attempts, read_record
 from hpo_lib.settings import Settings
 from hpo_lib.study.workers import KERNEL_KILLED, run_workers
 

@@ -14,10 +14,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo_lib import paths
-from hpo_lib.checked import expected, sentence
-from hpo_lib.errors import HpoError, InputError, choices
+from hpo_lib.errors import HpoError, InputError, choices, expected, sentence
 from hpo_lib.launch.doctor import checked
-from hpo_lib.settings import Settings
+from hpo_lib.settings import Settings, option_of
 
 ANSWER_SECONDS = 30.0
 """Seconds to wait for one of Slurm's programs. If the queue is full, sbatch itself would retry for
@@ -181,18 +180,13 @@ _Word = Annotated[
     Field(pattern=r"^[A-Za-z0-9_.:,@%+=/\[\]-]*$"),
     expected("one word of letters, digits and _.:,@%+=/[]-"),
 ]
-_Size = Annotated[
-    str,
-    Field(pattern=r"(?i)^([0-9]+[KMGTP]?B?)?$"),
-    expected("a number and a unit, such as 64G"),
-]
-_Count = Annotated[str, Field(pattern=r"^([1-9][0-9]*)?$"), expected("a whole number")]
+
+
 _Time = Annotated[
     str,
     Field(pattern=r"^([0-9]+-([01]?[0-9]|2[0-3])|[0-9]+):[0-5][0-9]:[0-5][0-9]$"),
     expected("hours:minutes:seconds, such as 12:00:00, or 2-00:00:00 for two days"),
 ]
-_Whole = Annotated[int, Field(ge=0), expected("a whole number")]
 
 
 class Site(BaseModel):
@@ -206,8 +200,8 @@ class Site(BaseModel):
 
     partition: _Word = "a100"
     gres: _Word = "gpu:a100:1"
-    cpus_per_task: _Count = "8"
-    mem: _Size = "64G"
+    cpus_per_task: _Word = "8"
+    mem: _Word = "64G"
     time: _Time = "12:00:00"
     account: _Word = ""
     qos: _Word = ""
@@ -219,8 +213,9 @@ class Site(BaseModel):
     conda_env: _Word = ""
     venv: str = ""
     setup: str = ""
-    signal_seconds: _Whole = 600
-    max_requeues: _Whole = 20
+    workers_per_gpu: Annotated[int, Field(ge=1)] = 1
+    signal_seconds: Annotated[int, Field(ge=0)] = 600
+    max_requeues: Annotated[int, Field(ge=0)] = 20
 
 
 def read_site(path: Path) -> Site:
@@ -283,7 +278,8 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
 
         Storage(run, settings.storage).check()
     command = ["job", *settings.as_words(), *(["--job-id", settings.job_id] if continues else [])]
-    command += f"--signal-seconds {site.signal_seconds} --max-requeues {site.max_requeues}".split()
+    for name in ("signal_seconds", "max_requeues", "workers_per_gpu"):
+        command += [option_of(name), str(getattr(site, name))]
     script = job_script(settings, run.dataset, site, command)
     if dry_run:
         return script

@@ -8,19 +8,20 @@ of an array is one worker of the study and decides for itself.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from hpo_lib import stop_requests
 from hpo_lib.errors import NO_ANSWER, InputError
 from hpo_lib.launch import slurm
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import read_record
-from hpo_lib.records.read_write import write_json
+from hpo_lib.records.read_write import read_record, write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.study.workers import ended_trainings
 
@@ -37,12 +38,13 @@ class ThisJob:
             outside Slurm.
         study_id: names the study's files: the id of the job, or of the array whose tasks share
             the study.
-        worker: number of the task within its array, else 1.
+        worker: number of its first worker within the study.
         requeues: how often it went back into the queue so far.
         signal_seconds: how long before its time limit the job is warned.
         max_requeues: how many attempts without progress may be followed by another, be it by
             itself or by Slurm. An attempt in which a trial ended does not count. 0: no other
             attempt at all.
+        workers_per_gpu: so many workers it starts, which share its GPU.
     """
 
     slurm_id: str = ""
@@ -51,17 +53,19 @@ class ThisJob:
     requeues: int = 0
     signal_seconds: int = 600
     max_requeues: int = 20
+    workers_per_gpu: int = 1
 
     @classmethod
-    def of_environment(cls, signal_seconds: int, max_requeues: int) -> "ThisJob":
-        """Read from Slurm's environment variables."""
+    def of_environment(cls, *limits: int) -> "ThisJob":
+        """Read from Slurm's environment variables, with the last three attributes."""
         environment = os.environ.get
         job_id, task = environment("SLURM_JOB_ID", ""), 1
         requeues = int(environment("SLURM_RESTART_COUNT", "0"))
         if study_id := environment("SLURM_ARRAY_JOB_ID", ""):
             task = int(environment("SLURM_ARRAY_TASK_ID", ""))
             job_id = f"{study_id}_{task}"
-        return cls(job_id, study_id or job_id, task, requeues, signal_seconds, max_requeues)
+        first = (task - 1) * limits[-1] + 1
+        return cls(job_id, study_id or job_id, first, requeues, *limits)
 
 
 def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) -> int:
@@ -95,7 +99,8 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
         if process is not None and process.poll() is None:
             process.send_signal(signal.Signals[name])
 
-    with stop_requests.handling(pass_on):  # to the end: a late warning must not kill the job
+    # To the end: a late warning must not kill the job.
+    with stop_requests.handling(pass_on), _shared_gpu(job.workers_per_gpu):
         process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
         code = process.wait()
         ended = ended_trainings(run)
@@ -111,6 +116,26 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
         )
         print(f"{lacks}: {why}", flush=True)
         return _requeue(job, barren, progressed=sum(ended) > before, code=code)
+
+
+@contextmanager
+def _shared_gpu(workers: int) -> Iterator[None]:
+    """Let several workers compute on the GPU at once by NVIDIA's MPS, where its daemon is there.
+
+    Its pipes and logs are in a folder of this job. Without it the GPU serves workers in turns.
+    """
+    daemon = shutil.which("nvidia-cuda-mps-control")
+    if workers == 1 or daemon is None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="hpo-mps-") as folder:
+        for variable in ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"):
+            os.environ[variable] = folder
+        subprocess.run([daemon, "-d"])
+        try:
+            yield
+        finally:
+            subprocess.run([daemon], input=b"quit\n")
 
 
 def _without_progress(run: RunPaths, job: ThisJob, ended: int) -> int:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -18,32 +18,13 @@ from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import family_names
 from hpo_lib.launch.slurm import TEST_COMMENT, Job, cancel
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import attempts, of_all_workers
 from hpo_lib.records.leases import Lease
-from hpo_lib.records.read_write import Json
+from hpo_lib.records.read_write import Json, attempts, of_all_workers
 from hpo_lib.records.study import StoredStudy, last_written, named_study, study_runs
 from hpo_lib.settings import DEFAULT_TRIALS
 
-
-@dataclass(frozen=True)
-class Experiment:
-    """One of the project's nine studies; those with three stars run first."""
-
-    name: str
-    priority: int
-    model: str
-    dataset: str
-
-
-DATASETS = "heat", "water_centrum", "water_tommerby"
-"""In the order in which their studies should run."""
-
-
-EXPERIMENTS = tuple(
-    Experiment(f"EXP-{len(DATASETS) * m + d + 1:02d}", len(DATASETS) - d, model, dataset)
-    for (d, dataset), (m, model) in product(enumerate(DATASETS), enumerate(family_names()))
-)
-"""A study of each family on each of these datasets, in the order in which they should run."""
+EXPERIMENTS = tuple(product(family_names(), ("heat", "water_centrum", "water_tommerby")))
+"""Model and dataset of the project's nine studies."""
 
 STATES = ("running", "done", "queued", "interrupted", "failed", "corrupt", "missing")
 """If an experiment has several studies, the table shows a study in the first of these states."""
@@ -86,9 +67,9 @@ class StudyStatus:
         seconds = [trial.seconds for trial in study.complete]
         if self.state == "running" and seconds:  # by the mean so far
             at_once = max(sum(trial.state == "running" for trial in study.trials), 1)
-            missing = study.asked - study.finished
+            missing = study.ends_with - study.finished
             text += f", {missing * sum(seconds) / len(seconds) / at_once / 3600:.2g} h left"
-        text += self.workers
+        text += ", settled" * bool(study.settled) + self.workers
         if (names := [objective.name for objective in study.objectives]) != ["mae", "picp_penalty"]:
             text += f", by {' and '.join(names)}"
         return text + mark_of(study.source)
@@ -161,8 +142,7 @@ def as_rows(studies: Sequence[StudyStatus], jobs: Sequence[Job], *, slurm: bool)
     if nothing is missing.
     """
     rows, counted, beside = [], list[StudyStatus](), list[StudyStatus]()
-    for experiment in EXPERIMENTS:
-        model, dataset = experiment.model, experiment.dataset
+    for model, dataset in EXPERIMENTS:
         candidates = [
             one
             for one in studies
@@ -201,8 +181,7 @@ def as_rows(studies: Sequence[StudyStatus], jobs: Sequence[Job], *, slurm: bool)
                 command += f" --job-id {best.run.job_id}"
         rows.append(
             {
-                **asdict(experiment),
-                **(best.facts() if best else {}),
+                **(best.facts() if best else {"model": model, "dataset": dataset}),
                 "state": text,
                 "job_ids": list(dict.fromkeys([*ids, *(job.study_id for job in active)])),
                 "command": command,
@@ -214,7 +193,7 @@ def as_rows(studies: Sequence[StudyStatus], jobs: Sequence[Job], *, slurm: bool)
 
 def table_text(rows: Sequence[Json], *, slurm: bool, extra: str = "") -> str:
     """The rows of `as_rows` as text: a table, and lists of what belongs to some rows only."""
-    lines = [("", "", "model", "dataset", "state", "MAE", "PICP", "job id")]
+    lines = [("model", "dataset", "state", "MAE", "PICP", "job id")]
     commands = f"To {'submit' if slurm else 'run'} what is missing"
     pages = "Pages of studies, for a browser (`hpo report JOB_ID` makes one)"
     parts: dict[str, list[str]] = {
@@ -233,12 +212,12 @@ def table_text(rows: Sequence[Json], *, slurm: bool, extra: str = "") -> str:
             continue
         state, _, more = row["state"].partition(", ")
         job_id = row.get("job_id") or "".join(row["job_ids"][:1]) or "-"
-        lines.append((row["name"], "*" * row["priority"], *study, state, mae, picp, job_id))
+        lines.append((*study, state, mae, picp, job_id))
         also = " ".join(other for other in row["job_ids"] if other != job_id)
         attempt = f"attempt {row['attempts']}" if row.get("attempts", 0) > 1 else ""
         notes = [more, attempt, f"also job {also}" if also else "", row.get("cause")]
         if any(notes):
-            parts["Notes"].append(f"{row['name']}: {'; '.join(filter(None, notes))}")
+            parts["Notes"].append(f"{' on '.join(study)}: {'; '.join(filter(None, notes))}")
         parts[commands] += [row["command"] + extra] if row["command"] else []
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]

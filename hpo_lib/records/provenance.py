@@ -100,7 +100,6 @@ def data_provenance(dataset: Dataset) -> Json:
         "first_hour": str(hours[0]),
         "last_hour": str(hours[-1]),
         "test_end": None if splits.test_end is None else str(splits.test_end),
-        **({"split_note": dataset.split_note} if dataset.split_note else {}),
         **(
             {}
             if dataset.weather is None

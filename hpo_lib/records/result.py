@@ -17,7 +17,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import Provenance
 from hpo_lib.records.read_write import Count, Json, Name, Params, Part, check, checked_json
 from hpo_lib.records.trial import TrialRecord, Trials, check_trial, default_trial
-from hpo_lib.records.trial_choice import Selection, pareto_front, select
+from hpo_lib.records.trial_choice import Selection, Settled, pareto_front, select
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
 SCHEMA_VERSION = 2
@@ -79,6 +79,7 @@ class _Record(Part):
     dataset: Name
     job_id: Name
     status: str
+    settled: Settled | None = None
     optimization_date: str
     n_trials: Count
     n_completed: Count
@@ -151,7 +152,8 @@ def study_result(
         proof_seconds: those of all trainings with fresh seeds so far.
         stated: the entries ``status`` (``complete``, ``running``: trials or the proof are still
             missing, or ``stopped``: by time budget or signal), ``n_trials`` (as asked for),
-            ``storage_path``, ``optimization_date``, ``baselines`` and ``provenance``.
+            ``settled`` (see `Settled`, or None), ``storage_path``, ``optimization_date``,
+            ``baselines`` and ``provenance``.
 
     Raises:
         StudyError: no trial is complete.
@@ -203,7 +205,7 @@ def choice_entries(
         "selection": selection.model_dump(),
         "chosen_trial": chosen.to_json(),
         "validation_metrics": {**chosen.scores, "by_step": chosen.by_step},
-        "best_recipe": asdict(recipe.updated(chosen.params)[0]) if recipe else None,
+        "best_recipe": recipe.updated(chosen.params)[0].stored() if recipe else None,
         "default_trial": default and default.to_json(),
         "all_pareto_trials": [trial.to_json() for trial in front],
     }

@@ -13,9 +13,8 @@ from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import Damage, InputError, choices
 from hpo_lib.families.search_space import Dimension
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import of_all_workers, read_record
 from hpo_lib.records.leases import somebody_lives
-from hpo_lib.records.read_write import Json, load_predictions
+from hpo_lib.records.read_write import Json, load_predictions, of_all_workers, read_record
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import PROVEN, pareto_front
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 TELLING_TRIALS = 15
-"""Of fewer complete trials importance and ends of the search space are noise."""
+"""Of fewer complete trials importance is noise."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class StoredStudy:
     @property
     def is_test(self) -> bool:
         """Whether the study had the test budget, which only tests that everything works."""
-        return (self.provenance.get("preset") or self._identity.get("preset")) == "test"
+        return (self.provenance.get("preset") or self.identity.get("preset")) == "test"
 
     @property
     def is_complete(self) -> bool:
@@ -141,7 +140,7 @@ class StoredStudy:
         """
         if self.result:
             return objectives_of(self.result["objectives"], self.file)
-        names = self._identity.get("objectives") or ()
+        names = self.identity.get("objectives") or ()
         return objectives_of([{"name": name} for name in names], self.file)
 
     @cached_property
@@ -239,6 +238,35 @@ class StoredStudy:
         return int(self._attributes.get("trials_asked") or self.result.get("n_trials") or 0)
 
     @property
+    def settled(self) -> Json | None:
+        """With how many trials, and by what it settled; None if it did not."""
+        stated = self._attributes if self.has_storage else self.result
+        return stated.get("settled")
+
+    @property
+    def settled_line(self) -> str:
+        """In numbers why a study settled, and what it chose; empty if it did not."""
+        if not (settled := self.settled) or not self.result:
+            return ""
+        change, more = settled["change"], settled["asked"] - settled["trials"]
+        chosen = (
+            "untuned defaults" if self.chosen == self.default else f"trial {self.chosen.number}"
+        )
+        return (
+            f"Settled after {settled['trials']} of {settled['asked']} trials: the best was "
+            f"{abs(change):.1f} % {'better' if change <= 0 else 'worse'} than the untuned defaults "
+            f"on {settled['days']} validation days, seeds alone move {settled['seed_change']:.1f} "
+            f"%; another {more} trials were expected to gain less than "
+            f"{math.ceil(10 * settled['gain'] + 1e-9) / 10:.1f} %, and no proof tells "
+            f"{settled['luck']:.1f} % from luck. Choice: {chosen}."
+        )
+
+    @property
+    def ends_with(self) -> int:
+        """So many finished trials it ends with, unless it is asked to go on after it settled."""
+        return min(self.asked, self.settled["trials"]) if self.settled else self.asked
+
+    @property
     def finished(self) -> int:
         if self.has_storage:
             return sum(trial.finished for trial in self.trials)
@@ -269,7 +297,7 @@ class StoredStudy:
             return "corrupt", str(error)
         if somebody_lives(self.run):
             return "running", ""
-        if self.finished >= self.asked > 0 and not self.lacks_proof:
+        if self.finished >= self.ends_with > 0 and not self.lacks_proof:
             return "done", ""
         ended = [trial for trial in self.trials if trial.finished]
         if ended and all(trial.state == "failed" for trial in ended):
@@ -284,7 +312,7 @@ class StoredStudy:
         if errors:
             worst = min(errors, key=lambda record: record.complete)
             return "failed" if worst.complete else "interrupted", worst.error
-        if all(record.complete for record in records):
+        if self.result.get("status") == "stopped" or all(record.complete for record in records):
             return "interrupted", "it was asked to stop, or its time was up"
         return "interrupted", "its process was killed"
 
@@ -310,7 +338,8 @@ class StoredStudy:
         return [file for file in (self.run.sqlite, self.run.journal) if file.exists()]
 
     @property
-    def _identity(self) -> Json:
+    def identity(self) -> Json:
+        """What the study was begun with, by its storage: data, seed, budget and so on."""
         return self._attributes.get("identity") or {}
 
     @property

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from hpo_lib.checked import sentence
+from hpo_lib.errors import sentence
 from hpo_lib.records.read_write import Json, Pair
 
 

@@ -135,6 +135,18 @@ class Selection(Part):
     alternatives: dict[str, Count]
 
 
+class Settled(Part):
+    """With how many trials of those asked a study settled, and by what, see `prospect`."""
+
+    trials: Count
+    asked: Count
+    days: Count
+    change: float
+    seed_change: float
+    luck: float
+    gain: float
+
+
 def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> list[TrialRecord]:
     """Complete trials that no other one beats, by ascending value of the first objective.
 

@@ -136,6 +136,10 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
             partial(replicate, study.run),
             scales,
         )
+    for key in study.identity.keys() & study.provenance.keys():
+        if (stated := study.provenance[key]) != study.identity[key]:
+            stored = f"its storage has {study.identity[key]!r}"
+            messages.append(("DRIFT", f"provenance.{key} is {stated!r}, {stored}"))
     policy = study.result["selection"]["policy"]
     again = choice_entries(trials, study.objectives, policy, proof, study.provenance)
     again["proof"] = proof
@@ -146,31 +150,25 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
 def _trials(study: StoredStudy, messages: Messages) -> list[TrialRecord]:
     """The trials that front and choice come from, the untuned defaults first.
 
-    Without the storage the predictions say which are complete. If some are not there, those that
-    the record lists.
+    Without the storage the predictions say which are complete, and the record which has the
+    defaults. If some are not there, those that the record lists.
     """
     record = study.result
     listed = {trial.number: trial for trial in listed_trials(record)}
-    trials, where = list(study.trials), "the storage has"
+    trials = list(study.trials)
     if not study.has_storage:
-        failed = {failure["trial"] for failure in record["failures"]}
-        numbers = [number for number in study.run.predicted_trials() if number not in failed]
-        where, lost = "there are predictions of", "the study's storage is not there"
+        lost = "the study's storage is not there"
         messages.append(("note", f"the parameters of trials are not compared, since {lost}"))
-        default = 0
-        if 0 not in numbers and record["n_interrupted"] and 0 not in listed:
-            default = record["default_trial"]["trial"]  # a retry
-            unknown = "which trial has the untuned defaults is not recomputed"
-            messages.append(("note", f"{unknown}, since trials were interrupted"))
-        complete = {n: listed.get(n, TrialRecord(n, "complete", {})) for n in numbers}
-        untuned = listed.get(default, TrialRecord(default, "failed", {}))
-        trials = list({default: untuned, **complete}.values())
+        complete = {n: TrialRecord(n, "complete", {}) for n in study.run.predicted_trials()}
+        first = 0, record["default_trial"]["trial"]  # the untuned defaults, or their retry
+        trials = list({**complete, **listed}.values())
+        trials.sort(key=lambda trial: (trial.number not in first, trial.number))
     n_complete = sum(trial.state == "complete" for trial in trials)
     if n_complete == record["n_completed"]:
         return trials
     lost = (
         "the front and the choice from it are not recomputed, since the record counts "
-        f"{record['n_completed']} complete trials and {where} {n_complete}; restore what is "
+        f"{record['n_completed']} complete trials and {n_complete} are there; restore what is "
         "missing, or run the study again"
     )
     messages.append(("LOST", lost))

@@ -12,8 +12,9 @@ from hpo_lib.data.scales import Scales
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
+from hpo_lib.scoring.uncertainty import bounds_of_shares
 
 SEASONAL_LAGS = (24, 168)
 
@@ -48,7 +49,7 @@ def evaluate(forecasts: QuantileForecasts, scales: Scales) -> dict[str, float]:
     ``winkler_calibrated`` and ``picp_calibrated`` are scores after the rolling correction, which
     knows the errors of these forecasts alone: the first days stay as they are.
     """
-    corrected = calibrate(forecasts, None, scales, Calibration("rolling"))
+    corrected = calibrate(forecasts, None, scales)
     return {
         **metrics.score(forecasts, scales.mase),
         "winkler_calibrated": metrics.winkler(corrected),
@@ -88,8 +89,8 @@ def conditional_coverage(
 
     Returns:
         One row per group: ``by`` (of `GROUPS`), ``group``, ``hours`` counted,
-        ``picp`` in percent, ``mean_width`` and ``mae`` in the target's unit. There is no row for a
-        group without an hour.
+        ``picp`` in percent with the ends of its 95 % interval, ``mean_width`` and ``mae`` in the
+        target's unit. There is no row for a group without an hour.
     """
     local = local_columns(f.hours, spec)
     levels = np.searchsorted(terciles, f.median.ravel(), side="right")
@@ -102,9 +103,11 @@ def conditional_coverage(
             "mae": metrics.absolute_errors(f).ravel(),
         }
     )
-    tables = {}
+    tables, days = {}, np.arange(len(scores)) // HORIZON
     for (by, names), of_group in zip(GROUPS.items(), positions, strict=True):
         grouped = scores.groupby(of_group)
-        table = grouped.mean().assign(hours=grouped.size())
+        daily = scores["picp"].groupby([days, of_group]).agg(["sum", "size"]).unstack(fill_value=0)
+        low, high = bounds_of_shares(daily["sum"].to_numpy(), daily["size"].to_numpy())
+        table = grouped.mean().assign(hours=grouped.size(), picp_low=low, picp_high=high)
         tables[by] = table.rename(index=dict(enumerate(names)))
     return pd.concat(tables, names=["by", "group"]).reset_index()

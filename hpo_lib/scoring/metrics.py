@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from hpo_lib.data.scales import MASE_HOURS
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -166,12 +165,6 @@ def mase(f: QuantileForecasts, scale: float) -> float:
 def by_step(f: QuantileForecasts) -> dict[str, list[float]]:
     """MAE and PICP (percent) per hour ahead: lists of H values."""
     return {name: METRICS[name].mean(f, "days").tolist() for name in ("mae", "picp")}
-
-
-def reliability(f: QuantileForecasts) -> pd.DataFrame:
-    """Share of actuals at or below each level: rows of ``level`` and ``observed``, both 0 to 1."""
-    observed = (f.actual[:, :, None] <= f.values).mean(axis=(0, 1))
-    return pd.DataFrame({"level": f.levels, "observed": observed})
 
 
 def score(f: QuantileForecasts, mase_scale: float) -> dict[str, float]:

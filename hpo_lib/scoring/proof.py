@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpo_lib.data.scales import Scales
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE
 from hpo_lib.scoring.uncertainty import BOOTSTRAP_REPEATS, daily_losses, drawn_days
@@ -31,7 +31,7 @@ correction.
 
 def daily_scores(f: QuantileForecasts, scales: Scales) -> DailyScores:
     """The scores of each day; the correction begins without earlier errors."""
-    return daily_losses(calibrate(f, None, scales, Calibration("rolling")))
+    return daily_losses(calibrate(f, None, scales))
 
 
 def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: int) -> list[int]:
@@ -53,6 +53,44 @@ def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: i
     return [
         number for number, days in behind.items() if days.mean() <= days[drawn].mean(axis=1).std()
     ][:most]
+
+
+def prospect(
+    default: Sequence[DailyScores], others: Sequence[DailyScores], growth: float
+) -> dict[str, float]:
+    """What more trials are expected to bring, and what a proof cannot tell from luck.
+
+    Args:
+        default: of the untuned defaults: with the seed of the study, then with fresh ones.
+        others: of the complete trials, without the defaults.
+        growth: so many times as many trials there will be.
+
+    Returns:
+        In percent of the defaults' score: ``change`` to that of the best other trial, below 0 if it
+        is better; ``seed_change``, the standard deviation of the defaults over their seeds;
+        ``luck``, the standard error of `compare_seeds` over days and seeds; and ``gain``, what the
+        best score is expected to fall by.
+    """
+    untuned = _score(default[0], default[0])
+    best, *_ = scores = sorted((_score(days, default[0]) for days in others), key=np.mean)
+    means = np.mean(scores, axis=1)
+    gain = max(0.0, min(means[0], 1.0) - means[0] + expected_drop(means, growth))
+    seeds = np.std([_score(days, default[0]).mean() for days in default], ddof=1)
+    by_days = (best - untuned)[drawn_days(len(best))].mean(axis=1).std()
+    luck = np.hypot(by_days, np.sqrt(2 / (len(default) - 1)) * seeds)
+    found = {"change": means[0] - 1, "seed_change": seeds, "luck": luck, "gain": gain}
+    return {name: float(100 * value) for name, value in found.items()}
+
+
+def expected_drop(scores: np.ndarray, growth: float) -> float:
+    """By how much the lowest of ascending scores falls if there are ``growth`` times as many.
+
+    Near the optimum of a smooth function of d parameters that matter, the n lowest of random scores
+    are spread as order statistics of a power d / 2 (de Haan, 1981); of two, evenly. So the lowest
+    one is as far above the optimum as the better half are apart, and that shrinks as 1 / n.
+    """
+    tail = scores[: max(3, -(-len(scores) // 2))]
+    return float(np.diff(tail).mean() * (1 - 1 / growth))
 
 
 @dataclass(frozen=True)

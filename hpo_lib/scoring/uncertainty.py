@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.stats import t as student_t
 
 from hpo_lib.scoring import metrics
@@ -35,35 +36,52 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap_intervals(
-    f: QuantileForecasts, *, block_days: int = BLOCK_DAYS, confidence: float = 0.95
-) -> dict[str, Interval]:
-    """Percentile intervals of the metrics of `daily_losses` by a block bootstrap of the days.
+def bootstrap_intervals(f: QuantileForecasts) -> dict[str, Interval]:
+    """95 % percentile intervals of the metrics of `daily_losses` by a block bootstrap of the days.
 
-    Blocks of ``block_days`` consecutive origins are drawn with replacement until there are N days
+    Blocks of `BLOCK_DAYS` consecutive origins are drawn with replacement until there are N days
     again. The series of origins is closed to a circle, so that no day is drawn more rarely than
-    another (Politis and Romano, 1992). All scores are computed on the same draws. One day per block
-    assumes that days are independent. ``f`` has ascending origins; ``confidence`` is the share of
-    the draws within the interval.
+    another (Politis and Romano, 1992). All scores are computed on the same draws. ``f`` has
+    ascending origins.
     """
-    drawn = drawn_days(len(f.origins), block_days)
-    tail = (1 - confidence) / 2
+    drawn = drawn_days(len(f.origins))
     intervals = {}
     for name, loss in daily_losses(f).items():
-        bounds = np.quantile(loss[drawn].mean(axis=1), [tail, 1 - tail])
+        bounds = np.quantile(loss[drawn].mean(axis=1), [0.025, 0.975])
         intervals[name] = Interval(loss.mean(), *bounds)
     return intervals
 
 
-def drawn_days(n: int, block_days: int = BLOCK_DAYS) -> np.ndarray:
+def drawn_days(n: int) -> np.ndarray:
     """[`BOOTSTRAP_REPEATS`, n] positions of days, drawn as `bootstrap_intervals` says.
 
     They are always the same ones, so that scores can be compared.
     """
-    block = min(block_days, n)
+    block = min(BLOCK_DAYS, n)
     size = (BOOTSTRAP_REPEATS, math.ceil(n / block), 1)
     starts = np.random.default_rng(0).integers(n, size=size)
     return ((starts + np.arange(block)) % n).reshape(BOOTSTRAP_REPEATS, -1)[:, :n]
+
+
+def bounds_of_shares(hits: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Low and high [2, K] of ``hits`` [N days, K] over ``counts``, as in `bootstrap_intervals`.
+
+    Draws of days on which nothing is counted are left out.
+    """
+    times = np.stack([np.bincount(days, minlength=len(hits)) for days in drawn_days(len(hits))])
+    with np.errstate(invalid="ignore"):
+        return np.nanquantile((times @ hits) / (times @ counts), [0.025, 0.975], axis=0)
+
+
+def reliability(f: QuantileForecasts) -> pd.DataFrame:
+    """Share of actuals at or below each level: ``level`` and ``observed``, both 0 to 1.
+
+    ``observed_low`` and ``observed_high`` are the ends of its 95 % interval.
+    """
+    below = f.actual[:, :, None] <= f.values
+    low, high = bounds_of_shares(below.mean(axis=1), np.ones((len(below), 1)))
+    shares = {"observed": below.mean(axis=(0, 1)), "observed_low": low, "observed_high": high}
+    return pd.DataFrame({"level": f.levels, **shares})
 
 
 class DieboldMariano(NamedTuple):
@@ -81,40 +99,33 @@ class DieboldMariano(NamedTuple):
     n: int
 
 
-def diebold_mariano(
-    losses_a: np.ndarray, losses_b: np.ndarray, horizon: int | None = None
-) -> DieboldMariano:
+def diebold_mariano(losses_a: np.ndarray, losses_b: np.ndarray) -> DieboldMariano:
     """Test whether two series of daily losses have the same mean (Diebold and Mariano, 1995).
 
-    With d the difference of the losses, n its length and h the ``horizon``: the variance of its
-    mean is estimated from autocovariances up to lag h - 1 with Bartlett weights ``1 - k / h``
-    (Newey and West, 1987), which cannot be negative, and the statistic is multiplied by ``sqrt((n +
-    1 - 2 h + h (h - 1) / n) / n)`` and compared with Student's t of n - 1 degrees of freedom
-    (Harvey, Leybourne and Newbold, 1997).
+    With d the difference of the losses, n its length and h the days over which differences may be
+    correlated: the variance of its mean is estimated from autocovariances up to lag h - 1 with
+    Bartlett weights ``1 - k / h`` (Newey and West, 1987), which cannot be negative, and the
+    statistic is multiplied by ``sqrt((n + 1 - 2 h + h (h - 1) / n) / n)`` and compared with
+    Student's t of n - 1 degrees of freedom (Harvey, Leybourne and Newbold, 1997). A day's forecast
+    is one step of these daily losses, so optimal forecasts would need h = 1. These are not optimal,
+    so h is the larger ``1 + floor(4 (n / 100)^(2/9))``, the usual rule for the number of lags
+    (Newey and West, 1994).
 
     Args:
         losses_a: [N] daily losses, see `daily_losses`.
         losses_b: [N] daily losses of the other forecasts over the same origins.
-        horizon: days over which differences may be correlated. A day's forecast is one step of
-            these daily losses, so optimal forecasts would need 1. These are not optimal, so the
-            default is the larger ``1 + floor(4 (n / 100)^(2/9))``, the usual rule for the number of
-            lags (Newey and West, 1994).
 
     Raises:
-        ValueError: lengths differ, or there are fewer than 2 days or not more days than ``2
-            horizon``.
+        ValueError: lengths differ, or there are not more than 2 h days.
     """
     if losses_a.shape != losses_b.shape or losses_a.ndim != 1:
         raise ValueError(
             f"losses of shape {losses_a.shape} and {losses_b.shape} cannot be compared day by day"
         )
     n = len(losses_a)
-    h = 1 + int(4 * (n / 100) ** (2 / 9)) if horizon is None else horizon
-    if h < 1 or n <= max(1, 2 * h):
-        raise ValueError(
-            f"{n} days are too few for a Diebold-Mariano test with horizon {h}, expected over "
-            f"{2 * h}"
-        )
+    h = 1 + int(4 * (n / 100) ** (2 / 9))
+    if n <= 2 * h:
+        raise ValueError(f"{n} days are too few for a Diebold-Mariano test, expected over {2 * h}")
     d = losses_a - losses_b
     difference = d.mean()
     centred = d - difference

@@ -52,14 +52,17 @@ class StoppingRule:
         rungs: by ascending share of the steps.
         ranked_by: scores of `CURVE_METRICS`, or ``picp_penalty``; a trial beats another if none of
             them is higher and one is lower.
-        warm_up: complete trials that a study must hold before it stops any.
+        warm_up: complete trials before trials are ranked; until then one ends if the untuned
+            defaults were better by more than ``margin`` at the same check.
+        margin: a share of both scores; None: no trial ends until then, as in older studies.
         tolerance: ``picp_penalty`` up to here, in percentage points, is equally good.
     """
 
     rungs: tuple[Rung, ...] = (Rung(0.1, 0.2), Rung(0.3, 0.2))
     ranked_by: tuple[str, ...] = ("mae", "winkler")
-    warm_up: int = 1
+    warm_up: int = 5
     tolerance: float = COVERAGE_TOLERANCE
+    margin: float | None = None
 
     def rung_at(self, check: int, checks: int) -> Rung | None:
         """The rung that the ``check``-th of ``checks`` even ones is the first to reach.
@@ -88,25 +91,28 @@ class StoppingRule:
         """
         check = len(curve)
         rung = self.rung_at(check, checks)
-        if rung is None or sum(t.state == "complete" for t in trials) < self.warm_up:
+        if rung is None or not trials or number == (default := default_trial(trials)).number:
             return
-        if trials and number == default_trial(trials).number:
+        best, names = best_check(curve), " and ".join(LABELS[name] for name in self.ranked_by)
+        after = f"in {names} after {check / checks:.0%} of their steps"
+        complete = [t.number for t in trials if t.state == "complete"]
+        if len(complete) < self.warm_up:
+            if self.margin is None or default.number not in complete:
+                return
+            untuned = best_check(default.curve[:check])
+            if all(best[name] > (1 + self.margin) * untuned[name] for name in self.ranked_by):
+                behind = f"the untuned defaults were more than {self.margin:.0%} better {after}"
+                raise StoppedEarly(behind, check / checks, curve)
             return
         reached = [
             best_check(t.curve[:check])
             for t in trials
             if t.number != number and t.state in ("complete", "stopped") and len(t.curve) >= check
         ]
-        best = best_check(curve)
         better = sum(self._beats(other, best) for other in reached)
         if better >= rung.keep * (len(reached) + 1):
-            ranked_by = " and ".join(LABELS[name] for name in self.ranked_by)
-            raise StoppedEarly(
-                f"{better} of {len(reached)} other trials were better in {ranked_by} after "
-                f"{check / checks:.0%} of their steps",
-                check / checks,
-                curve,
-            )
+            beaten = f"{better} of {len(reached)} other trials were better {after}"
+            raise StoppedEarly(beaten, check / checks, curve)
 
     def _beats(self, other: Scores, scores: Scores) -> bool:
         values = [(self._value(other, name), self._value(scores, name)) for name in self.ranked_by]
@@ -123,5 +129,5 @@ def best_check(curve: Curve) -> Scores:
     return min(curve, key=lambda scores: scores["pinball"])
 
 
-RULE = StoppingRule()
+RULE = StoppingRule(margin=0.02)
 """The rule of every new study; an older one goes on with its own."""

@@ -83,7 +83,6 @@ class TimeBudget:
     def __init__(self, limit_hours: float) -> None:
         self.limit_hours = limit_hours
         self._started = time.monotonic()
-        self._warned = False
 
     @property
     def spent(self) -> float:
@@ -99,19 +98,4 @@ class TimeBudget:
         return (
             f"time budget of {self.limit_hours:g} h: {self.spent / 3600:.2f} h are spent and a "
             f"trial takes up to {expected / 3600:.2f} h"
-        )
-
-    def shortfall(self, trials: Sequence[TrialRecord], missing: int) -> str:
-        """A sentence, once, if ``missing`` trials will probably not fit into what is left."""
-        seconds = [t.seconds for t in trials if t.state in ("complete", "stopped")]
-        if self._warned or not self.limit_hours or not seconds:
-            return ""
-        mean, left = sum(seconds) / len(seconds), max(self.limit_hours * 3600 - self.spent, 0.0)
-        if missing * mean <= left:
-            return ""
-        self._warned = True
-        return (
-            f"{missing} trials are missing and take about {missing * mean / 3600:.2g} h "
-            f"({mean:.0f} s each), {left / 3600:.2g} h of the time budget are left: about "
-            f"{int(left / mean)} of them will finish in this run"
         )

@@ -22,13 +22,22 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import POLL, Lease
 from hpo_lib.records.read_write import Json, load_predictions
 from hpo_lib.records.study import StoredStudy
-from hpo_lib.records.trainings import TrainingMissing, family_key, replicate, store
-from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trainings import (
+    TrainingFailed,
+    TrainingMissing,
+    family_key,
+    replicate,
+    store,
+)
+from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import CHALLENGERS, FRESH_SEEDS, prove
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.proof import DailyScores, daily_scores
+from hpo_lib.scoring.proof import DailyScores, daily_scores, prospect
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
+
+MIN_FINISHED, MIN_COMPLETE = 10, 5
+"""Trials, the untuned defaults included, before anything is known of what more would bring."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,11 @@ class Proof:
     seed: int
     small: bool
 
+    @property
+    def _seeds(self) -> list[int]:
+        """The fresh ones."""
+        return [self.seed + 1 + i for i in range(1 if self.small else FRESH_SEEDS)]
+
     @cached_property
     def _scored(self) -> Callable[[int], DailyScores]:
         """The daily scores of a trial by its number, each computed once."""
@@ -84,40 +98,77 @@ class Proof:
         finally:
             lease.release()
 
+    def settles(
+        self, trials: Sequence[TrialRecord], asked: int, must_stop: Callable[[], bool]
+    ) -> Json | None:
+        """By what a study settles, if the other trials of those ``asked`` are not expected to pay.
+
+        The luck of seeds is known from the untuned defaults with fresh ones, which are trained here
+        if they are missing, and serve the proof as well. None while another worker looks, or while
+        nothing can be known.
+
+        Raises:
+            StopRequested: during a training.
+        """
+        complete = [trial.number for trial in trials if trial.state == "complete"]
+        default, n_finished = default_trial(trials), sum(trial.finished for trial in trials)
+        if self.small or n_finished < MIN_FINISHED or len(complete) < MIN_COMPLETE:
+            return None
+        lease = Lease(self.plan.run.proof_lease)
+        if default.number not in complete or not lease.take():
+            return None
+        untuned = [self._scored(default.number)]
+        try:
+            for seed in self._seeds:
+                trained = self._trained(default.number, default.params, seed, must_stop)
+                untuned.append(daily_scores(trained, self.plan.dataset.scales))
+        except (TrainingMissing, TrainingFailed):
+            return None
+        finally:
+            lease.release()
+        others = [self._scored(number) for number in complete if number != default.number]
+        found = prospect(untuned, others, asked / n_finished)
+        found = {"asked": asked, "days": len(untuned[0]["mae"]), **found}
+        return found if found["gain"] < found["luck"] else None
+
     def entry(
         self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True
     ) -> Json | None:
         """The record's entry; None if it had to stop before a training that is missing."""
-        params, plan = {trial.number: trial.params for trial in trials}, self.plan
-        n_seeds, most = (1, 1) if self.small else (FRESH_SEEDS, CHALLENGERS)
+        params = {trial.number: trial.params for trial in trials}
+        most, scales = 1 if self.small else CHALLENGERS, self.plan.dataset.scales
 
         def trained(number: int, seed: int) -> QuantileForecasts:
-            key = family_key(
-                plan.family, params[number], plan.budget, plan.recipe, plan.dataset, seed=seed
-            )
-            try:
-                return replicate(plan.run, number, seed, key)
-            except TrainingMissing:
-                if must_stop():
-                    raise
-            begun, failure, forecasts = time.monotonic(), "", {}
-            try:
-                forecasts["validation"] = plan.fit(params[number], seed).validation
-            except StopRequested:
-                raise
-            except Exception as error:  # of whichever library: it puts the challenger out
-                failure = cause_of(error)
-            seconds = time.monotonic() - begun
-            record = {"key": key, "cause": failure, "seconds": seconds}
-            store(plan.run.replicate(number, seed), record, **forecasts)
-            print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
-            return replicate(plan.run, number, seed, key)
+            return self._trained(number, params[number], seed, must_stop)
 
-        seeds = [self.seed + 1 + i for i in range(n_seeds)]
         try:
-            return prove(trials, self._scored, most, seeds, trained, plan.dataset.scales)
+            return prove(trials, self._scored, most, self._seeds, trained, scales)
         except TrainingMissing:
             return None
+
+    def _trained(
+        self, number: int, params: Params, seed: int, must_stop: Callable[[], bool]
+    ) -> QuantileForecasts:
+        """A trial with another seed, trained unless it is stored; raises as `replicate` does."""
+        plan = self.plan
+        key = family_key(plan.family, params, plan.budget, plan.recipe, plan.dataset, seed=seed)
+        try:
+            return replicate(plan.run, number, seed, key)
+        except TrainingMissing:
+            if must_stop():
+                raise
+        begun, failure, forecasts = time.monotonic(), "", {}
+        try:
+            forecasts["validation"] = plan.fit(params, seed).validation
+        except StopRequested:
+            raise
+        except Exception as error:  # of whichever library: it puts the challenger out
+            failure = cause_of(error)
+        seconds = time.monotonic() - begun
+        record = {"key": key, "cause": failure, "seconds": seconds}
+        store(plan.run.replicate(number, seed), record, **forecasts)
+        print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
+        return replicate(plan.run, number, seed, key)
 
 
 def cause_of(error: Exception) -> str:

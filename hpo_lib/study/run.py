@@ -47,7 +47,7 @@ POLL = 2.0
 def run_study(
     settings: Settings, dataset: Dataset | None = None, *, progress: bool = True
 ) -> StoredStudy:
-    """Run, resume or join a study until it holds ``settings.trials`` finished trials.
+    """Run, resume or join a study until it holds ``settings.trials`` finished trials, or settles.
 
     Its record is written after each. A ``dataset`` that has been read already is not read again,
     except by several workers.
@@ -67,13 +67,18 @@ def run_study(
         first, finished = worker.open(), worker.n_finished()
         if len(first) > 1 and not finished:
             print(origins(first[: settings.trials]))
-        if finished >= settings.trials:
+        if finished < worker.queue.ends_with:
+            worker.run(progress)
+        elif finished >= settings.trials:
             print(
                 f"The study holds {finished} finished trials, so no trial is trained; ask for "
                 "more with `trials`."
             )
         else:
-            worker.run(progress)
+            print(
+                f"The study had settled with {finished} trials, so no trial is trained; to go on "
+                f"up to {settings.trials}, run again with settle=false (--no-settle)."
+            )
         return worker.finish()
 
 
@@ -92,17 +97,17 @@ class _Worker:
         objectives = settings.objectives.split(",")
         self.objectives = [OBJECTIVES[name] for name in objectives]
         space = family.searched(settings.space, dataset)
+        self.time_budget, self.stop_reason = TimeBudget(settings.time_budget_hours), ""
+        self.proof = Proof(self.plan, settings.seed, small=settings.budget_name == "test")
         self.queue = TrialQueue(
             storage, self.liveness, space, self.objectives, settings.trials, settings.seed
         )
         self.records = self.queue.records
-        self.time_budget, self.stop_reason = TimeBudget(settings.time_budget_hours), ""
-        self.proof = Proof(self.plan, settings.seed, small=settings.budget_name == "test")
         setup = {
             "seed": settings.seed,
             "preset": settings.budget_name,
             "budget": asdict(budget),
-            "recipe": asdict(recipe),
+            "recipe": recipe.stored(),
             "space": settings.space,
             "early_stopping": asdict(RULE) if settings.early_stopping else "off",
         }
@@ -136,7 +141,7 @@ class _Worker:
         if settings.warm_start:
             others = best_of_others(family, settings.runs_dir, dataset, settings.budget_name)
         first = first_trials(family, settings.space, dataset, plan.recipe, settings.seed, others)
-        first = self.queue.open(self.identity, first)
+        first = self.queue.open(self.identity, first, not settings.settle)
         write_scales(plan.run.scales, dataset, dataset.validation_origins)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
         self.rule = None if rule == "off" else TypeAdapter(StoppingRule).validate_python(rule)
@@ -148,16 +153,20 @@ class _Worker:
         return sum(record.finished for record in self.records())
 
     def run(self, progress: bool) -> None:
-        """Work until the study holds all its trials or has to stop."""
+        """Work until the study holds all its trials, settles or has to stop."""
         asked, begun_with = self.settings.trials, self.n_finished()
+        may_settle = self.settings.settle and self.settings.policy == PROVEN
         with tqdm(total=asked, initial=begun_with, unit="trial", disable=not progress) as bar:
-            while self.n_finished() < asked and not self._must_stop():
-                trial = self.queue.claim()
-                if trial is None:
-                    # The others run all that is left; if one dies, its trial is tried here.
-                    time.sleep(POLL)
-                    continue
+            while self.n_finished() < self.queue.ends_with and not self._must_stop():
                 try:
+                    settles = None
+                    if may_settle and not self.queue.settled:
+                        settles = self.proof.settles(self.records(), asked, self._must_stop)
+                    trial = self.queue.claim(settles)
+                    if trial is None:
+                        # The others run all that is left; if one dies, its trial is tried here.
+                        time.sleep(POLL)
+                        continue
                     record = self._one_trial(trial)
                 except stop_requests.StopRequested:
                     continue
@@ -169,8 +178,6 @@ class _Worker:
                 trained = f"trial {record.number}: {line} ({record.seconds:.0f} s)"
                 say(f"{finished}/{asked}  {trained}; {summary}")
                 self._check_failures(records)
-                if shortfall := self.time_budget.shortfall(records, asked - finished):
-                    say(shortfall)
 
     def _one_trial(self, trial: Trial) -> TrialRecord:
         begun, curve = time.monotonic(), list[dict[str, float]]()
@@ -247,7 +254,7 @@ class _Worker:
 
     def _result(self, records: list[TrialRecord]) -> Json:
         settings, run = self.settings, self.plan.run
-        ended = sum(record.finished for record in records) >= settings.trials
+        ended = sum(record.finished for record in records) >= self.queue.ends_with
         asks = settings.policy == PROVEN
         proof = self.proof.entry(records) if ended and asks else None
         done = ended and (not asks or proof is not None)
@@ -259,12 +266,13 @@ class _Worker:
             proof,
             replicate_seconds(run),
             status="complete" if done else "stopped" if self.stop_reason else "running",
+            settled=self.queue.settled,
             **self.stated,
         )
 
     def finish(self) -> StoredStudy:
         """Prove the choice, and write the last record and the optuna figures."""
-        if self.settings.policy == PROVEN and self.n_finished() >= self.settings.trials:
+        if self.settings.policy == PROVEN and self.n_finished() >= self.queue.ends_with:
             try:
                 self.proof.train(self.records(), self._must_stop)
             except stop_requests.StopRequested:
@@ -279,4 +287,6 @@ class _Worker:
         self.queue.write(self._result)
         stored = StoredStudy.read(self.plan.run, database=self.settings.storage)
         write_optuna_figures(self.queue.study, stored)
+        if stored.settled:
+            say(stored.settled_line)
         return stored

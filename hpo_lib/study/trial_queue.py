@@ -123,7 +123,7 @@ class TrialQueue:
         liveness: of this worker, entered.
         space: the search space, a dimension after the one that it depends on.
         objectives: what the study minimises, in the order of its values.
-        trials: finished trials in the end, of all workers together.
+        trials: finished trials in the end, of all workers together, unless the study settles.
         seed: of the sampler.
     """
 
@@ -139,8 +139,12 @@ class TrialQueue:
         self.lease = Lease(self.run.decision_lease)
 
     @_decision
-    def open(self, identity: Json, first: Sequence[FirstTrial]) -> list[FirstTrial]:
+    def open(
+        self, identity: Json, first: Sequence[FirstTrial], goes_on: bool = False
+    ) -> list[FirstTrial]:
         """Create the study, or continue the existing one after checking that it is the same one.
+
+        One that has settled ``goes_on`` only if asked.
 
         Returns:
             The study's first trials: ``first``, or those that it was begun with.
@@ -172,10 +176,23 @@ class TrialQueue:
                         f"{key}"
                     )
         self.study.set_user_attr("trials_asked", self.trials)
+        if goes_on:
+            self.study.set_user_attr("settled", None)
         self.first = [FirstTrial(**trial) for trial in self.study.user_attrs["first_trials"]]
         if not self._requeue():
             self.study.enqueue_trial(self.first[0].params)
         return self.first
+
+    @property
+    @_patient
+    def settled(self) -> Json | None:
+        """With how many ``trials`` and by what the study has settled, if it has."""
+        return cast(Json | None, self.study.user_attrs.get("settled"))
+
+    @property
+    def ends_with(self) -> int:
+        """So many finished trials the study ends with: all, or those that it settled with."""
+        return min(self.trials, settled["trials"]) if (settled := self.settled) else self.trials
 
     @_patient
     def records(self) -> list[TrialRecord]:
@@ -185,8 +202,11 @@ class TrialQueue:
         ]
 
     @_decision
-    def claim(self) -> Trial | None:
+    def claim(self, settles: Json | None = None) -> Trial | None:
         """The next trial, with its parameters drawn; None while others run all that is left.
+
+        Before that the study settles, once, if a worker ``settles`` it: with the trials that are
+        finished or running now, so that it ends alike however its workers go on.
 
         The sampler is seeded from the number of configurations that were drawn before, so that no
         two workers draw with one seed, and a single worker that is resumed goes on as it would
@@ -198,13 +218,16 @@ class TrialQueue:
             trial.state == TrialState.RUNNING or trial_record(trial, self.objectives).finished
             for trial in trials
         )
-        if taken >= self.trials:
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        # A retry that waits may yet complete.
+        if settles and taken < self.trials and not (self.settled or waiting):
+            self.study.set_user_attr("settled", {"trials": taken, **settles})
+        if taken >= self.ends_with:
             return None
         drawn = sum(
             "retry_of" not in trial.user_attrs and is_whole(_params(trial), self.space)
             for trial in trials
         )
-        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if drawn < len(self.first) and not waiting:
             self.study.enqueue_trial(self.first[drawn].params)
         digest = hashlib.sha256(f"{self.seed}/{drawn}".encode()).digest()

@@ -2,17 +2,22 @@
 ``tests/browser/screenshots``.
 """
 
+import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from hpo_lib import paths
 from hpo_lib.cli.main import main
 from hpo_lib.figures.build import PICTURES
 from hpo_lib.figures.explorer import FRONT, Explorer, find_studies
+from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.result import load_result
+from tests.browser.conftest import PATIENCE
 from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
+from tests.study.processes import python
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -62,22 +67,6 @@ def see(page, count):
     assert page.locator(".jp-OutputArea img").count() == count
 
 
-@pytest.fixture(scope="module")
-def short(lab, root):
-    """Parameters that read simulated heat of 19 months instead of seven years."""
-    text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
-    for line, instead in {
-        'name = "heat"': 'name = "short"',
-        'start = "2015-06-15 00:00"': 'start = "2023-01-01 00:00"',
-        'val_end = "2024-03-31 23:00"': 'val_end = "2023-12-31 23:00"\ntest_end = "2024-07-31 '
-        '23:00"',
-    }.items():
-        assert line in text
-        text = text.replace(line, instead)
-    (lab.folder / "short.toml").write_text(text, encoding="utf-8")
-    return {"dataset": str(lab.folder / "short.toml"), "simulated": True}
-
-
 @pytest.mark.parametrize(
     ("notebook", "count"),
     [
@@ -88,16 +77,14 @@ def short(lab, root):
     ],
 )
 def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
-    notebook, count, short, lab, page, tmp_path
+    notebook, count, lab, page, tmp_path
 ):
     trials = 3 if notebook == "hpo_template.ipynb" else 1
-    run_all(
-        page, lab.copy(notebook, test=True, trials=trials, runs_dir=str(tmp_path / "runs"), **short)
-    )
+    run_all(page, lab.copy(notebook, test=True, trials=trials, runs_dir=str(tmp_path / "runs")))
     see(page, count)
     keep(page, notebook)
     shown = page.locator(".jp-Notebook").inner_text()
-    assert "SIMULATED DATA" in shown
+    assert "SIMULATED DATA" not in shown  # real data is there
     assert ("Trained once more" in shown) == ("(the same network)" in shown) == (count == 6)
     (record,) = (tmp_path / "runs").rglob("best_params_*.json")
     assert load_result(record)["n_completed"] == trials
@@ -111,42 +98,33 @@ TRAINING = {"test": True, "models": "NHITS_Q", "params": "default", "seeds": 1, 
 
 
 @pytest.mark.parametrize(
-    ("notebook", "count", "parameters", "trains"),
+    ("notebook", "count", "parameters"),
     [
-        ("data_preparation.ipynb", 1, {}, False),
-        ("analysis.ipynb", 6, RECORDS, False),
-        ("thesis_figures.ipynb", len(PICTURES), FOLDERS, False),
-        ("leak_audit.ipynb", 0, {}, True),
-        ("benchmark.ipynb", 5, TRAINING, True),
+        ("data_preparation.ipynb", 1, {}),
+        ("analysis.ipynb", 6, RECORDS),
+        ("thesis_figures.ipynb", len(PICTURES), FOLDERS),
+        ("leak_audit.ipynb", 0, {}),
+        ("benchmark.ipynb", 5, TRAINING),
     ],
 )
 def test_when_a_notebook_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
-    notebook,
-    count,
-    parameters,
-    trains,
-    short,
-    lab,
-    page,
+    notebook, count, parameters, lab, page
 ):
-    run_all(page, lab.copy(notebook, **parameters, **(short if trains else {})))
+    run_all(page, lab.copy(notebook, **parameters))
     see(page, count)
     keep(page, notebook)
 
 
-def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(
-    short, lab, page, tmp_path
-):
-    models_dir, toml = str(tmp_path / "models"), short["dataset"]  # no data folder: the twin
+def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(lab, page, tmp_path):
+    models_dir = str(tmp_path / "models")
     params = str(RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published").best_params)
-    words = ["--dataset", toml, "--params", params, "--models-dir", models_dir, "--test"]
+    words = ["--dataset", "bike_dc", "--params", params, "--models-dir", models_dir, "--test"]
     assert main(["retrain", "--model", "NHITS_Q", *words]) == 0
-    run_all(page, lab.copy("forecast.ipynb", dataset=toml, models_dir=models_dir))
+    run_all(page, lab.copy("forecast.ipynb", models_dir=models_dir))
     see(page, 1)
     keep(page, "forecast.ipynb")
     shown = page.locator(".jp-Notebook").inner_text()
-    assert "SIMULATED DATA" in shown
-    assert "2025-01-01T00:00:00+00:00" in shown
+    assert "2013-01-01T05:00:00+00:00" in shown
     assert "NHITS_Q v001: 0 days since its training" in shown
 
 
@@ -184,6 +162,37 @@ def test_when_another_study_or_trial_is_chosen_then_the_whole_picture_is_drawn(l
     page.get_by_text(f"{title} {other.number}").first.wait_for()
     page.wait_for_function(f"before => ({PIXELS})() !== before", arg=before)
     keep(page, "explore_after_click")
+
+
+def test_when_a_page_is_closed_while_a_study_runs_then_the_next_one_shows_its_end(
+    short, lab, page, browser, root, tmp_path
+):
+    run = RunPaths(tmp_path, "NHITS_Q", "short", "winter")
+    words = "run --model NHITS_Q --simulated --test --trials 50 --policy calibrated --job-id winter"
+    folders = "--dataset", short["dataset"], "--runs-dir", str(tmp_path)
+    begun = python(root, "-m", "hpo_lib", *words.split(), *folders, "--detach")
+    assert begun.returncode == 0, begun.stderr
+    source = re.search("after `(.*)`", begun.stdout)[1]
+    cell = nbformat.v4.new_code_cell(f"{source}\nattach('winter', {str(tmp_path)!r})")
+    notebook = nbformat.read(lab.notebooks / "explore.ipynb", as_version=4)
+    notebook.cells = [cell]
+    nbformat.write(notebook, lab.folder / "live.ipynb")
+    address = f"{lab.url}/lab/workspaces/live/tree/live.ipynb"
+    run_all(page, address)
+    page.get_by_text("NHITS_Q_short_winter: running").wait_for()
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1000)
+    other = browser.new_page(viewport=page.viewport_size)
+    page.close()
+    assert main(["stop", "winter", "--runs-dir", str(tmp_path)]) == 0
+    while study_status(run, []).state == "running":
+        other.wait_for_timeout(200)
+    other.set_default_timeout(PATIENCE)
+    other.goto(address)
+    other.get_by_text(re.compile(r"NHITS_Q_short_winter: interrupted, \d+ of 50")).wait_for()
+    other.wait_for_function(SEEN, arg=1)
+    keep(other, "live")
+    other.close()
 
 
 PIXELS = """() => document.querySelector('.jupyter-matplotlib-canvas-div canvas').toDataURL()"""

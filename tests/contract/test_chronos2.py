@@ -101,20 +101,18 @@ def test_when_the_folder_does_not_hold_the_model_then_the_error_says_what_and_ho
     tmp_path,
 ):
     with pytest.raises(
-        InputError, match=r"config\.json: not found, .*`hf download amazon/chronos-2 --local-dir "
+        InputError, match=r"holds no .*config\.json.*`hf download amazon/chronos-2 --local-dir "
     ):
         checked_folder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
     (tmp_path / "config.json").write_text('{"d_model": 3}')
-    with pytest.raises(
-        InputError, match=r"config\.json: is not the configuration of a Chronos-2 .*chronos_config"
-    ):
+    with pytest.raises(InputError, match=r"holds no pretrained Chronos-2 .*chronos_config"):
         checked_folder(tmp_path)
     (tmp_path / "config.json").write_text(
         json.dumps({"chronos_config": {**CHRONOS, "context_length": 100}})
     )
     with pytest.raises(
         InputError,
-        match=r"from 100 hours, expected one that has 0\.1, 0\.5, 0\.9 and reads 168 hours",
+        match=r"from 100 hours, expected one that has \(0\.1, 0\.5, 0\.9\) and reads 168 hours",
     ):
         checked_folder(tmp_path)

@@ -109,7 +109,7 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
     assert np.array_equal(said(again, dataset), said(trained, dataset))
     with pytest.raises(
         InputError,
-        match="v001: was trained with weather of the day ahead of the kind forecast, temp",
+        match=r"v001: its weather of the day ahead is \('forecast', 'temp'\), here it is None",
     ):
         load(file, family, smallest(family), tiny_dataset, "v001")
 

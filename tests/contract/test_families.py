@@ -205,17 +205,17 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
         (
             {"format": 2},
             tiny_dataset,
-            "v001: is stored in format 2, this version reads 3; train it again",
+            "v001: its format is 2, here it is 3; train it again",
         ),
         (
             {"parts": {"recipe": recipe}},
             tiny_dataset,
-            "v001: its recipe and that of this version differ in the fields new_option",
+            r"v001: its list of recipe fields is \[.*'new_option'",
         ),
         (
             {"unit": "l/s"},
             tiny_dataset,
-            "v001: was trained on the unit 'l/s', the dataset has 'm3/h'; train it again",
+            "v001: its unit is 'l/s', here it is 'm3/h'; train it again",
         ),
         ({}, without, "tiny.csv: lacks temp, with which v001 was trained"),
     ):

@@ -232,13 +232,15 @@ WRONG_PARAMS = [
     *(
         (
             {**GOOD, **LINEAR, **off},
-            "linear_penalty is given, but linear_part is not true; remove one of them",
+            "linear_penalty goes only with linear_part True and linear_trees False; "
+            "remove it or fix those",
         )
-        for off in ({"linear_part": False}, {"linear_part": None})
+        for off in ({"linear_part": False}, {"linear_part": None}, {"linear_trees": True})
     ),
     (
         {**GOOD, "linear_weeks": 2},
-        "linear_weeks is given, but linear_part is not true; remove one of them",
+        "linear_weeks goes only with linear_part True and linear_trees False; "
+        "remove it or fix those",
     ),
     (
         {"depth": 2, "width": 256},

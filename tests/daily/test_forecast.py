@@ -4,20 +4,18 @@ something is missing.
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.daily.day_ahead import _best, forecast_day
-from hpo_lib.daily.versions import Version
+from hpo_lib.daily.day_ahead import forecast_day
 from hpo_lib.errors import InputError
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.read_write import read_json, write_json, write_predictions
 from hpo_lib.records.trainings import checksum
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from tests.conftest import refusal
 from tests.daily.conftest import quantiles
 
@@ -39,7 +37,7 @@ def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that
     test = write_predictions(
         tmp_path / "test.parquet", refitted.forecasts(dataset, dataset.test_origins)
     )
-    expected = calibrate(test, validation, dataset.scales, Calibration())
+    expected = calibrate(test, validation, dataset.scales)
     assert len(expected.origins) == 15
     assert not np.array_equal(expected.values, test.values)
     for i, origin in enumerate(expected.origins):
@@ -64,7 +62,9 @@ def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_
     in_use.write(in_use.whole[~later])
     table = in_use.forecast()
     assert np.array_equal(quantiles(table), quantiles(expected))
-    assert list(table.columns) == ["time_utc", "time_local", "q10", "q50", "q90"]
+    columns = ["time_utc", "time_local", "q10", "q50", "q90", "unit", "model"]
+    assert list(table.columns) == columns
+    assert {*table["model"]} == {"NHITS_Q v001 (TEST BUDGET)"}
     assert table.iloc[0, :2].tolist() == ["2019-06-08T00:00:00+00:00", "2019-06-08T02:00:00+02:00"]
     assert table.iloc[23, 0] == "2019-06-08T23:00:00+00:00"
     assert (np.diff(quantiles(table)) >= 0).all()
@@ -165,11 +165,11 @@ def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, 
     ):
         write_json(record, {**facts, **change})
         assert in_use.run("forecast") == 2
-        assert f"NHITS_Q v001: was trained {sentence}" in capsys.readouterr().err
+        assert f"NHITS_Q v001 (TEST BUDGET): was trained {sentence}" in capsys.readouterr().err
     write_json(record, facts)
     in_use.toml.write_text(in_use.toml.read_text("utf-8").replace("m3/h", "l/s"), encoding="utf-8")
     assert in_use.run("forecast", "--at", "2019-05-20T00:00") == 2
-    assert "was trained on the unit 'm3/h', the dataset has 'l/s'" in capsys.readouterr().err
+    assert "its unit is 'm3/h', here it is 'l/s'" in capsys.readouterr().err
 
 
 def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, capsys):
@@ -228,12 +228,12 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     shown = capsys.readouterr().out
     assert f"note: Passed over {other.folder}" in shown
     assert file.name in shown or damaged == "key"
-    assert "NHITS_Q v001: 2019-06-09 00:00 UTC" in shown
+    assert "NHITS_Q v001 (TEST BUDGET): 2019-06-09 00:00 UTC" in shown
     assert np.array_equal(quantiles(pd.read_csv(out)), alone)
     assert in_use.run("watch") == 1
     shown = capsys.readouterr().out
     assert f"Passed over {other.folder}" in shown
-    assert "NHITS_Q v001: 15 days since its training" in shown
+    assert "NHITS_Q v001 (TEST BUDGET): 15 days since its training" in shown
     for command in ("forecast", "watch"):
         assert in_use.run(command, "--model", "TFT_Q") == 2
         assert (
@@ -254,30 +254,6 @@ def test_when_why_is_asked_for_then_steps_lead_from_an_average_day_to_the_foreca
     assert names[:4] == ["model", "level", "last day", "weeks before"]
     last = axes.patches[-1]
     assert last.get_x() + last.get_width() == pytest.approx(table["q50"].mean(), rel=1e-5)
-
-
-def test_when_several_models_are_in_use_then_the_best_over_the_days_that_all_can_speak_of_is_taken(
-    in_use, trained
-):
-    """The second is far better on a day that the first has learnt from, and worse on the others."""
-    exact = trained[0].validation
-    exact = replace(exact, values=np.repeat(exact.actual[:, :, None], 3, axis=2))
-    worse = np.where(np.arange(15) < 10, 0.0, 2.0)[:, None, None]
-    said = {
-        1: replace(exact, values=exact.values + 1).rows(np.arange(10, 15)),
-        2: replace(exact, values=exact.values + worse),
-    }
-    version, forecast = Version.read(in_use.models, 1), day(in_use)
-    days = [
-        replace(forecast, version=replace(version, number=number), before=before)
-        for number, before in said.items()
-    ]
-    best, notes = _best(days)
-    assert best is days[0]
-    assert notes == [
-        "Of the models in use, NHITS_Q v001 has the lowest pinball loss of the last 5 days: "
-        "NHITS_Q v001 0.5, NHITS_Q v002 1."
-    ]
 
 
 def test_when_no_model_is_in_use_then_the_command_that_makes_one_is_named(utility):

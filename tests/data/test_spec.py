@@ -35,7 +35,7 @@ def test_when_the_three_datasets_are_read_then_splits_are_those_of_the_thesis_an
     train_end, val_end = (
         pd.Timestamp(hour, tz="UTC") for hour in ("2023-10-31 23:00", "2024-03-31 23:00")
     )
-    assert spec.splits == Splits(train_end, val_end, train=0.7, val=0.2)
+    assert spec.splits == Splits(train_end, val_end)
     assert spec.twin is not None
     assert spec.gaps == GapRule("linear", 3)
 
@@ -92,7 +92,7 @@ DATES = 'train_end = "2018-05-31 23:00"\nval_end = "2018-06-15 23:00"\n'
 
 def test_when_splits_are_shares_then_loading_fills_in_the_dates(small):
     small.edit_toml(DATES, "train = 0.7\nval = 0.2\norigin_hour = 23\n")
-    assert not load_spec(small.toml).splits.has_dates
+    assert pd.isna(load_spec(small.toml).splits.train_end)
     taken = small.load().spec.splits  # 90 days from 2018-04-01, UTC+2
     assert (taken.train_end, taken.val_end) == tuple(
         pd.Timestamp(hour, tz="UTC") for hour in ("2018-06-02 21:00", "2018-06-20 21:00")

@@ -115,10 +115,6 @@ def settled(index, plan, timezone="UTC"):
 
 
 SHARES = Splits(train=0.7, val=0.2)
-FAR = replace(SHARES, train_end=utc("2023-10-31 23:00"), val_end=utc("2024-03-31 23:00"))
-
-
-PLAN = replace(SHARES, train_end=utc("2020-02-29 23:00"), val_end=utc("2020-03-10 23:00"))
 
 
 @pytest.mark.parametrize(
@@ -144,19 +140,15 @@ PLAN = replace(SHARES, train_end=utc("2020-02-29 23:00"), val_end=utc("2020-03-1
             "2020-03-28 01:00",
             None,
         ),
-        (PLAN, "UTC", "2020-02-29 23:00", "2020-03-10 23:00"),  # reached: whatever the shares
-        # The data begins after the planned training.
-        (replace(PLAN, train_end=utc("2019-10-31 23:00")), "UTC", "2020-03-10 23:00", None),
     ],
 )
 def test_when_dates_or_shares_are_planned_then_splits_end_at_one_hour_that_the_data_reaches(
     plan, timezone, train_end, val_end
 ):
-    taken, note = settled(hours(100), plan, timezone)
+    taken = settled(hours(100), plan, timezone)
     assert taken.train_end == utc(train_end)
     assert val_end is None or taken.val_end == utc(val_end)
     assert taken.test_end is None
-    assert bool(note) == (plan.has_dates and plan.train is not None and plan is not PLAN)
 
 
 @pytest.mark.parametrize("name", ["val_end", "test_end"])
@@ -168,21 +160,9 @@ def test_when_the_data_ends_at_the_very_hour_of_a_split_then_its_dates_are_taken
         else {"val_end": index[-25], "test_end": index[-1]}
     )
     plan = Splits(train_end=index[69 * 24 + 23], **ends)
-    assert settled(index, plan) == (plan, "")
+    assert settled(index, plan) == plan
     with pytest.raises(InputError, match="do not fit the data"):
         settled(index[:-1], plan)
-
-
-def test_when_the_data_does_not_reach_the_planned_dates_then_shares_are_taken():
-    taken, note = settled(hours(100), FAR)
-    assert replace(taken, train=None, val=None) == Splits(
-        utc("2020-03-10 23:00"), utc("2020-03-30 23:00")
-    )
-    assert note == (
-        "my.toml: training to 2023-10-31 23:00, validation to 2024-03-31 23:00 do not fit the "
-        "data, which covers 2020-01-01 00:00 to 2020-04-09 23:00 UTC. Taken instead are 70 % of "
-        "the data for training, to 2020-03-10 23:00, and 20 % for validation, to 2020-03-30 23:00."
-    )
 
 
 def test_when_the_data_is_too_short_for_its_shares_then_the_error_says_what_is_needed():
@@ -192,4 +172,4 @@ def test_when_the_data_is_too_short_for_its_shares_then_the_error_says_what_is_n
         "the others whole days; move the dates, or set train = 0.7 and val = 0.2 instead, for "
         "which 60 days are enough, under [splits] in my.toml"
     ):
-        settled(hours(40), FAR)
+        settled(hours(40), SHARES)

@@ -177,7 +177,7 @@ def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys, tm
     table.to_csv(paths.table("shapley"), index=False)
     try:
         assert main(["verify", str(paths.table("shapley"))]) == 1
-        assert "shapley differ from the recomputed" in capsys.readouterr().out
+        assert f"DRIFT  {paths.table('shapley')}: it differs" in capsys.readouterr().out
         table.iloc[1:].to_csv(paths.table("shapley"), index=False)
         assert main(["verify", str(paths.table("shapley"))]) == 1
     finally:

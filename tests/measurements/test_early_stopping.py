@@ -8,6 +8,7 @@ import pytest
 from hpo_lib.families.models import get_family
 from hpo_lib.families.search_space import is_drawn, is_whole
 from hpo_lib.paths import RUNS_DIR
+from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.study.early_stopping import Rung, StoppingRule
 from measurements.early_stopping import (
     Recorded,
@@ -15,11 +16,12 @@ from measurements.early_stopping import (
     cost,
     drawn,
     load_table,
-    main,
     measure,
     replay,
 )
 from measurements.record_curves import NEAR, append, configuration, counts, record, recorded
+from measurements.settling import Replayed
+from measurements.settling import complete as complete_ones
 
 BY_MAE = StoppingRule((Rung(0.5, 0.5),), ("mae",), warm_up=1)
 
@@ -54,29 +56,16 @@ def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_ste
         assert by_params[6].state == "stopped"
         assert cost(by_params[6]) == 0.5
         assert cost(by_params[3]) == 1.5
-    steps, kept, challenging = measure(FOUR, StoppingRule((), ("mae",)), 4)
-    assert (steps == 1).all()
-    assert (kept == 1).all()
-    assert (challenging == 1).all()
+    assert (measure(FOUR, StoppingRule((), ("mae",)), 4) == [1, 1, 4]).all()
 
 
 def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost():
     """Trial 1, the best, looks bad halfway; without it the best MAE is 2, outside of the box up to
     1.25.
     """
-    steps, kept, _ = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), ("mae",), warm_up=1), 4)
+    steps, kept, _ = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), ("mae",), warm_up=1), 4).T
     assert kept.min() == 0
     assert steps.max() < 1
-
-
-def test_when_the_defaults_are_best_then_the_hypervolume_without_them_shows_what_is_lost():
-    """The defaults have 1. Of the others the best, 1.1, is behind the third, 1.2, halfway."""
-    study = Recorded(
-        "hand", [trial(0, (1, 1)), trial(1, (2, 1.1)), trial(2, (1.5, 1.2)), trial(3, (1.6, 1.6))]
-    )
-    _, kept, challenging = measure(study, StoppingRule((Rung(0.5, 0.3),), ("mae",), warm_up=1), 4)
-    assert (kept == 1).all()
-    assert challenging[:, 0].min() == 0
 
 
 def test_when_coverage_is_within_the_tolerance_then_the_hypervolume_does_not_tell_it_apart():
@@ -165,15 +154,12 @@ def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them():
     assert all(is_whole(params, family.searched("wide")) for params in drawn_ones)
 
 
-def test_when_published_studies_are_replayed_then_the_rule_in_use_stops_none_that_mattered(
-    capsys,
-):
-    """What mattered are the chosen trials and the challengers of the proof; docs/performance.md has
-    the figures.
-    """
-    main(["--studies", str(RUNS_DIR)])
-    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
-    means = {name: float(mean) for name, mean, *_ in rows}
-    assert means["in use"] < means["of the published studies"]
-    assert {name: lost for name, _, _, lost in rows}["in use"] == "none"
-    assert all(float(highest) >= float(mean) > 0 for _, mean, highest, _ in rows)
+def test_when_a_published_study_is_replayed_then_it_settles_before_its_end_on_the_same_choice():
+    run = next(one for one in study_runs(RUNS_DIR) if one.model == "NHITS_Q")
+    study = Replayed(StoredStudy.read(run), stopping=False)
+    trials = study.in_order(0)
+    n = study.ends(trials, None)
+    assert 10 <= n < len(trials)
+    choices = {study.choice(tuple(complete_ones(some))) for some in (trials[:n], trials)}
+    assert choices == {study.study.result["best_trial_number"]}
+    assert study.score(0) == pytest.approx(100)

@@ -5,6 +5,7 @@ Slurm's programs.
 import os
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,32 @@ def decide(
 
 
 KILLED = "kill -9 $$"
+
+
+def test_when_workers_share_a_gpu_then_the_daemon_of_mps_serves_them_alone(
+    run, tmp_path, monkeypatch
+):
+    said = tmp_path / "said"
+    daemon = f'echo "mps $* $(timeout 1 cat) $CUDA_MPS_PIPE_DIRECTORY" >> {shlex.quote(str(said))}'
+    study = f'echo "study $* $CUDA_MPS_PIPE_DIRECTORY" >> {shlex.quote(str(said))}; exit 2'
+    for name, text in (("nvidia-cuda-mps-control", daemon), ("python", study)):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    for variable in ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"):
+        monkeypatch.setenv(variable, "of others")
+    words = ["--workers", "2"]
+    assert run_job(run, words, ThisJob("4711_2", "4711", 3, workers_per_gpu=2), 3) == 2
+    begun, study, ended = said.read_text().splitlines()
+    folder = begun.split()[-1]
+    assert begun == f"mps -d  {folder}"
+    assert study == f"study -m hpo_lib run --workers 2 {folder}"
+    assert ended == f"mps  quit {folder}"
+    assert not Path(folder).exists()
+    said.unlink()
+    run_job(run, [], ThisJob("4711", "4711"), 3)
+    assert said.read_text().count("mps ") == 0, "one worker needs no daemon"
 
 
 def test_when_all_trials_are_there_then_the_job_is_done(decide):

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from hpo_lib import paths
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import Record, attempts, of_all_workers, read_record
+from hpo_lib.records.read_write import Record, attempts, of_all_workers, read_record
 from hpo_lib.records.result import load_result
 from tests.conftest import short_twin
 from tests.slurm.conftest import PATIENCE, wait_until

@@ -172,12 +172,15 @@ def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_say
 @pytest.mark.parametrize(
     ("environment", "job"),
     [
-        ({}, ThisJob()),
-        ({"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"}, ThisJob("4711", "4711", 1, 2)),
+        ({}, ThisJob(workers_per_gpu=4)),
+        (
+            {"SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "2"},
+            ThisJob("4711", "4711", 1, 2, workers_per_gpu=4),
+        ),
         # The last task of an array has the array's own number, every other one a new number.
         (
             {"SLURM_JOB_ID": "4714", "SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3"},
-            ThisJob("4711_3", "4711", 3, 0),
+            ThisJob("4711_3", "4711", 9, 0, workers_per_gpu=4),
         ),
     ],
 )
@@ -185,7 +188,7 @@ def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(
     environment, job, monkeypatch
 ):
     monkeypatch.setattr(os, "environ", environment)
-    assert ThisJob.of_environment(600, 20) == job
+    assert ThisJob.of_environment(600, 20, 4) == job
 
 
 def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, capsys, monkeypatch):
@@ -208,16 +211,19 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, capsys, m
         ("PARTITION=a b", "line 1: PARTITION is 'a b', expected one word"),
         ("ACCOUNT=x;reboot", "line 1: ACCOUNT is 'x;reboot', expected one word"),
         ("GRES=gpu:1  # one", "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own"),
-        ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a whole number"),
+        ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a valid integer"),
         (
             "TIME=12:00",
             "line 1: TIME is '12:00', expected hours:minutes:seconds",
         ),  # to Slurm these are minutes
         ("TIME=9-99:99:99", "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds"),
         ("TIME=2-24:00:00", "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds"),
-        ("MEM=lots", "line 1: MEM is 'lots', expected a number and a unit, such as 64G"),
-        ("CPUS_PER_TASK=many", "line 1: CPUS_PER_TASK is 'many', expected a whole number"),
-        ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected a whole number"),
+        ("MEM=64 G", "line 1: MEM is '64 G', expected one word"),
+        (
+            "WORKERS_PER_GPU=0",
+            "line 1: WORKERS_PER_GPU is '0', expected greater than or equal to 1",
+        ),
+        ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected greater than or equal to 0"),
         ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
         (b"MEM=1G\n\xff\xfe", "cannot be read (byte 7 is not UTF-8)"),
     ],

@@ -81,7 +81,11 @@ def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_fini
     assert len(run.trials) == 16
     assert 4 <= len(behind) <= 12
     assert run.trials[0].state == "complete", "the untuned defaults are among the worst here"
-    assert all(t.state == "complete" for t in run.trials[: RULE.warm_up])
+    complete = 0
+    for t in run.trials:
+        complete += t.state == "complete"
+        if t.state == "stopped":
+            assert ("the untuned defaults were more than 2%" in t.cause) == (complete < 5)
     for t in behind:
         optuna_trial = opened(files, storage).trials[t.number]
         assert optuna_trial.state == TrialState.PRUNED
@@ -92,7 +96,7 @@ def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_fini
             range(10, family.steps[t.number] + 1, 10)
         )
         assert {"mae", "picp", "pinball", "winkler"} < set(t.curve[-1])
-        assert "other trials were better in MAE and interval score" in t.cause
+        assert "better in MAE and interval score after" in t.cause
         assert np.isnan(t.mae)
         assert t.scores == {}
         assert not files.trial_predictions(t.number).exists()

@@ -14,7 +14,7 @@ import pytest
 from hpo_lib import stop_requests
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
-from hpo_lib.figures.studies import proof_figure
+from hpo_lib.figures.study_page import proof_figure
 from hpo_lib.launch.status import study_status
 from hpo_lib.records.leases import Lease
 from hpo_lib.records.read_write import load_predictions, read_json, write_json, write_predictions

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from hpo_lib.records.executed_notebook import Record, read_record
+from hpo_lib.records.read_write import Record, read_record
 from hpo_lib.records.result import load_result
 from tests.study.processes import PATIENCE, end, until
 

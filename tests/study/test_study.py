@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import numpy as np
 import optuna
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 
 from hpo_lib.errors import InputError, StudyError, WriteError
@@ -22,10 +21,9 @@ from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.read_write import load_predictions
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION
-from hpo_lib.records.trial_choice import pareto_front
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
-from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
+from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.study.html_figures import write_optuna_figures
 from tests.conftest import refusal
 from tests.study.conftest import opened
@@ -276,35 +274,6 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
     )
     assert [label for label in labels if label not in drawn] == []
     assert labels[0] in history
-
-
-@pytest.mark.usefixtures("html_figures")
-def test_when_coverage_is_within_its_tolerance_then_the_drawn_front_is_that_of_the_record(
-    start, family, files, monkeypatch
-):
-    drawn = []
-    write = go.Figure.to_html
-
-    def keep(figure, **options):
-        drawn.append(figure)
-        return write(figure, **options)
-
-    monkeypatch.setattr(go.Figure, "to_html", keep)
-    family.before = fail_with(ValueError("wide"), 1)
-    run = start(trials=6, seed=18)
-    others, front, default, chosen = (
-        sorted(zip(trace.x, trace.y, strict=True)) for trace in drawn[0].data
-    )
-    assert front == sorted((trial.mae, trial.picp_penalty) for trial in run.front)
-    assert len(front) < len(pareto_front(run.trials, FORMER_PAIR)), (
-        "without the tolerance it would have more trials"
-    )
-    assert len(others) + len(front) == 5
-    assert [default, chosen] == [
-        [(trial.mae, trial.picp_penalty)] for trial in (run.default, run.chosen)
-    ]
-    (band,) = drawn[0].layout.shapes
-    assert (band.y0, band.y1) == (0, 5)
 
 
 # Failures

@@ -47,6 +47,9 @@ def test_when_the_wide_space_is_searched_then_each_trial_has_the_dimensions_that
         family.check_params(call)
     assert {call["linear_part"] for call in family.calls} == {True, False}
     assert {"linear_weeks" in call for call in family.calls if not call["linear_part"]} == {False}
+    on_trees = {**family.untuned("wide"), **DEFAULTS, "linear_trees": True}
+    del on_trees["linear_penalty"], on_trees["linear_weeks"]
+    assert family.calls[5] == on_trees
     assert dict(run.search_space) == dict(space)
 
 
@@ -56,13 +59,13 @@ def test_when_a_study_ends_then_its_record_holds_the_space_and_the_whole_recipe_
     record = wide(trials=8).result
     assert (record["space"], record["provenance"]["recipe"]) == (
         "wide",
-        dataclasses.asdict(STANDARD),
+        STANDARD.stored(),
     )
     recipe, network = STANDARD.updated(record["best_params"])
-    assert record["best_recipe"] == dataclasses.asdict(recipe)
+    assert record["best_recipe"] == recipe.stored()
     assert set(network) == set(DEFAULTS)
     plan = start(trials=2, job_id="b", recipe="plain").result
-    assert (plan["space"], plan["best_recipe"]) == ("plan", dataclasses.asdict(RECIPES["plain"]))
+    assert (plan["space"], plan["best_recipe"]) == ("plan", RECIPES["plain"].stored())
 
 
 def test_when_the_recipe_is_another_then_it_is_the_first_trial(wide, family):

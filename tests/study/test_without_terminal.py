@@ -1,5 +1,6 @@
 """A study that outlives its terminal, ``hpo stop`` and ``attach``."""
 
+import asyncio
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ import pytest
 from hpo_lib import stop_requests
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
+from hpo_lib.figures import explorer
 from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.records.leases import Liveness
@@ -86,6 +88,36 @@ def test_when_a_detached_study_cannot_begin_then_the_sentence_of_its_log_comes_o
         files.notebook.touch()  # of an earlier run
         with pytest.raises(InputError, match=r"^model is 'TFT', which is not a model family"):
             status.detach(files, ["run", "--model", "TFT", "--dataset", "heat"])
+
+
+def test_when_a_study_is_attached_to_then_it_is_followed_until_its_end_by_all_who_look(
+    start, files, monkeypatch
+):
+    monkeypatch.setattr(explorer, "EVERY", 0.01)
+    pages = []
+    monkeypatch.setattr(explorer, "display", pages.append)
+
+    async def look():
+        for _ in range(2):
+            explorer.attach("a", str(files.runs_dir))
+        tasks = [*explorer._followed]
+        with Liveness(files, "7"):
+            while not all("running, 1 of 1 trials" in page.value for page in pages):
+                await asyncio.sleep(0.01)
+        assert all("<progress" in page.value and "<img" in page.value for page in pages)
+        start(trials=2)
+        await asyncio.wait(tasks, timeout=60)
+        return tasks
+
+    start(trials=1)
+    tasks = asyncio.run(look())
+    assert [task.exception() for task in tasks] == [None, None]
+    assert explorer._followed == set()
+    for page in pages:
+        assert "max=2 value=2" in page.value
+        assert "FAKE_Q_tiny_a: done, 2 of 2 trials" in page.value
+        assert "trial 1: complete MAE " in page.value
+        assert "TEST BUDGET" in page.value
 
 
 @pytest.mark.slow

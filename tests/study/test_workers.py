@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.executed_notebook import of_all_workers, read_record
+from hpo_lib.records.read_write import of_all_workers, read_record
 from hpo_lib.records.storage import Storage
 from tests.study.fake_worker import leases_are_short, pause_once
 from tests.study.processes import PATIENCE, assert_complete, assert_done, end, kill, python, until

@@ -14,4 +14,4 @@
 set -e
 cd '/my project'
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"
-exec '/usr/my bin/python' -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --recipe standard --objectives mae,picp_penalty --space wide --storage auto --policy proven --data-dir /data --simulated --runs-dir /runs --signal-seconds 600 --max-requeues 20
+exec '/usr/my bin/python' -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --recipe standard --objectives mae,picp_penalty --space wide --storage auto --policy proven --data-dir /data --simulated --runs-dir /runs --signal-seconds 600 --max-requeues 20 --workers-per-gpu 1

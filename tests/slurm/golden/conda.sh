@@ -20,4 +20,4 @@ module purge
 module load miniconda/24.1 cuda/12.4
 source '/opt/my conda'/bin/activate hpo
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"
-exec python -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --recipe standard --objectives mae,picp_penalty --space wide --storage auto --policy proven --data-dir /data --simulated --runs-dir /runs --signal-seconds 900 --max-requeues 5
+exec python -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --recipe standard --objectives mae,picp_penalty --space wide --storage auto --policy proven --data-dir /data --simulated --runs-dir /runs --signal-seconds 900 --max-requeues 5 --workers-per-gpu 1

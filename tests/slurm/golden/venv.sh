@@ -17,4 +17,4 @@ set -e
 cd '/my project'
 source '/home/me/it'"'"'s here/.venv'/bin/activate
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"
-exec python -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --recipe standard --objectives mae,picp_penalty --space wide --storage auto --policy proven --data-dir /data --simulated --runs-dir /runs --signal-seconds 600 --max-requeues 20
+exec python -m hpo_lib job --model TFT_Q --dataset water_centrum --trials 30 --seed 42 --preset auto --recipe standard --objectives mae,picp_penalty --space wide --storage auto --policy proven --data-dir /data --simulated --runs-dir /runs --signal-seconds 600 --max-requeues 20 --workers-per-gpu 2
