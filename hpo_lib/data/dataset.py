@@ -295,13 +295,8 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     with about(path):
         cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
         header = list(cells.columns)
-        if header == ["", "0"]:
-            raise InputError(
-                "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo "
-                "prepare` on it"
-            )
         required = [column for column in spec.covariates if column not in spec.optional_covariates]
-        advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
+        advice = "run `hpo prepare` on a raw CSV, or fix the columns here or in the dataset's TOML"
         check_header(header, [TIMESTAMP, spec.target, *required], advice)
         past, future = (
             tuple(column for column in role if column in header)

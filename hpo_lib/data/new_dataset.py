@@ -41,7 +41,7 @@ def write_new_dataset(
     country, hemisphere = _place(timezone)
     with about(file):
         table = read_csv(file, "file of a meter", separators=SEPARATORS)
-        time, value = columns_of(table.cells, raw, "")
+        time, value = columns_of(table.cells, raw)
         quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
         target = _word(file.stem if quantity in ("", "0") else quantity)
         numbers = pd.to_numeric(table.cells[value].str.replace(",", "."), errors="coerce")

@@ -40,8 +40,6 @@ _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _FORMATS = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
 _OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 _HOUR = pd.Timedelta(hours=1)
-_LOOK = 50
-"""Rows that tell what a column holds."""
 
 
 def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
@@ -51,14 +49,14 @@ def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
         table: the user's file; in one that is not separated by commas a number may have a decimal
             comma.
         raw: how the file is read.
-        target: name of the target, in which the value column is looked for first.
+        target: name of the target.
 
     Returns:
         Text [hours, ``timestamp`` (UTC) and ``target``], in order of time; the index is the line in
         the file.
     """
     cells = table.cells
-    time, value = columns_of(cells, raw, target)
+    time, value = columns_of(cells, raw)
     times, values = _times(cells[time]), cells[value]
     if times.iloc[0] > times.iloc[-1]:  # the newest first
         times, values = times.iloc[::-1], values.iloc[::-1]
@@ -76,68 +74,44 @@ def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
     return pd.DataFrame({TIMESTAMP: utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00"), target: values})
 
 
-def columns_of(cells: pd.DataFrame, raw: RawFile, target: str) -> tuple[str, str]:
-    """The time and the value column: those that are named, else the only ones that can be meant."""
+def columns_of(cells: pd.DataFrame, raw: RawFile) -> tuple[str, str]:
+    """The time and the value column: those that are named, and what is left of two columns."""
     header = list(cells.columns)
     if header == PLAIN:
         return "", "0"
     named = [column for column in (raw.time_column, raw.value_column) if column]
     check_header(header, named, "fix its name")
-    are_times, are_numbers = [], []
-    for column in header:
-        texts = cells[column][~cells[column].isin(MISSING)].head(_LOOK)
-        if pd.to_numeric(texts.str.replace(",", "."), errors="coerce").notna().any():
-            are_numbers.append(column)
-        elif _formats(next(iter(texts), "")):
-            are_times.append(column)
-    time = raw.time_column or _only(are_times, "time", "a time such as '2018-04-01 00:00'", header)
-    others = [column for column in are_numbers if column != time]
-    if not raw.value_column and target in others:
-        return time, target
-    return time, raw.value_column or _only(others, "value", "numbers", header)
-
-
-def _only(columns: list[str], what: str, holds: str, header: list[str]) -> str:
-    if len(columns) == 1:
-        return columns[0]
-    names = ", ".join(map(repr, columns or header))
-    there = f"{len(columns)} columns hold {holds} ({names})"
-    there = there if columns else f"no columns hold {holds}, it has {names}"
-    raise InputError(
-        f"{there}, expected one; name it with --{what}-column, or {what}_column under [raw]"
-    )
-
-
-def _formats(cell: str) -> list[str]:
-    """Formats in which a cell is a time."""
-    return [
-        form for form in _FORMATS if pd.notna(pd.to_datetime(cell, format=form, errors="coerce"))
-    ]
+    others = [column for column in header if column not in named]
+    if len(named) < 2 and len(named) + len(others) != 2:
+        raise InputError(
+            f"has the columns {', '.join(map(repr, header))}, expected a time and a value; name "
+            "them with --time-column and --value-column, or time_column and value_column under "
+            "[raw]"
+        )
+    return raw.time_column or others[0], raw.value_column or others[-1]
 
 
 def _times(cells: pd.Series) -> pd.Series:
     """Times as they are written: aware (UTC) if they all have an offset, else naive."""
     has_offset = cells.str.slice(10).str.contains(_OFFSET)
     plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
+    formats = [
+        form
+        for form in _FORMATS
+        if pd.notna(pd.to_datetime(plain.iloc[0], format=form, errors="coerce"))
+    ]
     readings = [
         pd.to_datetime(plain, format=form, utc=True, errors="coerce")
-        for form in _formats(plain.iloc[0]) or ["ISO8601"]
+        for form in formats or ["ISO8601"]
     ]
-    unread = min(readings, key=lambda times: times.isna().sum()).isna()
+    # There is no 13th month, so the reading of most rows tells days and months apart.
+    times = min(readings, key=lambda times: times.isna().sum())
     example = "a time such as '2018-04-01 00:00' or '01.04.2018 00:00'"
-    refuse(unread, cells, f", expected {example}; fix it")
+    refuse(times.isna(), cells, f", expected {example}; fix it")
     how = "no" if has_offset.iloc[0] else "an"
     advice = f"with {how} offset from UTC, unlike line {cells.index[0]}; write all alike"
     refuse(has_offset != has_offset.iloc[0], cells, f", {advice}")
-    # The order of the rows tells days and months apart.
-    times = min((times for times in readings if times.notna().all()), key=_turns)
     return times if has_offset.iloc[0] else times.dt.tz_localize(None)
-
-
-def _turns(times: pd.Series) -> int:
-    """How many steps do not go the way of most."""
-    forward = times.diff().iloc[1:] > pd.Timedelta(0)
-    return int(min(forward.sum(), (~forward).sum()))
 
 
 def _in_utc(times: pd.Series, cells: pd.Series, zone: str) -> pd.Series:
@@ -329,7 +303,7 @@ def rebuilt_features(
     table = table.loc[table[spec.target].first_valid_index() :]
     empty = int(table[spec.target].isna().sum())
     left_out = [name for name in spec.covariates if name not in table.columns]
-    holiday_note = _holiday_note(index, spec, holidays, school_holidays)
+    holiday_note = _holiday_note(index, spec, holidays)
     notes: dict[str, object] = {
         f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
         f"left {empty} hours empty, in gaps of over {spec.gaps.max_hours} h: no forecast window "
@@ -361,19 +335,14 @@ def prepare_features(
     return "\n".join([written, *notes])
 
 
-def _holiday_note(
-    hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: object
-) -> str:
+def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None) -> str:
+    """Which days no list of school holidays covers, in words; empty without any."""
     if "is_school_holiday" not in spec.future_covariates:
         return ""
-    if table is None:
-        return "No school holiday file was given: is_school_holiday is 0 throughout."
-    local = hours.tz_convert(spec.tz).tz_localize(None)
-    first, last = table["start_date"].min(), table["end_date"].max()
-    if first <= local[0].normalize() and last >= local[-1].normalize():
-        return ""
-    return (
-        f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series "
-        f"runs from {local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all "
-        "days outside the list."
-    )
+    local, listed = hours.tz_convert(spec.tz).tz_localize(None).normalize(), "no day"
+    if table is not None:
+        first, last = table["start_date"].min(), table["end_date"].max()
+        if first <= local[0] and last >= local[-1]:
+            return ""
+        listed = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    return f"school holidays are listed for {listed}: is_school_holiday is 0 on all other days"

@@ -76,7 +76,7 @@ def weeks(benchmark: Benchmark) -> Frames:
     """
     spec = benchmark.spec
     for row in sorted(benchmark.families, key=validation_loss)[:1]:
-        corrected = benchmark.calibrated[row, benchmark.correction.mode]
+        corrected = benchmark.calibrated[row, benchmark.correction]
         whole = [
             (season, first)
             for season in WEEK_SEASONS
@@ -162,7 +162,7 @@ def _draw_intervals(axes: Axes, data: pd.DataFrame, score: str, suffix: str = ""
 def coverage(benchmark: Benchmark) -> Frames:
     """Corrected PICP of the families in percent, see `conditional_coverage`."""
     table = of_rows(benchmark.coverage, benchmark.families)
-    yield table[table["calibration"] == benchmark.correction.mode]
+    yield table[table["calibration"] == benchmark.correction]
 
 
 TICKS = {

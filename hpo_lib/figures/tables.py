@@ -18,6 +18,7 @@ from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.style import (
     MISSING,
     aligned,
+    in_order,
     joined,
     labelled,
     model_name,
@@ -120,7 +121,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     )
     frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:
-        rows, mode = labelled(benchmark.shown), benchmark.correction.mode
+        rows, mode = labelled(benchmark.shown), benchmark.correction
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
         maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
@@ -271,12 +272,14 @@ def explanation_table(evidence: Evidence) -> Table:
     )
     groups, sections = data["group"].unique(), []
     for title, rows in data[data["seed"] == "mean"].groupby("title", sort=False):
-        cells = pd.Series(_with_interval(rows, "mae"), [rows["model"], rows["group"]])
-        wide = cells.unstack(sort=False).reindex(columns=groups, fill_value=MISSING)
-        wide.insert(0, "Model", [*map(model_name, wide.index)])
-        sections.append((str(title), [(str(name), wide[name]) for name in wide]))
-    caption = f"What each group of information adds to the MAE. {explanations.ESTIMAND}"
-    return Table(data, sections, caption, "l" + "r" * len(groups))
+        like, half = [10 * rows["value"].abs().max()], (rows["high"] - rows["low"]) / 2
+        texts = map("{} ({})".format, aligned(rows["value"], like), aligned(half, like))
+        cells = pd.Series(texts, [rows["model"], rows["group"]]).unstack(sort=False)
+        cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
+        columns = [(group, cells[group]) for group in groups]
+        sections.append((str(title), [("Model", cells.index.map(model_name)), *columns]))
+    shows = "What each group of information adds to the MAE, and half the width of its interval."
+    return Table(data, sections, f"{shows} {explanations.ESTIMAND}", "l" + "r" * len(groups))
 
 
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {

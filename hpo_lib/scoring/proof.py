@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpo_lib.data.scales import Scales
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE
 from hpo_lib.scoring.uncertainty import BOOTSTRAP_REPEATS, daily_losses, drawn_days
@@ -31,7 +31,7 @@ correction.
 
 def daily_scores(f: QuantileForecasts, scales: Scales) -> DailyScores:
     """The scores of each day; the correction begins without earlier errors."""
-    return daily_losses(calibrate(f, None, scales, Calibration("rolling")))
+    return daily_losses(calibrate(f, None, scales))
 
 
 def leaders(candidates: Mapping[int, DailyScores], default: DailyScores, most: int) -> list[int]:

@@ -292,7 +292,8 @@ def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_an
     out = ThesisPaths.below(tmp_path / "out")
     build(found, out)
     for name, part in (("pareto_fronts", names[:3]), ("pareto_fronts_2", names[3:])):
-        assert sorted(sidecar(out, name)["data"]) == part
+        datasets = {file.split("_Q_")[1].split("/")[0] for file in sidecar(out, name)["records"]}
+        assert sorted(datasets) == part
     assert r"\includegraphics{figures/pareto_fronts_2}" in out.figure("pareto_fronts_2")[
         2
     ].read_text(encoding="utf-8")
