@@ -214,17 +214,28 @@ def _forecast(arguments: Namespace) -> int:
     from hpo_lib.figures.series import banner
 
     day = call(forecast_day, arguments)
+    files = day.write(arguments.out, why=arguments.why)
+    if arguments.json:
+        stated = {"model": day.version, "unit": day.dataset.spec.unit, "notes": day.notes}
+        print_json({**stated, "files": files, "hours": day.table().to_dict("records")})
+        return damaged(day.notes)
     say(banner(day.dataset))
     code = print_all(day.notes, "note: ")
     say(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
-    print_all(day.write(arguments.out, why=arguments.why), "wrote ")
+    print_all(files, "wrote ")
     return code
 
 
 def _watch(arguments: Namespace) -> int:
     from hpo_lib.daily.day_ahead import watch
 
-    return print_all(call(watch, arguments))
+    found = call(watch, arguments)
+    if arguments.json:
+        notes = [one for one in found if isinstance(one, str)]
+        models = [{**vars(one), "due": one.due} for one in found if one not in notes]
+        print_json({"models": models, "notes": notes})
+        return damaged(notes)
+    return print_all(found)
 
 
 def _report(arguments: Namespace) -> None:

@@ -402,11 +402,7 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     left.yaxis.set_major_formatter("{x:g}")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
     right.set_ylabel(f"{unit} of training per study")
-    marks = [
-        handle("stopped early", ls="", marker="x", ms=3, color=INK),
-        handle("median of complete trials", color=INK, lw=1.2),
-    ]
-    legend_below(figure, [*model_handles(data["model"], ls="", marker="o"), *marks])
+    legend_below(figure, model_handles(data["model"], ls="", marker="o"))
     return figure
 
 
@@ -429,7 +425,8 @@ PICTURES = {
     "cost": (
         cost,
         draw_cost,
-        "Training time of every trial, whole or stopped early, and of the whole studies.",
+        "Training time of every trial (cross: stopped early; bar: median of the complete ones), "
+        "and of the whole studies.",
     ),
 }
 """Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""

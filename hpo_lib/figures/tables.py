@@ -18,6 +18,7 @@ from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.style import (
     MISSING,
     aligned,
+    in_order,
     joined,
     labelled,
     model_name,
@@ -37,27 +38,16 @@ def caption(shows: str, records: Records) -> str:
 
     Spans and numbers of days stand once, in the table of datasets.
     """
-    studies = [record for record in records if isinstance(record, StoredStudy)]
-    budgets = dict.fromkeys(
-        f"{str(record.provenance.get('preset')).capitalize()} budget"
-        if isinstance(record, StoredStudy)
-        else _of_benchmark(record)
-        for record in records
-    )
-    split = "Validation" if studies else "Test"
-    text = f"{shows} {split} split. {'; '.join(budgets)}."
-    if not studies:
-        return text
-    complete = sum(len(study.complete) for study in studies)
-    finished = sum(study.finished for study in studies)
-    rest = "the others were stopped early or failed"
-    return f"{text} {complete} of {finished} trials are complete, {rest}."
+    split = "Validation" if isinstance(records[0], StoredStudy) else "Test"
+    return f"{shows} {split} split. {'; '.join(dict.fromkeys(map(_budget, records)))}."
 
 
-def _of_benchmark(benchmark: Benchmark) -> str:
+def _budget(record: StoredStudy | Benchmark) -> str:
     """How was trained."""
-    seeds = sorted({len(row.trainings) for row in benchmark.families})
-    budget, *how = benchmark.paths.setting.split("-")
+    if isinstance(record, StoredStudy):
+        return f"{str(record.provenance.get('preset')).capitalize()} budget"
+    seeds = sorted({len(row.trainings) for row in record.families})
+    budget, *how = record.paths.setting.split("-")
     again = ", trained again on training and validation split" * ("refit" in how)
     return f"{budget.capitalize()} budget, seeds: {' or '.join(map(str, seeds))}{again}"
 
@@ -269,12 +259,14 @@ def explanation_table(evidence: Evidence) -> Table:
     )
     groups, sections = data["group"].unique(), []
     for title, rows in data[data["seed"] == "mean"].groupby("title", sort=False):
-        cells = pd.Series(_with_interval(rows, "mae"), [rows["model"], rows["group"]])
-        wide = cells.unstack(sort=False).reindex(columns=groups, fill_value=MISSING)
-        wide.insert(0, "Model", [*map(model_name, wide.index)])
-        sections.append((str(title), [(str(name), wide[name]) for name in wide]))
-    caption = f"What each group of information adds to the MAE. {explanations.ESTIMAND}"
-    return Table(data, sections, caption, "l" + "r" * len(groups))
+        like, half = [10 * rows["value"].abs().max()], (rows["high"] - rows["low"]) / 2
+        texts = map("{} ({})".format, aligned(rows["value"], like), aligned(half, like))
+        cells = pd.Series(texts, [rows["model"], rows["group"]]).unstack(sort=False)
+        cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
+        columns = [(group, cells[group]) for group in groups]
+        sections.append((str(title), [("Model", cells.index.map(model_name)), *columns]))
+    shows = "What each group of information adds to the MAE, and half the width of its interval."
+    return Table(data, sections, f"{shows} {explanations.ESTIMAND}", "l" + "r" * len(groups))
 
 
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {

@@ -89,8 +89,14 @@ def reliability(f: QuantileForecasts) -> pd.DataFrame:
     """
     below = f.actual[:, :, None] <= f.values
     low, high = bounds_of_shares(below.mean(axis=1), np.ones((len(below), 1)))
-    shares = {"observed": below.mean(axis=(0, 1)), "observed_low": low, "observed_high": high}
-    return pd.DataFrame({"level": f.levels, **shares})
+    return pd.DataFrame(
+        {
+            "level": f.levels,
+            "observed": below.mean(axis=(0, 1)),
+            "observed_low": low,
+            "observed_high": high,
+        }
+    )
 
 
 class DieboldMariano(NamedTuple):
