@@ -26,7 +26,7 @@ from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.figures.explanations import fill_steps
+from hpo_lib.figures.explanations import fill_steps, reasons
 from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source, on_screen, panels
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
@@ -102,7 +102,8 @@ class DayAhead:
         )
         with on_screen():
             figure, [[axes]] = panels(1, 1, height=2.2)
-            fill_steps(axes, daily, players(data), linear[0], data.spec.unit)
+            steps = reasons(daily, players(data), linear[0])
+            fill_steps(axes, steps, linear[0], "average day", data.spec.unit)
             axes.set_title(f"{data.spec.title}, {version}, {self.begin:%Y-%m-%d %H:%M} UTC")
         return marked_by_source(figure, self.dataset.source)
 

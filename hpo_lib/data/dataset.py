@@ -208,9 +208,9 @@ def load_dataset(
     spec = load_spec(dataset) if isinstance(dataset, str) else dataset
     folders = [Path(data_dir).expanduser()] if data_dir else [paths.DATA_DIR, spec.path.parent]
     places = list(dict.fromkeys(folder / spec.csv for folder in folders))
-    shipped = [paths.DATASETS_DIR / spec.csv] * (spec.path.resolve().parent == paths.DATASETS_DIR)
     # os.path.isfile is False for what no path can be.
-    csv = next((place for place in places + shipped if os.path.isfile(place)), None)
+    either = *places, paths.DATASETS_DIR / spec.csv
+    csv = next((place for place in either if os.path.isfile(place)), None)
     if simulated or (csv is None and not data_dir and spec.twin is not None):
         data = _simulated(spec)
     elif csv is not None:

@@ -97,16 +97,16 @@ def draw_weeks(data: pd.DataFrame) -> Figure:
     for axes in grid.flat:
         axes.set_axis_off()
     for panels, rows in zip(grid, datasets, strict=True):
-        for axes, (season, week) in zip(panels, rows.groupby("season", sort=False), strict=False):
+        for axes, (_, week) in zip(panels, rows.groupby("season", sort=False), strict=False):
             axes.set_axis_on()
-            _draw_week(axes, week.set_index("hour"), str(season))
+            _draw_week(axes, week.set_index("hour"))
         panels[0].set_ylabel(f"{rows['target'].iloc[0]} ({style.unit_of(rows)})")
     figure.align_ylabels(grid[:, 0])
     style.legend_below(figure, grid[0, 0].get_legend_handles_labels()[0])
     return figure
 
 
-def _draw_week(axes: Axes, week: pd.DataFrame, season: str) -> None:
+def _draw_week(axes: Axes, week: pd.DataFrame) -> None:
     series.draw_forecast(axes, week, ms=0)
     for bound, label in (("lower", "calibrated interval"), ("upper", "_")):
         axes.plot(week[f"{bound}_calibrated"], color=BLUE, lw=0.6, ls=(0, (2, 1)), label=label)
@@ -117,7 +117,7 @@ def _draw_week(axes: Axes, week: pd.DataFrame, season: str) -> None:
     if week["actual"].min() >= 0:  # as demand is, though an interval may reach below
         axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
     whose = f"{week['title'].iloc[0]}, {model_name(week['model'].iloc[0])}"
-    axes.set_title(f"{whose}\n{season} week from {week.index[0]:%-d %B %Y}")
+    axes.set_title(f"{whose}\n{week['season'].iloc[0]} week from {week.index[0]:%-d %B %Y}")
 
 
 @_of_benchmarks
@@ -188,7 +188,7 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
     for panels, of_dataset in zip(grid, datasets, strict=True):
         for axes, (by, (label, step, letters)) in zip(panels, TICKS.items(), strict=True):
             part = of_dataset[of_dataset["by"] == by]
-            groups = [group for group in GROUPS[by] if (part["group"] == group).any()]
+            groups = [group for group in GROUPS[by] if group in set(part["group"])]
             part = part.assign(place=part["group"].map(groups.index))
             if by == "hour":
                 style.draw_models(axes, part, "place", "picp", marker="", lw=0.8)

@@ -216,7 +216,8 @@ def draw_front(
     def draw_points(mark: pd.Series, label: str, marker: str, ms: float, **look: Any) -> None:
         marked = trials[mark]
         look |= {"label": label, "marker": marker, "ms": ms * size, "ls": "", "clip_on": False}
-        axes.plot(marked[x], marked[y], **look)
+        # Without points it would take the room down to the corner of the figure.
+        axes.plot(marked[x], marked[y], in_layout=mark.any(), **look)
 
     hollow: Look = {"mfc": "none", "mec": GREY, "mew": 0.8}
     draw_points(trials["state"] == "stopped", "stopped early, last check", "o", 3, **hollow)
@@ -402,11 +403,7 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     left.yaxis.set_major_formatter("{x:g}")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
     right.set_ylabel(f"{unit} of training per study")
-    marks = [
-        handle("stopped early", ls="", marker="x", ms=3, color=INK),
-        handle("median of complete trials", color=INK, lw=1.2),
-    ]
-    legend_below(figure, [*model_handles(data["model"], ls="", marker="o"), *marks])
+    legend_below(figure, model_handles(data["model"], ls="", marker="o"))
     return figure
 
 
@@ -429,7 +426,8 @@ PICTURES = {
     "cost": (
         cost,
         draw_cost,
-        "Training time of every trial, whole or stopped early, and of the whole studies.",
+        "Training time of every trial (cross: stopped early; bar: median of the complete ones), "
+        "and of the whole studies.",
     ),
 }
 """Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""
