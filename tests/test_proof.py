@@ -12,7 +12,7 @@ from hpo_lib.records.trial_choice import challengers
 from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import winkler
-from hpo_lib.scoring.proof import compare_seeds, daily_scores, leaders
+from hpo_lib.scoring.uncertainty import compare_seeds, daily_scores, leaders
 
 
 def scores(mae, wide=None, picp=80.0):

@@ -163,7 +163,7 @@ def _raw_file(arguments: Namespace) -> dict[str, Any]:
 
 
 def _new_dataset(arguments: Namespace) -> None:
-    from hpo_lib.data.new_dataset import write_new_dataset
+    from hpo_lib.data.raw_files import write_new_dataset
     from hpo_lib.data.spec import RawFile
 
     raw = _raw_file(arguments)

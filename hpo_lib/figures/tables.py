@@ -162,35 +162,28 @@ def hyperparameters(evidence: Evidence) -> Table:
         "Hyperparameters: the range that was searched, the untuned default, which is trial 0 of "
         "each study, and what each study chose."
     )
-    datasets, number_of = evidence.datasets, "chosen trial"
-    rows, sections = [], list[Section]()
+    number_of, frames, sections = "chosen trial", [], list[Section]()
+    titles = {name: evidence.title(name) for name in evidence.datasets}
     for model, studies in evidence.by_model():
-        space = {name: in_words(of) for one in studies for name, of in one.search_space.items()}
-        default = studies[0].default.params
-        chosen = {}
+        params = {
+            "range": {
+                name: in_words(of) for one in studies for name, of in one.search_space.items()
+            },
+            "untuned": {**studies[0].default.params, number_of: 0},
+        }
         for study in studies:
-            params, number = study.result["best_params"], study.chosen.number
-            origin = (model, study.dataset, study.run.job_id, number)
-            rows += [
-                (*origin, name, space.get(name), default.get(name), params[name])
-                for name in sorted(params)
-            ]
-            chosen[study.dataset] = {**params, number_of: number}
-        wide = pd.DataFrame(chosen, columns=datasets, dtype=object)
+            params[study.dataset] = {**study.result["best_params"], number_of: study.chosen.number}
+        wide = pd.DataFrame(params, columns=["range", "untuned", *titles], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
-        columns: list[tuple[str, Iterable[str]]] = [
-            ("Hyperparameter", wide.index.str.replace("_", " ")),
-            ("Range", [space.get(name, MISSING) for name in wide.index]),
-            ("untuned", [_value(({number_of: 0} | default).get(name)) for name in wide.index]),
-        ]
-        columns += [(evidence.title(name), wide[name].map(_value)) for name in datasets]
-        sections.append((model_name(model), columns))
-    header = ["model", "dataset", "job_id", "trial", "parameter", "range", "default", "chosen"]
-    frame = pd.DataFrame(rows, columns=header)
-    return Table(frame, sections, caption, "llr" + "r" * len(datasets))
+        frames.append(wide.reset_index(names="parameter").assign(model=model))
+        headings = {"range": "Range", "untuned": "untuned", **titles}
+        columns = [(heading, wide[name].map(_value)) for name, heading in headings.items()]
+        names = wide.index.str.replace("_", " ")
+        sections.append((model_name(model), [("Hyperparameter", names), *columns]))
+    return Table(joined(frames), sections, caption, "llr" + "r" * len(titles))
 
 
-PARTS = ("train", "validation", "test")
+PARTS = ("Training", "Validation", "Test")
 
 
 def datasets(evidence: Evidence) -> Table:
@@ -200,27 +193,21 @@ def datasets(evidence: Evidence) -> Table:
         "known in advance."
     )
     # Each dataset is a column, because three spans do not fit side by side.
-    names = ["Source", "Unit", "Training", "days", "Validation", "days", "Test", "days"]
-    rows, columns = [], [("", [*names, "Covariates"])]
+    names, columns = ["Source", "Unit"], dict[str, list[str]]()
+    names += [name for part in PARTS for name in (part, f"{part} days")]
     for dataset in evidence.datasets:
         data = next(study.data for study in evidence.studies if study.dataset == dataset)
-        past, future = (len(data[f"{kind}_covariates"]) for kind in ("past", "future"))
-        row = {**data, "dataset": dataset, "title": evidence.title(dataset)}
-        row |= {"past_covariates": past, "future_covariates": future}
         cells, first = [data["source"], unit_text(data["unit"])], pd.Timestamp(data["first_hour"])
         ends = data["train_end"], data["val_end"], data.get("test_end") or data["last_hour"]
-        for part, last in zip(PARTS, map(pd.Timestamp, ends), strict=True):
+        for last in map(pd.Timestamp, ends):
             days = _days(first, last)
-            row |= {f"{part}_from": str(first), f"{part}_to": str(last), f"{part}_days": days}
             cells += [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING, str(days)]
             first = last + _HOUR
-        rows.append(row)
-        columns.append((row["title"], [*cells, f"{past} + {future}"]))
-    spans = [f"{part}_{name}" for name in ("from", "to", "days") for part in PARTS]
-    counts = ["hours_filled", "past_covariates", "future_covariates"]
-    header = ["dataset", "title", "source", "unit", *spans, *counts, "sha256"]
-    frame = pd.DataFrame(rows, columns=header)
-    return Table(frame, [("", columns)], caption, "l" * len(columns))
+        known = (str(len(data[f"{kind}_covariates"])) for kind in ("past", "future"))
+        columns[evidence.title(dataset)] = [*cells, " + ".join(known)]
+    frame = pd.DataFrame(columns, [*names, "Covariates"]).reset_index(names="")
+    section = "", [(str(name), cells) for name, cells in frame.items()]
+    return Table(frame, [section], caption, "l" * len(frame.columns))
 
 
 STUDIES: Declared = (
