@@ -3,12 +3,12 @@
     python -m measurements.settling RUNS              # trials as they are, best all complete
     python -m measurements.settling RUNS --stopping   # after the rule of early stopping
 
-The untuned defaults and what the portfolio names come first, the others in the order of the study
-and then in random ones. Each rule says after every trial whether the study ends. Its choice is made
-by the proof from the trials so far, and compared with that from all. A challenger that was never
-trained with fresh seeds is judged by its own seed, which favours it. The loss is of the mean score
-of a day, in percent of the untuned defaults. Trainings are of the trials, as `early_stopping`
-counts them, in shares of those of all trials.
+Studies of at least 20 trials. The untuned defaults and what the portfolio names come first, the
+others in the order of the study and then in random ones. Each rule says after every trial whether
+the study ends. Its choice is made by the proof from the trials so far, and compared with that from
+all. A challenger that was never trained with fresh seeds is judged by its own seed, which favours
+it. The loss is of the mean score of a day, in percent of the untuned defaults. Trainings are of the
+trials, as `early_stopping` counts them, in shares of those of all trials.
 """
 
 from collections.abc import Sequence
@@ -134,7 +134,10 @@ def main(given: Sequence[str] | None = None) -> None:
     print("| rule | study | trials | trainings | most | complete | same choice | largest loss |")
     print("|---|---|---|---|---|---|---|---|")
     for run in study_runs(arguments.runs):
-        study = Replayed(StoredStudy.read(run), arguments.stopping)
+        stored = StoredStudy.read(run)
+        if stored.finished < 20 or not stored.result["proof"]:
+            continue
+        study = Replayed(stored, arguments.stopping)
         for name, rule in RULES.items():
             rows = []
             for seed in range(arguments.orders):
