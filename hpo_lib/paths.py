@@ -76,7 +76,7 @@ def read_text(path: Path, kind: str) -> str:
             content = lzma.decompress(content)
         return content.decode()
     except lzma.LZMAError as error:
-        raise InputError(f"cannot be unpacked ({in_one_line(error)}); restore it") from None
+        raise InputError(f"cannot be unpacked ({error}); restore it") from None
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror}); fix the file or its permissions"

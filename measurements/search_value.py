@@ -34,7 +34,7 @@ from hpo_lib.families.models import family_names
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import daily_losses, drawn_days
 from hpo_lib.settings import Settings
@@ -160,7 +160,7 @@ def rows_of(plan: Plan) -> Rows:
 
 def calibrated(row: BenchmarkRow, dataset: Dataset) -> QuantileForecasts:
     """Test forecasts after the rolling correction, as in the benchmark's table."""
-    return calibrate(row.test, row.validation, dataset.scales, Calibration())
+    return calibrate(row.test, row.validation, dataset.scales)
 
 
 def changes(

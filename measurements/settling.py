@@ -32,7 +32,7 @@ from hpo_lib.records.trainings import TrainingMissing, replicate
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.records.trial_choice import CHALLENGERS, chosen_of, prove
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.proof import daily_scores, prospect
+from hpo_lib.scoring.uncertainty import daily_scores, prospect
 from hpo_lib.study.early_stopping import RULE
 from hpo_lib.study.proof import MIN_COMPLETE, MIN_FINISHED
 from measurements.arguments import parsed

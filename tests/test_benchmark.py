@@ -26,7 +26,7 @@ from hpo_lib.records.trainings import (
     training_key,
 )
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mixture
 from hpo_lib.settings import Settings
@@ -34,7 +34,7 @@ from hpo_lib.study.run import run_study
 from tests.conftest import quick_plan, short_twin
 from tests.study.processes import python
 
-CALIBRATION = Calibration("rolling", days=14)
+CALIBRATION = "rolling"
 TREES = "LIGHTGBM_LINEAR_Q", "LIGHTGBM_Q"
 OTHERS = "LINEAR_Q", "NAIVE_168H", "NAIVE_24H", "RESIDUAL_LINEAR"
 BASELINES = "LIGHTGBM_Q", "LIGHTGBM_LINEAR_Q", "LINEAR_Q", "RESIDUAL_LINEAR"
@@ -288,7 +288,7 @@ def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_c
 ):
     table = benchmark.tables["table"].set_index("model")
     modes = dict([*table.groupby("calibration")])
-    raw = dataclasses.replace(benchmark, correction=Calibration("none")).tables["table"]
+    raw = dataclasses.replace(benchmark, correction="none").tables["table"]
     pd.testing.assert_frame_equal(raw.set_index("model"), modes["none"])
     (row,) = [row for row in benchmark.rows if row.model == "LINEAR_Q"]
     corrected = calibrate(row.test, row.validation, benchmark.scales, CALIBRATION)
@@ -358,7 +358,7 @@ def test_when_tables_are_verified_then_each_that_differs_is_told(
     plan = copied(finished, tmp_path)
     training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
     spec = plan.dataset.spec
-    files = load_benchmark(plan.paths, spec, Calibration("split")).write_tables()
+    files = load_benchmark(plan.paths, spec, "split").write_tables()
     words = ["verify", "--benchmark-dir", str(tmp_path), "--runs-dir", str(tmp_path)]
     assert main(words) == 1
     broken = f"BROKEN {plan.paths.folder}: dataset is 'tiny', which is not in the registry"
@@ -417,7 +417,6 @@ def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp
     ("options", "sentence"),
     [
         ("heat --calibration roling", "calibration is 'roling'; did you mean rolling?"),
-        ("heat --calibration-days -1", "calibration days is -1, expected at least 1"),
         ("heat --recipe plane", "recipe is 'plane'"),
         ("hea", "hea"),
         ("heat --model NHITS", "model is 'NHITS'; did you mean NHITS_Q?"),

@@ -170,7 +170,7 @@ WRONG_COMMANDS = [
     ),
     (
         [*PREPARE, "--raw", "absent.csv"],
-        "absent.csv: this raw CSV does not exist; give the path of a CSV file",
+        "absent.csv: cannot be read (No such file or directory); fix the file or its permissions",
     ),
     (
         [*PREPARE, "--raw", "nowhere.csv"],

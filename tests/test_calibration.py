@@ -1,5 +1,7 @@
 """Calibration against series whose truth is known."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +13,9 @@ from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import (
     MODES,
-    Calibration,
+    ROLLING_DAYS,
     calibrate,
+    checked_mode,
     conformal_quantile,
     interval_errors,
 )
@@ -48,8 +51,9 @@ def scales(target):
     return Scales.of(target, target.to_numpy())
 
 
-def calibrated_by(test, warm_up, target, calibration):
-    return calibrate(test, warm_up, scales(target), calibration)
+def calibrated_by(test, warm_up, target, mode="rolling", days=ROLLING_DAYS):
+    with patch("hpo_lib.scoring.calibration.ROLLING_DAYS", days):
+        return calibrate(test, warm_up, scales(target), mode)
 
 
 def normal(n, seed, sd=1.0):
@@ -103,7 +107,7 @@ def test_when_scores_are_exchangeable_then_coverage_is_eighty_percent_within_bin
     scores at least.
     """
     warm_up, test = split_in_two(forecasts(normal(500, seed=1), half_width), 300)
-    calibrated = calibrated_by(test, warm_up, flat_target(501), Calibration(mode, days=120))
+    calibrated = calibrated_by(test, warm_up, flat_target(501), mode, days=120)
     inside = int(metrics.covered(calibrated).sum())
     # The margin comes from at least 120 * 24 scores, whose own coverage error is that of their
     # binomial.
@@ -119,8 +123,8 @@ def test_when_the_series_drifts_then_the_split_mode_fails_and_the_rolling_one_do
     ]  # errors become 4.5 times as large, the intervals do not
     warm_up, test = split_in_two(forecasts(normal(n, seed=3, sd=spread), 1.2816), 200)
     target = flat_target(n + 1)
-    assert metrics.picp(calibrated_by(test, warm_up, target, Calibration("split"))) < 65
-    rolling = calibrated_by(test, warm_up, target, Calibration("rolling", days=30))
+    assert metrics.picp(calibrated_by(test, warm_up, target, "split")) < 65
+    rolling = calibrated_by(test, warm_up, target, days=30)
     assert metrics.picp(rolling) == pytest.approx(80, abs=2)
     assert metrics.winkler(rolling) < metrics.winkler(test)
 
@@ -134,9 +138,9 @@ def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_t
     warm_up, test = split_in_two(f, 200)
     index = flat_target(401).index
     target = pd.Series(np.where(np.arange(len(index)) < 200 * H, 100.0, 1000.0), index=index)
-    calibrated = calibrated_by(test, warm_up, target, Calibration("split"))
+    calibrated = calibrated_by(test, warm_up, target, "split")
     assert metrics.picp(calibrated) == pytest.approx(80, abs=2)
-    assert metrics.picp(calibrated_by(test, warm_up, flat_target(401), Calibration("split"))) < 50
+    assert metrics.picp(calibrated_by(test, warm_up, flat_target(401), "split")) < 50
 
 
 # What is known when
@@ -146,16 +150,13 @@ def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for
     warm_up, test = split_in_two(forecasts(normal(90, seed=5), 0.7), 40)
     rng = np.random.default_rng(6)
     target = flat_target(91) + rng.random(92 * H)
-    calibration = Calibration("rolling", days=20)
-    before = calibrated_by(test, warm_up, target, calibration)
+    before = calibrated_by(test, warm_up, target, days=20)
     for day in (0, 1, 25, 49):
         origin = test.origins[day]
         actual = test.actual.copy()
         actual[day:] += 1000  # the day that begins at this origin is not known there
         altered = QuantileForecasts(test.values, actual, test.origins)
-        after = calibrated_by(
-            altered, warm_up, target.where(target.index <= origin, 1e6), calibration
-        )
+        after = calibrated_by(altered, warm_up, target.where(target.index <= origin, 1e6), days=20)
         assert (after.values[: day + 1] == before.values[: day + 1]).all()
         if day < 49:
             assert (after.values[day + 1] != before.values[day + 1]).any()
@@ -167,7 +168,7 @@ def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval():
     """
     given = forecasts(np.array([[5.0] * H, [0.0] * H, [0.0] * H]), 2.0)
     given.values[:, :, 0] -= 4
-    f = calibrated_by(given, None, flat_target(4), Calibration("rolling", days=1))
+    f = calibrated_by(given, None, flat_target(4), days=1)
     assert np.unique(f.upper[0] - 100).tolist() == [2]  # nothing is known yet
     assert np.unique(f.upper[1] - 100) == pytest.approx([5])
     assert np.unique(f.lower[1] - 100) == pytest.approx([-9])
@@ -181,16 +182,16 @@ def test_when_a_window_is_given_then_days_before_it_do_not_count():
     error = normal(60, seed=8)
     loud = error.copy()
     loud[:20] *= 100
-    target, calibration = flat_target(61), Calibration("rolling", days=30)
-    quiet = calibrated_by(forecasts(error, 1.0), None, target, calibration)
-    noisy = calibrated_by(forecasts(loud, 1.0), None, target, calibration)
+    target = flat_target(61)
+    quiet = calibrated_by(forecasts(error, 1.0), None, target, days=30)
+    noisy = calibrated_by(forecasts(loud, 1.0), None, target, days=30)
     assert (noisy.values[50:] == quiet.values[50:]).all()
     assert (noisy.values[49] != quiet.values[49]).any()
     later = forecasts(
         error[:1], 1.0, first=31
     )  # begins 30 days after the last hour of the only day before it
     assert (
-        calibrated_by(later, forecasts(loud[:1], 1.0), target, calibration).values == later.values
+        calibrated_by(later, forecasts(loud[:1], 1.0), target, days=30).values == later.values
     ).all()
 
 
@@ -204,14 +205,14 @@ def test_when_a_bound_moves_in_then_not_past_the_median_whatever_the_other_one_d
     given = forecasts(np.full((2, H), -3.0 * side), 1.0)
     near, far = (-1, 0) if side == 1 else (0, -1)
     given.values[:, :, far] -= 9 * side
-    f = calibrated_by(given, None, flat_target(3), Calibration("rolling", days=1))
+    f = calibrated_by(given, None, flat_target(3), days=1)
     assert np.unique(f.values[1, :, near] - 100).tolist() == [0]
     assert np.unique(f.values[1, :, far] - 100) == pytest.approx([-6 * side])
 
 
 def test_when_validation_is_given_then_the_first_test_days_live_on_it():
     warm_up, test = split_in_two(forecasts(normal(40, seed=9), 0.2), 35)
-    calibrated = calibrated_by(test, warm_up, flat_target(41), Calibration("rolling", days=30))
+    calibrated = calibrated_by(test, warm_up, flat_target(41), days=30)
     level, scores = 100, interval_errors(warm_up)[-30:] / 100
     weights = np.repeat(np.arange(1, 31) / 30, H)  # the newest day 1, the oldest 1/30
     margin = conformal_quantile(scores.ravel(), weights)
@@ -249,7 +250,7 @@ def test_when_anything_is_calibrated_then_quantiles_do_not_cross_and_the_median_
         forecasts(rng.standard_t(2, (30, H)), width * rng.random((30, H))), 15
     )
     # It checks crossing itself.
-    calibrated = calibrated_by(test, warm_up, flat_target(31), Calibration(mode))
+    calibrated = calibrated_by(test, warm_up, flat_target(31), mode)
     assert (calibrated.median == test.median).all()
     assert (calibrated.actual == test.actual).all()
 
@@ -262,7 +263,7 @@ def test_when_the_target_was_never_negative_then_no_bound_is(earlier, lowest):
     given = forecasts(np.full((3, H), 10.0), 1.0, median=1.0, first=1)
     target = flat_target(4)
     target.iloc[0] = earlier
-    f = calibrated_by(given, None, target, Calibration("rolling", days=1))
+    f = calibrated_by(given, None, target, days=1)
     assert np.unique(f.lower[0]).tolist() == [0]
     assert np.unique(f.lower[1]) == pytest.approx([lowest])
     assert np.unique(f.upper[1]) == pytest.approx([11])
@@ -270,19 +271,15 @@ def test_when_the_target_was_never_negative_then_no_bound_is(earlier, lowest):
 
 def test_when_the_mode_is_none_then_nothing_changes():
     f = forecasts(normal(5, seed=1), 1.0)
-    assert calibrated_by(f, None, flat_target(6), Calibration("none")) is f
+    assert calibrated_by(f, None, flat_target(6), "none") is f
 
 
 @pytest.mark.parametrize("warm_up", [None, forecasts(np.zeros((0, H)), 1.0)], ids=["none", "empty"])
 def test_when_there_are_no_validation_forecasts_then_the_split_mode_says_so(warm_up):
     with pytest.raises(InputError, match="calibration split needs validation forecasts"):
-        calibrated_by(
-            forecasts(normal(5, seed=1), 1.0), warm_up, flat_target(6), Calibration("split")
-        )
+        calibrated_by(forecasts(normal(5, seed=1), 1.0), warm_up, flat_target(6), "split")
 
 
 def test_when_a_mode_is_mistyped_then_the_nearest_is_named():
     with pytest.raises(InputError, match=r"calibration is 'roling'; did you mean rolling\?"):
-        Calibration("roling")
-    with pytest.raises(InputError, match="days is 0, expected at least 1"):
-        Calibration("rolling", days=0)
+        checked_mode("roling")

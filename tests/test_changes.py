@@ -88,8 +88,8 @@ KNOWS = {
         assert Storage(chosen.files("heat"), "mirror").file.name == "mirror_NHITS_Q_heat_1" """,
     "calibration": """
         from hpo_lib.benchmark.tables import Benchmark
-        from hpo_lib.scoring.calibration import Calibration
-        assert Calibration("mirror").mode == "mirror" """,
+        from hpo_lib.scoring.calibration import checked_mode
+        assert checked_mode("mirror") == "mirror" """,
 }
 
 

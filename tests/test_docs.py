@@ -121,6 +121,21 @@ def test_when_a_document_shows_python_then_it_compiles_and_its_imports_work(file
             exec("\n".join(re.findall(r"^(?:from|import) .*", block, flags=re.MULTILINE)), {})
 
 
+def test_when_all_commands_are_listed_then_each_row_is_what_its_parser_says():
+    rows = []
+    for name, parser in main._parser()._subparsers._group_actions[0].choices.items():
+        cells, named = [name], [action.dest for action in parser._actions]
+        for word in ("dataset", "model", "out", "json"):
+            is_option = f"--{word}" in parser._option_string_actions
+            cells.append(f"`--{word}`" if is_option else word * (word in named))
+        example, codes = parser.epilog.splitlines()
+        rows.append(f"| {' | '.join(cells)} | `{example.removeprefix('example: ')}` |")
+    text = prose(ROOT / "docs" / "running.md")
+    listed = re.findall(r"^\| [a-z-]+ \| .* \| `hpo .*$", text, re.M)
+    assert listed == [row for row in rows if not row.startswith("| job ")]
+    assert f"Exit codes{codes.removeprefix('exit codes')}." in text
+
+
 def glossary():
     """Term, meaning and last cell of each row of the glossary."""
     rows = re.findall(

@@ -138,16 +138,6 @@ def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside
     assert main(["datasets", str(tmp_path / "absent.toml")]) == 2
 
 
-def test_when_a_dataset_is_simulated_then_the_doctor_says_once_what_that_means(
-    monkeypatch, tmp_path
-):
-    simulated = "Heat, 2018 to 2024; SIMULATED, since heat.csv is absent"
-    monkeypatch.setattr(doctor, "dataset_text", lambda data: simulated)
-    findings = check_machine(tmp_path, tmp_path)
-    meaning = [finding for finding in findings if finding.topic == "SIMULATED"]
-    assert meaning == [Finding("SIMULATED", doctor.SIMULATED)]
-
-
 # Provenance, which the doctor shows a part of
 
 

@@ -120,7 +120,6 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
                 block.train()
                 block(wave)
         spectrum = insight.periods(forecaster)
-        assert spectrum.length == 192
         assert spectrum.hours.shape == (2, 2)
         assert (spectrum.hours[:, 0] == period).all()
         assert spectrum.weights.shape == (15, 2, 2)
@@ -137,41 +136,53 @@ def forecasts(n):
     )
 
 
-def test_when_stacks_are_drawn_then_each_bar_is_what_the_stack_adds_to_the_median(insight):
-    stacks = np.random.default_rng(1).standard_normal((3, 2, 24, 3))
-    base = np.arange(72.0).reshape(3, 24)
-    parts = insight.StackForecasts(forecasts(3), base, "linear baseline", stacks, (84, 1))
-    figure = explanations.draw_stacks(parts, [0, 2], "kWh/h")
-    panels = np.array(figure.axes).reshape(3, 2)
-    for (top, *below), n in zip(panels.T, (0, 2), strict=True):
-        lines = {line.get_label(): line.get_ydata() for line in top.lines}
-        assert np.array_equal(lines["base: linear baseline"], base[n])
-        heights = [[bar.get_height() for bar in axes.patches] for axes in below]
-        assert heights == stacks[n, :, :, 1].tolist()
-    assert list(parts.sizes) == ["a value every 84 h", "a value every 1 h"]
+def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
+    insight, tiny_dataset
+):
+    stacks = np.random.default_rng(1).standard_normal((4, 2, 24, 3))
+    base = np.arange(96.0).reshape(4, 24)
+    parts = insight.StackForecasts(forecasts(4), base, "linear baseline", stacks, (84, 1))
+    axes = explanations.draw_stacks(parts, tiny_dataset).axes
+    assert [one.get_title()[:12] for one in axes] == [
+        "after Monday",
+        "after Tuesda",
+        "after Wednes",
+    ]
+    first, second = axes[1].patches
+    assert first.get_x() == pytest.approx(base[1].mean())
+    assert first.get_width() == pytest.approx(stacks[1, 0, :, 1].mean())
+    assert second.get_x() == pytest.approx(first.get_x() + first.get_width())
+    names = [label.get_text() for label in axes[0].get_yticklabels()]
+    assert names == list(parts.sizes) == ["a value every 84 h", "a value every 1 h"]
     assert parts.sizes.to_numpy()[2, 1] == pytest.approx(np.abs(stacks[2, 1, :, 1]).mean())
 
 
-def test_when_claims_are_drawn_then_the_heaviest_come_first():
+@pytest.mark.parametrize(("source", "mark"), [("simulated", "SIMULATED DATA"), ("csv", "")])
+def test_when_claims_are_drawn_then_the_heaviest_come_first_and_simulated_data_are_marked(
+    source, mark, tiny_dataset
+):
     share = np.arange(1.0, 21) / np.arange(1, 21).sum()
     tables = {
         "variables": pd.DataFrame([share] * 4, columns=[f"v{i}" for i in range(20)]),
         "others": pd.DataFrame(0.5, range(4), ["a", "b"]),
     }
-    left, right = explanations.draw_claims("TFT_Q", "weight", tables).axes
+    data = replace(tiny_dataset, source=source)
+    figure = explanations.draw_claims("TFT_Q", data, "weight", tables)
+    left, right = figure.axes
+    assert figure.get_supxlabel() == mark
     assert (left.get_title(), left.get_xlabel()) == ("20 variables", "weight")
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names[:2] == ["v19", "v18"]
-    widths = [bar.get_width() for bar in left.patches]
-    assert widths == pytest.approx(share[:-13:-1])
+    assert [bar.get_width() for bar in left.patches] == pytest.approx(share[:-13:-1])
     assert [bar.get_width() for bar in right.patches] == pytest.approx([0.5, 0.5])
     assert right.lines[-1].get_xdata()[0] == pytest.approx(0.5)
 
 
-def test_when_attention_is_drawn_then_hours_are_where_they_belong():
+def test_when_attention_is_drawn_then_hours_are_where_they_belong(tiny_dataset):
     attention = np.zeros((2, 24, 192))
     attention[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
-    upper, lower, _ = explanations.draw_attention(attention).axes
+    weights = SimpleNamespace(attention=attention)
+    upper, lower, _ = explanations.draw_attention(weights, tiny_dataset).axes
     (step,) = upper.patches
     values, edges, _ = step.get_data()
     assert edges[np.flatnonzero(values)] == -23.5
@@ -181,34 +192,11 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong():
     assert image.get_extent() == [-167.5, 24.5, 0.5, 24.5]
 
 
-def test_when_periods_are_drawn_then_each_appears_once_and_with_its_weight(insight):
+def test_when_blocks_share_periods_then_each_appears_once_and_with_its_weight(insight):
     weights = np.tile([0.6, 0.3, 0.1], (3, 2, 1))
-    spectrum = insight.Periods(np.array([[24, 5, 5], [24, 12, 5]]), weights, 192)
+    spectrum = insight.Periods(np.array([[24, 5, 5], [24, 12, 5]]), weights)
     shares = spectrum.of_periods.iloc[2].to_dict()
     assert shares == pytest.approx({"24 h": 0.6, "5 h": 0.25, "12 h": 0.15})
-    figure = explanations.draw_folded_window(np.arange(192.0), spectrum.hours[0], "kWh/h", "Monday")
-    titled = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
-    assert list(titled) == ["period 24 h", "period 5 h"]
-    assert titled["period 24 h"].images[0].get_array().shape == (8, 24)
-    image = titled["period 5 h"].images[0].get_array()  # its last row has two hours
-    assert image[37:, :2].tolist() == [[185, 186], [190, 191]]
-    assert np.ma.getmaskarray(image)[38].tolist() == [False, False, True, True, True]
-
-
-@pytest.mark.parametrize(("source", "mark"), [("simulated", "SIMULATED DATA"), ("csv", "")])
-def test_when_data_is_simulated_then_the_figure_is_marked_and_else_it_is_not(
-    source, mark, insight, tiny_dataset, monkeypatch
-):
-    spectrum = insight.Periods(np.array([[24]]), np.ones((3, 1, 1)), 192)
-    monkeypatch.setattr(insight, "periods", lambda *_: spectrum)
-    trained = SimpleNamespace(validation=forecasts(15))
-    figures = explanations.periods(trained, replace(tiny_dataset, source=source))
-    assert [figure.get_supxlabel() for figure in figures] == [mark, mark]
-    # of the second of four origins, the week up to it and the median after it
-    end = tiny_dataset.validation_origins[5] + 1
-    week, day = tiny_dataset.target.iloc[end - 168 : end], trained.validation.median[5]
-    image = figures[1].axes[0].images[0].get_array()
-    assert image.ravel().tolist() == [*week, *day]
 
 
 def test_when_weights_are_redrawn_then_the_network_forecasts_otherwise_and_its_linear_part_alike(

@@ -427,7 +427,7 @@ def test_when_nothing_leaks_then_the_command_says_so_and_ends_with_0(bikes, caps
     assert run(bikes, "--models", "RESIDUAL_LINEAR", "--raw", raw, "--weather", weather) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Data: ")
-    assert lines[-1] == "no leaks found in 14 columns and 1 model"
+    assert lines[-1] == "leaks found: 0, in 14 columns and 1 models"
     assert any(line.startswith("fine: RESIDUAL_LINEAR: ") for line in lines)
 
 
@@ -445,7 +445,7 @@ def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tm
     [
         (["--models", "LINEAR"], "model is 'LINEAR'; did you mean LINEAR_Q?"),
         (["--weather", "weather.csv"], "weather and school holidays are compared with raw data"),
-        (["--raw", "absent.csv"], "absent.csv: this raw CSV does not exist"),
+        (["--raw", "absent.csv"], "absent.csv: cannot be read (No such file"),
     ],
 )
 def test_when_the_command_is_used_wrongly_then_it_says_so_and_ends_with_2(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import OBJECTIVES
@@ -57,7 +57,7 @@ def test_when_intervals_are_much_too_narrow_then_calibrated_scores_are_those_aft
     scores = evaluate(forecasts, tiny_dataset.scales)
     assert scores["picp"] < 15 < 60 < scores["picp_calibrated"] < 85
     assert scores["winkler_calibrated"] < scores["winkler"]
-    corrected = calibrate(forecasts, None, tiny_dataset.scales, Calibration("rolling"))
+    corrected = calibrate(forecasts, None, tiny_dataset.scales)
     assert (corrected.values[0] == forecasts.values[0]).all(), (
         "nothing is known before the first day"
     )

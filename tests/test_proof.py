@@ -9,10 +9,10 @@ import pytest
 from hpo_lib.data.scales import Scales
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.records.trial_choice import challengers
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import winkler
-from hpo_lib.scoring.proof import compare_seeds, daily_scores, leaders
+from hpo_lib.scoring.uncertainty import compare_seeds, daily_scores, leaders
 
 
 def scores(mae, wide=None, picp=80.0):
@@ -150,7 +150,7 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
     )
     scales = Scales.of(target, target.to_numpy())
     found = daily_scores(narrow, scales)
-    corrected = calibrate(narrow, None, scales, Calibration("rolling"))
+    corrected = calibrate(narrow, None, scales)
     assert found["mae"] == pytest.approx(np.abs(actual - 10).mean(axis=1))
     assert found["winkler"].mean() == pytest.approx(winkler(corrected))
     assert found["winkler"].mean() < 0.7 * winkler(narrow)

@@ -377,6 +377,16 @@ def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_none
     )
 
 
+@pytest.mark.parametrize("command", ["status", "analyze"])
+def test_when_a_record_holds_what_a_terminal_obeys_then_it_is_not_printed(command, nine, capsys):
+    run = RunPaths(nine, "NHITS_Q", "heat", "100")
+    change(run.best_params, ("provenance", "data", "unit"), lambda _: "\x1b[2J\x9bm3/h")
+    main([command, "--runs-dir", str(nine)])
+    out = capsys.readouterr().out
+    assert "m3/h" in out.replace("m³", "m3")
+    assert not {"\x1b", "\x9b"} & {*out}
+
+
 def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine):
     script = (
         "import sys; from hpo_lib.cli.main import main; main(sys.argv[1:]); "

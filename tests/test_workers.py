@@ -14,6 +14,8 @@ from hpo_lib.settings import Settings
 from hpo_lib.study import workers
 from hpo_lib.study.workers import KERNEL_KILLED, fitting, gpu_of, run_workers
 
+ONLY = "Cores available:"
+
 
 @pytest.mark.parametrize(
     ("asked", "cores", "threads", "expected"),
@@ -24,14 +26,9 @@ from hpo_lib.study.workers import KERNEL_KILLED, fitting, gpu_of, run_workers
         (2, 8, "4", (2, 4, "")),
         (3, 8, "2,1", (3, 1, "")),
         (3, 8, "1", (3, 1, "")),
-        (
-            2,
-            2,
-            "2",
-            (2, 1, "Only 2 cores are available, so each of 2 workers gets 1 thread instead of 2."),
-        ),
-        (4, 2, "", (2, 1, "Only 2 cores are available, so 2 workers are started instead of 4.")),
-        (2, 1, "1", (1, 1, "Only 1 core is available, so 1 worker is started instead of 2.")),
+        (2, 2, "2", (2, 1, f"{ONLY} 2, so 2 of 2 workers are started, with 1 of 2 threads each.")),
+        (4, 2, "", (2, 1, f"{ONLY} 2, so 2 of 4 workers are started, with 1 of 1 threads each.")),
+        (2, 1, "1", (1, 1, f"{ONLY} 1, so 1 of 2 workers are started, with 1 of 1 threads each.")),
     ],
 )
 def test_when_workers_are_asked_for_then_no_two_threads_share_a_core(

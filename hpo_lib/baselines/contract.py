@@ -169,7 +169,7 @@ class Mixture(Model):
 class Refitted(Model):
     """The linear baseline fitted again for each group of information that is hidden.
 
-    It tells what information is worth, see `hpo_lib.explain`.
+    It tells what information is worth, see `hpo_lib.benchmark.explain`.
     """
 
     name, title, kind = "REFITTED_LINEAR", "Linear baseline, refitted", "worth"

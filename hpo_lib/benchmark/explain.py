@@ -21,7 +21,6 @@ from hpo_lib.benchmark.explanations import (
     Explanation,
     Explanations,
     shapley_values,
-    training_of,
 )
 from hpo_lib.benchmark.train import FIRST_SEED, Plan, Task, planned, run_benchmark
 from hpo_lib.data.dataset import Dataset
@@ -37,6 +36,9 @@ from hpo_lib.scoring.uncertainty import drawn_days
 
 BASELINES = "LIGHTGBM_LINEAR_Q", LINEAR
 """Explained beside the families by default."""
+
+MOST_WINDOWS = 3000
+"""Windows of training, evenly spread, that the refits learn from: more need 2 GB of memory."""
 
 SANITY_DAYS = 4
 """Explained again with re-drawn weights, and with a planted column."""
@@ -79,25 +81,26 @@ def explain(
     linear = every[LINEAR, "own", FIRST_SEED]
     key = linear.key | {"refit": False}  # fitted once, and again for each coalition
     tasks.append(Task((REFITTED, "own", 0), key, lambda: refitted(linear.trained)))
-    donors = draw_donors(data, chosen_days(data, split, days), linear.trained.dataset)
+    learnt = data.trained_through_validation() if plan.refit else data
+    donors = draw_donors(data, chosen_days(data, split, days), learnt)
     origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
     common = {
         "title": f"{data.spec.title}:\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
         "players": list(players(data)),
         "days": data.index[origins].strftime("%Y-%m-%d %H:%M UTC").tolist(),
     }
-    facts = {task.row[0]: {**common, "key": task.key} for task in tasks}
     for file in folder.explanations():
-        expected = facts.get(training_of(file)[0], common)
-        if not expected.items() <= Explanation.load(file).facts.items():
-            file.unlink()
-            print(f"note: {file.name} was of other days, data or parameters and was removed.")
+        if not common.items() <= Explanation.load(file).facts.items():
+            raise InputError(
+                f"{file}: explains other days or has other donors; remove {file.parent}, or give "
+                "another --out"
+            )
     for task in tqdm(tasks, desc="explained"):
         file = folder.explanation(*task.row)
-        if not file.is_file():
+        if not file.is_file() or Explanation.load(file).facts["key"] != task.key:
             values, checks = _values_and_checks(task.trained, data, donors)
-            found = facts[task.row[0]] | {"checks": checks}
-            Explanation(found, values, actual(data, origins)).store(file)
+            facts = {**common, "key": task.key, "checks": checks}
+            Explanation(facts, values, actual(data, origins)).store(file)
     table, explanations = folder.table("shapley"), Explanations.of_folder(folder)
     with atomic(table) as temporary:
         explanations.table().to_csv(temporary, index=False)
@@ -203,8 +206,7 @@ def coalition_values(
     floor, parts = level_floor(dataset), []
     hidden = coalitions(groups or players(dataset))
     models = [model] * len(hidden) if isinstance(model, Forecaster) else model
-    for first in range(0, len(donors), DAYS_AT_ONCE):
-        days = donors[first : first + DAYS_AT_ONCE]
+    for days in np.array_split(donors, 1 + len(donors) // DAYS_AT_ONCE):
         own, history, others = (dataset.context(some.ravel()) for some in days.swapaxes(0, 1))
         values = [
             model.predict(own.with_groups_of(history, others, lacking, floor)).values
@@ -228,6 +230,7 @@ def refitted(baseline: TableForecaster) -> list[Forecaster]:
     """
     learnt, floor, options = baseline.dataset, baseline.floor, baseline.state["linear"].options
     origins = learnt.training_origins(near_hours=STANDARD.near_hours)
+    origins = origins[:: 1 + len(origins) // MOST_WINDOWS]
     drawn, models = draw_donors(learnt, origins, learnt)[:, :, 0], list[Forecaster]()
     own, history, others = map(learnt.context, drawn.T)
     for hidden in coalitions(players(learnt)):
@@ -253,24 +256,21 @@ def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
     return np.sort(origins[by_weekday[spread.astype(int)]])
 
 
-def agreement(
-    forecaster: Forecaster, dataset: Dataset, claimed: Mapping[str, np.ndarray]
-) -> pd.DataFrame:
+def agreement(forecaster: Forecaster, dataset: Dataset, claims: pd.DataFrame) -> pd.DataFrame:
     """Rank correlation of what a network says of itself with the sizes of Shapley values.
 
-    ``claimed`` are [N] by origin of validation; over 14 of these days each claim is compared with
-    what each group adds to the median: quantiles of a block bootstrap over days. Where claims are
-    of groups, the row of all is over the groups.
+    ``claims`` have a row per origin of validation; over 14 of these days each is compared with what
+    each group adds to the median: quantiles of a block bootstrap over days. Where claims are of
+    groups, the row of all is over the groups.
     """
     donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
-    values = coalition_values(forecaster, dataset, donors)[..., MEDIAN]
-    sizes = np.abs(shapley_values(values)).mean(axis=2)
+    values = shapley_values(coalition_values(forecaster, dataset, donors)[..., MEDIAN])
+    sizes = pd.DataFrame(np.abs(values).mean(axis=2).T, columns=[*players(dataset)])
     days = np.searchsorted(dataset.validation_origins, donors[:, 0, 0])
-    parts = {("group", name): size for name, size in zip(players(dataset), sizes, strict=True)}
-    parts |= {("claim", name): np.asarray(claim)[days] for name, claim in claimed.items()}
-    both, draws = pd.DataFrame(parts), []
+    claims, draws = claims.iloc[days].reset_index(drop=True), []
+    both = pd.concat({"claim": claims, "group": sizes}, axis=1)
     for drawn in drawn_days(len(both)):
-        table, means = both.iloc[drawn], both.iloc[drawn].mean()
+        table = both.iloc[drawn]
         draws.append(table.corr("spearman").loc["claim", "group"].stack())
-        draws[-1]["all", "all"] = means["claim"].corr(means["group"], "spearman")
+        draws[-1]["all", "all"] = table.mean().unstack(0).corr("spearman").loc["claim", "group"]
     return pd.DataFrame(draws).quantile([0.025, 0.5, 0.975]).T

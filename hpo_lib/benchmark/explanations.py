@@ -19,7 +19,6 @@ from scipy.stats import kendalltau
 
 from hpo_lib.errors import UNREADABLE, InputError
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.families.models import registered
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 from hpo_lib.scoring.metrics import quantile_losses
@@ -72,16 +71,12 @@ def interactions(game: np.ndarray) -> np.ndarray:
     return np.stack(pairs)
 
 
-def order_of(loss: np.ndarray) -> np.ndarray:
-    """The players of a game [2^g] by falling size of their value."""
-    return np.argsort(-np.abs(shapley_values(loss)), kind="stable")
+def deletion(game: np.ndarray, claim: np.ndarray) -> np.ndarray:
+    """[g + 1, ...] the value with all players, then without that of the largest claim, and so on.
 
-
-def deletion(game: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """[g + 1, ...] the value with all players, then without the first of the order, and so on.
-
-    The curve of insertion is that of the reversed order, read backwards.
+    ``claim`` [g] is of any sign. The curve of insertion is that of the reversed order, backwards.
     """
+    order = np.argsort(-np.abs(claim), kind="stable")
     return np.asarray(game[len(game) - 1 - np.cumsum([0, *(1 << order)])])
 
 
@@ -91,14 +86,14 @@ def mean_deletion(game: np.ndarray) -> np.ndarray:
     return (np.bincount(sizes, game) / np.bincount(sizes))[::-1]
 
 
-def faithfulness(loss: np.ndarray, order: np.ndarray) -> float:
-    """How much faster the loss [2^g] rises without the first players of an order than of any.
+def faithfulness(loss: np.ndarray, claim: np.ndarray) -> float:
+    """How much faster the loss [2^g] rises without the players of the largest claims than of any.
 
-    The area between `deletion` in this order and `mean_deletion`, in % of the loss with all
-    players. An order that says nothing has 0.
+    The area between `deletion` by this claim and `mean_deletion`, in % of the loss with all
+    players. A claim that says nothing has 0.
     """
-    between = deletion(loss, order) - mean_deletion(loss)
-    return float(100 * np.trapezoid(between) / len(order) / loss[-1])
+    between = deletion(loss, claim) - mean_deletion(loss)
+    return float(100 * np.trapezoid(between) / len(claim) / loss[-1])
 
 
 class Explanation(NamedTuple):
@@ -140,11 +135,6 @@ class Explanation(NamedTuple):
             ) from None
 
 
-def training_of(file: Path) -> Training:
-    """The one that an explanation is of, by the name of its file."""
-    return tuple(file.stem.split("-"))
-
-
 @dataclass(frozen=True, eq=False)
 class Explanations:
     """All of a folder, which are of the same days, in ``unit``: the target's times ``factor``."""
@@ -155,10 +145,8 @@ class Explanations:
 
     @classmethod
     def of_folder(cls, paths: BenchmarkPaths, *unit_and_factor: Any) -> "Explanations":
-        """By model as in the registry, so that the refitted one is last."""
-        models = list(registered())
-        files = sorted(paths.explanations(), key=lambda file: models.index(training_of(file)[0]))
-        return cls({training_of(file): Explanation.load(file) for file in files}, *unit_and_factor)
+        files = {tuple(file.stem.split("-")): file for file in paths.explanations()}
+        return cls({row: Explanation.load(files[row]) for row in files}, *unit_and_factor)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -182,9 +170,10 @@ class Explanations:
 
     @property
     def best(self) -> Training:
-        """The training, or mean over seeds, with the lowest MAE."""
-        losses = {row: loss[-1] for row, loss in self.losses().items() if row[0] != REFITTED}
-        return min(losses, key=losses.__getitem__)
+        """The mean over seeds with the lowest MAE."""
+        losses = self.losses()
+        means = [row for row in losses if row[0] != REFITTED and row[2] == MEAN]
+        return min(means, key=lambda row: float(losses[row][-1]))
 
     def table(self) -> pd.DataFrame:
         """A row per model, params, seed (and `MEAN`), ``what`` and ``group``, with intervals.
@@ -215,32 +204,31 @@ class Explanations:
         ``deletion``, see `faithfulness`; ``refitted``, the same after fitting the linear baseline
         again.
         """
-        players, games, losses = self.facts["players"], self.games("mae"), self.losses()
-        mae, checks = {}, {}
+        players, games, checks = self.facts["players"], self.games("mae"), {}
+        losses = pd.DataFrame(self.losses())
+        added = pd.DataFrame(shapley_values(losses.to_numpy()), players, losses.columns)
         for training, one in self.parts.items():
-            loss, values, order = losses[training], one.values, order_of(losses[training])
+            values, claim = one.values, added[training].to_numpy()
             missed = shapley_values(values).sum(axis=0) - values[-1] + values[0]
             halves = np.array_split(games[training].mean(axis=2), 2, axis=1)
-            mae[training] = dict(zip(players, shapley_values(loss), strict=True))
-            mae[training] |= {NONE: loss[0], ALL: loss[-1]}
             checks[training] = {
                 "sum": np.abs(missed).max() / np.abs(values).max(),
                 **one.facts["checks"],
                 "halves": kendalltau(*(shapley_values(h.mean(axis=1)) for h in halves)).statistic,
-                "deletion": faithfulness(loss, order),
-                "refitted": faithfulness(losses[REFITTED, "own", "0"], order),
+                "deletion": faithfulness(losses[training].to_numpy(), claim),
+                "refitted": faithfulness(losses[REFITTED, "own", "0"].to_numpy(), claim),
             }
-        added = pd.DataFrame(mae)
-        pairs = pd.DataFrame(interactions(losses[self.best]), players, players)
+        ends = losses.iloc[[0, -1]].set_axis([NONE, ALL])
+        pairs = pd.DataFrame(interactions(losses[self.best].to_numpy()), players, players)
         return [
             f"{self.facts['title']} of training each; groups are hidden interventionally, within "
             "season.",
             "MAE: what each group adds, without any information, and with all:",
-            added.T.to_string(float_format="{:.3g}".format),
+            pd.concat([added, ends]).T.to_string(float_format="{:.3g}".format),
             "Checks (docs/explanations.md):",
             pd.DataFrame(checks).T.to_string(float_format="{:.2g}".format, na_rep="-"),
             "Kendall's tau of the order of groups:",
-            added.loc[players].corr("kendall").to_string(float_format="{:.2f}".format),
+            added[[*checks]].corr("kendall").to_string(float_format="{:.2f}".format),
             f"MAE of {' '.join(self.best)}: what pairs add beyond what their groups add apart:",
             pairs.to_string(float_format="{:.2g}".format),
         ]

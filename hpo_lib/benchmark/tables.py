@@ -22,7 +22,7 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import Training, files_of, load_trainings
 from hpo_lib.records.verify import TOLERANCE, Messages, Verification
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import MODES, Calibration, calibrate
+from hpo_lib.scoring.calibration import MODES, calibrate
 from hpo_lib.scoring.evaluation import conditional_coverage, evaluate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mean_of, mixture
@@ -48,9 +48,6 @@ COMPARED = ("mae", "pinball", "winkler")
 PARAMS_ORDER = ("best", "file", "default", "own")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
 """
-
-
-ROLLING = Calibration("rolling")
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,14 +184,14 @@ class Benchmark:
     """One benchmark with its rows and the tables that follow from its stored forecasts.
 
     Tables have a row per model, parameters and mode of calibration, in the target's own unit;
-    ``correction`` is the calibration that is shown beside raw forecasts.
+    ``correction`` is the mode of calibration that is shown beside raw forecasts.
     """
 
     paths: BenchmarkPaths
     spec: DatasetSpec
     scales: Scales
     rows: Sequence[BenchmarkRow]
-    correction: Calibration = ROLLING
+    correction: str = "rolling"
 
     @property
     def dataset(self) -> str:
@@ -252,11 +249,9 @@ class Benchmark:
     @cached_property
     def calibrated(self) -> Mapping[tuple[BenchmarkRow, str], QuantileForecasts]:
         """Test forecasts of each row by mode of calibration."""
-        modes = {mode: Calibration(mode) for mode in MODES}
-        modes[self.correction.mode] = self.correction
         return {
-            (row, mode): calibrate(row.test, row.validation, self.scales, calibration)
-            for row, (mode, calibration) in product(self.rows, modes.items())
+            (row, mode): calibrate(row.test, row.validation, self.scales, mode)
+            for row, mode in product(self.rows, MODES)
         }
 
     @cached_property
@@ -332,7 +327,7 @@ class Benchmark:
         """The raw rows of a table in `unit`, with ``_calibrated`` scores after `correction`."""
         raw, corrected = (
             table[table["calibration"] == mode].reset_index(drop=True)
-            for mode in ("none", self.correction.mode)
+            for mode in ("none", self.correction)
         )
         corrected = corrected[[*scores]].add_suffix("_calibrated")
         return self.in_unit(raw.assign(**corrected))
@@ -353,7 +348,7 @@ class Benchmark:
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """What is written of a benchmark; it always holds raw forecasts, and corrected ones."""
-        modes = ["none", self.correction.mode]
+        modes = ["none", self.correction]
         scores, coverage, reliability = (
             table[table["calibration"].isin(modes)]
             for table in (self.scores, self.coverage, self.reliability)
@@ -377,7 +372,7 @@ class Benchmark:
 
 
 def load_benchmark(
-    paths: BenchmarkPaths, spec: DatasetSpec, correction: Calibration = ROLLING
+    paths: BenchmarkPaths, spec: DatasetSpec, correction: str = "rolling"
 ) -> Benchmark:
     """A stored benchmark of a dataset, see `load_rows`."""
     rows = load_rows(paths)
@@ -401,7 +396,7 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
             known = known_datasets() | development_datasets()
             spec = load_spec(known.get(paths.dataset, dataset or paths.dataset))
             modes = {*pd.read_csv(paths.table("table"))["calibration"]} - {"none"}
-            tables |= load_benchmark(paths, spec, Calibration(*modes)).tables
+            tables |= load_benchmark(paths, spec, *modes).tables
         again = {name: tables[name] for name in sorted(names)}
     except UNREADABLE as error:
         return [Verification(folder, 0, (("BROKEN", in_one_line(error)),))]
@@ -411,7 +406,6 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
         try:
             pd.testing.assert_frame_equal(pd.read_csv(file), made, rtol=TOLERANCE)
         except (OSError, ValueError, AssertionError) as error:
-            differs = "it differs (unless made with --calibration-days or --per-hour)"
-            messages.append(("DRIFT", f"{differs} from the recomputed: {in_one_line(error)}"))
+            messages.append(("DRIFT", f"it differs from the recomputed: {in_one_line(error)}"))
         found.append(Verification(file, table.size, tuple(messages)))
     return found

@@ -163,7 +163,7 @@ def _raw_file(arguments: Namespace) -> dict[str, Any]:
 
 
 def _new_dataset(arguments: Namespace) -> None:
-    from hpo_lib.data.new_dataset import write_new_dataset
+    from hpo_lib.data.raw_files import write_new_dataset
     from hpo_lib.data.spec import RawFile
 
     raw = _raw_file(arguments)
@@ -214,17 +214,28 @@ def _forecast(arguments: Namespace) -> int:
     from hpo_lib.figures.series import banner
 
     day = call(forecast_day, arguments)
+    files = day.write(arguments.out, why=arguments.why)
+    if arguments.json:
+        stated = {"model": day.version, "unit": day.dataset.spec.unit, "notes": day.notes}
+        print_json({**stated, "files": files, "hours": day.table().to_dict("records")})
+        return damaged(day.notes)
     say(banner(day.dataset))
     code = print_all(day.notes, "note: ")
     say(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
-    print_all(day.write(arguments.out, why=arguments.why), "wrote ")
+    print_all(files, "wrote ")
     return code
 
 
 def _watch(arguments: Namespace) -> int:
     from hpo_lib.daily.day_ahead import watch
 
-    return print_all(call(watch, arguments))
+    found = call(watch, arguments)
+    if arguments.json:
+        notes = [one for one in found if isinstance(one, str)]
+        models = [{**vars(one), "due": one.due} for one in found if one not in notes]
+        print_json({"models": models, "notes": notes})
+        return damaged(notes)
+    return print_all(found)
 
 
 def _report(arguments: Namespace) -> None:
@@ -346,22 +357,22 @@ def _benchmark(arguments: Namespace) -> None:
     from hpo_lib.figures.latex import plain
     from hpo_lib.figures.series import banner
     from hpo_lib.figures.tables import scores_of_test_split
-    from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration
+    from hpo_lib.scoring.calibration import checked_mode
 
     # A wrong mode stops here, before the trainings.
-    calibration = Calibration(arguments.calibration, arguments.calibration_days or ROLLING_DAYS)
+    mode = checked_mode(arguments.calibration)
     plan = call(make_plan, arguments, **study_parameters(arguments))
     say(banner(plan.dataset, is_test=plan.is_test))
     try:
         run_benchmark(plan)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished trainings are kept, the same command goes on") from None
-    evidence = of_benchmark(plan.paths, plan.dataset.spec, calibration)
+    evidence = of_benchmark(plan.paths, plan.dataset.spec, mode)
     (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
     ((_, rows),) = table.rows
     say(
         f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
-        f"two columns are after {calibration.mode} calibration."
+        f"two columns are after {mode} calibration."
     )
     kind_of = {row.model: row.kind for row in stored.rows}
     kinds = [kind_of[model] for model in stored.shown["model"]]

@@ -26,12 +26,12 @@ from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.figures.explanations import fill_steps
+from hpo_lib.figures.explanations import fill_steps, reasons
 from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source, on_screen, panels
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import ROLLING_DAYS, Calibration, calibrate
+from hpo_lib.scoring.calibration import ROLLING_DAYS, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class DayAhead:
         )
         with on_screen():
             figure, [[axes]] = panels(1, 1, height=2.2)
-            fill_steps(axes, daily, players(data), linear[0], data.spec.unit)
+            steps = reasons(daily, players(data), linear[0])
+            fill_steps(axes, steps, linear[0], "average day", data.spec.unit)
             axes.set_title(f"{data.spec.title}, {version}, {self.begin:%Y-%m-%d %H:%M} UTC")
         return marked_by_source(figure, self.dataset.source)
 
@@ -221,7 +222,7 @@ def _day_after(
     days = np.append(version.unseen(known, days_before(position)), position)
     spoken = version.forecasts(with_calendar, days, notes)
     raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
-    forecasts = calibrate(raw, warm_up, known.scales, Calibration())
+    forecasts = calibrate(raw, warm_up, known.scales)
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
             f"Only {len(warm_up.origins)} days before it calibrate the interval, not "
@@ -390,7 +391,7 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
         notes += _members(members, weights, dataset.index[days[is_recent]])
     else:
         forecasts = version.forecasts(dataset, days)
-    recent = calibrate(forecasts, None, dataset.scales, Calibration()).rows(is_recent)
+    recent = calibrate(forecasts, None, dataset.scales).rows(is_recent)
     before, unit = version.facts["relative_mae"], dataset.spec.unit
     coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
     return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)

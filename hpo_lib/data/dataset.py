@@ -208,9 +208,9 @@ def load_dataset(
     spec = load_spec(dataset) if isinstance(dataset, str) else dataset
     folders = [Path(data_dir).expanduser()] if data_dir else [paths.DATA_DIR, spec.path.parent]
     places = list(dict.fromkeys(folder / spec.csv for folder in folders))
-    shipped = [paths.DATASETS_DIR / spec.csv] * (spec.path.resolve().parent == paths.DATASETS_DIR)
     # os.path.isfile is False for what no path can be.
-    csv = next((place for place in places + shipped if os.path.isfile(place)), None)
+    either = *places, paths.DATASETS_DIR / spec.csv
+    csv = next((place for place in either if os.path.isfile(place)), None)
     if simulated or (csv is None and not data_dir and spec.twin is not None):
         data = _simulated(spec)
     elif csv is not None:
@@ -295,13 +295,8 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     with about(path):
         cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
         header = list(cells.columns)
-        if header == ["", "0"]:
-            raise InputError(
-                "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo "
-                "prepare` on it"
-            )
         required = [column for column in spec.covariates if column not in spec.optional_covariates]
-        advice = "rename or add what is missing, or fix the columns in the dataset's TOML"
+        advice = "run `hpo prepare` on a raw CSV, or fix the columns here or in the dataset's TOML"
         check_header(header, [TIMESTAMP, spec.target, *required], advice)
         past, future = (
             tuple(column for column in role if column in header)

@@ -1,16 +1,20 @@
-"""From raw files to the engineered CSV: a user's own meter file, weather, school holidays.
+"""From raw files to the engineered CSV, and to the TOML of a new dataset.
 
-A meter's file is read as it is, with any columns, separators, local time and steps of minutes. It
-becomes the two columns of a raw CSV, as text, with the line numbers of the file, so that all later
-checks name them.
+A meter's file is read as it is, with its separators, local time and steps of minutes, as text with
+the line numbers of the file, so that all later checks name them.
 """
 
+import importlib.resources
+import json
+import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hpo_lib import paths
 from hpo_lib.data.csv_checks import (
     MISSING,
     TIMESTAMP,
@@ -25,9 +29,9 @@ from hpo_lib.data.csv_checks import (
     runs_of_true,
     timestamps,
 )
-from hpo_lib.data.features import engineer, weather_of
+from hpo_lib.data.features import CALENDAR_COLUMNS, engineer, weather_of
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
-from hpo_lib.data.spec import DatasetSpec, RawFile
+from hpo_lib.data.spec import DatasetSpec, RawFile, load_spec
 from hpo_lib.data.splits import time_span
 from hpo_lib.errors import InputError
 from hpo_lib.paths import about, atomic
@@ -40,8 +44,6 @@ _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _FORMATS = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
 _OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 _HOUR = pd.Timedelta(hours=1)
-_LOOK = 50
-"""Rows that tell what a column holds."""
 
 
 def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
@@ -51,14 +53,14 @@ def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
         table: the user's file; in one that is not separated by commas a number may have a decimal
             comma.
         raw: how the file is read.
-        target: name of the target, in which the value column is looked for first.
+        target: name of the target.
 
     Returns:
         Text [hours, ``timestamp`` (UTC) and ``target``], in order of time; the index is the line in
         the file.
     """
     cells = table.cells
-    time, value = columns_of(cells, raw, target)
+    time, value = columns_of(cells, raw)
     times, values = _times(cells[time]), cells[value]
     if times.iloc[0] > times.iloc[-1]:  # the newest first
         times, values = times.iloc[::-1], values.iloc[::-1]
@@ -76,68 +78,44 @@ def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
     return pd.DataFrame({TIMESTAMP: utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00"), target: values})
 
 
-def columns_of(cells: pd.DataFrame, raw: RawFile, target: str) -> tuple[str, str]:
-    """The time and the value column: those that are named, else the only ones that can be meant."""
+def columns_of(cells: pd.DataFrame, raw: RawFile) -> tuple[str, str]:
+    """The time and the value column: those that are named, and what is left of two columns."""
     header = list(cells.columns)
     if header == PLAIN:
         return "", "0"
     named = [column for column in (raw.time_column, raw.value_column) if column]
     check_header(header, named, "fix its name")
-    are_times, are_numbers = [], []
-    for column in header:
-        texts = cells[column][~cells[column].isin(MISSING)].head(_LOOK)
-        if pd.to_numeric(texts.str.replace(",", "."), errors="coerce").notna().any():
-            are_numbers.append(column)
-        elif _formats(next(iter(texts), "")):
-            are_times.append(column)
-    time = raw.time_column or _only(are_times, "time", "a time such as '2018-04-01 00:00'", header)
-    others = [column for column in are_numbers if column != time]
-    if not raw.value_column and target in others:
-        return time, target
-    return time, raw.value_column or _only(others, "value", "numbers", header)
-
-
-def _only(columns: list[str], what: str, holds: str, header: list[str]) -> str:
-    if len(columns) == 1:
-        return columns[0]
-    names = ", ".join(map(repr, columns or header))
-    there = f"{len(columns)} columns hold {holds} ({names})"
-    there = there if columns else f"no columns hold {holds}, it has {names}"
-    raise InputError(
-        f"{there}, expected one; name it with --{what}-column, or {what}_column under [raw]"
-    )
-
-
-def _formats(cell: str) -> list[str]:
-    """Formats in which a cell is a time."""
-    return [
-        form for form in _FORMATS if pd.notna(pd.to_datetime(cell, format=form, errors="coerce"))
-    ]
+    others = [column for column in header if column not in named]
+    if len(named) < 2 and len(named) + len(others) != 2:
+        raise InputError(
+            f"has the columns {', '.join(map(repr, header))}, expected a time and a value; name "
+            "them with --time-column and --value-column, or time_column and value_column under "
+            "[raw]"
+        )
+    return raw.time_column or others[0], raw.value_column or others[-1]
 
 
 def _times(cells: pd.Series) -> pd.Series:
     """Times as they are written: aware (UTC) if they all have an offset, else naive."""
     has_offset = cells.str.slice(10).str.contains(_OFFSET)
     plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
+    formats = [
+        form
+        for form in _FORMATS
+        if pd.notna(pd.to_datetime(plain.iloc[0], format=form, errors="coerce"))
+    ]
     readings = [
         pd.to_datetime(plain, format=form, utc=True, errors="coerce")
-        for form in _formats(plain.iloc[0]) or ["ISO8601"]
+        for form in formats or ["ISO8601"]
     ]
-    unread = min(readings, key=lambda times: times.isna().sum()).isna()
+    # There is no 13th month, so the reading of most rows tells days and months apart.
+    times = min(readings, key=lambda times: times.isna().sum())
     example = "a time such as '2018-04-01 00:00' or '01.04.2018 00:00'"
-    refuse(unread, cells, f", expected {example}; fix it")
+    refuse(times.isna(), cells, f", expected {example}; fix it")
     how = "no" if has_offset.iloc[0] else "an"
     advice = f"with {how} offset from UTC, unlike line {cells.index[0]}; write all alike"
     refuse(has_offset != has_offset.iloc[0], cells, f", {advice}")
-    # The order of the rows tells days and months apart.
-    times = min((times for times in readings if times.notna().all()), key=_turns)
     return times if has_offset.iloc[0] else times.dt.tz_localize(None)
-
-
-def _turns(times: pd.Series) -> int:
-    """How many steps do not go the way of most."""
-    forward = times.diff().iloc[1:] > pd.Timedelta(0)
-    return int(min(forward.sum(), (~forward).sum()))
 
 
 def _in_utc(times: pd.Series, cells: pd.Series, zone: str) -> pd.Series:
@@ -211,8 +189,7 @@ def read_raw_series(
 
     Returns:
         Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC); the
-        number of filled hours; and the hours whose value stands in for one that is missing, see
-        :func:`hpo_lib.data.gaps.hourly_frame`.
+        number of filled hours; and the hours that are missing, see `hourly_frame`.
     """
     with about(path):
         cells = own_cells(read_csv(path, "raw CSV", separators=SEPARATORS), spec.raw, spec.target)
@@ -312,11 +289,9 @@ def rebuilt_features(
     school_holidays: Path | None = None,
     end: pd.Timestamp | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The engineered table of raw data up to ``end``: what anybody could have known then.
+    """The engineered table of raw data up to ``end``, and in words what was filled and left out.
 
-    Returns:
-        The dataset's columns, as far as they can be made, by hour (UTC), NaN where the target has
-        none; and in words what was filled and left out.
+    Columns are those that can be made, by hour (UTC), NaN where the target has none.
     """
     target, filled_hours, missing = read_raw_series(raw, spec, end)
     index = pd.DatetimeIndex(target.index)
@@ -329,7 +304,7 @@ def rebuilt_features(
     table = table.loc[table[spec.target].first_valid_index() :]
     empty = int(table[spec.target].isna().sum())
     left_out = [name for name in spec.covariates if name not in table.columns]
-    holiday_note = _holiday_note(index, spec, holidays, school_holidays)
+    holiday_note = _holiday_note(index, spec, holidays)
     notes: dict[str, object] = {
         f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
         f"left {empty} hours empty, in gaps of over {spec.gaps.max_hours} h: no forecast window "
@@ -361,19 +336,115 @@ def prepare_features(
     return "\n".join([written, *notes])
 
 
-def _holiday_note(
-    hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None, path: object
-) -> str:
+def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None) -> str:
+    """Which days no list of school holidays covers, in words; empty without any."""
     if "is_school_holiday" not in spec.future_covariates:
         return ""
-    if table is None:
-        return "No school holiday file was given: is_school_holiday is 0 throughout."
-    local = hours.tz_convert(spec.tz).tz_localize(None)
-    first, last = table["start_date"].min(), table["end_date"].max()
-    if first <= local[0].normalize() and last >= local[-1].normalize():
-        return ""
-    return (
-        f"{path}: lists school holidays from {first:%Y-%m-%d} to {last:%Y-%m-%d}, but the series "
-        f"runs from {local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}: is_school_holiday is 0 on all "
-        "days outside the list."
+    local, listed = hours.tz_convert(spec.tz).tz_localize(None).normalize(), "no day"
+    if table is not None:
+        first, last = table["start_date"].min(), table["end_date"].max()
+        if first <= local[0] and last >= local[-1]:
+            return ""
+        listed = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    return f"school holidays are listed for {listed}: is_school_holiday is 0 on all other days"
+
+
+# The TOML of a new dataset, in which guesses are marked
+
+_GUESSED = {
+    "time_column": "",
+    "value_column": "",
+    "timezone": " # guessed: of times without an offset",
+    "aggregate": " # guessed: sum, if rows are amounts of less than an hour",
+}
+
+
+def write_new_dataset(
+    file: Path, timezone: str, raw: RawFile, weather: Path | None, out: Path
+) -> Path:
+    """Write the TOML of the series in ``file``.
+
+    Args:
+        file: CSV of a meter, see `hpo_lib.data.raw_files`.
+        timezone: IANA name of the local time, which tells country and hemisphere, too.
+        raw: how the file is read, as far as the user says.
+        weather: the dataset's weather file, whose columns become covariates.
+        out: the TOML to write.
+    """
+    if out.exists():
+        raise InputError(f"{out}: is there already; remove it, or name another file with --out")
+    country, hemisphere = _place(timezone)
+    with about(file):
+        table = read_csv(file, "file of a meter", separators=SEPARATORS)
+        time, value = columns_of(table.cells, raw)
+        quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
+        target = _word(file.stem if quantity in ("", "0") else quantity)
+        numbers = pd.to_numeric(table.cells[value].str.replace(",", "."), errors="coerce")
+        negative = bool((numbers < 0).any())
+    header: list[str] = []
+    if weather is not None:
+        with about(weather):
+            header = list(read_csv(weather, "weather file").cells.columns)
+    there = [name for name in WEATHER_COLUMNS if name in header]
+    is_plain = [time, value] == PLAIN
+    stated = asdict(raw if is_plain else RawFile(time, value, timezone, "mean"))
+    stated |= {key: said for key, said in asdict(raw).items() if said}
+    lags = [f"{target}_{what}" for what in ("lag_1h", "lag_24h", "rolling_24h")]
+    text = f"""\
+name = {_toml(_word(out.stem))}
+title = {_toml(out.stem.replace("_", " "))} # guessed
+csv = {_toml(f"{_word(out.stem)}_features.csv")} # hpo prepare writes it
+unit = {_toml(unit.strip()) if unit.strip() else '"units" # guessed: the file does not say'}
+target = {_toml(target)}
+frequency = "h"
+timezone = {_toml(timezone)}
+country = {_toml(country)} # guessed from timezone; a region has holidays of its own: {country}-...
+hemisphere = {_toml(hemisphere)} # of timezone
+may_be_negative = {"true # guessed: some values are below 0" if negative else "false"}
+past_covariates = {_toml([*there, *lags])}
+future_covariates = {_toml([name for name in CALENDAR_COLUMNS if name != "is_school_holiday"])}
+optional_covariates = {_toml(there)}
+
+[splits] # guessed: shares of the time that the data covers; the rest is test
+train = 0.7
+val = 0.2
+
+[gaps] # guessed: up to so many hours without a value are filled
+fill = "linear"
+max_hours = 3
+"""
+    lines = [
+        f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED[key]}\n"
+        for key, said in stated.items()
+        if said
+    ]
+    if lines:
+        text += "".join(["\n[raw] # how hpo prepare reads the file\n", *lines])
+    paths.write_text(out, text)
+    load_spec(str(out.absolute()))
+    return out
+
+
+def _place(timezone: str) -> tuple[str, str]:
+    """Country and hemisphere of a time zone's place."""
+    table = (
+        importlib.resources.files("tzdata")
+        .joinpath("zoneinfo", "zone.tab")
+        .read_text(encoding="utf-8")
     )
+    rows = [line.split("\t") for line in table.splitlines() if not line.startswith("#")]
+    for country, place, zone, *_ in rows:
+        if zone == timezone:
+            return country, "south" if place.startswith("-") else "north"
+    raise InputError(
+        f"timezone is {timezone!r}, expected that of a place, such as 'Europe/Rome'; give its "
+        "IANA name"
+    )
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "series"
+
+
+def _toml(value: str | list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -100,12 +100,10 @@ class Periods:
     Attributes:
         hours: [B, K] periods in hours, the strongest in training first.
         weights: [N, B, K] weights of the K images in each window; they sum to 1 along K.
-        length: T.
     """
 
     hours: np.ndarray
     weights: np.ndarray
-    length: int
 
     @property
     def of_periods(self) -> pd.DataFrame:
@@ -191,7 +189,6 @@ def periods(forecaster: Forecaster) -> Periods:
     return Periods(
         hours=(length // cycles).numpy(),
         weights=torch.stack(weights, dim=1).numpy(),
-        length=length,
     )
 
 
@@ -206,7 +203,7 @@ def with_redrawn_weights(forecaster: Forecaster) -> Forecaster | None:
     other.module = copy.deepcopy(forecaster.module)
     for weight in other.module.parameters():
         order = torch.randperm(weight.numel(), generator=draws)
-        weight.data = weight.data.flatten()[order].view_as(weight)
+        weight.data = weight.flatten()[order].view_as(weight).detach()
     return other
 
 

@@ -76,7 +76,7 @@ def weeks(benchmark: Benchmark) -> Frames:
     """
     spec = benchmark.spec
     for row in sorted(benchmark.families, key=validation_loss)[:1]:
-        corrected = benchmark.calibrated[row, benchmark.correction.mode]
+        corrected = benchmark.calibrated[row, benchmark.correction]
         whole = [
             (season, first)
             for season in WEEK_SEASONS
@@ -97,16 +97,16 @@ def draw_weeks(data: pd.DataFrame) -> Figure:
     for axes in grid.flat:
         axes.set_axis_off()
     for panels, rows in zip(grid, datasets, strict=True):
-        for axes, (season, week) in zip(panels, rows.groupby("season", sort=False), strict=False):
+        for axes, (_, week) in zip(panels, rows.groupby("season", sort=False), strict=False):
             axes.set_axis_on()
-            _draw_week(axes, week.set_index("hour"), str(season))
+            _draw_week(axes, week.set_index("hour"))
         panels[0].set_ylabel(f"{rows['target'].iloc[0]} ({style.unit_of(rows)})")
     figure.align_ylabels(grid[:, 0])
     style.legend_below(figure, grid[0, 0].get_legend_handles_labels()[0])
     return figure
 
 
-def _draw_week(axes: Axes, week: pd.DataFrame, season: str) -> None:
+def _draw_week(axes: Axes, week: pd.DataFrame) -> None:
     series.draw_forecast(axes, week, ms=0)
     for bound, label in (("lower", "calibrated interval"), ("upper", "_")):
         axes.plot(week[f"{bound}_calibrated"], color=BLUE, lw=0.6, ls=(0, (2, 1)), label=label)
@@ -117,7 +117,7 @@ def _draw_week(axes: Axes, week: pd.DataFrame, season: str) -> None:
     if week["actual"].min() >= 0:  # as demand is, though an interval may reach below
         axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
     whose = f"{week['title'].iloc[0]}, {model_name(week['model'].iloc[0])}"
-    axes.set_title(f"{whose}\n{season} week from {week.index[0]:%-d %B %Y}")
+    axes.set_title(f"{whose}\n{week['season'].iloc[0]} week from {week.index[0]:%-d %B %Y}")
 
 
 @_of_benchmarks
@@ -162,7 +162,7 @@ def _draw_intervals(axes: Axes, data: pd.DataFrame, score: str, suffix: str = ""
 def coverage(benchmark: Benchmark) -> Frames:
     """Corrected PICP of the families in percent, see `conditional_coverage`."""
     table = of_rows(benchmark.coverage, benchmark.families)
-    yield table[table["calibration"] == benchmark.correction.mode]
+    yield table[table["calibration"] == benchmark.correction]
 
 
 TICKS = {
@@ -188,7 +188,7 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
     for panels, of_dataset in zip(grid, datasets, strict=True):
         for axes, (by, (label, step, letters)) in zip(panels, TICKS.items(), strict=True):
             part = of_dataset[of_dataset["by"] == by]
-            groups = [group for group in GROUPS[by] if (part["group"] == group).any()]
+            groups = [group for group in GROUPS[by] if group in set(part["group"])]
             part = part.assign(place=part["group"].map(groups.index))
             if by == "hour":
                 style.draw_models(axes, part, "place", "picp", marker="", lw=0.8)
@@ -232,8 +232,7 @@ def draw_by_hour(data: pd.DataFrame) -> Figure:
         bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
     columns[0][0][0].set_ylabel("change of MAE in %")
     columns[0][0][1].set_ylabel("PICP in %")
-    looks = {model: {**style.model_look(model), "marker": ""} for model in in_order(data["model"])}
-    style.legend_below(figure, [handle(model_name(model), **looks[model]) for model in looks])
+    style.legend_below(figure, style.model_handles(data["model"], marker=""))
     return figure
 
 
@@ -280,7 +279,7 @@ def draw_mixture_weights(data: pd.DataFrame) -> Figure:
         axes.axvline(rows["begin"].iloc[0], **TARGET)
         axes.set(ylim=(0, 1), ylabel="weight", xlim=by_day.index[[0, -1]])
         style.date_axis(axes, 2, 6)
-    style.legend_below(figure, style.model_handles(data["model"], marker="", lw=5))
+    style.legend_below(figure, style.model_handles(data["model"], marker="", lw=5, ls="-"))
     return figure
 
 

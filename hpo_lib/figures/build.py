@@ -11,12 +11,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from IPython.display import HTML, Image, display
 from matplotlib.figure import Figure
 
-from hpo_lib import __version__, paths
+from hpo_lib import paths
 from hpo_lib.benchmark.tables import load_benchmark
 from hpo_lib.data.spec import DatasetSpec, load_spec
 from hpo_lib.errors import Damage, InputError
@@ -34,8 +33,7 @@ from hpo_lib.figures.latex import booktabs, html, included
 from hpo_lib.figures.tables import TABLES, caption, load_studies, overview, studies_frame
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import Json, write_json
-from hpo_lib.records.study import StoredStudy, records_folder, study_runs
-from hpo_lib.scoring.calibration import Calibration
+from hpo_lib.records.study import records_folder, study_runs
 
 
 @dataclass(frozen=True)
@@ -152,9 +150,6 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     return written, notes
 
 
-DATA_KEYS = ("source", "path", "sha256", "train_end", "val_end", "test_end")
-
-
 def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list[Path]:
     """Write the files that are new or differ, and beside them what they were made from."""
     for file, content in contents.items():
@@ -162,11 +157,6 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
             with paths.atomic(file) as temporary:
                 temporary.write_bytes(content)
     files = list(contents)
-    made = [
-        part
-        for record in records
-        for part in ([record.result] if isinstance(record, StoredStudy) else record.records)
-    ]
     sidecar: Json = {
         "files": [file.name for file in files],
         "caption": shows,
@@ -175,14 +165,6 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
             paths.shown(file): hashlib.sha256(file.read_bytes()).hexdigest()
             for record in records
             for file in record.files
-        },
-        "data": {
-            record.dataset: {key: record.data.get(key) for key in DATA_KEYS} for record in records
-        },
-        "code": {
-            "hpo_lib": __version__,
-            "matplotlib": mpl.__version__,
-            "records": sorted({str(one.get("provenance", {}).get("git_commit")) for one in made}),
         },
     }
     write_json(ThesisPaths.sidecar(files[0]), sidecar)
@@ -221,8 +203,8 @@ class Analysis:
             yield _image(finished(studies.draw_explored, [trials, model], self.evidence.studies))
 
 
-def of_benchmark(paths: BenchmarkPaths, spec: DatasetSpec, correction: Calibration) -> Evidence:
-    """One stored benchmark for `picture` and `table`, calibrated by this correction.
+def of_benchmark(paths: BenchmarkPaths, spec: DatasetSpec, correction: str) -> Evidence:
+    """One stored benchmark for `picture` and `table`, calibrated in this mode.
 
     Raises:
         InputError: nothing is stored.

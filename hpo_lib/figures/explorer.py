@@ -312,7 +312,8 @@ async def _follow(shown: widgets.HTML, study: StoredStudy) -> None:
 def progress(study: StoredStudy, state: str, cause: str) -> str:
     """How far a study is, as HTML: a bar, its last trials, and its front if it has one."""
     lines = [f"{study.run.study_name}: {state}, {study.finished} of {study.asked} trials"]
-    lines += filter(None, [cause, warning_for([study]), study.label if study.result else ""])
+    label = study.label if study.result else ""
+    lines += filter(None, [cause, warning_for([study]), label, study.settled_line])
     for trial in study.trials[-RECENT:]:
         scores = f"MAE {trial.mae:.4g} {study.unit}" if trial.state == "complete" else trial.cause
         seconds = f" ({trial.seconds:.0f} s)" if trial.finished else ""

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -28,8 +27,10 @@ from hpo_lib.figures.style import (
     SKY_BLUE,
     TARGET,
     Look,
+    beside,
     by_model,
     dataset_columns,
+    draw_models,
     handle,
     in_order,
     joined,
@@ -384,31 +385,24 @@ def _places(axes: Axes, values: pd.Series) -> Any:
 
 def draw_cost(data: pd.DataFrame) -> Figure:
     """Seconds of every trial, with the median of complete ones, and time of the whole study."""
-    models = in_order(data["model"])
     unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
-    titles = data["title"].str.replace(", ", ",\n")
-    data = data.assign(title=titles, duration=factor * data["hours"])
-    whole = data["state"] == "complete"
+    titles, width = list(data["title"].unique()), 0.8 / data["model"].nunique()
+    places = data["title"].map(titles.index) + beside(data["model"], width)
+    data = data.assign(place=places, duration=factor * data["hours"])
+    whole, studies = data["state"] == "complete", data.drop_duplicates("place")
     figure, ((left, right),) = panels(1, 2, height=2.6)
-    look: Look = {"data": data, "x": "title", "hue": "model", "hue_order": models}
-    look |= {"palette": {model: model_colour(model) for model in models}, "legend": False}
-    seconds = {**look, "y": "seconds", "ax": left, "dodge": 0.8 - 0.8 / len(models)}
-    seconds["order"] = data["title"].unique()
     for part, marker in ((data[~whole], "x"), (data[whole], "o")):
-        points = {**seconds, "data": part, "marker": marker}
-        sns.stripplot(**points, jitter=False, size=3, alpha=0.6, linewidth=0.8 * (marker == "x"))
-    seconds |= {"data": data[whole], "palette": dict.fromkeys(models, INK)}
-    sns.pointplot(**seconds, estimator="median", errorbar=None, ls="", marker="_", markersize=9)
-    sns.barplot(**look, y="duration", errorbar=None, saturation=1, ax=right)
-    left.set(xlabel="", yscale="log", ylabel="seconds per trial")
+        draw_models(left, part, "place", "seconds", ls="", marker=marker, ms=3, alpha=0.6)
+    left.plot(data[whole].groupby("place")["seconds"].median(), ls="", marker="_", ms=9, color=INK)
+    colours = list(map(model_colour, studies["model"]))
+    right.bar(studies["place"], studies["duration"], width, color=colours)
+    for axes in (left, right):
+        axes.set_xticks(range(len(titles)), [title.replace(", ", ",\n") for title in titles])
+    left.set(yscale="log", ylabel="seconds per trial")
     left.yaxis.set_major_formatter("{x:g}")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
-    right.set(xlabel="", ylabel=f"{unit} of training per study")
-    marks = [
-        handle("stopped early", ls="", marker="x", ms=3, color=INK),
-        handle("median of complete trials", color=INK, lw=1.2),
-    ]
-    legend_below(figure, [*model_handles(models, ls="", marker="o"), *marks])
+    right.set_ylabel(f"{unit} of training per study")
+    legend_below(figure, model_handles(data["model"], ls="", marker="o"))
     return figure
 
 
@@ -431,7 +425,8 @@ PICTURES = {
     "cost": (
         cost,
         draw_cost,
-        "Training time of every trial, whole or stopped early, and of the whole studies.",
+        "Training time of every trial (cross: stopped early; bar: median of the complete ones), "
+        "and of the whole studies.",
     ),
 }
 """Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""

@@ -258,10 +258,8 @@ def handle(label: str, **look: Any) -> Line2D:
 
 def model_handles(models: Iterable[str], **look: Any) -> list[Line2D]:
     """Legend entries of models: a line with the model's marker, or as ``look`` says."""
-    every = map(described, in_order(models))
-    return [
-        handle(one.title, **{"color": one.colour, "marker": one.marker, **look}) for one in every
-    ]
+    names = in_order(models)
+    return [handle(model_name(name), **{**model_look(name), **look}) for name in names]
 
 
 def coverage_line(axes: Axes) -> None:

@@ -18,6 +18,7 @@ from hpo_lib.figures.latex import Columns, Table, best_bold
 from hpo_lib.figures.style import (
     MISSING,
     aligned,
+    in_order,
     joined,
     labelled,
     model_name,
@@ -37,27 +38,16 @@ def caption(shows: str, records: Records) -> str:
 
     Spans and numbers of days stand once, in the table of datasets.
     """
-    studies = [record for record in records if isinstance(record, StoredStudy)]
-    budgets = dict.fromkeys(
-        f"{str(record.provenance.get('preset')).capitalize()} budget"
-        if isinstance(record, StoredStudy)
-        else _of_benchmark(record)
-        for record in records
-    )
-    split = "Validation" if studies else "Test"
-    text = f"{shows} {split} split. {'; '.join(budgets)}."
-    if not studies:
-        return text
-    complete = sum(len(study.complete) for study in studies)
-    finished = sum(study.finished for study in studies)
-    rest = "the others were stopped early or failed"
-    return f"{text} {complete} of {finished} trials are complete, {rest}."
+    split = "Validation" if isinstance(records[0], StoredStudy) else "Test"
+    return f"{shows} {split} split. {'; '.join(dict.fromkeys(map(_budget, records)))}."
 
 
-def _of_benchmark(benchmark: Benchmark) -> str:
+def _budget(record: StoredStudy | Benchmark) -> str:
     """How was trained."""
-    seeds = sorted({len(row.trainings) for row in benchmark.families})
-    budget, *how = benchmark.paths.setting.split("-")
+    if isinstance(record, StoredStudy):
+        return f"{str(record.provenance.get('preset')).capitalize()} budget"
+    seeds = sorted({len(row.trainings) for row in record.families})
+    budget, *how = record.paths.setting.split("-")
     again = ", trained again on training and validation split" * ("refit" in how)
     return f"{budget.capitalize()} budget, seeds: {' or '.join(map(str, seeds))}{again}"
 
@@ -131,7 +121,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     )
     frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:
-        rows, mode = labelled(benchmark.shown), benchmark.correction.mode
+        rows, mode = labelled(benchmark.shown), benchmark.correction
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
         maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
@@ -172,35 +162,28 @@ def hyperparameters(evidence: Evidence) -> Table:
         "Hyperparameters: the range that was searched, the untuned default, which is trial 0 of "
         "each study, and what each study chose."
     )
-    datasets, number_of = evidence.datasets, "chosen trial"
-    rows, sections = [], list[Section]()
+    number_of, frames, sections = "chosen trial", [], list[Section]()
+    titles = {name: evidence.title(name) for name in evidence.datasets}
     for model, studies in evidence.by_model():
-        space = {name: in_words(of) for one in studies for name, of in one.search_space.items()}
-        default = studies[0].default.params
-        chosen = {}
+        params = {
+            "range": {
+                name: in_words(of) for one in studies for name, of in one.search_space.items()
+            },
+            "untuned": {**studies[0].default.params, number_of: 0},
+        }
         for study in studies:
-            params, number = study.result["best_params"], study.chosen.number
-            origin = (model, study.dataset, study.run.job_id, number)
-            rows += [
-                (*origin, name, space.get(name), default.get(name), params[name])
-                for name in sorted(params)
-            ]
-            chosen[study.dataset] = {**params, number_of: number}
-        wide = pd.DataFrame(chosen, columns=datasets, dtype=object)
+            params[study.dataset] = {**study.result["best_params"], number_of: study.chosen.number}
+        wide = pd.DataFrame(params, columns=["range", "untuned", *titles], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
-        columns: list[tuple[str, Iterable[str]]] = [
-            ("Hyperparameter", wide.index.str.replace("_", " ")),
-            ("Range", [space.get(name, MISSING) for name in wide.index]),
-            ("untuned", [_value(({number_of: 0} | default).get(name)) for name in wide.index]),
-        ]
-        columns += [(evidence.title(name), wide[name].map(_value)) for name in datasets]
-        sections.append((model_name(model), columns))
-    header = ["model", "dataset", "job_id", "trial", "parameter", "range", "default", "chosen"]
-    frame = pd.DataFrame(rows, columns=header)
-    return Table(frame, sections, caption, "llr" + "r" * len(datasets))
+        frames.append(wide.reset_index(names="parameter").assign(model=model))
+        headings = {"range": "Range", "untuned": "untuned", **titles}
+        columns = [(heading, wide[name].map(_value)) for name, heading in headings.items()]
+        names = wide.index.str.replace("_", " ")
+        sections.append((model_name(model), [("Hyperparameter", names), *columns]))
+    return Table(joined(frames), sections, caption, "llr" + "r" * len(titles))
 
 
-PARTS = ("train", "validation", "test")
+PARTS = ("Training", "Validation", "Test")
 
 
 def datasets(evidence: Evidence) -> Table:
@@ -210,27 +193,21 @@ def datasets(evidence: Evidence) -> Table:
         "known in advance."
     )
     # Each dataset is a column, because three spans do not fit side by side.
-    names = ["Source", "Unit", "Training", "days", "Validation", "days", "Test", "days"]
-    rows, columns = [], [("", [*names, "Covariates"])]
+    names, columns = ["Source", "Unit"], dict[str, list[str]]()
+    names += [name for part in PARTS for name in (part, f"{part} days")]
     for dataset in evidence.datasets:
         data = next(study.data for study in evidence.studies if study.dataset == dataset)
-        past, future = (len(data[f"{kind}_covariates"]) for kind in ("past", "future"))
-        row = {**data, "dataset": dataset, "title": evidence.title(dataset)}
-        row |= {"past_covariates": past, "future_covariates": future}
         cells, first = [data["source"], unit_text(data["unit"])], pd.Timestamp(data["first_hour"])
         ends = data["train_end"], data["val_end"], data.get("test_end") or data["last_hour"]
-        for part, last in zip(PARTS, map(pd.Timestamp, ends), strict=True):
+        for last in map(pd.Timestamp, ends):
             days = _days(first, last)
-            row |= {f"{part}_from": str(first), f"{part}_to": str(last), f"{part}_days": days}
             cells += [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING, str(days)]
             first = last + _HOUR
-        rows.append(row)
-        columns.append((row["title"], [*cells, f"{past} + {future}"]))
-    spans = [f"{part}_{name}" for name in ("from", "to", "days") for part in PARTS]
-    counts = ["hours_filled", "past_covariates", "future_covariates"]
-    header = ["dataset", "title", "source", "unit", *spans, *counts, "sha256"]
-    frame = pd.DataFrame(rows, columns=header)
-    return Table(frame, [("", columns)], caption, "l" * len(columns))
+        known = (str(len(data[f"{kind}_covariates"])) for kind in ("past", "future"))
+        columns[evidence.title(dataset)] = [*cells, " + ".join(known)]
+    frame = pd.DataFrame(columns, [*names, "Covariates"]).reset_index(names="")
+    section = "", [(str(name), cells) for name, cells in frame.items()]
+    return Table(frame, [section], caption, "l" * len(frame.columns))
 
 
 STUDIES: Declared = (
@@ -282,12 +259,14 @@ def explanation_table(evidence: Evidence) -> Table:
     )
     groups, sections = data["group"].unique(), []
     for title, rows in data[data["seed"] == "mean"].groupby("title", sort=False):
-        cells = pd.Series(_with_interval(rows, "mae"), [rows["model"], rows["group"]])
-        wide = cells.unstack(sort=False).reindex(columns=groups, fill_value=MISSING)
-        wide.insert(0, "Model", [*map(model_name, wide.index)])
-        sections.append((str(title), [(str(name), wide[name]) for name in wide]))
-    caption = f"What each group of information adds to the MAE. {explanations.ESTIMAND}"
-    return Table(data, sections, caption, "l" + "r" * len(groups))
+        like, half = [10 * rows["value"].abs().max()], (rows["high"] - rows["low"]) / 2
+        texts = map("{} ({})".format, aligned(rows["value"], like), aligned(half, like))
+        cells = pd.Series(texts, [rows["model"], rows["group"]]).unstack(sort=False)
+        cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
+        columns = [(group, cells[group]) for group in groups]
+        sections.append((str(title), [("Model", cells.index.map(model_name)), *columns]))
+    shows = "What each group of information adds to the MAE, and half the width of its interval."
+    return Table(data, sections, f"{shows} {explanations.ESTIMAND}", "l" + "r" * len(groups))
 
 
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {

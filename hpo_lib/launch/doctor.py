@@ -38,13 +38,6 @@ class Finding:
         return head + self.text if self.is_problem else wrapped(head, self.text)
 
 
-SIMULATED = (
-    "means that an invented series replaces the absent CSV to try things out: no score "
-    "on it is a result"
-)
-"""Said once, below the datasets that are."""
-
-
 def wrapped(head: str, text: str) -> str:
     """A text in lines of 100 columns beside its head; paths stay whole."""
     indent = " " * len(head)
@@ -55,17 +48,15 @@ def wrapped(head: str, text: str) -> str:
 
 def check_machine(data_dir: str, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
     """Versions, packages, device, datasets (default: of the registry), records, Slurm."""
-    of_datasets = [_dataset(name, data_dir) for name in datasets or known_datasets()]
     python = platform.python_version()
-    findings = [
+    return [
         Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {python}"),
         _packages(),
         Finding("device", device_name()),
-        *of_datasets,
+        *(_dataset(name, data_dir) for name in datasets or known_datasets()),
+        _writable(runs_dir),
+        _slurm(),
     ]
-    if any("; SIMULATED, since" in finding.text for finding in of_datasets):
-        findings.append(Finding("SIMULATED", SIMULATED))
-    return [*findings, _writable(runs_dir), _slurm()]
 
 
 def dataset_lines(data_dir: str) -> list[str]:

@@ -180,18 +180,13 @@ _Word = Annotated[
     Field(pattern=r"^[A-Za-z0-9_.:,@%+=/\[\]-]*$"),
     expected("one word of letters, digits and _.:,@%+=/[]-"),
 ]
-_Size = Annotated[
-    str,
-    Field(pattern=r"(?i)^([0-9]+[KMGTP]?B?)?$"),
-    expected("a number and a unit, such as 64G"),
-]
-_Count = Annotated[str, Field(pattern=r"^([1-9][0-9]*)?$"), expected("a whole number")]
+
+
 _Time = Annotated[
     str,
     Field(pattern=r"^([0-9]+-([01]?[0-9]|2[0-3])|[0-9]+):[0-5][0-9]:[0-5][0-9]$"),
     expected("hours:minutes:seconds, such as 12:00:00, or 2-00:00:00 for two days"),
 ]
-_Whole = Annotated[int, Field(ge=0), expected("a whole number")]
 
 
 class Site(BaseModel):
@@ -205,8 +200,8 @@ class Site(BaseModel):
 
     partition: _Word = "a100"
     gres: _Word = "gpu:a100:1"
-    cpus_per_task: _Count = "8"
-    mem: _Size = "64G"
+    cpus_per_task: _Word = "8"
+    mem: _Word = "64G"
     time: _Time = "12:00:00"
     account: _Word = ""
     qos: _Word = ""
@@ -218,9 +213,9 @@ class Site(BaseModel):
     conda_env: _Word = ""
     venv: str = ""
     setup: str = ""
-    workers_per_gpu: Annotated[_Whole, Field(ge=1), expected("a whole number of at least 1")] = 1
-    signal_seconds: _Whole = 600
-    max_requeues: _Whole = 20
+    workers_per_gpu: Annotated[int, Field(ge=1)] = 1
+    signal_seconds: Annotated[int, Field(ge=0)] = 600
+    max_requeues: Annotated[int, Field(ge=0)] = 20
 
 
 def read_site(path: Path) -> Site:

@@ -100,8 +100,7 @@ def report_lines(findings: Sequence[Finding]) -> list[str]:
     leaks, audited = n_leaks(findings), {finding.subject for finding in findings}
     columns = sum(subject.startswith("column ") for subject in audited)
     models = len(audited.intersection(model_names()))
-    counted = f"{columns} columns and {models} model{'' if models == 1 else 's'}"
-    return [*lines, f"{leaks or 'no'} leak{'' if leaks == 1 else 's'} found in {counted}"]
+    return [*lines, f"leaks found: {leaks}, in {columns} columns and {models} models"]
 
 
 def n_leaks(findings: Sequence[Finding]) -> int:

@@ -12,8 +12,14 @@ from hpo_lib.records.trainings import TrainingFailed
 from hpo_lib.records.trial import TrialRecord, Trials, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
-from hpo_lib.scoring.proof import DailyScores, compare_seeds, covers, daily_scores, leaders
-from hpo_lib.scoring.uncertainty import MIN_COMPARED_DAYS
+from hpo_lib.scoring.uncertainty import (
+    MIN_COMPARED_DAYS,
+    DailyScores,
+    compare_seeds,
+    covers,
+    daily_scores,
+    leaders,
+)
 
 FRESH_SEEDS, CHALLENGERS = 2, 2
 """Fresh seeds of each configuration, and the most trials that challenge the defaults; the test

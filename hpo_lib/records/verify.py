@@ -19,7 +19,7 @@ from hpo_lib.records.trial_choice import CHALLENGERS, prove
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error
-from hpo_lib.scoring.proof import daily_scores
+from hpo_lib.scoring.uncertainty import daily_scores
 
 TOLERANCE = 1e-9
 """Relative; sums of the same numbers may differ in their last digits between machines."""

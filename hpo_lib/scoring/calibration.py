@@ -8,7 +8,7 @@ values share them.
 Calibrated forecasts are reported beside the raw ones, never instead of them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from hpo_lib.errors import InputError, choices
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 
 MODES = ("none", "split", "rolling")
+"""Nothing, one correction from all validation forecasts, at each origin one of the days before."""
+
 ROLLING_DAYS = 28
 """Days of scores that the rolling mode uses; the newest weighs most, and the weight falls to 0 at
 the end.
@@ -29,31 +31,18 @@ PICP within 78 to 82."""
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """How intervals are corrected.
-
-    Attributes:
-        mode: ``none``; ``split`` (one correction from all validation forecasts); ``rolling`` (at
-            each origin one from the days before it, the newest weighs most).
-        days: window of the rolling mode, in days.
-    """
-
-    mode: str = "rolling"
-    days: int = ROLLING_DAYS
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise InputError(f"calibration is {self.mode!r}; {choices(self.mode, MODES)}")
-        if self.days < 1:
-            raise InputError(f"calibration days is {self.days}, expected at least 1")
+def checked_mode(mode: str) -> str:
+    """``mode`` if it is one of `MODES`; else InputError."""
+    if mode not in MODES:
+        raise InputError(f"calibration is {mode!r}; {choices(mode, MODES)}")
+    return mode
 
 
 def calibrate(
     forecasts: QuantileForecasts,
     warm_up: QuantileForecasts | None,
     scales: Scales,
-    calibration: Calibration,
+    mode: str = "rolling",
 ) -> QuantileForecasts:
     """Correct the outer levels. The levels between them stay, so MAE does not change.
 
@@ -64,18 +53,18 @@ def calibrate(
             None is allowed for ``none``, and for ``rolling``, which then leaves the first days as
             they are.
         scales: of the series, for the recent levels of all origins.
-        calibration: mode and options.
+        mode: one of `MODES`.
 
     Returns:
         Forecasts with the same origins and actuals. A bound moves in no farther than to the next
         level, so quantiles
         never cross. Forecasts of an origin without any score stay as they are.
     """
-    if calibration.mode == "none":
+    if checked_mode(mode) == "none":
         return forecasts
     if warm_up is None:
         warm_up = forecasts.rows(slice(0))
-    if calibration.mode == "split" and not len(warm_up.origins):
+    if mode == "split" and not len(warm_up.origins):
         raise InputError("calibration split needs validation forecasts, found none")
     if not len(forecasts.origins):
         return forecasts
@@ -83,7 +72,7 @@ def calibrate(
     by_origin = scales.at(both.origins)
     levels = by_origin["level"].to_numpy()[:, None]
     scores, margin = interval_errors(both) / levels, np.zeros_like(forecasts.actual)
-    if calibration.mode == "split":
+    if mode == "split":
         margin += _margin(scores[:earlier], np.ones(earlier))
     else:
         known_at = both.origins + forecasts.actual.shape[1] * _HOUR
@@ -91,9 +80,9 @@ def calibrate(
             # Only forecasts whose last hour is not after this origin: the day that begins here is
             # not known yet.
             age = np.asarray((origin - known_at) / _DAY)
-            usable = (age >= 0) & (age < calibration.days)
+            usable = (age >= 0) & (age < ROLLING_DAYS)
             if usable.any():
-                weights = 1 - age[usable] / calibration.days
+                weights = 1 - age[usable] / ROLLING_DAYS
                 margin[i] = _margin(scores[usable], weights)
     margin *= levels[earlier:]
     inner = forecasts.values[:, :, 1:-1]

@@ -12,7 +12,7 @@ from hpo_lib.data.scales import Scales
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, QuantileForecasts
 from hpo_lib.scoring.uncertainty import bounds_of_shares
 
@@ -49,7 +49,7 @@ def evaluate(forecasts: QuantileForecasts, scales: Scales) -> dict[str, float]:
     ``winkler_calibrated`` and ``picp_calibrated`` are scores after the rolling correction, which
     knows the errors of these forecasts alone: the first days stay as they are.
     """
-    corrected = calibrate(forecasts, None, scales, Calibration("rolling"))
+    corrected = calibrate(forecasts, None, scales)
     return {
         **metrics.score(forecasts, scales.mase),
         "winkler_calibrated": metrics.winkler(corrected),

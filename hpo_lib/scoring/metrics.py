@@ -125,7 +125,7 @@ METRICS: dict[str, Metric] = {
 }
 mae, picp, winkler, pinball = (METRICS[name] for name in ("mae", "picp", "winkler", "pinball"))
 
-FORECAST_COLUMNS = ("actual", "median", "lower", "upper", "width", "error")
+FORECAST_COLUMNS = ("actual", "median", "lower", "upper", "error")
 """Columns of tables of forecasts, in the target's unit."""
 
 

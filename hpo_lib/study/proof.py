@@ -32,7 +32,7 @@ from hpo_lib.records.trainings import (
 from hpo_lib.records.trial import TrialRecord, default_trial
 from hpo_lib.records.trial_choice import CHALLENGERS, FRESH_SEEDS, prove
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.proof import DailyScores, daily_scores, prospect
+from hpo_lib.scoring.uncertainty import DailyScores, daily_scores, prospect
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
 

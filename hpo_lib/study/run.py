@@ -31,8 +31,7 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly, StoppingRule
 from hpo_lib.study.first_trials import FirstTrial, best_of_others, first_trials, origins
-from hpo_lib.study.html_figures import write_optuna_figures
-from hpo_lib.study.progress import TimeBudget, in_short, say, telling
+from hpo_lib.study.progress import TimeBudget, in_short, say, telling, write_optuna_figures
 from hpo_lib.study.proof import Plan, Proof, cause_of
 from hpo_lib.study.trial_queue import TrialQueue
 from hpo_lib.study.workers import run_workers

@@ -44,15 +44,12 @@ def fitting(workers: int, cores: int, omp_num_threads: str = "") -> tuple[int, i
     Two workers of two threads on two cores get through half as many trials as one worker does.
     """
     threads = int(omp_num_threads) if omp_num_threads.isdecimal() else 1
-    only = f"Only {cores} core{'s are' if cores > 1 else ' is'} available, so"
-    if cores < workers:
-        started = f"{cores} worker{'s are' if cores > 1 else ' is'}"
-        return cores, 1, f"{only} {started} started instead of {workers}."
-    each = cores // workers
-    if threads > each:
-        fewer = f"{each} thread{'s' * (each > 1)}"
-        return workers, each, f"{only} each of {workers} workers gets {fewer} instead of {threads}."
-    return workers, threads, ""
+    fit = min(workers, cores)
+    each = min(threads, cores // fit)
+    if (fit, each) == (workers, threads):
+        return fit, each, ""
+    started = f"{fit} of {workers} workers are started, with {each} of {threads} threads each"
+    return fit, each, f"Cores available: {cores}, so {started}."
 
 
 def gpu_of(worker: int, gpus: Sequence[str]) -> dict[str, str]:

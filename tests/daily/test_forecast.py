@@ -15,7 +15,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.read_write import read_json, write_json, write_predictions
 from hpo_lib.records.trainings import checksum
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from tests.conftest import refusal
 from tests.daily.conftest import quantiles
 
@@ -37,7 +37,7 @@ def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that
     test = write_predictions(
         tmp_path / "test.parquet", refitted.forecasts(dataset, dataset.test_origins)
     )
-    expected = calibrate(test, validation, dataset.scales, Calibration())
+    expected = calibrate(test, validation, dataset.scales)
     assert len(expected.origins) == 15
     assert not np.array_equal(expected.values, test.values)
     for i, origin in enumerate(expected.origins):
@@ -62,7 +62,9 @@ def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_
     in_use.write(in_use.whole[~later])
     table = in_use.forecast()
     assert np.array_equal(quantiles(table), quantiles(expected))
-    assert list(table.columns) == ["time_utc", "time_local", "q10", "q50", "q90"]
+    columns = ["time_utc", "time_local", "q10", "q50", "q90", "unit", "model"]
+    assert list(table.columns) == columns
+    assert {*table["model"]} == {"NHITS_Q v001 (TEST BUDGET)"}
     assert table.iloc[0, :2].tolist() == ["2019-06-08T00:00:00+00:00", "2019-06-08T02:00:00+02:00"]
     assert table.iloc[23, 0] == "2019-06-08T23:00:00+00:00"
     assert (np.diff(quantiles(table)) >= 0).all()
@@ -163,7 +165,7 @@ def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, 
     ):
         write_json(record, {**facts, **change})
         assert in_use.run("forecast") == 2
-        assert f"NHITS_Q v001: was trained {sentence}" in capsys.readouterr().err
+        assert f"NHITS_Q v001 (TEST BUDGET): was trained {sentence}" in capsys.readouterr().err
     write_json(record, facts)
     in_use.toml.write_text(in_use.toml.read_text("utf-8").replace("m3/h", "l/s"), encoding="utf-8")
     assert in_use.run("forecast", "--at", "2019-05-20T00:00") == 2
@@ -226,12 +228,12 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     shown = capsys.readouterr().out
     assert f"note: Passed over {other.folder}" in shown
     assert file.name in shown or damaged == "key"
-    assert "NHITS_Q v001: 2019-06-09 00:00 UTC" in shown
+    assert "NHITS_Q v001 (TEST BUDGET): 2019-06-09 00:00 UTC" in shown
     assert np.array_equal(quantiles(pd.read_csv(out)), alone)
     assert in_use.run("watch") == 1
     shown = capsys.readouterr().out
     assert f"Passed over {other.folder}" in shown
-    assert "NHITS_Q v001: 15 days since its training" in shown
+    assert "NHITS_Q v001 (TEST BUDGET): 15 days since its training" in shown
     for command in ("forecast", "watch"):
         assert in_use.run(command, "--model", "TFT_Q") == 2
         assert (

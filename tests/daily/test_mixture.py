@@ -9,7 +9,7 @@ import pytest
 from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.tables import load_benchmark
 from hpo_lib.benchmark.train import Plan, run_benchmark
-from hpo_lib.daily import versions, watch
+from hpo_lib.daily import day_ahead, versions
 from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.families.models import family_names
 from hpo_lib.paths import ModelPaths
@@ -89,7 +89,7 @@ def test_when_a_morning_is_forecast_then_members_and_weights_are_told_and_cards_
 ):
     utility.forecast()
     shown = capsys.readouterr().out
-    assert "MIXTURE v001: 2019-06-09 00:00 UTC" in shown
+    assert "MIXTURE v001 (TEST BUDGET): 2019-06-09 00:00 UTC" in shown
     line = next(line for line in shown.splitlines() if "is made of" in line)
     shares = dict(part.rstrip(".").split() for part in line.partition(" made of ")[2].split(", "))
     assert set(shares) == set(MEMBERS)
@@ -148,12 +148,12 @@ def test_when_the_mixture_is_watched_then_beside_its_members_and_who_was_not_tru
 ):
     assert utility.run("watch") == 0
     shown = capsys.readouterr().out
-    assert "MIXTURE v001: 15 days since its training" in shown
+    assert "MIXTURE v001 (TEST BUDGET): 15 days since its training" in shown
     assert "Raw pinball loss of these days: MIXTURE " in shown
     assert ", NHITS_Q " in shown
     assert "not been trusted" not in shown
-    monkeypatch.setattr(watch, "SEASON_DAYS", 10)
-    monkeypatch.setattr(watch, "TRUSTED", 0.999)
+    monkeypatch.setattr(day_ahead, "SEASON_DAYS", 10)
+    monkeypatch.setattr(day_ahead, "TRUSTED", 0.999)
     assert utility.run("watch") == 0
     shown = capsys.readouterr().out
     assert "RESIDUAL_LINEAR has not been trusted for a season: its weight was never above" in shown
@@ -173,7 +173,7 @@ def test_when_a_mixture_is_retrained_then_members_are_kept_and_a_worse_one_is_no
     code = utility.run(*words)
     shown = capsys.readouterr()
     for name in MEMBERS:
-        assert f"{name} v001 was already trained in this way" in shown.out
+        assert f"{name} v001 (TEST BUDGET) was already trained in this way" in shown.out
     in_use = version_in_use(utility.models).number
     assert (code, in_use) in ((0, 2), (1, 1))
     assert ("is worse than v001" in shown.err) == (code == 1)

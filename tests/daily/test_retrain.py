@@ -16,7 +16,7 @@ from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions, read_json, write_json
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import Calibration, calibrate
+from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.evaluation import seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.settings import Settings
@@ -141,11 +141,11 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
     ends = "2019-06-01 23:00:00+00:00", "2019-06-08 23:00:00+00:00"
     assert asked == [(seed, end) for seed in (1, 2) for end in ends]
     assert compared == {FITTED}, "a refit has seen the days of the comparison"
-    assert "v001 was already trained in this way" in capsys.readouterr().out
+    assert "v001 (TEST BUDGET) was already trained in this way" in capsys.readouterr().out
     before = utility.models.current.read_bytes()
     # Without a file the parameters are those of the version in use.
     assert command(utility, "--test", "--seed", "1") == 0
-    assert "v001 was already trained in this way" in capsys.readouterr().out
+    assert "v001 (TEST BUDGET) was already trained in this way" in capsys.readouterr().out
     assert utility.models.current.read_bytes() == before
     dataset = utility.dataset()
     for which, own in zip((FITTED, REFITTED), trained, strict=True):
@@ -260,8 +260,8 @@ def test_when_several_models_are_in_use_then_one_is_asked_for_and_all_are_watche
     tables = {model: quantiles(in_use.forecast("--model", model)) for model in ("NHITS_Q", "TFT_Q")}
     assert not np.array_equal(tables["NHITS_Q"], tables["TFT_Q"])
     assert in_use.run("forecast") == 2
-    asked = "NHITS_Q v001 and TFT_Q v001 are in use; choose one with --model"
-    assert asked in capsys.readouterr().err
+    both = "NHITS_Q v001 (TEST BUDGET) and TFT_Q v001 (TEST BUDGET)"
+    assert f"{both} are in use; choose one with --model" in capsys.readouterr().err
     assert in_use.run("watch") == 0
     assert capsys.readouterr().out.count("since its training") == 2
 
@@ -287,7 +287,7 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     assert found.mae == pytest.approx(mae, rel=1e-6)
     # The first of them calibrate the others.
     seen = QuantileForecasts.joined([trained[0].validation, after])
-    calibrated = calibrate(seen, None, dataset.scales, Calibration())
+    calibrated = calibrate(seen, None, dataset.scales)
     assert found.coverage == pytest.approx(metrics.picp(calibrated.rows(np.arange(2, 30))), abs=0.2)
     assert abs(found.coverage - metrics.picp(seen.rows(np.arange(2, 30)))) > 1, (
         "as raw intervals cover"
@@ -302,7 +302,7 @@ def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_
         assert " ".join(watched(in_use).due).count("MAE") == reasons
     assert in_use.run("watch") == 0
     shown = capsys.readouterr().out
-    assert "NHITS_Q v001: 15 days since its training; last 28 days: MAE" in shown
+    assert "NHITS_Q v001 (TEST BUDGET): 15 days since its training; last 28 days: MAE" in shown
     assert "a retraining is due: " in shown
     assert "MAE beside naive forecasts is 1.32 times that of then" in shown
 

@@ -9,15 +9,19 @@ from hpo_lib.errors import InputError
 
 EMPTY = "this engineered CSV is empty, expected a header and rows; make it with `hpo prepare`"
 A_UTC_TIME = ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell"
-ALL_UTC = "expected UTC throughout; convert all timestamps to UTC"
+ALL_UTC = ", expected UTC in all rows, with an offset in all or none; convert the timestamps"
 A_NUMBER = (
     ", expected a finite number with a decimal point, or an empty cell where the value is "
     "missing; fix that cell"
 )
 LARGEST = ", expected a number of at most 1e+12; fix that cell"
-FIELDS = "write decimal points instead of decimal commas, and quote text that holds a comma"
+FIELDS = (
+    "leave nothing between the commas of a missing value, write decimal points, and quote text "
+    "that holds a comma"
+)
 AS_CSV = "save it as CSV in UTF-8"
-COLUMNS = "rename or add what is missing, or fix the columns in the dataset's TOML"
+COLUMNS = "run `hpo prepare` on a raw CSV, or fix the columns here or in the dataset's TOML"
+REQUIRED = "'timestamp', 'water_consumption', 'water_lag_1h', 'hour', 'day_of_week', 'is_weekend'"
 FILL = (
     "UTC on (near line {}), and only gaps between values are filled, by a rule under [gaps] in the "
     "dataset's TOML; fill these cells, remove their rows, or begin after them (start in the TOML)"
@@ -48,7 +52,7 @@ CELLS = [
         9,
         "timestamp",
         "2018-04-01 07:00:00",
-        f" (offset none), while line 2 has offset UTC, {ALL_UTC}",
+        ALL_UTC,
     ),
     (
         9,
@@ -174,7 +178,7 @@ FILES = {
     ),
     "blank_first_line": (
         lambda d: d.write(["", *d.lines()]),
-        "line 1 is blank, expected the header; remove blank lines at the start",
+        "line 2 has 7 fields, expected 0 as in the header; " + FIELDS,
     ),
     "binary_file": (
         lambda d: d.csv.write_bytes(b"PK\x03\x04\n\xe5\x00"),
@@ -190,16 +194,17 @@ FILES = {
     ),
     "semicolons": (
         lambda d: d.replace(",", ";"),
-        "columns are separated by ';', expected ','; save it with commas and decimal points",
+        f"column {REQUIRED} is missing, the header has 'timestamp;water_consumption;temp;"
+        f"water_lag_1h;hour;day_of_week;is_weekend'; {COLUMNS}",
     ),
     "tabs": (
         lambda d: d.replace(",", "\t"),
-        "columns are separated by tabs, expected ','; save it with commas and decimal points",
+        f"column {REQUIRED} is missing, the header has 'timestamp\\twater_consumption\\ttemp"
+        f"\\twater_lag_1h\\thour\\tday_of_week\\tis_weekend'; {COLUMNS}",
     ),
     "raw_csv": (
         lambda d: d.write([",0", "2018-04-01 00:00:00+00:00,1.5"]),
-        "this is a raw CSV (columns '' and '0'), expected engineered features; run `hpo prepare` "
-        "on it",
+        f"column {REQUIRED} is missing, the header has '', '0'; {COLUMNS}",
     ),
     "no_timestamp_column": (
         lambda d: d.replace("timestamp", "Timestamp"),
@@ -219,8 +224,7 @@ FILES = {
     ),
     "row_of_too_few_fields": (
         lambda d: d.write([*d.lines()[:8], d.lines()[8].rsplit(",", 1)[0], *d.lines()[9:]]),
-        "line 9 has 6 fields, expected 7 as in the header; add what is missing, with nothing "
-        "between the commas of a missing value",
+        f"line 9 has 6 fields, expected 7 as in the header; {FIELDS}",
     ),
     "blank_line_inside": (
         lambda d: d.write([*d.lines()[:9], "", *d.lines()[9:]]),
@@ -228,12 +232,11 @@ FILES = {
     ),
     "timestamps_change_offset": (
         lambda d: d.replace("+00:00", "+02:00", 3),
-        "line 5, column 'timestamp' is '2018-04-01 03:00:00+00:00' (offset UTC), while line 2 "
-        "has offset +02:00, " + ALL_UTC,
+        f"line 2, column 'timestamp' is '2018-04-01 00:00:00+02:00'{ALL_UTC}",
     ),
     "timestamps_in_summer_time": (
         lambda d: d.replace("+00:00", "+02:00"),
-        f"line 2, column 'timestamp' is '2018-04-01 00:00:00+02:00' (offset +02:00), {ALL_UTC}",
+        f"line 2, column 'timestamp' is '2018-04-01 00:00:00+02:00'{ALL_UTC}",
     ),
     "timestamps_unsorted": (
         lambda d: d.write([*d.lines()[:4], d.lines()[5], d.lines()[4], *d.lines()[6:]]),

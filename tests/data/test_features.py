@@ -263,15 +263,19 @@ def test_when_a_raw_file_is_right_then_every_bit_of_it_is_read(tmp_path):
         (
             "raw.csv",
             "0\n2019-01-01 00:00:00+00:00",
-            "no columns hold numbers, it has '0', expected one; name it with --value-column, or "
-            "value_column under [raw]",
+            "has the columns '0', expected a time and a value; name them with --time-column and "
+            "--value-column, or time_column and value_column under [raw]",
         ),
         (
             "raw.csv",
             "\ufeff\ufeff\n",
             "this raw CSV is empty, expected a header and rows; give a filled CSV file",
         ),
-        ("absent.csv", "", "this raw CSV does not exist; give the path of a CSV file"),
+        (
+            "absent.csv",
+            "",
+            "cannot be read (No such file or directory); fix the file or its permissions",
+        ),
         ("", "", "cannot be read (Is a directory); fix the file or its permissions"),
     ],
 )
@@ -502,7 +506,7 @@ def test_when_prepare_runs_then_the_csv_holds_the_engineered_table(tmp_path):
         f"wrote {out}: 48 hours, 2019-01-02 00:00 to 2019-01-03 23:00 UTC",
         "filled 1 missing hours by the gap rule of the dataset",
         f"left out, for lack of a weather file: {', '.join(HEAT.optional_covariates)}",
-        "note: No school holiday file was given: is_school_holiday is 0 throughout.",
+        "note: school holidays are listed for no day: is_school_holiday is 0 on all other days",
     ]
     back = pd.read_csv(out, index_col="timestamp", parse_dates=True)
     expected = engineer(read_raw_series(tmp_path / "raw.csv", HEAT)[0], HEAT, None, None)
@@ -527,8 +531,8 @@ def test_when_the_list_of_school_holidays_ends_early_then_the_report_says_so(tmp
     holidays = write(tmp_path, [SCHOOL, "2018-12-21,2019-01-02,Christmas"])
     report = prepare_features(HEAT, raw, None, holidays, tmp_path / "features.csv")
     assert report.splitlines()[-1] == (
-        f"note: {holidays}: lists school holidays from 2018-12-21 to 2019-01-02, but the series "
-        "runs from 2019-01-01 to 2019-01-04: is_school_holiday is 0 on all days outside the list."
+        "note: school holidays are listed for 2018-12-21 to 2019-01-02: is_school_holiday is 0 on "
+        "all other days"
     )
     complete = write(tmp_path, [SCHOOL, "2019-01-01,2019-01-02,C", "2019-01-04,2019-01-04,W"])
     assert "note: " not in prepare_features(HEAT, raw, None, complete, tmp_path / "features.csv")

@@ -255,36 +255,23 @@ def test_when_positions_are_asked_for_twice_then_they_are_computed_once(small):
 # The dataset that ships
 
 
-@pytest.mark.parametrize("data_dir", [None, "no/such/folder"])
-def test_when_the_dataset_that_ships_is_loaded_then_it_is_real_with_or_without_a_data_folder(
-    data_dir,
-):
-    dataset = load_dataset("bike_dc", data_dir)
-    assert (dataset.source, dataset.path) == ("csv", "datasets/bike_dc.csv.xz")
-    assert f"# SHA-256 of the CSV, unpacked: {dataset.sha256}\n" in dataset.spec.path.read_text()
-    assert {name: len(part) for name, part in dataset.daily_origins.items()} == {
-        "train": 448,
-        "validation": 121,
-        "test": 154,
-    }
-
-
 def test_when_the_shipped_csv_is_prepared_from_its_own_target_and_weather_then_it_is_the_same(
     tmp_path,
 ):
     """All that `hpo prepare` makes follows from these; the first day has no lags."""
-    shipped = load_dataset("bike_dc")
-    raw, weather = tmp_path / "raw.csv", tmp_path / "weather.csv"
+    shipped = load_dataset("bike_dc", tmp_path / "another folder")
+    assert (shipped.source, shipped.path) == ("csv", "datasets/bike_dc.csv.xz")
+    assert f"# SHA-256 of the CSV, unpacked: {shipped.sha256}\n" in shipped.spec.path.read_text()
+    assert [len(part) for part in shipped.daily_origins.values()] == [448, 121, 154]
+    raw, weather, packed = (tmp_path / name for name in ("raw.csv", "weather.csv", "new.csv.xz"))
     shipped.target.rename("0").to_csv(raw, index_label="")
     hours = shipped.index.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").rename("dt_iso")
     shipped.frame[["temp", "humidity", "wind_speed"]].set_axis(hours).to_csv(weather)
-    for name in ("plain.csv", "packed.csv.xz"):
-        prepare_features(shipped.spec, raw, weather, None, tmp_path / name)
-        spec = dataclasses.replace(shipped.spec, csv=str(tmp_path / name))
-        pd.testing.assert_frame_equal(
-            load_dataset(spec).frame, shipped.frame.iloc[24:], check_exact=True
-        )
-    cut = (tmp_path / "packed.csv.xz").read_bytes()[:-9]
-    (tmp_path / "packed.csv.xz").write_bytes(cut)
-    with pytest.raises(InputError, match=r"packed.csv.xz: cannot be unpacked \(.+\); restore it"):
+    prepare_features(shipped.spec, raw, weather, None, packed)
+    spec = dataclasses.replace(shipped.spec, csv=str(packed))
+    pd.testing.assert_frame_equal(
+        load_dataset(spec).frame, shipped.frame.iloc[24:], check_exact=True
+    )
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"new.csv.xz: cannot be unpacked \(.+\); restore it"):
         load_dataset(spec)

@@ -94,14 +94,7 @@ FORMS = {
         lambda t, y: f"7,{t},{value(y)},{-y},ok",
         "%Y-%m-%d %H:%M:%S+00:00",
         None,
-        RawFile(value_column="load"),
-    ),
-    "the_target_by_its_name": (
-        "time,heat_consumption,temp",
-        lambda t, y: f"{t},{value(y)},{-y}",
-        "%Y-%m-%dT%H:%MZ",
-        None,
-        RawFile(),
+        RawFile(time_column="when", value_column="load"),
     ),
     "no_name_and_local_time": (
         ",0",
@@ -122,7 +115,7 @@ FORMS = {
         lambda t, y: f"{t},{t},{value(y)}",
         "%Y-%m-%dT%H:%MZ",
         None,
-        RawFile(time_column="from"),
+        RawFile(time_column="from", value_column="load"),
     ),
 }
 
@@ -146,20 +139,6 @@ def test_when_a_file_has_its_own_form_then_the_hours_in_utc_are_read(
     assert (filled, len(missing)) == (0, 0)
     earlier, _, _ = read_raw_series(file, replace(spec, raw=raw), end=hours[60])
     pd.testing.assert_series_equal(earlier, series[:61], check_freq=False)
-
-
-@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
-def test_when_no_number_is_above_12_then_the_order_of_the_rows_tells_days_from_months(
-    form, spec, tmp_path
-):
-    hours = pd.DatetimeIndex([])
-    for begin in ("2020-01-10", "2020-02-01"):
-        hours = hours.append(pd.date_range(begin, periods=72, freq="h", tz="UTC"))
-    expected = write(tmp_path / "own.csv", hours, "d,y", plain, form, None)
-    series, _, missing = read_raw_series(
-        tmp_path / "own.csv", replace(spec, raw=RawFile(timezone="UTC"))
-    )
-    assert series.drop(missing).to_dict() == expected.to_dict()
 
 
 def test_when_the_hour_that_exists_twice_is_there_once_then_it_is_the_first_and_the_second_is_a_gap(
@@ -201,18 +180,6 @@ def test_when_an_hour_lacks_a_step_or_a_value_then_it_is_empty(spec, tmp_path):
     assert filled == 2
 
 
-def test_when_the_first_months_are_empty_then_the_column_is_still_found(spec, tmp_path):
-    file = tmp_path / "own.csv"
-    expected = write(
-        file, SPRING, "time,load,note", lambda t, y: f"{t},{value(y)},", "%Y-%m-%dT%H:%MZ", None
-    )
-    lines = file.read_text(encoding="utf-8").splitlines()
-    lines[1:61] = [f"{line.split(',')[0]},nan," for line in lines[1:61]]
-    file.write_text("\n".join(lines), encoding="utf-8")
-    series, _, _ = read_raw_series(file, replace(spec, start=SPRING[60]))
-    assert series.to_numpy() == pytest.approx(expected.to_numpy()[60:])
-
-
 QUARTERS = "00", "15", "30", "45"
 TWO = ["2020-01-01 00:00", "2020-01-01 01:00"]
 WRONG = {
@@ -248,14 +215,14 @@ WRONG = {
     "no_time": (
         ["day,load", "x,1", "y,2"],
         RawFile(),
-        "no columns hold a time such as '2018-04-01 00:00', it has 'day', 'load', expected one; "
-        "name it with --time-column, or time_column under [raw]",
+        "line 2, column 'day' is 'x', expected a time such as '2018-04-01 00:00' or "
+        "'01.04.2018 00:00'; fix it",
     ),
     "two_values": (
         ["time,a,b", f"{TWO[0]},1,2", f"{TWO[1]},2,2"],
         RawFile(),
-        "2 columns hold numbers ('a', 'b'), expected one; name it with --value-column, or "
-        "value_column under [raw]",
+        "has the columns 'time', 'a', 'b', expected a time and a value; name them with "
+        "--time-column and --value-column, or time_column and value_column under [raw]",
     ),
     "misnamed_column": (
         ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],

@@ -266,13 +266,14 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
 
 def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validation(parts):
     forecaster = baselines()["RESIDUAL_LINEAR"].fit(parts)
-    claims = dict.fromkeys(("level", "calendar"), np.arange(len(parts.validation_origins)) % 5.0)
+    days = np.arange(len(parts.validation_origins))
+    claims = pd.DataFrame(dict.fromkeys(("level", "calendar"), days % 5.0))
     table = agreement(forecaster, parts, claims)
     assert ("level", "calendar") in table.index
     known = table.dropna()
     assert len(known)
     assert (known.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
-    follows = agreement(forecaster, parts, {"size": np.arange(len(parts.validation_origins))})
+    follows = agreement(forecaster, parts, pd.DataFrame({"size": days}))
     assert follows.dropna().shape == (len(players(parts)), 3)
     assert ("all", "all") in table.index
 

@@ -9,7 +9,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import code_provenance
 from hpo_lib.records.storage import Storage
 from hpo_lib.settings import Settings
-from hpo_lib.study.html_figures import write_optuna_figures
+from hpo_lib.study.progress import write_optuna_figures
 from hpo_lib.study.run import run_study
 from tests.postgres import postgres_server, postgres_url
 from tests.study.fakes import FakeFamily

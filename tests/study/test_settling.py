@@ -11,7 +11,7 @@ import pytest
 from hpo_lib.figures.study_page import sections
 from hpo_lib.launch.status import study_status
 from hpo_lib.records.verify import verify
-from hpo_lib.scoring.proof import expected_drop, prospect
+from hpo_lib.scoring.uncertainty import expected_drop, prospect
 from hpo_lib.study import run as study_run
 from tests.study.conftest import opened
 from tests.study.fakes import DEFAULTS, Died

@@ -24,7 +24,7 @@ from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate
 from hpo_lib.scoring.objectives import OBJECTIVES
-from hpo_lib.study.html_figures import write_optuna_figures
+from hpo_lib.study.progress import write_optuna_figures
 from tests.conftest import refusal
 from tests.study.conftest import opened
 from tests.study.fakes import DEFAULTS, Died

@@ -10,7 +10,6 @@ import pytest
 from hpo_lib.benchmark.tables import Benchmark
 from hpo_lib.figures import benchmarks, series, studies
 from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.scoring.calibration import Calibration
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.scoring.uncertainty import holm
@@ -254,7 +253,7 @@ def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibra
     assert reliability["observed"].tolist() == [0, 0, 0]
     assert reliability["observed_calibrated"].tolist()[:2] == [0, 0]
     assert reliability["observed_calibrated"].tolist()[2] > 0.5
-    raw = dataclasses.replace(narrow, correction=Calibration("none"))
+    raw = dataclasses.replace(narrow, correction="none")
     assert raw.shown["picp_calibrated"].tolist() == [0]
 
 

@@ -154,8 +154,7 @@ def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other
 
 def test_when_parameters_are_tabled_then_defaults_are_beside_the_choice(evidence):
     table = tables.hyperparameters(evidence)
-    names = ["parameter", "range", "default", "chosen", "trial"]
-    assert table.frame[names].to_numpy().tolist() == [["lr", "0.001 to 1, log", 0.01, 0.05, 4]]
+    assert table.frame.iloc[0].tolist() == ["lr", "0.001 to 1, log", 0.01, 0.05, "TFT_Q"]
     assert table.rows == [
         (
             "TFT",
@@ -170,10 +169,11 @@ def test_when_parameters_are_tabled_then_defaults_are_beside_the_choice(evidence
 def test_when_datasets_and_studies_are_tabled_then_days_are_whole_and_stopped_trials_count(
     evidence,
 ):
-    (row,) = tables.datasets(evidence).frame.to_dict("records")
-    assert (row["train_days"], row["validation_days"], row["test_days"]) == (70, 15, 15)
-    assert row["validation_from"] == "2019-05-10 00:00:00+00:00"
-    assert row["hours_filled"] == 7
+    ((_, rows),) = tables.datasets(evidence).rows
+    cells = dict(rows)
+    names = ("Training days", "Validation days", "Test days", "Covariates")
+    assert [cells[name] for name in names] == ["70", "15", "15", "2 + 1"]
+    assert cells["Validation"] == "2019-05-10 to 2019-05-24"
     ((_, (row,)),) = tables.studies(evidence).rows
     assert row[:7] == ("TFT", "1", "laptop", "4", "1", "0", "30.0")
 
