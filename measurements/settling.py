@@ -90,7 +90,7 @@ class Replayed:
 
     def score(self, number: int) -> float:
         days, untuned = self.scored(number), self.untuned[0]
-        return 50 * sum(float(days[n].mean() / untuned[n].mean()) for n in ("mae", "winkler"))
+        return 50 * sum(days[n].mean() / untuned[n].mean() for n in ("mae", "winkler"))
 
     def ends(self, trials: Sequence[TrialRecord], rule: BaseImprovementEvaluator | None) -> int:
         """With how many trials the study ends by a rule."""
@@ -128,8 +128,10 @@ def main(given: Sequence[str] | None = None) -> None:
         given=given,
     )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    print("| rule | study | trials | trainings | complete | same choice | largest loss |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| rule | study | trials | trainings | complete | same choice | largest loss |\n"
+        "|---|---|---|---|---|---|---|"
+    )
     for run in study_runs(arguments.runs):
         stored = StoredStudy.read(run)
         if stored.finished < 20 or not stored.result["proof"]:
