@@ -273,8 +273,6 @@ class Explorer:
 EVERY = 2.0
 """Seconds between two looks at a study."""
 
-_followed = set[asyncio.Task[None]]()
-
 
 def attach(name: str, runs_dir: str = "", database: str = "") -> None:
     """Show a study in a notebook while it runs elsewhere: how far it is, last trials, its front.
@@ -287,12 +285,10 @@ def attach(name: str, runs_dir: str = "", database: str = "") -> None:
     Raises:
         InputError: there is no such study.
     """
-    shown = widgets.HTML()
+    study, shown = named_study(name, runs_dir, database), widgets.HTML()
     display(shown)
-    study = named_study(name, runs_dir, database)
-    task = asyncio.get_running_loop().create_task(_follow(shown, study))
-    _followed.add(task)  # asyncio itself would forget it
-    task.add_done_callback(_followed.discard)
+    # asyncio itself would forget it
+    shown.task = asyncio.get_running_loop().create_task(_follow(shown, study))
 
 
 async def _follow(shown: widgets.HTML, study: StoredStudy) -> None:

@@ -216,7 +216,8 @@ def draw_front(
     def draw_points(mark: pd.Series, label: str, marker: str, ms: float, **look: Any) -> None:
         marked = trials[mark]
         look |= {"label": label, "marker": marker, "ms": ms * size, "ls": "", "clip_on": False}
-        axes.plot(marked[x], marked[y], **look)
+        # Without points it would take the room down to the corner of the figure.
+        axes.plot(marked[x], marked[y], in_layout=mark.any(), **look)
 
     hollow: Look = {"mfc": "none", "mec": GREY, "mew": 0.8}
     draw_points(trials["state"] == "stopped", "stopped early, last check", "o", 3, **hollow)

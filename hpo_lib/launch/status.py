@@ -257,13 +257,14 @@ def detach(run: RunPaths, words: Sequence[str], extra: str = "") -> str:
                 raise (InputError if code == 2 else StudyError)(last.removeprefix("hpo: "))
             break
         time.sleep(POLL)
+    attached = f"{run.job_id!r}" + f", {str(run.runs_dir)!r}" * bool(extra)
     return f"""\
 study    {run.study_name} runs by itself: this terminal can be closed
 log      {run.log}
 record   {run.notebook}
 watch    hpo status{extra}
          tail -F {run.log}
-         attach("{run.job_id}") in a notebook, after `from hpo_lib.figures.explorer import attach`
+         attach({attached}) in a notebook, after `from hpo_lib.figures.explorer import attach`
 stop     hpo stop {run.study_name}{extra}   (finished trials are kept)"""
 
 

@@ -165,7 +165,7 @@ def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, 
     ):
         write_json(record, {**facts, **change})
         assert in_use.run("forecast") == 2
-        assert f"NHITS_Q v001 (TEST BUDGET): was trained {sentence}" in capsys.readouterr().err
+        assert f"TEST BUDGET): was trained {sentence}" in capsys.readouterr().err
     write_json(record, facts)
     in_use.toml.write_text(in_use.toml.read_text("utf-8").replace("m3/h", "l/s"), encoding="utf-8")
     assert in_use.run("forecast", "--at", "2019-05-20T00:00") == 2
@@ -234,6 +234,16 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     shown = capsys.readouterr().out
     assert f"Passed over {other.folder}" in shown
     assert "NHITS_Q v001 (TEST BUDGET): 15 days since its training" in shown
+    assert in_use.run("watch", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    (one,) = told["models"]
+    assert (one["version"], one["days_since"]) == ("NHITS_Q v001 (TEST BUDGET)", 15)
+    assert f"a retraining is due: {one['due'][0]}" in shown
+    assert f"Passed over {other.folder}" in told["notes"][0]
+    assert in_use.run("forecast", "--json", "--out", str(out)) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["model"], told["unit"]) == ("NHITS_Q v001 (TEST BUDGET)", "m3/h")
+    assert np.array_equal(quantiles(pd.DataFrame(told["hours"])), alone)
     for command in ("forecast", "watch"):
         assert in_use.run(command, "--model", "TFT_Q") == 2
         assert (

@@ -100,20 +100,17 @@ def test_when_a_study_is_attached_to_then_it_is_followed_until_its_end_by_all_wh
     async def look():
         for _ in range(2):
             explorer.attach("a", str(files.runs_dir))
-        tasks = [*explorer._followed]
         with Liveness(files, "7"):
             while not all("running, 1 of 1 trials" in page.value for page in pages):
                 await asyncio.sleep(0.01)
         assert all("<progress" in page.value and "<img" in page.value for page in pages)
         start(trials=2)
-        await asyncio.wait(tasks, timeout=60)
-        return tasks
+        await asyncio.wait([page.task for page in pages], timeout=60)
 
     start(trials=1)
-    tasks = asyncio.run(look())
-    assert [task.exception() for task in tasks] == [None, None]
-    assert explorer._followed == set()
+    asyncio.run(look())
     for page in pages:
+        assert page.task.exception() is None
         assert "max=2 value=2" in page.value
         assert "FAKE_Q_tiny_a: done, 2 of 2 trials" in page.value
         assert "trial 1: complete MAE " in page.value

@@ -191,7 +191,7 @@ def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_
     out = ThesisPaths.below(tmp_path)
     build(dataclasses.replace(heat, benchmarks=()), out)
     caption = sidecar(out, "pareto_fronts")["caption"]
-    assert " Validation split. Test budget. " in caption
+    assert caption.endswith(" Validation split. Test budget.")
     snippet = out.figure("pareto_fronts")[2].read_text(encoding="utf-8")
     assert rf"\caption{{\textbf{{Simulated data, test budget.}} {escaped(caption)}}}" in snippet
     assert r"\includegraphics{figures/pareto_fronts}" in snippet
