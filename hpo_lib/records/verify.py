@@ -136,10 +136,12 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
             partial(replicate, study.run),
             scales,
         )
-    for key in study.identity.keys() & study.provenance.keys():
-        if (stated := study.provenance[key]) != study.identity[key]:
-            stored = f"its storage has {study.identity[key]!r}"
-            messages.append(("DRIFT", f"provenance.{key} is {stated!r}, {stored}"))
+    # A field of one of them alone is of another version of the code.
+    identity, stated = (dict(_figures("", one)) for one in (study.identity, study.provenance))
+    for key in sorted(identity.keys() & stated.keys()):
+        if stated[key] != identity[key]:
+            drift = f"provenance.{key} is {stated[key]!r}, its storage has {identity[key]!r}"
+            messages.append(("DRIFT", drift))
     policy = study.result["selection"]["policy"]
     again = choice_entries(trials, study.objectives, policy, proof, study.provenance)
     again["proof"] = proof
