@@ -9,6 +9,7 @@ from pathlib import Path
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, StudyError
+from hpo_lib.families.models import read_recipe
 from hpo_lib.records.provenance import read_scales
 from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
@@ -136,12 +137,15 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
             partial(replicate, study.run),
             scales,
         )
-    # A field of one of them alone is of another version of the code.
-    identity, stated = (dict(_figures("", one)) for one in (study.identity, study.provenance))
-    for key in sorted(identity.keys() & stated.keys()):
-        if stated[key] != identity[key]:
-            drift = f"provenance.{key} is {stated[key]!r}, its storage has {identity[key]!r}"
-            messages.append(("DRIFT", drift))
+    # A storage may be older than a field of the recipe.
+    stated, stored = (
+        {**entries, "recipe": read_recipe(entries.get("recipe") or {})}
+        for entries in (study.provenance, study.identity)
+    )
+    for key in study.identity.keys() & study.provenance.keys():
+        if stated[key] != stored[key]:
+            differs = f"provenance.{key} is {stated[key]!r}, its storage has {stored[key]!r}"
+            messages.append(("DRIFT", differs))
     policy = study.result["selection"]["policy"]
     again = choice_entries(trials, study.objectives, policy, proof, study.provenance)
     again["proof"] = proof
