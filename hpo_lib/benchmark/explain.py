@@ -31,7 +31,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.feature_table import level_floor
 from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline
 from hpo_lib.families.models import STANDARD, Forecaster
-from hpo_lib.paths import atomic
+from hpo_lib.paths import write_text
 from hpo_lib.scoring.uncertainty import drawn_days
 
 BASELINES = "LIGHTGBM_LINEAR_Q", LINEAR
@@ -102,8 +102,7 @@ def explain(
             facts = {**common, "key": task.key, "checks": checks}
             Explanation(facts, values, actual(data, origins)).store(file)
     table, explanations = folder.table("shapley"), Explanations.of_folder(folder)
-    with atomic(table) as temporary:
-        explanations.table().to_csv(temporary, index=False)
+    write_text(table, explanations.table().to_csv(index=False))
     print(f"wrote {table}")
     return explanations
 
@@ -246,11 +245,11 @@ def refitted(baseline: TableForecaster) -> list[Forecaster]:
 def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
     """Positions of daily origins of a split: all, or so many, spread evenly by weekday and time."""
     origins = dataset.daily_origins[split]
-    count = len(origins)
-    if days != "all":
-        if not days.isdecimal() or not int(days):
-            raise InputError(f"days is {days!r}, expected a number of days such as 60, or all")
-        count = min(int(days), count)
+    if days == "all":
+        return origins
+    if not days.isdecimal() or not int(days):
+        raise InputError(f"days is {days!r}, expected a number of days such as 60, or all")
+    count = min(int(days), len(origins))
     by_weekday = np.argsort(dataset.index[origins].day_of_week, kind="stable")
     spread = (np.arange(count) + 0.5) * len(origins) / count
     return np.sort(origins[by_weekday[spread.astype(int)]])

@@ -24,7 +24,7 @@ from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 from hpo_lib.scoring.metrics import quantile_losses
 from hpo_lib.scoring.uncertainty import drawn_days
 
-WHAT: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+WHAT: Mapping[str, Callable[..., np.ndarray]] = {
     "median": lambda values, actual: values[..., MEDIAN],
     "width": lambda values, actual: values[..., -1] - values[..., 0],
     "mae": lambda values, actual: np.abs(actual - values[..., MEDIAN]),

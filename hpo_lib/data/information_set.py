@@ -120,8 +120,8 @@ class Context(Windows):
                 moved = change.shift(hours) if is_lag else change.rolling(hours).mean().shift()
                 frame[name] += moved.fillna(0).to_numpy().T.ravel()
             elif {*(parts := PRODUCTS.get(name, [""]))} <= {*frame}:
-                before, after = (one[[*parts]].prod(axis=1) for one in (self.frame, frame))
-                frame[name] = self.frame[name] + (after - before)
+                was, now = (one[[*parts]].prod(axis=1) for one in (self.frame, frame))
+                frame[name] = self.frame[name] + now - was
         if CALENDAR in groups:
             frame.index = others.frame.index
         weather = (others if AHEAD in groups else self).weather

@@ -213,23 +213,14 @@ def draw_stacks(parts: "StackForecasts", data: Dataset) -> Figure:
 
 @on_screen()
 def draw_attention(weights: "FusionWeights", data: Dataset) -> Figure:
-    """Attention of a TFT on each hour of week and day ahead, of all hours ahead and of each."""
-    mean = 100 * weights.attention.mean(axis=0)
-    figure, ((upper,), (lower,)) = panels(
-        2, 1, height=4.2, width=9, sharex=True, height_ratios=(1, 1.3)
-    )
+    """Attention of a TFT on each hour of the week and the day ahead, mean over hours ahead."""
+    figure, [[axes]] = panels(1, 1, height=2.4, width=9)
     edges = np.arange(0.5 - HISTORY, HORIZON + 1)  # the hour of the origin is 0
-    colour = model_colour("TFT_Q")
-    upper.stairs(mean.mean(axis=0), edges, fill=True, color=colour, alpha=0.5)
-    upper.axhline(100 / (HISTORY + HORIZON), label="equal attention", **TARGET)
-    upper.set(ylabel="attention in %", ylim=(0, None))
-    upper.legend(loc="upper left")
-    extent = edges[0], edges[-1], 0.5, HORIZON + 0.5
-    seen = np.ma.masked_equal(mean, 0)
-    image = lower.imshow(seen, extent=extent, origin="lower", vmin=0)
-    figure.colorbar(image, ax=lower, label="attention in %", pad=0.01)
-    lower.set(xlabel="hours from the origin", ylabel="hours ahead", yticks=(1, 6, 12, 18, 24))
-    lower.set_xticks(range(24 - HISTORY, HORIZON + 1, 24))
-    for axes in (upper, lower):
-        axes.axvline(0.5, color="#000000", lw=1)
+    mean, colour = 100 * weights.attention.mean(axis=(0, 1)), model_colour("TFT_Q")
+    axes.stairs(mean, edges, fill=True, color=colour, alpha=0.5)
+    axes.axhline(100 / (HISTORY + HORIZON), label="equal attention", **TARGET)
+    axes.axvline(0.5, color="#000000", lw=1)
+    axes.set(xlabel="hours from the origin", ylabel="attention in %", ylim=(0, None))
+    axes.set_xticks(range(24 - HISTORY, HORIZON + 1, 24))
+    axes.legend(loc="upper left")
     return marked_by_source(figure, data.source)

@@ -220,6 +220,13 @@ def test_when_a_model_cannot_be_explained_then_one_sentence_says_why(toml, out):
         explained_by(toml, out, ["RESIDUAL_LINEAR"], split="validation", refit=True)
 
 
+def test_when_a_folder_explains_other_days_then_it_is_refused_and_kept(toml, out, paths):
+    before = {file: file.read_bytes() for file in paths.explanations()}
+    with pytest.raises(InputError, match=r"explains other days .* remove .*explanations, or give"):
+        explained_by(toml, out, ["RESIDUAL_LINEAR"], days="10")
+    assert {file: file.read_bytes() for file in paths.explanations()} == before
+
+
 def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path):
     frame = pd.read_csv(toml.with_name("parts.csv"))
     frame.iloc[100, 1] += 1

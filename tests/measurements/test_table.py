@@ -11,6 +11,7 @@ from measurements.early_stopping import hypervolume
 from measurements.gpu import time_to_hypervolume, trace
 from measurements.growth import PARTS, grown
 from measurements.table import Bar, Measured, row
+from measurements.throughput import overhead
 
 
 def test_when_durations_are_compared_then_the_ratio_is_the_median_of_the_paired_runs():
@@ -131,3 +132,11 @@ def test_when_a_study_is_traced_then_failures_cost_time_and_give_no_hypervolume(
     assert [point["seconds"] for point in found] == [5.0, 7.0, 11.0]
     assert time_to_hypervolume(found) == 11.0
     assert time_to_hypervolume(found, share=0.3) == 5.0
+
+
+def test_when_the_overhead_is_measured_then_a_study_takes_the_stand_in_for_a_forecaster(
+    tiny_dataset,
+):
+    found = overhead(tiny_dataset, 3)
+    assert len(found.ours) == 2
+    assert "journal: first 20 trials" in found.note
