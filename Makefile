@@ -16,7 +16,7 @@ help: ## show this list
 # A second call trains only the model in use again. The final model is trained beside the leaderboard, on the second core.
 DEMO ?= --preset laptop
 demo: $(STAMP) ## on real bike rentals: a study, a leaderboard, a forecast of tomorrow (3 minutes)
-	$(BIN)/hpo run --model NHITS_Q --dataset bike_dc --job-id demo --trials 4 --workers 2 $(DEMO)
+	$(BIN)/hpo run --model NHITS_Q --dataset bike_dc --job-id demo --trials 3 --workers 2 $(DEMO)
 	$(BIN)/hpo retrain --model NHITS_Q --dataset bike_dc $(DEMO) & \
 	$(BIN)/hpo benchmark --model NHITS_Q --dataset bike_dc --seeds 1 $(DEMO) && wait $$!
 	$(BIN)/hpo forecast --dataset bike_dc

@@ -29,7 +29,6 @@ from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE
 from hpo_lib.study.early_stopping import (
     CURVE_METRICS,
     RULE,
-    Rung,
     StoppedEarly,
     StoppingRule,
     best_check,
@@ -184,14 +183,11 @@ def measure(recorded: Recorded, rule: StoppingRule, size: int) -> np.ndarray:
     return np.array(rows)
 
 
-EARLY, HALF = (Rung(0.1, 0.2), Rung(0.3, 0.2)), (Rung(0.1, 0.2), Rung(0.5, 0.2))
 RULES = {
     "in use": RULE,
-    "10 % behind the defaults until then": replace(RULE, margin=0.1),
-    "none ends until then": StoppingRule(EARLY),
-    "ranked from 4 on": StoppingRule(EARLY, warm_up=4),
-    "ranked from 1 on, as before": StoppingRule(EARLY, warm_up=1),
-    "ranked from 3 on, at 0.1 and 0.5": StoppingRule(HALF, warm_up=3),
+    "none ends until then": StoppingRule(),
+    "ranked from 4 on": StoppingRule(warm_up=4),
+    "ranked from 1 on, as before": StoppingRule(warm_up=1),
 }
 """Rules that were compared: other warm-ups, and those of studies from before."""
 
@@ -214,8 +210,8 @@ def print_table(
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    arguments = parsed(__doc__, ("--table", TABLE, "CSV of recorded curves"), given=given)
-    print_table(load_table(arguments.table), SIZES, RULES)
+    parsed(__doc__, given=given)
+    print_table(load_table(), SIZES, RULES)
 
 
 if __name__ == "__main__":

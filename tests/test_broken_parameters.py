@@ -16,8 +16,8 @@ ID = (
 )
 FIELDS = (
     "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, space, "
-    "warm_start, time_budget_hours, early_stopping, storage, workers, worker, policy, data_dir, "
-    "simulated, runs_dir"
+    "warm_start, time_budget_hours, early_stopping, settle, storage, workers, worker, policy, "
+    "data_dir, simulated, runs_dir"
 )
 STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
 PRESET = "Allowed: auto, test, laptop, a100"
@@ -75,7 +75,7 @@ WRONG_SETTINGS = [
         "expected a whole number of at least 0",
     ),
     *each("workers worker", (0,), "expected a whole number of at least 1"),
-    *each("test early_stopping simulated", ("yes", 1, None), "expected true or false"),
+    *each("test early_stopping settle simulated", ("yes", 1, None), "expected true or false"),
     *each("time_budget_hours", (None, float("inf"), -2.5, float("nan"), "2h", True), HOURS),
     *each("job_id", (1e22, True), TEXT),  # papermill makes a float of `-p job_id 1e22`
     ({"preset": "A100"}, f"parameter preset is 'A100'; did you mean a100? {PRESET}"),

@@ -250,7 +250,7 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
 ):
     capsys.readouterr()
     words = "--trials 7 --seed 3 --storage journal --time-budget-hours 1.5 --no-early-stopping"
-    assert run(small, *words.split()) == 0
+    assert run(small, *words.split(), "--no-settle") == 0
     page = "as a page: hpo report TFT_Q_small_4711 --open\n"
     assert capsys.readouterr() == (f"record: {record_of(small)}\n{page}", "")
     (call,) = papermill.calls
@@ -269,6 +269,7 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
         "warm_start": False,
         "time_budget_hours": 1.5,
         "early_stopping": False,
+        "settle": False,
         "storage": "journal",
         "workers": 1,
         "worker": 1,

@@ -232,6 +232,7 @@ def test_when_cells_were_run_then_what_was_injected_is_compared_with_those_befor
             "preset": st.sampled_from(PRESETS),
             "time_budget_hours": st.just(0) | st.floats(0, 1e3),
             "early_stopping": st.booleans(),
+            "settle": st.booleans(),
             "storage": st.sampled_from(["auto", "journal", "postgresql://user@host/db"]),
             "workers": st.integers(1, 4),
             "worker": st.integers(1, 4),

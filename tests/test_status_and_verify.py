@@ -623,7 +623,7 @@ ok     runs/TFT_Q_heat/best_params_TFT_Q_heat_101.json: N figures recomputed
 none   runs/TFT_Q_heat/best_params_TFT_Q_heat_7.json: written before predictions were stored, \
 so nothing can be recomputed
 BROKEN runs/TFT_Q_water_tommerby/best_params_TFT_Q_water_tommerby_106.json: \
-not a complete JSON file (Unterminated string starting at: line 9 column 3 (char 189)); \
+not a complete JSON file (Unterminated string starting at: line 9 column 3 (char 191)); \
 remove it or write it again from its study
 ok     runs/TIMESNET_Q_heat/best_params_TIMESNET_Q_heat_102.json: N figures recomputed
 LOST   runs/TIMESNET_Q_water_tommerby/best_params_TIMESNET_Q_water_tommerby_108.json: \

@@ -329,6 +329,8 @@ def _analyze(arguments: Namespace) -> int:
     say(f"{wrapped('', table.caption)}\n\n{plain(table)}\n")
     say("MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:")
     print_all([wrapped("  ", line) for line in criteria])
+    settled = [one for one in analysis.evidence.studies if one.settled]
+    print_all([wrapped(f"{one.run.study_name}: ", one.settled_line) for one in settled])
     return print_all(notes, "note: ")
 
 

@@ -184,11 +184,11 @@ def _objectives(data: pd.DataFrame) -> list[Objective]:
 def within_reach(trials: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Trials with those that are far worse than most moved to the edge, so that others spread.
 
-    The edge is a little beyond four fifths of the values, the front, the defaults and the choice.
+    The edge is half as far again as four fifths of the values, the front, the defaults, the choice.
     """
     kept = trials[["front", "default", "chosen"]].any(axis=1)
     reach = trials[[*names]].quantile(0.8).combine(trials.loc[kept, [*names]].max(), max)
-    edge = reach + 0.1 * (reach - trials[[*names]].min())
+    edge = reach + 0.5 * (reach - trials[[*names]].min())
     return trials.assign(**{name: trials[name].clip(upper=edge[name]) for name in names})
 
 

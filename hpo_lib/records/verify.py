@@ -9,6 +9,7 @@ from pathlib import Path
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, StudyError
+from hpo_lib.families.models import read_recipe
 from hpo_lib.records.provenance import read_scales
 from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
@@ -136,10 +137,15 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
             partial(replicate, study.run),
             scales,
         )
+    # A storage may be older than a field of the recipe.
+    stated, stored = (
+        {**entries, "recipe": read_recipe(entries.get("recipe") or {})}
+        for entries in (study.provenance, study.identity)
+    )
     for key in study.identity.keys() & study.provenance.keys():
-        if (stated := study.provenance[key]) != study.identity[key]:
-            stored = f"its storage has {study.identity[key]!r}"
-            messages.append(("DRIFT", f"provenance.{key} is {stated!r}, {stored}"))
+        if stated[key] != stored[key]:
+            differs = f"provenance.{key} is {stated[key]!r}, its storage has {stored[key]!r}"
+            messages.append(("DRIFT", differs))
     policy = study.result["selection"]["policy"]
     again = choice_entries(trials, study.objectives, policy, proof, study.provenance)
     again["proof"] = proof

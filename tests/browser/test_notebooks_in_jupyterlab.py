@@ -125,7 +125,7 @@ def test_when_the_forecast_is_run_in_jupyterlab_then_the_day_ahead_is_seen(lab, 
     keep(page, "forecast.ipynb")
     shown = page.locator(".jp-Notebook").inner_text()
     assert "2013-01-01T05:00:00+00:00" in shown
-    assert "NHITS_Q v001: 0 days since its training" in shown
+    assert "NHITS_Q v001 (TEST BUDGET): 0 days since its training" in shown
 
 
 @pytest.mark.parametrize("load", range(3))

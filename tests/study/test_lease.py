@@ -389,3 +389,16 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
         assert again.params == second.params
         queues[2].end(again, 1.0, {"cause": "NaN in the forecasts"})
         assert queues[0].claim() is None, "a failed trial is finished"
+
+
+def test_when_two_workers_settle_a_study_then_one_verdict_stands_and_what_runs_counts(run):
+    with ExitStack() as living:
+        workers = [living.enter_context(Liveness(run, name)) for name in ("1", "2")]
+        first, second = (queue_of(run, worker) for worker in workers)
+        trial = first.claim({"asked": 2})
+        assert first.settled is None, "a configuration that waits is tried first"
+        assert second.claim({"asked": 2}) is None
+        first.interrupt(trial, "somebody")
+        assert first.claim({"asked": 9}).params == trial.params
+        assert second.claim({"asked": 9}) is None
+        assert first.settled == second.settled == {"trials": 1, "asked": 2}
