@@ -98,7 +98,7 @@ def test_when_a_study_is_read_then_its_row_says_what_it_found(tmp_path):
         "picp": 81.0,
         "winkler": 0.5,
         "schema": 2,
-        "file": str(file),
+        "file": file.name,
         "params": "lr 0.01",
         "causes": "1 x ValueError: NaN",
         "stopped": 0.0,

@@ -194,7 +194,6 @@ def test_when_a_command_is_given_something_wrong_then_it_prints_one_sentence_and
 
 
 WRONG_USAGE = [
-    ([], "hpo: error: the following arguments are required: COMMAND"),
     (
         ["run", "--model", "TFT_Q"],
         "hpo run: error: the following arguments are required: --dataset",
@@ -240,5 +239,5 @@ def test_when_a_command_does_not_exist_then_the_ones_that_do_are_named(capsys):
         main(["runn"])
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith(
-        "hpo: error: command is 'runn'; did you mean run? Allowed: run, datasets, prepare, "
+        "hpo: error: command is 'runn'; did you mean run? Allowed: datasets, new-dataset, "
     )

@@ -368,7 +368,7 @@ def _row(study: StoredStudy) -> dict[str, Any]:
             f"{name} {value_in_words(value)}" for name, value in result["best_params"].items()
         ),
         "causes": "; ".join(f"{count} x {cause}" for cause, count in causes.most_common()),
-        "file": str(study.file),
+        "file": study.file.name,
     }
 
 
