@@ -184,7 +184,7 @@ def test_when_papermill_passes_a_value_in_another_type_then_it_is_understood(nam
 
 def test_when_papermill_passes_nothing_then_defaults_are_those_of_the_command_line():
     notebook = run_by_papermill()
-    assert notebook == Settings.create("NHITS_Q", "heat", job_id=notebook.job_id)
+    assert notebook == Settings.create("NHITS_Q", "bike_dc", job_id=notebook.job_id)
 
 
 def test_when_a_notebook_lacks_a_parameter_then_the_error_names_it():
