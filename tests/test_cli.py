@@ -175,7 +175,8 @@ def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_ho
     options = "--time-column Zeit --value-column Menge --timezone Europe/Copenhagen"
     if stated == "toml":
         options = ""
-        table = '\n[raw]\ntime_column = "Zeit"\nvalue_column = "Menge"\ntimezone = "Europe/Copenhagen"\n'
+        table = '\n[raw]\ntime_column = "Zeit"\nvalue_column = "Menge"\n'
+        table += 'timezone = "Europe/Copenhagen"\n'
         small.write_text(small.read_text(encoding="utf-8") + table, encoding="utf-8")
     assert prepare(small, "export.csv", "own.csv", *options.split()) == 0
     assert (folder / "own.csv").read_bytes() == (folder / "plain.csv").read_bytes()
