@@ -112,19 +112,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for model in given.models:
             found = measure(model, dataset, given.preset, given.trials, Path(folder), given.seed)
-            how = f"job --preset {given.preset} --trials {given.trials} --seed {given.seed}"
             for count in given.workers:
-                shared = f"{how} --workers-per-gpu {count}"
-                rate = trials_per_hour(model, dataset, given.data_dir, shared)
+                how = f"job --preset {given.preset} --trials {given.trials} --seed {given.seed}"
+                how += f" --workers-per-gpu {count}"
+                rate = trials_per_hour(model, dataset, given.data_dir, how)
                 found[f"trials_per_hour_{count}"] = rate
-                print(f"{model}, {count} workers: {rate:.1f} trials/h", flush=True)
+                print(f"{model}, {count} workers: {rate:.1f} trials/h")
             rows.append({"name": model, **found})
             print(
-                f"{found['work']:50} {found['trials_per_hour']:8.1f} trials/h  {100 * SHARE:.0f} "
-                "% of hypervolume "
-                f"{found['hypervolume']:.3f} after {found['seconds_to_hypervolume']:.0f} s, "
-                f"{found['failed']} failed",
-                flush=True,
+                f"{found['work']:50} {found['trials_per_hour']:8.1f} trials/h  {100 * SHARE:.0f} % "
+                f"of hypervolume {found['hypervolume']:.3f} after "
+                f"{found['seconds_to_hypervolume']:.0f} s, {found['failed']} failed"
             )
     write_rows(given.out, rows, machine(torch.get_num_threads()), dataset)
     return 0

@@ -56,7 +56,7 @@ def configuration(family: Family, number: int) -> dict[str, Any]:
     del space["linear_trees"], defaults["linear_trees"]
     if number == 0:
         return defaults
-    random = np.random.default_rng([number, sum(map(ord, family.name))])
+    random = np.random.default_rng([number, sum(family.name.encode())])
     return draw(space, random, defaults if number > NEAR else None)
 
 

@@ -264,8 +264,7 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
     figure, columns = dataset_columns(
         data,
         len(models),
-        height=0.75 + 1.55 * len(models),
-        sharex="col" if alike else False,
+        height=0.75 + 1.75 * len(models),
         sharey=one_scale,
     )
     for column, (grid, of_dataset) in enumerate(columns):
@@ -273,7 +272,7 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
         for axes, model in zip(grid, models, strict=True):
             trials = of_dataset[of_dataset["model"] == model]
             objectives = _objectives(data if alike or trials.empty else trials)
-            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_locator(MaxNLocator(3))
             if trials.empty:
                 write_inside(axes, "no study")
             else:
