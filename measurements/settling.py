@@ -128,7 +128,7 @@ def main(given: Sequence[str] | None = None) -> None:
         given=given,
     )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    print("| rule | study | trials | trainings | complete | same | loss |\n|" + 7 * "---|")
+    print("| rule | study | trials | trainings | complete | same | loss |\n|-|-|-|-|-|-|-|")
     for run in study_runs(arguments.runs):
         stored = StoredStudy.read(run)
         if stored.finished < 20 or not stored.result["proof"]:
