@@ -109,4 +109,4 @@ def test_when_a_study_of_an_own_toml_is_run_then_its_record_is_below_the_current
     assert result["provenance"]["git_commit"] is None
     assert run.notebook.is_file()
     assert "figures recomputed" in installed("verify", "--dataset", "mine.toml")
-    assert "NHITS_Q" in installed("analyze", "--dataset", "mine.toml")
+    assert "N-HiTS" in installed("analyze", "--dataset", "mine.toml")

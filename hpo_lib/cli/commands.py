@@ -227,7 +227,7 @@ def _forecast(arguments: Namespace) -> int:
 
 
 def _watch(arguments: Namespace) -> int:
-    from hpo_lib.daily.day_ahead import watch
+    from hpo_lib.daily.watch import watch
 
     found = call(watch, arguments)
     if arguments.json:

@@ -9,7 +9,7 @@ import pytest
 from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.tables import load_benchmark
 from hpo_lib.benchmark.train import Plan, run_benchmark
-from hpo_lib.daily import day_ahead, versions
+from hpo_lib.daily import versions, watch
 from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.families.models import family_names
 from hpo_lib.paths import ModelPaths
@@ -152,8 +152,8 @@ def test_when_the_mixture_is_watched_then_beside_its_members_and_who_was_not_tru
     assert "Raw pinball loss of these days: MIXTURE " in shown
     assert ", NHITS_Q " in shown
     assert "not been trusted" not in shown
-    monkeypatch.setattr(day_ahead, "SEASON_DAYS", 10)
-    monkeypatch.setattr(day_ahead, "TRUSTED", 0.999)
+    monkeypatch.setattr(watch, "SEASON_DAYS", 10)
+    monkeypatch.setattr(watch, "TRUSTED", 0.999)
     assert utility.run("watch") == 0
     shown = capsys.readouterr().out
     assert "RESIDUAL_LINEAR has not been trusted for a season: its weight was never above" in shown

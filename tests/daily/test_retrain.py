@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.daily.day_ahead import Watched, watch
 from hpo_lib.daily.retrain import Verdict, _notes, _parameters, _verdict
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, relative_mae, store, with_ends
 from hpo_lib.daily.versions import in_use as version_in_use
+from hpo_lib.daily.watch import Watched, watch
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions, read_json, write_json

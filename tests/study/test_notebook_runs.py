@@ -148,7 +148,7 @@ def test_when_papermill_analyses_records_then_the_notebook_shows_and_stores_them
     """As those of all families and `explore.ipynb` are, it is run in ``tests/browser`` too."""
     parameters = {"dataset": "heat", "model": "TFT_Q", "out": tmp_path}
     _, text = executed("analysis.ipynb", runs_dir=SIMULATED_RUNS, **parameters)
-    assert "No advice on 1 of 1 studies: test budget" in text
+    assert "no complete study beyond the test preset" in text
     assert text.count('"image/png"') >= 4  # front, history, trials by hyperparameter, cost
     assert pd.read_csv(tmp_path / "studies.csv")["model"].tolist() == ["TFT_Q"]
 
