@@ -16,7 +16,7 @@ from hpo_lib.launch.status import study_status
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.result import load_result
 from tests.browser.conftest import PATIENCE
-from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
+from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS, short_twin
 from tests.study.processes import python
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -166,11 +166,11 @@ def test_when_another_study_or_trial_is_chosen_then_the_whole_picture_is_drawn(l
 
 
 def test_when_a_page_is_closed_while_a_study_runs_then_the_next_one_shows_its_end(
-    short, lab, page, browser, root, tmp_path
+    lab, page, browser, root, tmp_path
 ):
-    run = RunPaths(tmp_path, "NHITS_Q", "short", "winter")
+    run = RunPaths(tmp_path, "NHITS_Q", "heat", "winter")
     words = "run --model NHITS_Q --simulated --test --trials 50 --policy calibrated --job-id winter"
-    folders = "--dataset", short["dataset"], "--runs-dir", str(tmp_path)
+    folders = "--dataset", str(short_twin(tmp_path)), "--runs-dir", str(tmp_path)
     begun = python(root, "-m", "hpo_lib", *words.split(), *folders, "--detach")
     assert begun.returncode == 0, begun.stderr
     source = re.search("after `(.*)`", begun.stdout)[1]
@@ -180,7 +180,7 @@ def test_when_a_page_is_closed_while_a_study_runs_then_the_next_one_shows_its_en
     nbformat.write(notebook, lab.folder / "live.ipynb")
     address = f"{lab.url}/lab/workspaces/live/tree/live.ipynb"
     run_all(page, address)
-    page.get_by_text("NHITS_Q_short_winter: running").wait_for()
+    page.get_by_text("NHITS_Q_heat_winter: running").wait_for()
     page.keyboard.press("Control+s")
     page.wait_for_timeout(1000)
     other = browser.new_page(viewport=page.viewport_size)
@@ -190,7 +190,7 @@ def test_when_a_page_is_closed_while_a_study_runs_then_the_next_one_shows_its_en
         other.wait_for_timeout(200)
     other.set_default_timeout(PATIENCE)
     other.goto(address)
-    other.get_by_text(re.compile(r"NHITS_Q_short_winter: interrupted, \d+ of 50")).wait_for()
+    other.get_by_text(re.compile(r"NHITS_Q_heat_winter: interrupted, \d+ of 50")).wait_for()
     other.wait_for_function(SEEN, arg=1)
     keep(other, "live")
     other.close()
