@@ -72,6 +72,7 @@ def explain(
     if split == "validation" and plan.refit:
         raise InputError("a refitted model has learnt from validation; leave --refit out")
     wanted, notes = models or (*plan.models, *BASELINES), list[str]()
+    plan = replace(plan, models=tuple(model for model in plan.models if model in wanted))
     data, folder = plan.dataset, plan.paths
     every = {task.row: task for task in planned(plan, notes)}
     tasks = [task for task in every.values() if task.row[0] in wanted]

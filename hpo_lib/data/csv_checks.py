@@ -193,7 +193,7 @@ def _numbers(cells: pd.Series) -> pd.Series:
     return values
 
 
-def check_target(values: pd.Series, *, may_be_negative: bool) -> None:
+def check_target(values: pd.Series, times: pd.DatetimeIndex, *, may_be_negative: bool) -> None:
     """Check that the target is not stuck, not absurdly large, and not negative if it cannot be.
 
     Stuck are 48 and more equal values in a row (to one part in 1e9).
@@ -210,10 +210,12 @@ def check_target(values: pd.Series, *, may_be_negative: bool) -> None:
     starts, lengths = runs_of_true(np.abs(np.diff(array)) <= SAME_VALUE * np.abs(array[1:]))
     for stuck in np.flatnonzero(lengths >= CONSTANT_HOURS - 1):
         first = starts[stuck]
+        after = first + lengths[stuck] + 1
+        begin = [f'set start = "{time:%Y-%m-%d %H:%M}" in its TOML' for time in times[after:][:1]]
         raise InputError(
-            f"column {values.name!r} is {array[first]:g} for {lengths[stuck] + 1} rows in a row "
-            f"from line {values.index[first]} on, expected a series that varies; leave these cells "
-            "empty, or begin after them (start in the dataset's TOML)"
+            f"column {values.name!r} is {array[first]:g} for {after - first} rows in a row "
+            f"from line {values.index[first]} on, expected a series that varies; "
+            + " or ".join(["leave these cells empty", *begin])
         )
 
 

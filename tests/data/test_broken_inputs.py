@@ -27,10 +27,7 @@ FILL = (
     "dataset's TOML; fill these cells, remove their rows, or begin after them (start in the TOML)"
 )
 MOVE = "fill some of the gaps, or move the dates under [splits] in {path}/small.toml"
-STUCK = (
-    "expected a series that varies; leave these cells empty, or begin after them (start in the "
-    "dataset's TOML)"
-)
+STUCK = "expected a series that varies; leave these cells empty"
 NEGATIVE = (
     ", expected at least 0; fix that cell, leave it empty, or set may_be_negative = true in the "
     "dataset's TOML if it is right"
@@ -142,7 +139,8 @@ RANGES = [
         49,
         "water_consumption",
         "1.5",
-        f"column 'water_consumption' is 1.5 for 48 rows in a row from line 2 on, {STUCK}",
+        f"column 'water_consumption' is 1.5 for 48 rows in a row from line 2 on, {STUCK} or "
+        'set start = "2018-04-03 00:00" in its TOML',
     ),
     (
         2101,
