@@ -62,20 +62,22 @@ def test_when_a_day_follows_from_the_days_before_then_it_is_forecast(part, tiny_
     assert error < 0.2  # the noise alone makes 0.08, the last day's values 0.4
 
 
-@pytest.mark.parametrize("trees", [False, True])
+@pytest.mark.parametrize("trees", [0, 5])
 def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_seen_them(
-    trees, origins, tiny_dataset, monkeypatch
+    trees, origins, tiny_dataset
 ):
     """Changing a day changes no forecast of that day, while the regression on all days bends
     towards it.
     """
-    monkeypatch.setattr(linear_baseline, "TREE_ROUNDS", 5)
     day = int(origins[30])
     frame = tiny_dataset.frame.copy()
     frame.iloc[day + 1 : day + 1 + HORIZON, 0] *= 5
     changed = dataclasses.replace(tiny_dataset, frame=frame)
     before, after = (
-        LinearBaseline.fit(d, origins, LinearOptions(False, trees=trees))
+        # Without validation, which chooses how many trees.
+        LinearBaseline.fit(
+            d.trained_through_validation(), origins, LinearOptions(False, trees=trees)
+        )
         for d in (tiny_dataset, changed)
     )
     parts = (before, tiny_dataset), (after, changed)
@@ -194,7 +196,6 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed(
     origins, tiny_dataset, monkeypatch
 ):
     monkeypatch.setattr(linear_baseline, "_last_fits", deque(maxlen=4))
-    monkeypatch.setattr(linear_baseline, "TREE_ROUNDS", 5)
     first = LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False))
     table = feature_table.make_feature_table(
         tiny_dataset, tiny_dataset.windows(origins), first.floor, seasons=False
@@ -211,7 +212,7 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed(
         (tiny_dataset, origins[1:], {}),
         (tiny_dataset, origins, {"penalty": 0.1}),
         (tiny_dataset, origins, {"weeks": 2}),
-        (tiny_dataset, origins, {"trees": True}),
+        (tiny_dataset, origins, {"trees": 5}),
     ):
         assert LinearBaseline.fit(data, given, LinearOptions(False, **options)) is not first
 
@@ -233,20 +234,17 @@ def test_when_no_line_explains_a_day_then_trees_do(origins, tiny_dataset):
 
     def error(trees):
         fitted = LinearBaseline.fit(dataset, origins, LinearOptions(False, trees=trees))
-        assert bool(fitted.trees) == trees
+        assert 0 <= fitted.options.trees <= trees
         return float(np.abs(medians(fitted, dataset, validation) - hours).mean())
 
-    assert error(trees=True) < 0.5 * error(trees=False)
+    assert error(trees=300) < 0.5 * error(trees=0)
 
 
-def test_when_a_network_learns_on_trees_then_its_share_of_none_is_their_forecast(
-    tiny_dataset, monkeypatch
-):
-    monkeypatch.setattr(linear_baseline, "TREE_ROUNDS", 5)
+def test_when_a_network_learns_on_trees_then_its_share_of_none_is_their_forecast(tiny_dataset):
     family = get_family("NHITS_Q")
     params = {**smallest(family), "linear_part": True, "linear_trees": True}
     fitted = family.fit(params, tiny_dataset, Budget(4, 16, 1), seed=1)
-    options = LinearOptions(False, trees=True)
+    options = LinearOptions(False, trees=linear_baseline.MOST_TREES)
     origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits, near_hours=1)
     trees = LinearBaseline.fit(tiny_dataset, origins, options)
     validation = tiny_dataset.validation_origins
@@ -255,3 +253,18 @@ def test_when_a_network_learns_on_trees_then_its_share_of_none_is_their_forecast
         fitted.forecasts(tiny_dataset, validation).values,
         trees.quantiles(tiny_dataset, tiny_dataset.windows(validation)),
     )
+
+
+def test_when_a_network_on_trees_is_refitted_then_with_as_many_trees_as_validation_chose(
+    tiny_dataset,
+):
+    family = get_family("NHITS_Q")
+    params = {**smallest(family), "linear_part": True, "linear_trees": True}
+    fitted, refitted = (
+        family.fit(params, tiny_dataset, Budget(4, 16, 1), seed=1, like=like)
+        for like in (None, family.fit(params, tiny_dataset, Budget(4, 16, 1), seed=1))
+    )
+    chosen = fitted.scaling.linear.options.trees
+    assert 0 < chosen < linear_baseline.MOST_TREES
+    assert refitted.scaling.linear.options.trees == chosen
+    assert refitted.scaling.linear.trees != fitted.scaling.linear.trees

@@ -38,11 +38,13 @@ class DartsFamily(Family):
         recipe, network = recipe.updated(params)
         self.check_params(network)
         budget = budget.times(recipe.steps_factor)
-        # Of a refit, too: the columns that validation judged.
-        seasons = covers_seasons(dataset, recipe.season_years)
+        # Of a refit, too: the columns, and how many trees.
+        judged = {"seasons": covers_seasons(dataset, recipe.season_years)}
         if like is not None:
             dataset = dataset.trained_through_validation()
-        scaling = Scaling.fit(dataset, recipe, seasons=seasons)
+            if recipe.linear_trees:
+                judged["trees"] = like.parts()["scaling"].linear.options.trees
+        scaling = Scaling.fit(dataset, recipe, **judged)
         forecaster = DartsForecaster(dataset, scaling, recipe, self.calendar_as_past)
         if like is None:
             keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited

@@ -22,7 +22,12 @@ from hpo_lib.data.features import SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.families.feature_table import weather_inputs
-from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions, covers_seasons
+from hpo_lib.families.linear_baseline import (
+    MOST_TREES,
+    LinearBaseline,
+    LinearOptions,
+    covers_seasons,
+)
 from hpo_lib.families.models import Recipe
 from hpo_lib.scoring.calibration import smallest_level
 
@@ -93,8 +98,18 @@ class Scaling:
     weather: np.ndarray
 
     @classmethod
-    def fit(cls, dataset: Dataset, recipe: Recipe, *, seasons: bool | None = None) -> "Scaling":
-        """From the training split; ``seasons`` replaces the check of what the split covers."""
+    def fit(
+        cls,
+        dataset: Dataset,
+        recipe: Recipe,
+        *,
+        seasons: bool | None = None,
+        trees: int = MOST_TREES,
+    ) -> "Scaling":
+        """From the training split; ``seasons`` replaces the check of what the split covers.
+
+        ``trees`` are the most that a linear baseline gets, see `LinearOptions`.
+        """
         train = dataset.training_frame
         std = train.std(ddof=0)
         seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
@@ -110,7 +125,7 @@ class Scaling:
                 recipe.linear_penalty,
                 recipe.linear_weeks,
                 recipe.thermal,
-                recipe.linear_trees,
+                trees if recipe.linear_trees else 0,
             )
             linear = LinearBaseline.fit(dataset, origins, options)
         return cls(
