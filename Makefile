@@ -15,7 +15,7 @@ help: ## show this list
 
 # A second call trains only the model in use again. The final model is trained beside the leaderboard, on the second core.
 DEMO ?= --preset laptop
-demo: $(STAMP) ## on real bike rentals: a study, a leaderboard, a forecast of tomorrow (3 minutes)
+demo: $(STAMP) ## on real bike rentals: a study, a leaderboard, a forecast of tomorrow (3 to 4 minutes)
 	$(BIN)/hpo run --model NHITS_Q --dataset bike_dc --job-id demo --trials 3 --workers 2 $(DEMO)
 	$(BIN)/hpo retrain --model NHITS_Q --dataset bike_dc $(DEMO) & \
 	$(BIN)/hpo benchmark --model NHITS_Q --dataset bike_dc --seeds 1 $(DEMO) && wait $$!
@@ -79,6 +79,7 @@ lint: $(STAMP) ## run ruff, its formatter in check mode, and mypy
 
 install: $(STAMP) ## make .venv from requirements.lock, unless it is up to date
 
+# The published interactive figures load plotly.min.js, which studies write, too.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), expected Python 3.11 to 3.13; name one: make PYTHON=python3.11" >&2; exit 1; }
@@ -87,6 +88,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@set -o pipefail; $(BIN)/python -m pip install -r requirements.lock --log .venv/pip.log | awk -v all=$$(grep -c == requirements.lock) \
 	  '/^Collecting/ { printf "\r%d packages of about %d found", ++n, all; fflush() } /^Installing/ { print ", installing them" }'
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -c 'import plotly.offline as p; print(p.get_plotlyjs(), end="")' > papermill_runs/plotly.min.js
 	@touch $@
 
 # Resolves for the oldest supported Python, installs nothing, and keeps the header of the lock. torch pins its CUDA packages itself.

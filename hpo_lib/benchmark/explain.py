@@ -125,7 +125,7 @@ def _values_and_checks(
     unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
     checks = {"planted": float(np.ptp(unseen, axis=0).max()), "donors": _change(*losses)}
     if redrawn := with_redrawn_weights(fitted):
-        games = coalition_values(fitted, data, few), coalition_values(redrawn, data, few)
+        games = values[:, :SANITY_DAYS], coalition_values(redrawn, data, few)
         checks["redrawn"] = _change(*(game[..., MEDIAN] for game in games))
     return values, checks
 

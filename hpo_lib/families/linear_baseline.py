@@ -8,7 +8,6 @@ fitted first, in a second, and then stays fixed.
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,10 +21,8 @@ from hpo_lib.families.feature_table import (
     linear_features,
     make_feature_table,
 )
+from hpo_lib.families.trees import boosted, predicted
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
-
-if TYPE_CHECKING:
-    import lightgbm
 
 PENALTY = 0.01
 """Of the squared weights of standardised features. On validation 0.003 to 0.03 differ by up to 1.3
@@ -45,26 +42,9 @@ extreme forecast.
 FOLDS = 5
 """Consecutive parts of the training split, each forecast by a regression on the others."""
 
-TREES: dict[str, Any] = {
-    "num_leaves": 15,
-    "learning_rate": 0.05,
-    "min_data_in_leaf": 40,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.5,
-    "bagging_freq": 1,
-    "extra_trees": True,
-}
-STEADY: dict[str, Any] = {
-    "objective": "quantile",
-    "metric": "quantile",
-    "num_threads": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "verbose": -1,
-}
-MOST_TREES, PATIENCE = 1000, 100
-"""Trees of a baseline, and how many without a lower validation loss end it. On six series it took
-267 to 707, or 1 and 2: there 300 cost 6 and 7 % of pinball loss.
+MOST_TREES = 1000
+"""Of a baseline, of which validation chooses how many are used. On six series it took 267 to 707,
+or 1 and 2: there 300 cost 6 and 7 % of pinball loss.
 """
 
 HOURS_OF_A_YEAR = 8760
@@ -137,13 +117,11 @@ class LinearBaseline:
             if frame is dataset.frame and fitted_to == key:
                 return baseline
         table = options.table(dataset, dataset.windows(origins), floor)
+        validation = None
         if options.trees and len(dataset.validation_origins):
-            linear = cls.of_table(table, origins, floor, replace(options, trees=0))
             windows = dataset.windows(dataset.validation_origins)
             validation = options.table(dataset, windows, floor)
-            booster = _boosted(linear, table, origins, options.trees, validation)
-            options = replace(options, trees=booster.best_iteration)
-        unfolded = cls.of_table(table, origins, floor, options)
+        unfolded = cls.of_table(table, origins, floor, options, validation)
         relative = unfolded.relative_out_of_fold(table, origins)
         baseline = replace(
             unfolded.with_interval(table.target - relative),
@@ -154,9 +132,17 @@ class LinearBaseline:
 
     @classmethod
     def of_table(
-        cls, table: FeatureTable, origins: np.ndarray, floor: float, options: LinearOptions
+        cls,
+        table: FeatureTable,
+        origins: np.ndarray,
+        floor: float,
+        options: LinearOptions,
+        validation: FeatureTable | None = None,
     ) -> "LinearBaseline":
-        """From the feature table of the origins [N] with these options, without an interval."""
+        """From the feature table of the origins [N] with these options, without an interval.
+
+        The table of ``validation`` chooses how many of the trees are used.
+        """
         features = linear_features(table)
         centre, spread = features.mean(axis=0), features.std(axis=0)
         spread = np.where(spread > 1e-9, spread, 1.0)
@@ -180,7 +166,11 @@ class LinearBaseline:
         )
         if not options.trees:
             return linear
-        booster = _boosted(linear, table, origins, options.trees)
+        # Of residuals that the regressions have learnt from, trees would learn too little.
+        learnt = table, linear.relative_out_of_fold(table, origins)
+        held_out = None if validation is None else (validation, linear.relative(validation))
+        (booster,) = boosted(learnt, {QUANTILE_LEVELS[MEDIAN]: options.trees}, held_out)
+        options = replace(options, trees=booster.best_iteration or options.trees)
         return replace(linear, options=options, trees=booster.model_to_string())
 
     def quantiles(self, dataset: Dataset, windows: Windows) -> np.ndarray:
@@ -197,11 +187,7 @@ class LinearBaseline:
         relative = (x * self.weights).sum(axis=2) + self.intercept
         if not self.trees:
             return relative
-        import lightgbm
-
-        booster = lightgbm.Booster(model_str=self.trees)
-        residuals = np.asarray(booster.predict(tree_features(table, relative)))
-        return relative + residuals.reshape(relative.shape)
+        return relative + predicted(self.trees, table, relative)
 
     def with_interval(self, errors: np.ndarray) -> "LinearBaseline":
         """The same with the interval of these ``relative`` residuals [N, H]."""
@@ -229,41 +215,6 @@ class LinearBaseline:
                 rest = LinearBaseline.of_table(rows, origins[apart], self.floor, self.options)
             expected[fold] = rest.relative(table.rows(fold))
         return expected
-
-
-def _boosted(
-    linear: LinearBaseline,
-    table: FeatureTable,
-    origins: np.ndarray,
-    rounds: int,
-    validation: FeatureTable | None = None,
-) -> "lightgbm.Booster":
-    """Trees for the residuals of a baseline; ``validation`` may stop them before all rounds."""
-    import lightgbm  # slow to import
-
-    # Of residuals that the regressions have learnt from, trees would learn too little.
-    expected = linear.relative_out_of_fold(table, origins)
-    data = lightgbm.Dataset(
-        tree_features(table, expected), (table.target - expected).ravel(), params=STEADY
-    )
-    stopping = dict[str, Any]()
-    if validation is not None:
-        expected = linear.relative(validation)
-        held_out = data.create_valid(
-            tree_features(validation, expected),
-            (validation.target - expected).ravel(),
-            weight=np.repeat(validation.level, HORIZON),  # the loss is in the target's unit
-        )
-        stop = lightgbm.early_stopping(PATIENCE, verbose=False)
-        stopping = {"valid_sets": [held_out], "callbacks": [stop]}
-    return lightgbm.train({**TREES, **STEADY, "alpha": 0.5}, data, rounds, **stopping)
-
-
-def tree_features(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:
-    """[N H, F] the features that trees see, the linear baseline's forecasts [N, H] included."""
-    linear = [] if expected is None else [expected[:, :, None]]
-    features = np.concatenate([table.features, *linear], axis=2)
-    return features.reshape(-1, features.shape[2])
 
 
 def _standardised(features: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from IPython.display import display
 from matplotlib.backend_bases import Event, MouseEvent
 from matplotlib.figure import Figure
 
-from hpo_lib.errors import InputError
+from hpo_lib.errors import HpoError, InputError
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures import series
 from hpo_lib.figures.evidence import warning_for
@@ -300,7 +300,7 @@ async def _follow(shown: widgets.HTML, study: StoredStudy) -> None:
             now = state, len(study.result), [trial.state for trial in study.trials]
             if now != before:
                 before, shown.value = now, progress(study, state, cause)
-        except InputError as error:  # such as a database that does not answer
+        except HpoError as error:  # such as a database that does not answer
             shown.value = f"<b>{escape(str(error))}</b>"
         await asyncio.sleep(EVERY)
 

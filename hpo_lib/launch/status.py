@@ -253,7 +253,8 @@ def detach(run: RunPaths, words: Sequence[str], extra: str = "") -> str:
     while paths.written(run.notebook) in (0, before) or not lease.lives:
         if (code := process.poll()) is not None:
             if code:
-                *_, last = run.log.read_text(encoding="utf-8").splitlines()
+                said = run.log.read_text(encoding="utf-8").splitlines()
+                last = said[-1] if said else f"{run.log}: the process ended with {code}"
                 raise (InputError if code == 2 else StudyError)(last.removeprefix("hpo: "))
             break
         time.sleep(POLL)
