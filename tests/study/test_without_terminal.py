@@ -5,13 +5,14 @@ import os
 import re
 import shlex
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
 from hpo_lib import stop_requests
 from hpo_lib.cli.main import main
-from hpo_lib.errors import InputError
+from hpo_lib.errors import InputError, StudyError
 from hpo_lib.figures import explorer
 from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
@@ -88,6 +89,28 @@ def test_when_a_detached_study_cannot_begin_then_the_sentence_of_its_log_comes_o
         files.notebook.touch()  # of an earlier run
         with pytest.raises(InputError, match=r"^model is 'TFT', which is not a model family"):
             status.detach(files, ["run", "--model", "TFT", "--dataset", "heat"])
+
+
+def test_when_a_detached_study_ends_without_a_word_then_its_log_and_code_are_named(
+    files, monkeypatch
+):
+    monkeypatch.setattr(status.sys, "executable", "/bin/false")
+    with pytest.raises(StudyError, match=r"hpo_FAKE_Q_tiny_a\.log: the process ended with 1$"):
+        status.detach(files, ["run"])
+
+
+def test_when_the_storage_does_not_answer_for_a_while_then_who_looks_is_told_and_looks_on(
+    start, files, monkeypatch
+):
+    monkeypatch.setattr(explorer, "EVERY", 0.01)
+    start(trials=1)
+    study, page, said = StoredStudy.read(files), explorer.widgets.HTML(), []
+    page.observe(lambda change: said.append(change["new"]), "value")
+    reads = Mock(side_effect=[StudyError("no answer"), study])
+    monkeypatch.setattr(StoredStudy, "read", reads)
+    asyncio.run(explorer._follow(page, study))
+    assert said[0] == "<b>no answer</b>"
+    assert "FAKE_Q_tiny_a: done" in said[1]
 
 
 def test_when_a_study_is_attached_to_then_it_is_followed_until_its_end_by_all_who_look(
