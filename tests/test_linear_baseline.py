@@ -228,9 +228,8 @@ def test_when_no_line_explains_a_day_then_trees_do(origins, tiny_dataset):
     dataset = dataclasses.replace(
         tiny_dataset, frame=frame.assign(temp=temp, water_consumption=demand)
     )
-    actual = dataset.target.to_numpy()
     validation = dataset.validation_origins
-    hours = actual[validation[:, None] + np.arange(1, HORIZON + 1)]
+    hours = dataset.target.to_numpy()[validation[:, None] + np.arange(1, HORIZON + 1)]
 
     def error(trees):
         fitted = LinearBaseline.fit(dataset, origins, LinearOptions(False, trees=trees))

@@ -106,8 +106,7 @@ def test_when_the_storage_does_not_answer_for_a_while_then_who_looks_is_told_and
     start(trials=1)
     study, page, said = StoredStudy.read(files), explorer.widgets.HTML(), []
     page.observe(lambda change: said.append(change["new"]), "value")
-    reads = Mock(side_effect=[StudyError("no answer"), study])
-    monkeypatch.setattr(StoredStudy, "read", reads)
+    monkeypatch.setattr(StoredStudy, "read", Mock(side_effect=[StudyError("no answer"), study]))
     asyncio.run(explorer._follow(page, study))
     assert said[0] == "<b>no answer</b>"
     assert "FAKE_Q_tiny_a: done" in said[1]
