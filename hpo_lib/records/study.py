@@ -22,7 +22,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import Objective
 
 if TYPE_CHECKING:
-    import optuna
+    from hpo_lib.records.storage import Stored
 
 
 TELLING_TRIALS = 15
@@ -144,7 +144,7 @@ class StoredStudy:
         return objectives_of([{"name": name} for name in names], self.file)
 
     @cached_property
-    def optuna_study(self) -> "optuna.study.Study | None":
+    def optuna_study(self) -> "Stored | None":
         """The study in its storage, to be read only; None if the storage is not among the files.
 
         Raises:
@@ -184,7 +184,7 @@ class StoredStudy:
             return tuple(trials[number] for number in sorted(trials))
         from hpo_lib.records.storage import trial_records
 
-        stored = trial_records(self.optuna_study, self.objectives)
+        stored = trial_records(self.optuna_study, self.objectives, self.run.study_name)
         number = self.result.get("best_trial_number")
         complete = [trial.number for trial in stored if trial.state == "complete"]
         if number is not None and number not in complete:
@@ -202,7 +202,7 @@ class StoredStudy:
 
         return {
             name: dimension(distribution)
-            for trial in self.optuna_study.get_trials(deepcopy=False)
+            for trial in self.optuna_study.trials
             for name, distribution in trial.distributions.items()
         }
 
