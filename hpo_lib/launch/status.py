@@ -101,7 +101,7 @@ def study_statuses(runs_dir: Path, jobs: Sequence[Job], database: str = "") -> l
 def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> StudyStatus:
     """The state of one study, by its files and, where they leave it open, by its job."""
     try:
-        study = StoredStudy.read(run, database=database, brief=True)
+        study = StoredStudy.read(run, database=database)
     except InputError as error:
         return StudyStatus(run, "corrupt", cause=str(error))
     state, cause = study.state()

@@ -109,27 +109,13 @@ class _Record(Part):
     provenance: Provenance
 
 
-_OLD_KEYS = (
-    "job_id",
-    "optimization_date",
-    "n_trials",
-    "n_completed",
-    "n_pruned",
-    "n_pareto_optimal",
-    "best_trial_number",
-    "best_mae",
-    "best_picp_approx",
-    "all_pareto_trials",
-    "validation_metrics",
-    "study_name",
-    "storage_path",
-    "training_time_hours",
-)
-"""Each variant of the original HPO plan's JSON lacked some of these."""
-_MAYBE: Json = {key: (_Record.__annotations__[key] | None, None) for key in _OLD_KEYS}
+_OPTIONAL: Json = {key: (kind | None, None) for key, kind in _Record.__annotations__.items()}
 _OldRecord = create_model(
-    "_OldRecord", __base__=Part, model=Name, dataset=Name, best_params=Params, **_MAYBE
+    "_OldRecord",
+    __base__=Part,
+    **{**_OPTIONAL, "model": Name, "dataset": Name, "best_params": Params},
 )
+"""The original HPO plan's JSON in both of its variants, each of which lacked some keys."""
 
 
 def study_result(
@@ -250,8 +236,8 @@ def load_result(path: Path) -> Json:
     if schema < SCHEMA_VERSION:
         record = {_RENAMED.get(key, key): value for key, value in record.items()}
         check(_OldRecord, record, path, what)
-        known = {key: record.get(key) for key in _OldRecord.model_fields}
-        record = {**dict.fromkeys(_Record.model_fields), **known, "schema_version": schema}
+        known = {key: record.get(key) for key in _Record.model_fields}
+        record = {**known, "schema_version": schema}
     else:
         check(_Record, record, path, what)
     objectives = objectives_of(record["objectives"], path)

@@ -34,7 +34,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
-from hpo_lib.errors import MAKE_ROOM, UNREADABLE, InputError, WriteError, in_one_line
+from hpo_lib.errors import UNREADABLE, InputError, WriteError, in_one_line, unwritable
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.read_write import Count, Json, Part, check
@@ -168,9 +168,7 @@ class Storage:
                     return _database(url, options)
             return _database(url, options)
         except OSError as error:
-            raise WriteError(
-                f"{file or folder}: cannot be written ({error.strerror}); {MAKE_ROOM}"
-            ) from None
+            raise unwritable(file or folder, error) from None
         except ImportError as error:
             raise InputError(
                 f"storage {self.recorded}: needs {error.name or 'its driver'}, which is not "
@@ -187,7 +185,7 @@ class Storage:
                     f"storage {self.recorded}: cannot be used ({why}); fix the URL or the password"
                 ) from None
             if re.search("disk (is full|I/O)|readonly|unable to open", why):
-                raise WriteError(f"{file}: cannot be written ({why}); {MAKE_ROOM}") from None
+                raise unwritable(file, error) from None
             raise damaged(file, error) from None
 
     def read(self) -> Stored | None:

@@ -41,25 +41,22 @@ class StoredStudy:
         file: the JSON, which old studies have in another folder.
         database: URL of a database that the user named. It is read if the record names it too:
             what only a file names is never connected to.
-        brief: unless a database is named, no storage is read if the JSON is of a complete study,
-            and not older.
     """
 
     run: RunPaths
     result: Json
     file: Path
     database: str = ""
-    brief: bool = False
 
     @classmethod
-    def read(cls, run: RunPaths, *, database: str = "", brief: bool = False) -> "StoredStudy":
+    def read(cls, run: RunPaths, *, database: str = "") -> "StoredStudy":
         """The study of these paths, whether or not it has a JSON yet.
 
         Raises:
             InputError: the JSON is damaged.
         """
         result = load_result(run.best_params) if run.best_params.exists() else {}
-        return cls(run, result, run.best_params, database, brief)
+        return cls(run, result, run.best_params, database)
 
     @classmethod
     def of_file(cls, file: Path, runs_dir: Path | None = None) -> "StoredStudy":
@@ -150,10 +147,6 @@ class StoredStudy:
         Raises:
             InputError: the storage is damaged.
         """
-        if self.brief and not self.database and self.is_complete:
-            written = self.file.stat().st_mtime_ns
-            if all(file.stat().st_mtime_ns <= written for file in self._storage_files):
-                return None
         from hpo_lib.records.storage import Storage  # loads optuna
 
         recorded = self.result.get("storage_path") or self.database
@@ -331,11 +324,8 @@ class StoredStudy:
     @property
     def files(self) -> list[Path]:
         """The records behind a figure of this study."""
-        return [self.file, *(self._storage_files if self.has_storage else ())]
-
-    @property
-    def _storage_files(self) -> list[Path]:
-        return [file for file in (self.run.sqlite, self.run.journal) if file.exists()]
+        kept = (self.run.sqlite, self.run.journal) if self.has_storage else ()
+        return [self.file, *(file for file in kept if file.exists())]
 
     @property
     def identity(self) -> Json:

@@ -19,6 +19,7 @@ from hpo_lib.scoring.uncertainty import (
     covers,
     daily_scores,
     leaders,
+    prospect,
 )
 
 FRESH_SEEDS, CHALLENGERS = 2, 2
@@ -99,6 +100,32 @@ def prove(
     return proof
 
 
+def outlook(
+    default: int,
+    others: Sequence[int],
+    growth: float,
+    scored: Callable[[int], DailyScores],
+    seeds: Sequence[int],
+    replicate: Callable[[int, int], QuantileForecasts],
+    scales: Scales,
+) -> Json:
+    """What `prospect` expects of ``growth`` times as many trials, and of how many days it knows.
+
+    Args:
+        default: number of the trial of the untuned defaults.
+        others: of the other complete trials.
+        growth: see `prospect`.
+        scored: as in `prove`, like the rest.
+        seeds: likewise.
+        replicate: likewise; it may raise `TrainingFailed` too.
+        scales: likewise.
+    """
+    untuned = [scored(default)]
+    untuned += [daily_scores(replicate(default, seed), scales) for seed in seeds]
+    found = prospect(untuned, [scored(number) for number in others], growth)
+    return {"days": len(untuned[0]["mae"]), **found}
+
+
 def chosen_of(proof: Json, default: int) -> tuple[int, str]:
     """The trial that a proof chooses, and why, in one sentence."""
     challengers, n_seeds, stay = proof["challengers"], len(proof["seeds"]), "untuned defaults stay"
@@ -142,9 +169,13 @@ class Selection(Part):
 
 
 class Settled(Part):
-    """With how many trials of those asked a study settled, and by what, see `prospect`."""
+    """With how many trials of those asked a study settled, and by what, see `prospect`.
+
+    ``finished`` are the trials that it was computed from; others ran.
+    """
 
     trials: Count
+    finished: list[Count] | None = None
     asked: Count
     days: Count
     change: float
