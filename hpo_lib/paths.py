@@ -216,7 +216,6 @@ class RunPaths:
     """Held by the worker that trains replicates of trials."""
     worker_lease = _Files(".workers_{0.study_name}/{1}.lease")
     """Held by the process that is the worker of this name."""
-    notebook_lock = _File(".workers_{0.study_name}/notebook_{0.worker}.lock")
     requeues = _File(".workers_{0.study_name}/requeues_{0.worker}.json")
     notebook = _File("{0._notebook_stem}.ipynb")
     log = _File("{0._notebook_stem}.log")

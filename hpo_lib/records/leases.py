@@ -1,7 +1,6 @@
 """Leases: who decides now, and which workers live."""
 
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -90,8 +89,8 @@ class Lease:
         owner = self._lease.owner
         who = f"process {owner.pid} on {owner.hostname}" if owner else "a process without a name"
         print(
-            f"{self.file} is held by {who}, which has not ended in order; waiting up to "
-            f"{self.patience - self.silence():.0f} s to see whether it still runs",
+            f"{self.file} is held by {who}; waiting up to {self.patience - self.silence():.0f} s to "
+            "see whether it still runs",
             file=sys.stderr,
         )
 
@@ -154,7 +153,7 @@ class Liveness:
     def __init__(self, run: RunPaths, name: str) -> None:
         self._run, self.name = run, name
         # What a trial keeps of its worker.
-        self.identity = {"name": name, "machine": platform.node()}
+        self.identity = {"name": name}
         self._lease = Lease(run.worker_lease(name))
         self._others: dict[str, Lease] = {}
 

@@ -16,8 +16,16 @@ from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import Provenance
 from hpo_lib.records.read_write import Count, Json, Name, Params, Part, check, checked_json
-from hpo_lib.records.trial import TrialRecord, Trials, check_trial, default_trial
-from hpo_lib.records.trial_choice import Selection, Settled, pareto_front, select
+from hpo_lib.records.trial import (
+    Selection,
+    Settled,
+    TrialRecord,
+    Trials,
+    check_trial,
+    default_trial,
+    pareto_front,
+    select,
+)
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
 SCHEMA_VERSION = 2

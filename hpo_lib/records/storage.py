@@ -38,8 +38,7 @@ from hpo_lib.errors import UNREADABLE, InputError, WriteError, in_one_line, unwr
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.read_write import Count, Json, Part, check
-from hpo_lib.records.trial import TrialRecord, check_trial
-from hpo_lib.records.trial_choice import Settled
+from hpo_lib.records.trial import Settled, TrialRecord, check_trial
 from hpo_lib.scoring.objectives import Objective, coverage_error
 
 DAMAGE = OptunaError, SQLAlchemyError, sqlite3.Error, *UNREADABLE
@@ -125,12 +124,10 @@ class Storage:
 
     @property
     def recorded(self) -> str:
-        """As a record names it: relative to the record's folder, and without a password."""
-        if self.kind == "sqlite":
-            return f"sqlite:///{self.run.sqlite.name}"
-        if self.kind == "journal":
-            return self.run.journal.name
-        return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", self.kind)
+        """As a record names it: relative to the record's folder."""
+        if self.file is None:
+            return self.kind
+        return "sqlite:///" * (self.kind == "sqlite") + self.file.name
 
     def check(self) -> None:
         """Raise InputError if the study was begun with another storage."""
@@ -197,7 +194,7 @@ class Storage:
         Raises:
             InputError: the storage is damaged.
         """
-        file = next((file for file in (self.run.sqlite, self.run.journal) if file.is_file()), None)
+        file = next(filter(Path.is_file, (self.run.sqlite, self.run.journal)), None)
         name, stored = self.run.study_name, None
         try:
             if file == self.run.journal:

@@ -16,8 +16,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import somebody_lives
 from hpo_lib.records.read_write import Json, load_predictions, of_all_workers, read_record
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
-from hpo_lib.records.trial import TrialRecord, default_trial
-from hpo_lib.records.trial_choice import PROVEN, pareto_front
+from hpo_lib.records.trial import PROVEN, TrialRecord, default_trial, pareto_front
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import Objective
 
@@ -135,10 +134,8 @@ class StoredStudy:
         Raises:
             InputError: an objective that this version does not know.
         """
-        if self.result:
-            return objectives_of(self.result["objectives"], self.file)
-        names = self.identity.get("objectives") or ()
-        return objectives_of([{"name": name} for name in names], self.file)
+        begun_with = [{"name": name} for name in self.identity.get("objectives") or ()]
+        return objectives_of(self.result.get("objectives", begun_with), self.file)
 
     @cached_property
     def optuna_study(self) -> "Stored | None":
@@ -152,7 +149,7 @@ class StoredStudy:
         recorded = self.result.get("storage_path") or self.database
         return Storage(self.run, self.database if recorded == self.database else "").read()
 
-    @cached_property
+    @property
     def has_storage(self) -> bool:
         return self.optuna_study is not None
 
@@ -189,13 +186,11 @@ class StoredStudy:
     @cached_property
     def search_space(self) -> Mapping[str, Dimension]:
         """Hyperparameter -> the values that its trials could draw; empty without the storage."""
-        if self.optuna_study is None:
-            return {}
         from hpo_lib.records.storage import dimension
 
         return {
             name: dimension(distribution)
-            for trial in self.optuna_study.trials
+            for trial in (self.optuna_study.trials if self.optuna_study else ())
             for name, distribution in trial.distributions.items()
         }
 

@@ -15,8 +15,14 @@ from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
-from hpo_lib.records.trial import TrialRecord, default_trial
-from hpo_lib.records.trial_choice import CHALLENGERS, FRESH_SEEDS, outlook, prove
+from hpo_lib.records.trial import (
+    CHALLENGERS,
+    FRESH_SEEDS,
+    TrialRecord,
+    default_trial,
+    outlook,
+    prove,
+)
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error
@@ -139,11 +145,8 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
     if settled:
         finished = settled.get("finished") or [t.number for t in trials if t.finished]
         default = default_trial(trials).number
-        others = [
-            t.number
-            for t in trials
-            if t.state == "complete" and t.number in finished and t.number != default
-        ]
+        complete = {trial.number for trial in trials if trial.state == "complete"} - {default}
+        others = sorted(complete.intersection(finished))
         seeds = [study.provenance["seed"] + 1 + i for i in range(FRESH_SEEDS)]
         growth = settled["asked"] / len(finished)
         found = outlook(default, others, growth, scored, seeds, trained, scales)

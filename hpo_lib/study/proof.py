@@ -29,8 +29,14 @@ from hpo_lib.records.trainings import (
     replicate,
     store,
 )
-from hpo_lib.records.trial import TrialRecord, default_trial
-from hpo_lib.records.trial_choice import CHALLENGERS, FRESH_SEEDS, outlook, prove
+from hpo_lib.records.trial import (
+    CHALLENGERS,
+    FRESH_SEEDS,
+    TrialRecord,
+    default_trial,
+    outlook,
+    prove,
+)
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import DailyScores, daily_scores
 from hpo_lib.settings import Settings

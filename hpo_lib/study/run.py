@@ -20,8 +20,7 @@ from hpo_lib.records.read_write import Json, write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION, replicate_seconds
-from hpo_lib.records.trial import TrialRecord
-from hpo_lib.records.trial_choice import PROVEN
+from hpo_lib.records.trial import PROVEN, TrialRecord
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS, by_step
@@ -209,7 +208,6 @@ class _Worker:
         return {
             "scores": scores,
             "by_step": by_step(stored),
-            "n_origins": len(stored.origins),
             "best_step": forecaster.best_step,
             "shares": forecaster.shares,
             "curve": curve,
