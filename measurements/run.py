@@ -12,6 +12,7 @@ result, not a failure.
 import datetime as dt
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -196,12 +197,10 @@ def measured_rows(rows: Sequence[Row], context: Context) -> list[dict[str, Any]]
 def machine(threads: int) -> dict[str, Any]:
     """Where it was measured, without the machine's name."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    model = next(
-        (text.split(":", 1)[1].strip() for text in lines if text.startswith("model name")), ""
-    )
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
+    model = re.search(r"^model name\s*: (.*)", text, re.MULTILINE)
     return {
-        "cpu": model or platform.machine(),
+        "cpu": model[1] if model else platform.machine(),
         "cores": os.cpu_count(),
         "threads": threads,
         "system": platform.system(),
