@@ -38,7 +38,7 @@ counts as failed.
 """
 
 STARTUP_TRIALS = 6
-"""Finished trials, first ones included, from which the sampler learns; docs/methodology.md
+"""Finished trials, first ones included, from which the sampler learns; docs/search.md
 compares samplers.
 """
 
