@@ -456,6 +456,14 @@ def test_when_the_command_ends_then_rows_are_by_mae_and_a_line_names_the_network
         assert len(maes) == len(BASELINES) + 4
         assert maes == sorted(maes)
         assert max(map(len, lines[1:-5])) <= 100
+    assert main(["benchmark", "heat", "--json"]) == 0
+    told, errors = capsys.readouterr()
+    told = json.loads(told)
+    assert errors.startswith("*** TEST BUDGET ***")
+    assert pd.DataFrame(told["rows"])["mae"].tolist() == pytest.approx(
+        pd.read_csv(told["files"][0])["mae"].tolist()
+    )
+    assert (told["unit"], told["notes"]) == (plan.dataset.spec.unit, [])
 
 
 # The nine cells

@@ -56,6 +56,39 @@ def test_when_hpo_is_typed_alone_then_its_commands_are_listed_once_by_what_they_
     assert max(map(len, out.splitlines())) <= 100
 
 
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [("forecast", "heat"), ("run --model NHITS_Q", "heat"), ("doctor", ["heat", "bike_dc"])],
+)
+def test_when_a_dataset_is_given_alone_then_it_is_that_of_the_option_and_not_both(
+    command, given, capsys
+):
+    parse, words = _parser().parse_args, [given] if isinstance(given, str) else given
+    for option in ([], ["--dataset"]):
+        assert parse([*command.split(), *option, *words]).dataset == given
+    with pytest.raises(SystemExit):
+        parse([*command.split(), "water_centrum", "--dataset", *words])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["audit", "analyze", "benchmark", "explain", "watch"])
+def test_when_several_models_are_named_then_in_one_option_or_in_several(command):
+    for words in ("--models A B C", "--model A --model B C", "--model A --models B --model C"):
+        assert _parser().parse_args([command, "heat", *words.split()]).models == ["A", "B", "C"]
+
+
+def test_when_out_is_a_folder_then_the_file_in_it_has_its_usual_name(tmp_path):
+    usual = tmp_path / "usual.csv"
+    (dotted := tmp_path / "v1.2").mkdir()
+    for named, file in (
+        ("", usual),
+        ("new", Path("new/usual.csv")),
+        (str(dotted), dotted / "usual.csv"),
+        ("own.csv", Path("own.csv")),
+    ):
+        assert paths.output(named, usual) == file
+
+
 def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes():
     script = shutil.which("hpo", path=str(Path(sys.executable).parent))
     for way in [[sys.executable, "-m", "hpo_lib"], *([[script]] if script else [])]:

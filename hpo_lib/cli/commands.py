@@ -12,6 +12,7 @@ import sys
 import webbrowser
 from argparse import Namespace
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import asdict, fields, replace
 from functools import partial
 from itertools import groupby
@@ -63,7 +64,7 @@ def _doctor(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
     findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
-    print_all(findings)
+    show(arguments, [asdict(finding) for finding in findings], findings)
     return int(any(finding.is_problem for finding in findings))
 
 
@@ -94,10 +95,8 @@ def _status(arguments: Namespace) -> int:
     jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
     studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
     rows = status.as_rows(studies, jobs, slurm=has_slurm)
-    if arguments.json:
-        print_json(rows)
-    else:
-        say(status.table_text(rows, slurm=has_slurm, extra=_extra(arguments)))
+    table = status.table_text(rows, slurm=has_slurm, extra=_extra(arguments))
+    show(arguments, rows, [table])
     return int(any(study.state == "corrupt" for study in studies))
 
 
@@ -116,34 +115,32 @@ def _runs_dir(arguments: Namespace) -> Path:
     return Path(arguments.runs_dir or paths.RUNS_DIR)
 
 
-def _datasets(arguments: Namespace) -> int:
+def _datasets(arguments: Namespace) -> None:
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.data.spec import known_datasets, load_spec
     from hpo_lib.launch.doctor import dataset_facts, dataset_lines, dataset_text, wrapped
 
     if arguments.json:
         names = arguments.dataset or known_datasets()
-        print_json([dataset_facts(name, arguments.data_dir) for name in names])
-        return 0
-    if arguments.dataset:
-        from hpo_lib.figures.series import data_overview
-    else:
+        return print_json([dataset_facts(name, arguments.data_dir) for name in names])
+    if not arguments.dataset:
         print_all(dataset_lines(arguments.data_dir))
     for name in arguments.dataset:
+        from hpo_lib.figures.series import data_overview
+
         spec = load_spec(name)
         data = load_dataset(spec, arguments.data_dir)
         picture = Path(f"{name}.png") if name == spec.name else spec.path.with_suffix(".png")
         with paths.atomic(picture) as temporary:
             data_overview(data).savefig(temporary, dpi=120)
         say(wrapped(f"{spec.name:16}  ", dataset_text(data)) + f"\npicture: {picture}")
-    return 0
 
 
 def _prepare(arguments: Namespace) -> None:
     from hpo_lib.data.raw_files import prepare_features
 
     spec = _spec(arguments)
-    out = Path(arguments.out or paths.DATA_DIR / spec.csv)
+    out = paths.output(arguments.out, paths.DATA_DIR / spec.csv)
     say(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
 
 
@@ -167,7 +164,7 @@ def _new_dataset(arguments: Namespace) -> None:
     from hpo_lib.data.spec import RawFile
 
     raw = _raw_file(arguments)
-    out = arguments.out or Path(arguments.file.with_suffix(".toml").name)
+    out = paths.output(arguments.out, Path(arguments.file.with_suffix(".toml").name))
     write_new_dataset(arguments.file, raw.pop("timezone"), RawFile(**raw), arguments.weather, out)
     weather = f" --weather {shlex.quote(str(arguments.weather))}" if arguments.weather else ""
     prepare = shlex.join(["hpo", "prepare", "--dataset", str(out), "--raw", str(arguments.file)])
@@ -181,20 +178,18 @@ def _audit(arguments: Namespace) -> int:
 
     spec = _spec(arguments)
     dataset = load_dataset(spec, arguments.data_dir, simulated=arguments.simulated)
-    say(banner(dataset), file=sys.stderr if arguments.json else sys.stdout)
+    with beside_json(arguments):
+        say(banner(dataset))
     findings = call(audit, arguments, dataset=dataset, say=partial(say, file=sys.stderr))
-    if arguments.json:
-        content = {
-            "dataset": spec.name,
-            "source": dataset.source,
-            "sha256": dataset.sha256,
-            "unit": spec.unit,
-            "leaks": n_leaks(findings),
-            "findings": [asdict(finding) for finding in findings],
-        }
-        print_json(content)
-    else:
-        print_all(report_lines(findings))
+    content = {
+        "dataset": spec.name,
+        "source": dataset.source,
+        "sha256": dataset.sha256,
+        "unit": spec.unit,
+        "leaks": n_leaks(findings),
+        "findings": [asdict(finding) for finding in findings],
+    }
+    show(arguments, content, report_lines(findings))
     return int(n_leaks(findings) > 0)
 
 
@@ -204,9 +199,13 @@ def _retrain(arguments: Namespace) -> None:
     models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
     if arguments.mixture:
         arguments.model = "MIXTURE"
-    version = call(retrain, arguments, settings=study_settings(arguments), models_dir=models_dir)
-    say(f"in use: {version}, {version.paths.version(version.number)}")
-    say(f"card: {version.paths.card(version.number)}")
+    settings = study_settings(arguments)
+    with beside_json(arguments):
+        version = call(retrain, arguments, settings=settings, models_dir=models_dir)
+    files, number = version.paths, version.number
+    folder, card = files.version(number), files.card(number)
+    lines = [f"in use: {version}, {folder}", f"card: {card}"]
+    show(arguments, {**version.facts, "folder": folder, "card": card}, lines)
 
 
 def _forecast(arguments: Namespace) -> int:
@@ -230,12 +229,9 @@ def _watch(arguments: Namespace) -> int:
     from hpo_lib.daily.watch import watch
 
     found = call(watch, arguments)
-    if arguments.json:
-        notes = [one for one in found if isinstance(one, str)]
-        models = [{**vars(one), "due": one.due} for one in found if one not in notes]
-        print_json({"models": models, "notes": notes})
-        return damaged(notes)
-    return print_all(found)
+    notes = [one for one in found if isinstance(one, str)]
+    models = [{**vars(one), "due": one.due} for one in found if one not in notes]
+    return show(arguments, {"models": models, "notes": notes}, found)
 
 
 def _report(arguments: Namespace) -> None:
@@ -303,12 +299,9 @@ def _verify(arguments: Namespace) -> int:
             verifications += verify_tables(folder, {file.stem for file in group}, dataset)
         else:
             verifications += [verify(file, arguments.data_dir, dataset) for file in group]
-    if arguments.json:
-        print_json([asdict(verification) for verification in verifications])
-    else:
-        print_all(verifications)
-        notes = [note for one in verifications for word, note in one.told if word == "note"]
-        print_all(dict.fromkeys(notes), "note   ")
+    notes = [note for one in verifications for word, note in one.told if word == "note"]
+    lines = [*verifications, *(f"note   {note}" for note in dict.fromkeys(notes))]
+    show(arguments, [asdict(verification) for verification in verifications], lines)
     return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 
@@ -318,7 +311,7 @@ def _analyze(arguments: Namespace) -> int:
     from hpo_lib.figures.tables import improvement_report, overview
     from hpo_lib.launch.doctor import wrapped
 
-    analysis = call(analyse, arguments)
+    analysis = call(analyse, arguments, model=" ".join(arguments.models))
     studies, notes = analysis.table, [*analysis.notes, *analysis.evidence.notes]
     criteria = improvement_report(studies)
     if arguments.json:
@@ -364,24 +357,29 @@ def _benchmark(arguments: Namespace) -> None:
     # A wrong mode stops here, before the trainings.
     mode = checked_mode(arguments.calibration)
     plan = call(make_plan, arguments, **study_parameters(arguments))
-    say(banner(plan.dataset, is_test=plan.is_test))
     try:
-        run_benchmark(plan)
+        with beside_json(arguments):
+            say(banner(plan.dataset, is_test=plan.is_test))
+            notes = run_benchmark(plan)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished trainings are kept, the same command goes on") from None
     evidence = of_benchmark(plan.paths, plan.dataset.spec, mode)
     (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
     ((_, rows),) = table.rows
-    say(
-        f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
-        f"two columns are after {mode} calibration."
-    )
     kind_of = {row.model: row.kind for row in stored.rows}
     kinds = [kind_of[model] for model in stored.shown["model"]]
     first = kinds.index("baseline")
     networks = [rows[place][0] for place in range(first) if kinds[place] == "family"]
-    say(f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.")
-    print_all(stored.write_tables(), "wrote ")
+    files = stored.write_tables()
+    scores = json.loads(stored.tables["table"].to_json(orient="records"))
+    content = {"unit": plan.dataset.spec.unit, "notes": notes, "files": files, "rows": scores}
+    lines = [
+        f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
+        f"two columns are after {mode} calibration.",
+        f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.",
+        *(f"wrote {file}" for file in files),
+    ]
+    show(arguments, content, lines)
 
 
 def _explain(arguments: Namespace) -> None:
@@ -414,6 +412,21 @@ def call(function: Callable[..., Any], arguments: Namespace, **more: Any) -> Any
 def say(text: object, **how: Any) -> None:
     """Print a text without the control characters that a record of others may hold."""
     print(re.sub(r"[^\n\t -~\u00a0-\U0010ffff]", "\N{REPLACEMENT CHARACTER}", str(text)), **how)
+
+
+def show(arguments: Namespace, content: object, lines: Iterable[object]) -> int:
+    """Print the content as JSON if that is asked for, else the lines; the code of `damaged`."""
+    lines = list(lines)
+    if arguments.json:
+        print_json(content)
+    else:
+        print_all(lines)
+    return damaged(lines)
+
+
+def beside_json(arguments: Namespace) -> AbstractContextManager[Any]:
+    """Print progress to stderr where JSON alone is expected on stdout."""
+    return redirect_stdout(sys.stderr if arguments.json else sys.stdout)
 
 
 def print_json(content: object) -> None:
