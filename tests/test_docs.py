@@ -130,11 +130,14 @@ def test_when_all_commands_are_listed_then_each_row_is_what_its_parser_says():
             several = " ..." if option and option.nargs == "+" else ""
             cells.append(f"`--{word}`{several}{' or alone' * (word in alone)}" if option else "")
         example, codes = parser.epilog.splitlines()
-        rows.append(f"| {' | '.join(cells)} | `{example.removeprefix('example: ')}` |")
+        example = example.removeprefix("example: ")
+        main._parser().parse_args(shlex.split(example)[1:])
+        assert codes == f"exit codes: {main.EXIT_CODES}"
+        rows.append(f"| {' | '.join(cells)} | `{example}` |")
     text = prose(ROOT / "docs" / "running.md")
     listed = re.findall(r"^\| [a-z-]+ \| .* \| `hpo .*$", text, re.M)
     assert listed == [row for row in rows if not row.startswith("| job ")]
-    assert f"Exit codes{codes.removeprefix('exit codes')}." in text
+    assert f"Exit codes: {main.EXIT_CODES}." in text
 
 
 def glossary():

@@ -11,6 +11,7 @@ import shutil
 import sys
 import webbrowser
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import asdict, fields, replace
@@ -64,7 +65,7 @@ def _doctor(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
     findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
-    show(arguments, [asdict(finding) for finding in findings], findings)
+    show(arguments, findings, content=[asdict(finding) for finding in findings])
     return int(any(finding.is_problem for finding in findings))
 
 
@@ -96,7 +97,7 @@ def _status(arguments: Namespace) -> int:
     studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
     rows = status.as_rows(studies, jobs, slurm=has_slurm)
     table = status.table_text(rows, slurm=has_slurm, extra=_extra(arguments))
-    show(arguments, rows, [table])
+    show(arguments, [table], content=rows)
     return int(any(study.state == "corrupt" for study in studies))
 
 
@@ -115,16 +116,17 @@ def _runs_dir(arguments: Namespace) -> Path:
     return Path(arguments.runs_dir or paths.RUNS_DIR)
 
 
-def _datasets(arguments: Namespace) -> None:
+def _datasets(arguments: Namespace) -> int:
     from hpo_lib.data.dataset import load_dataset
     from hpo_lib.data.spec import known_datasets, load_spec
     from hpo_lib.launch.doctor import dataset_facts, dataset_lines, dataset_text, wrapped
 
     if arguments.json:
         names = arguments.dataset or known_datasets()
-        return print_json([dataset_facts(name, arguments.data_dir) for name in names])
+        facts = [dataset_facts(name, arguments.data_dir) for name in names]
+        return show(arguments, (), content=facts)
     if not arguments.dataset:
-        print_all(dataset_lines(arguments.data_dir))
+        return show(arguments, dataset_lines(arguments.data_dir))
     for name in arguments.dataset:
         from hpo_lib.figures.series import data_overview
 
@@ -134,6 +136,7 @@ def _datasets(arguments: Namespace) -> None:
         with paths.atomic(picture) as temporary:
             data_overview(data).savefig(temporary, dpi=120)
         say(wrapped(f"{spec.name:16}  ", dataset_text(data)) + f"\npicture: {picture}")
+    return 0
 
 
 def _prepare(arguments: Namespace) -> None:
@@ -166,9 +169,10 @@ def _new_dataset(arguments: Namespace) -> None:
     raw = _raw_file(arguments)
     out = paths.output(arguments.out, Path(arguments.file.with_suffix(".toml").name))
     write_new_dataset(arguments.file, raw.pop("timezone"), RawFile(**raw), arguments.weather, out)
-    weather = f" --weather {shlex.quote(str(arguments.weather))}" if arguments.weather else ""
-    prepare = shlex.join(["hpo", "prepare", "--dataset", str(out), "--raw", str(arguments.file)])
-    say(f"wrote {out}: look at the lines that are marked as guessed, then\n  {prepare}{weather}")
+    words = ["hpo", "prepare", "--dataset", str(out), "--raw", str(arguments.file)]
+    words += ["--weather", str(arguments.weather)] if arguments.weather else []
+    prepare = shlex.join(words)
+    say(f"wrote {out}: look at the lines that are marked as guessed, then\n  {prepare}")
 
 
 def _audit(arguments: Namespace) -> int:
@@ -189,7 +193,7 @@ def _audit(arguments: Namespace) -> int:
         "leaks": n_leaks(findings),
         "findings": [asdict(finding) for finding in findings],
     }
-    show(arguments, content, report_lines(findings))
+    show(arguments, report_lines(findings), content=content)
     return int(n_leaks(findings) > 0)
 
 
@@ -205,7 +209,7 @@ def _retrain(arguments: Namespace) -> None:
     files, number = version.paths, version.number
     folder, card = files.version(number), files.card(number)
     lines = [f"in use: {version}, {folder}", f"card: {card}"]
-    show(arguments, {**version.facts, "folder": folder, "card": card}, lines)
+    show(arguments, lines, content={**version.facts, "folder": folder, "card": card})
 
 
 def _forecast(arguments: Namespace) -> int:
@@ -214,15 +218,16 @@ def _forecast(arguments: Namespace) -> int:
 
     day = call(forecast_day, arguments)
     files = day.write(arguments.out, why=arguments.why)
-    if arguments.json:
-        stated = {"model": day.version, "unit": day.dataset.spec.unit, "notes": day.notes}
-        print_json({**stated, "files": files, "hours": day.table().to_dict("records")})
-        return damaged(day.notes)
-    say(banner(day.dataset))
-    code = print_all(day.notes, "note: ")
-    say(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
-    print_all(files, "wrote ")
-    return code
+    content = {
+        "model": day.version,
+        "unit": day.dataset.spec.unit,
+        "notes": day.notes,
+        "files": files,
+        "hours": day.table().to_dict("records"),
+    }
+    begin = f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it"
+    lines = [banner(day.dataset), begin, *(f"wrote {file}" for file in files)]
+    return show(arguments, lines, day.notes, content)
 
 
 def _watch(arguments: Namespace) -> int:
@@ -231,7 +236,7 @@ def _watch(arguments: Namespace) -> int:
     found = call(watch, arguments)
     notes = [one for one in found if isinstance(one, str)]
     models = [{**vars(one), "due": one.due} for one in found if one not in notes]
-    return show(arguments, {"models": models, "notes": notes}, found)
+    return show(arguments, found, content={"models": models, "notes": notes})
 
 
 def _report(arguments: Namespace) -> None:
@@ -301,7 +306,7 @@ def _verify(arguments: Namespace) -> int:
             verifications += [verify(file, arguments.data_dir, dataset) for file in group]
     notes = [note for one in verifications for word, note in one.told if word == "note"]
     lines = [*verifications, *(f"note   {note}" for note in dict.fromkeys(notes))]
-    show(arguments, [asdict(verification) for verification in verifications], lines)
+    show(arguments, lines, content=[asdict(verification) for verification in verifications])
     return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 
@@ -314,36 +319,33 @@ def _analyze(arguments: Namespace) -> int:
     analysis = call(analyse, arguments, model=" ".join(arguments.models))
     studies, notes = analysis.table, [*analysis.notes, *analysis.evidence.notes]
     criteria = improvement_report(studies)
-    if arguments.json:
-        rows = json.loads(studies.to_json(orient="records"))
-        print_json({"studies": rows, "criteria": criteria, "notes": notes})
-        return damaged(notes)
-    table = overview(studies)
-    say(f"{wrapped('', table.caption)}\n\n{plain(table)}\n")
-    say("MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:")
-    print_all([wrapped("  ", line) for line in criteria])
+    rows, table = json.loads(studies.to_json(orient="records")), overview(studies)
     settled = [one for one in analysis.evidence.studies if one.settled]
-    print_all([wrapped(f"{one.run.study_name}: ", one.settled_line) for one in settled])
-    return print_all(notes, "note: ")
+    lines = [
+        f"{wrapped('', table.caption)}\n\n{plain(table)}\n",
+        "MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:",
+        *(wrapped("  ", line) for line in criteria),
+        *(wrapped(f"{one.run.study_name}: ", one.settled_line) for one in settled),
+    ]
+    content = {"studies": rows, "criteria": criteria, "notes": notes}
+    return show(arguments, lines, notes, content)
 
 
 def _consolidate(arguments: Namespace) -> int:
     from hpo_lib.figures.tables import load_studies, studies_frame, write_studies
 
     studies, notes = load_studies(_runs_dir(arguments))
-    code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
-    say(f"wrote {write_studies(studies_frame(studies), out)} ({len(studies)} studies)")
-    return code
+    out = Path(arguments.out or paths.DRAFTS_DIR).expanduser()
+    written = write_studies(studies_frame(studies), out)
+    return show(arguments, [f"wrote {written} ({len(studies)} studies)"], notes)
 
 
 def _figures(arguments: Namespace) -> int:
     from hpo_lib.figures.build import make_all
 
     written, notes = call(make_all, arguments, datasets=arguments.dataset)
-    code = print_all(notes, "note: ")
-    for folder, files in groupby(sorted(written), key=lambda file: file.parent):
-        say(f"{folder}: {len(list(files))} files")
-    return code
+    folders = Counter(file.parent for file in sorted(written))
+    return show(arguments, [f"{folder}: {n} files" for folder, n in folders.items()], notes)
 
 
 def _benchmark(arguments: Namespace) -> None:
@@ -379,7 +381,7 @@ def _benchmark(arguments: Namespace) -> None:
         f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.",
         *(f"wrote {file}" for file in files),
     ]
-    show(arguments, content, lines)
+    show(arguments, lines, content=content)
 
 
 def _explain(arguments: Namespace) -> None:
@@ -388,7 +390,7 @@ def _explain(arguments: Namespace) -> None:
 
     families = families_among(arguments.models)
     plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
-    print_all(call(explain, arguments, plan=plan).report())
+    show(arguments, call(explain, arguments, plan=plan).report())
 
 
 def study_parameters(arguments: Namespace) -> dict[str, Any]:
@@ -414,34 +416,22 @@ def say(text: object, **how: Any) -> None:
     print(re.sub(r"[^\n\t -~\u00a0-\U0010ffff]", "\N{REPLACEMENT CHARACTER}", str(text)), **how)
 
 
-def show(arguments: Namespace, content: object, lines: Iterable[object]) -> int:
-    """Print the content as JSON if that is asked for, else the lines; the code of `damaged`."""
-    lines = list(lines)
-    if arguments.json:
-        print_json(content)
-    else:
-        print_all(lines)
-    return damaged(lines)
-
-
 def beside_json(arguments: Namespace) -> AbstractContextManager[Any]:
     """Print progress to stderr where JSON alone is expected on stdout."""
     return redirect_stdout(sys.stderr if arguments.json else sys.stdout)
 
 
-def print_json(content: object) -> None:
-    """Print plain values, and what else is among them as text."""
-    say(json.dumps(content, indent=2, default=str))
+def show(
+    arguments: Namespace, lines: Iterable[object], notes: Iterable[object] = (), content: Any = None
+) -> int:
+    """Print lines and then notes or, if JSON is asked for, the content; plain values, or as text.
 
-
-def print_all(lines: Iterable[object], before: str = "") -> int:
-    """Print lines or notes; returns the exit code: 1 if one is on a damaged record."""
-    lines = list(lines)
-    for line in lines:
-        say(f"{before}{line}")
-    return damaged(lines)
-
-
-def damaged(notes: Iterable[object]) -> int:
-    """The exit code of a command that tells these notes: 1 if one is on a damaged record."""
-    return int(any(isinstance(note, Damage) for note in notes))
+    Returns the exit code: 1 if a line or a note is on a damaged record.
+    """
+    lines, notes = list(lines), list(notes)
+    if arguments.json:
+        say(json.dumps(content, indent=2, default=str))
+    else:
+        for line in [*lines, *(f"note: {note}" for note in notes)]:
+            say(line)
+    return int(any(isinstance(one, Damage) for one in lines + notes))

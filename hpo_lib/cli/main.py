@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     of_study = tuple(named)
     named |= entries.pop("group")
     alone = {"command": lambda _: parser.print_help(), "parser": parser}
-    parser.set_defaults(commands=[*entries], **alone)
+    parser.set_defaults(commands=[*entries], json=False, **alone)
     for name, entry in entries.items():
         if goal := entry.get("for"):
             shown += [f"\n{goal}"] * (f"\n{goal}" not in shown)

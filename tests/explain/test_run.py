@@ -136,16 +136,7 @@ def test_when_checks_are_printed_then_they_hold(explained):
     assert "Kendall's tau" in text
 
 
-def test_when_it_is_called_again_then_nothing_is_trained_and_the_files_are_as_before(
-    toml, out, paths, monkeypatch
-):
-    before = {file: file.read_bytes() for file in sorted(out.rglob("*.*"))}
-    monkeypatch.setattr(run, "coalition_values", lambda *_: pytest.fail("explained again"))
-    explained_by(toml, out, ["RESIDUAL_LINEAR"])
-    assert {file: file.read_bytes() for file in sorted(out.rglob("*.*"))} == before
-
-
-def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are_left(
+def test_when_a_run_is_killed_then_the_next_one_goes_on_and_then_nothing_is_explained_again(
     toml, tmp_path, monkeypatch
 ):
     values, calls = run.coalition_values, []
@@ -166,9 +157,13 @@ def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are
     # two halves of the model and its planted column; of the refitted one the killed half and both
     assert len(calls) == 6
     assert len(paths.explanations()) == 2
+    before = {file: file.read_bytes() for file in sorted(tmp_path.rglob("*.*"))}
+    explained_by(toml, tmp_path, ["RESIDUAL_LINEAR"])
+    assert len(calls) == 6
+    assert {file: file.read_bytes() for file in sorted(tmp_path.rglob("*.*"))} == before
 
 
-def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys, tmp_path):
+def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys):
     assert main(["verify", str(paths.table("shapley"))]) == 0
     assert "figures recomputed" in capsys.readouterr().out
     text = paths.table("shapley").read_text(encoding="utf-8")
@@ -178,8 +173,6 @@ def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys, tm
     try:
         assert main(["verify", str(paths.table("shapley"))]) == 1
         assert f"DRIFT  {paths.table('shapley')}: it differs" in capsys.readouterr().out
-        table.iloc[1:].to_csv(paths.table("shapley"), index=False)
-        assert main(["verify", str(paths.table("shapley"))]) == 1
     finally:
         paths.table("shapley").write_text(text, encoding="utf-8")
 
@@ -225,16 +218,6 @@ def test_when_a_folder_explains_other_days_then_it_is_refused_and_kept(toml, out
     with pytest.raises(InputError, match=r"explains other days .* remove .*explanations, or give"):
         explained_by(toml, out, ["RESIDUAL_LINEAR"], days="10")
     assert {file: file.read_bytes() for file in paths.explanations()} == before
-
-
-def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path):
-    frame = pd.read_csv(toml.with_name("parts.csv"))
-    frame.iloc[100, 1] += 1
-    frame.to_csv(tmp_path / "parts.csv", index=False)
-    other = tmp_path / "parts.toml"
-    other.write_text(toml.read_text(encoding="utf-8"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"was made on other data .* give another --out"):
-        explained_by(other, out, ["RESIDUAL_LINEAR"])
 
 
 @pytest.fixture(scope="module")
