@@ -154,8 +154,8 @@ def _mixed(members: Sequence[BenchmarkRow]) -> BenchmarkRow:
 
 def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     """``model``, ``params``, ``origin`` and ``weight`` of the mixture; empty without one."""
-    tables = [row.weights for row in rows if row.weights is not None]
-    by_day = tables[0] if tables else pd.DataFrame()
+    mixed = (row.weights for row in rows if row.weights is not None)
+    by_day = next(mixed, pd.DataFrame())
     return pd.Series(by_day.unstack(), name="weight").reset_index()
 
 

@@ -18,15 +18,12 @@ from dataclasses import asdict, fields, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hpo_lib import paths
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.settings import PARAMETERS, Settings
 from hpo_lib.stop_requests import LIFELINE
-
-if TYPE_CHECKING:
-    from hpo_lib.data.spec import DatasetSpec
 
 
 def _run(arguments: Namespace) -> int:
@@ -147,7 +144,7 @@ def _prepare(arguments: Namespace) -> None:
     say(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
 
 
-def _spec(arguments: Namespace) -> "DatasetSpec":
+def _spec(arguments: Namespace) -> Any:
     """The dataset's description, with the options that say how its meter's CSV is read."""
     from hpo_lib.data.spec import load_spec
 

@@ -177,11 +177,10 @@ PICTURES = {
 
 def of_network(study: StoredStudy, show: Callable[..., Any], *given: Any) -> Any:
     """What ``show`` makes of a study's network, or why it says nothing, as a sentence."""
-    if study.is_test:
-        return Markdown("Not shown: at the test budget a network has learnt next to nothing.")
+    why = "at the test budget it has learnt next to nothing" if study.is_test else ""
     if not any(study.chosen.shares or [1]):
-        return Markdown("Not shown: nothing of the network is kept, the linear baseline forecasts.")
-    return show(*given)
+        why = "nothing of it is kept, the linear baseline forecasts"
+    return Markdown(f"The network is not shown: {why}.") if why else show(*given)
 
 
 LARGEST_FIRST = 12
