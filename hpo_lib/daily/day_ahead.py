@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.explain import coalition_values, draw_donors, players
@@ -23,6 +23,9 @@ from hpo_lib.figures.style import marked_by_source, on_screen, panels
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic, output, write_text
 from hpo_lib.scoring.calibration import ROLLING_DAYS, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 HOUR = pd.Timedelta(hours=1)
 _SCHOOL = "is_school_holiday"
@@ -59,7 +62,7 @@ class DayAhead:
             self.forecasts.to_frame()[["q10", "q50", "q90"]]
         )
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """This forecast, below that of the same model a day before with what came."""
         spec, forecasts, tables = self.dataset.spec, [self.forecasts], {}
         yesterday = self.forecasts.origins[0] - DAY
@@ -72,7 +75,7 @@ class DayAhead:
         figure = forecast_rows(tables, unit=unit, xlabel=time, ms=4)
         return marked_by_source(figure, self.dataset.source)
 
-    def reasons(self) -> Figure:
+    def reasons(self) -> "Figure":
         """What moves the daily mean of the median from the linear baseline's average day to it.
 
         The average day is its forecast where no group of information is known, see

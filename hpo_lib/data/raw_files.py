@@ -425,22 +425,6 @@ max_hours = 3
     return out
 
 
-def dataset_of_frame(frame: pd.DataFrame, timezone: str, out: Path) -> Path:
-    """Make a dataset of one column of values by their times; returns its TOML, which is ``out``.
-
-    The frame's index are hours, or equal parts of one, UTC or local with an offset. A unit may
-    follow the column's name in brackets. CSVs are written beside the TOML, which stays as it is if
-    it is there already. ``timezone``: IANA name of the place.
-    """
-    raw = out.with_suffix(".csv")
-    paths.write_text(raw, frame.to_csv())
-    if not out.exists():
-        write_new_dataset(raw, timezone, RawFile(), None, out)
-    spec = load_spec(str(out))
-    prepare_features(spec, raw, None, None, out.parent / spec.csv)
-    return out
-
-
 def _place(timezone: str) -> tuple[str, str]:
     """Country and hemisphere of a time zone's place."""
     table = (
