@@ -100,12 +100,15 @@ class Study:
     def all_begun(self):
         return [*self.files.runs_dir.glob("begun-*")]
 
-    def hpo_run(self, trials):
-        """The command on the tiny dataset with the smallest budget."""
+    def words(self, trials):
+        """Of the command on the tiny dataset with the smallest budget."""
         folders = ("--data-dir", str(self.toml.parent), "--runs-dir", str(self.files.runs_dir))
         names = ("--model", self.files.model, "--dataset", str(self.toml), "--job-id", "a")
         setup = ("--test", "--space", "plan", "--policy", "calibrated", "--storage", self.storage)
-        return self.start("-m", "hpo_lib", "run", *names, *folders, *setup, "--trials", str(trials))
+        return ("-m", "hpo_lib", "run", *names, *folders, *setup, "--trials", str(trials))
+
+    def hpo_run(self, trials):
+        return self.start(*self.words(trials))
 
     def trials(self):
         return stored_trials(self.files, self.storage)
