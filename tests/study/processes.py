@@ -56,7 +56,7 @@ def stored_trials(files, storage="auto"):
     """All trials of a study; none while its tables are being made."""
     with suppress(InputError):
         if study := Storage(files, storage).read():
-            return study.get_trials(deepcopy=False)
+            return study.trials
     return []
 
 
