@@ -45,7 +45,7 @@ def run_notebook(settings: Settings, run: RunPaths) -> None:
     papermill_io.register(record, AtomicFiles())
     try:
         # The kernel has a lease of its own, but only while the study runs.
-        with Liveness(run, f"{run.worker}.notebook"), stop_requests.relaying():
+        with Liveness(run, f"notebook_{run.worker}"), stop_requests.relaying():
             _set_aside(run)
             papermill.execute_notebook(
                 str(paths.HPO_NOTEBOOK),

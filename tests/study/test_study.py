@@ -18,11 +18,9 @@ import pytest
 
 from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.records.leases import Lease, Liveness
-from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.objectives import OBJECTIVES
-from hpo_lib.study.progress import write_optuna_figures
 from tests.conftest import refusal
 from tests.study.conftest import opened
 from tests.study.fakes import DEFAULTS, Died
@@ -591,21 +589,3 @@ def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny
     start(trials=2, dataset=simulated)
     assert read(files)["provenance"]["data"]["source"] == "simulated"
     assert all(", simulated data" in text for text in figure_texts(files))
-
-
-def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well(
-    start, files, tiny_dataset, monkeypatch
-):
-    start(trials=2)
-    study = opened(files)
-    rename, others = os.replace, [replace(files, worker=2)]
-
-    def rename_late(file, target):
-        if others:
-            write_optuna_figures(study, StoredStudy.read(others.pop()))
-        rename(file, target)
-
-    monkeypatch.setattr(os, "replace", rename_late)
-    write_optuna_figures(study, StoredStudy.read(files))
-    assert others == []
-    assert not list(files.folder.glob(".*.tmp"))
