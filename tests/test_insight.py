@@ -99,9 +99,6 @@ def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the
         norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 8))
     history = insight.fusion_weights(forecaster).history
     assert history["temp"].to_numpy() == pytest.approx(1)
-    for function in (insight.stack_forecasts, insight.periods):
-        with pytest.raises(TypeError, match="holds a _TFTModule, expected a forecaster of"):
-            function(forecaster)
 
 
 def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
@@ -119,11 +116,11 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
                 block.mean_amplitude.zero_()
                 block.train()
                 block(wave)
-        spectrum = insight.periods(forecaster)
-        assert spectrum.hours.shape == (2, 2)
-        assert (spectrum.hours[:, 0] == period).all()
-        assert spectrum.weights.shape == (15, 2, 2)
-        np.testing.assert_allclose(spectrum.weights.sum(axis=-1), 1, rtol=1e-5)
+        weights = insight.periods(forecaster)
+        assert len(weights) == 15
+        np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+        assert f"{period} h" in weights
+        assert len(weights.columns) <= 3, "two of each block, one of which both have"
 
 
 # Figures of given numbers
@@ -187,13 +184,6 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong(tiny_dataset):
     values, edges, _ = step.get_data()
     assert edges[np.flatnonzero(values)] == -23.5
     assert values.max() == 100
-
-
-def test_when_blocks_share_periods_then_each_appears_once_and_with_its_weight(insight):
-    weights = np.tile([0.6, 0.3, 0.1], (3, 2, 1))
-    spectrum = insight.Periods(np.array([[24, 5, 5], [24, 12, 5]]), weights)
-    shares = spectrum.of_periods.iloc[2].to_dict()
-    assert shares == pytest.approx({"24 h": 0.6, "5 h": 0.25, "12 h": 0.15})
 
 
 def test_when_weights_are_redrawn_then_the_network_forecasts_otherwise_and_its_linear_part_alike(

@@ -11,15 +11,14 @@ import pytest
 
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.errors import InputError
-from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.models import RECIPES, STANDARD, Budget
+from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family
 from hpo_lib.families.search_space import FloatRange, IntRange
 from hpo_lib.records.trainings import family_key
 from tests import old_plan
 from tests.conftest import essentials
 
 
-class ToyFamily(DartsFamily):
+class ToyFamily(Family):
     """A family that is never trained."""
 
     name = "TOY_Q"

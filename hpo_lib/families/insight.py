@@ -1,7 +1,7 @@
 """Insights into one family each: stacks of N-HiTS, weights of the TFT, periods of TimesNet.
 
 Hooks read a trained network while it forecasts the validation origins. Nothing here changes a
-forecast. Each function raises a TypeError if the forecaster is of another family.
+forecast.
 """
 
 import copy
@@ -93,34 +93,12 @@ _MADE_OF = {
 """Inputs of the TFT by their group, where it has no columns."""
 
 
-@dataclass(frozen=True)
-class Periods:
-    """The periods by which B blocks of a TimesNet fold windows of T = L + H hours to K images.
-
-    Attributes:
-        hours: [B, K] periods in hours, the strongest in training first.
-        weights: [N, B, K] weights of the K images in each window; they sum to 1 along K.
-    """
-
-    hours: np.ndarray
-    weights: np.ndarray
-
-    @property
-    def of_periods(self) -> pd.DataFrame:
-        """[N, periods] the weight of each period in the mean over the blocks."""
-        names = [f"{hours} h" for hours in self.hours.flat]
-        weights = pd.DataFrame(self.weights.reshape(-1, len(names)) / len(self.hours))
-        return weights.T.groupby(names).sum().T
-
-
-def stack_forecasts(forecaster: Forecaster) -> StackForecasts:
+def stack_forecasts(trained: DartsForecaster) -> StackForecasts:
     """Forecasts of a trained ``NHITS_Q``, stack by stack."""
-    trained, context = _trained(forecaster, "stacks", "NHITS_Q")
     module: Any = trained.module
     inputs, levels = module.input_dim, module.nr_params
-    forecasts, parts = _watch(
+    context, values, parts = _watch(
         trained,
-        context,
         module.stacks,
         # hours, inputs and levels in one row, as darts orders them
         lambda _, output: output[1].reshape(len(output[1]), -1, inputs, levels)[:, :, 0, :],
@@ -133,7 +111,9 @@ def stack_forecasts(forecaster: Forecaster) -> StackForecasts:
         base_name = f"mean of {f'the last {level.hours} h' if level else 'training'}"
     stacks = [(source.in_unit(torch.from_numpy(part), origins) - base).numpy() for part in parts]
     return StackForecasts(
-        forecasts=forecasts.with_actual(trained.dataset.target),
+        forecasts=QuantileForecasts.of_model(values, context.origins).with_actual(
+            trained.dataset.target
+        ),
         base=base[:, :, 0].numpy(),
         base_name=base_name,
         stacks=np.stack(stacks, axis=1),
@@ -141,16 +121,14 @@ def stack_forecasts(forecaster: Forecaster) -> StackForecasts:
     )
 
 
-def fusion_weights(forecaster: Forecaster) -> FusionWeights:
+def fusion_weights(trained: DartsForecaster) -> FusionWeights:
     """Variable selection and attention of a trained ``TFT_Q``."""
-    trained, context = _trained(forecaster, "encoder_vsn", "TFT_Q")
     module: Any = trained.module
     dataset, scaling, recipe = trained.dataset, trained.scaling, trained.recipe
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the
     # attention
-    _, (history, future, attention) = _watch(
+    context, _, (history, future, attention) = _watch(
         trained,
-        context,
         [module.encoder_vsn, module.decoder_vsn, module.multihead_attn],
         lambda _, output: output[1].mean(dim=2),
     )
@@ -168,17 +146,19 @@ def fusion_weights(forecaster: Forecaster) -> FusionWeights:
     )
 
 
-def periods(forecaster: Forecaster) -> Periods:
-    """The dominant periods of a trained ``TIMESNET_Q``."""
-    trained, context = _trained(forecaster, "nf", "TIMESNET_Q")
+def periods(trained: DartsForecaster) -> pd.DataFrame:
+    """[N, periods] of a trained ``TIMESNET_Q`` the weight of each period, the mean over its blocks.
+
+    Each of B blocks folds windows of T = L + H hours by the K periods that were strongest in
+    training to as many images, whose weights in a window sum to 1.
+    """
     module: Any = trained.module
     blocks = module.nf.model
     length, n_images = blocks[0].input_size + blocks[0].h, blocks[0].k
     amplitude = torch.stack([block.mean_amplitude[1:] for block in blocks]).cpu()
     cycles = amplitude.topk(n_images).indices + 1
-    _, spectra = _watch(
+    *_, spectra = _watch(
         trained,
-        context,
         blocks,
         lambda inputs, _: torch.fft.rfft(inputs[0].float(), dim=1).abs().mean(-1),
     )
@@ -186,10 +166,9 @@ def periods(forecaster: Forecaster) -> Periods:
         torch.from_numpy(spectrum)[:, chosen].softmax(dim=1)
         for spectrum, chosen in zip(spectra, cycles, strict=True)
     ]
-    return Periods(
-        hours=(length // cycles).numpy(),
-        weights=torch.stack(weights, dim=1).numpy(),
-    )
+    names = [f"{hours} h" for hours in (length // cycles).flatten().tolist()]
+    by_image = pd.DataFrame(torch.cat(weights, dim=1).numpy().T / len(blocks), names)
+    return by_image.groupby(level=0).sum().T
 
 
 def with_redrawn_weights(forecaster: Forecaster) -> Forecaster | None:
@@ -209,11 +188,14 @@ def with_redrawn_weights(forecaster: Forecaster) -> Forecaster | None:
 
 def _watch(
     forecaster: DartsForecaster,
-    context: Context,
     layers: Iterable[nn.Module],
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
-) -> tuple[QuantileForecasts, list[np.ndarray]]:
-    """The network's forecasts, and ``read`` of each layer's inputs and output, a row per origin."""
+) -> tuple[Context, np.ndarray, list[np.ndarray]]:
+    """The validation origins, the network's quantiles there, and what the layers do.
+
+    That is ``read`` of each layer's inputs and output, a row per origin.
+    """
+    context = forecaster.dataset.context(forecaster.dataset.validation_origins)
     seen: dict[nn.Module, list[np.ndarray]] = {layer: [] for layer in layers}
 
     def hook(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -223,15 +205,4 @@ def _watch(
         for layer in seen:
             stack.callback(layer.register_forward_hook(hook).remove)
         values = forecaster.network(forecaster.source(context), context.positions)
-    forecasts = QuantileForecasts.of_model(values, context.origins)
-    return forecasts, [np.concatenate(parts)[: len(values)] for parts in seen.values()]
-
-
-def _trained(forecaster: Forecaster, part: str, family: str) -> tuple[DartsForecaster, Context]:
-    """The forecaster, if its network has the part that the caller reads, and its validation."""
-    network = getattr(forecaster, "module", forecaster)
-    if not isinstance(forecaster, DartsForecaster) or not hasattr(network, part):
-        raise TypeError(
-            f"the forecaster holds a {type(network).__name__}, expected a forecaster of {family}"
-        )
-    return forecaster, forecaster.dataset.context(forecaster.dataset.validation_origins)
+    return context, values, [np.concatenate(parts)[: len(values)] for parts in seen.values()]

@@ -2,12 +2,11 @@
 
 from typing import Any, ClassVar
 
-from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.models import Budget, ByName, register
+from hpo_lib.families.models import Budget, ByName, Family, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
-class NhitsQ(DartsFamily):
+class NhitsQ(Family):
     """N-HiTS takes past covariates only: it gets the forecast day's calendar along the history."""
 
     name = "NHITS_Q"
@@ -63,8 +62,7 @@ class NhitsQ(DartsFamily):
             """
 
             def _create_model(self, train_sample: Any) -> Any:
-                covariates = train_sample.past_covariates
-                columns = 1 + (0 if covariates is None else covariates.shape[1])
+                columns = 1 + train_sample.past_covariates.shape[1]
                 hours = [2**stack for stack in reversed(range(self.num_stacks))]
                 # darts insists on 1 last; only whole hours are read
                 rates = [rate * columns for rate in hours[:-1]] + [1]

@@ -102,17 +102,12 @@ class Scaling:
         cls,
         dataset: Dataset,
         recipe: Recipe,
-        *,
-        seasons: bool | None = None,
-        trees: int = MOST_TREES,
+        like: "Scaling | None" = None,
     ) -> "Scaling":
-        """From the training split; ``seasons`` replaces the check of what the split covers.
-
-        ``trees`` are the most that a linear baseline gets, see `LinearOptions`.
-        """
+        """From the training split; of a refit ``like`` another, columns and trees are as there."""
         train = dataset.training_frame
         std = train.std(ddof=0)
-        seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
+        seasons = like.seasons if like else covers_seasons(dataset, recipe.season_years)
         origins = learnt_origins(dataset, recipe)
         ahead = weather_ahead(dataset, dataset.windows(origins), recipe)
         ahead_std = ahead.std(axis=(0, 1))
@@ -121,12 +116,11 @@ class Scaling:
             level = Level.fit(dataset.training_target, recipe.level_hours)
         if recipe.linear_part:
             options = LinearOptions(
-                seasons,
-                recipe.linear_penalty,
-                recipe.linear_weeks,
-                recipe.thermal,
-                trees if recipe.linear_trees else 0,
+                seasons, recipe.linear_penalty, recipe.linear_weeks, recipe.thermal
             )
+            if recipe.linear_trees:
+                fitted = like and like.linear  # of which validation chose how many are used
+                options = fitted.options if fitted else replace(options, trees=MOST_TREES)
             linear = LinearBaseline.fit(dataset, origins, options)
         return cls(
             train.mean().to_dict(),

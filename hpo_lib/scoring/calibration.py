@@ -109,8 +109,8 @@ def smallest_level(target: np.ndarray, share: float) -> float:
     return float((share if known.min() >= 0 else 1.0) * np.abs(known).mean())
 
 
-def conformal_quantile(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The ceil((n + 1) coverage)-th smallest of n equally weighted scores along the first axis.
+def conformal_quantile(scores: np.ndarray, weights: np.ndarray) -> float:
+    """The ceil((n + 1) coverage)-th smallest of n equally weighted scores [n].
 
     If n is too small, it is the largest. Of exchangeable scores the next one is at most this with a
     probability of at least ``coverage``, the nominal one, and less than ``coverage + 1 / (n + 1)``
@@ -121,13 +121,11 @@ def conformal_quantile(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     (Barber et al., 2023, eq. 10).
     """
     needed = round(float(NOMINAL_COVERAGE / 100 * (weights.sum() + weights.max())), 9)
-    order = np.argsort(scores, axis=0)
-    reached = np.cumsum(weights[order], axis=0) >= needed - 1e-9
-    rank = np.where(reached.any(axis=0), reached.argmax(axis=0), len(scores) - 1)
-    chosen = np.take_along_axis(order, rank[None], axis=0)
-    return np.asarray(np.take_along_axis(scores, chosen, axis=0)[0])
+    order = np.argsort(scores)
+    below = int(np.searchsorted(np.cumsum(weights[order]), needed - 1e-9))
+    return float(scores[order[min(below, len(scores) - 1)]])
 
 
 def _margin(scores: np.ndarray, weights: np.ndarray) -> float:
     """From the scores [N, H] of N days with these weights [N]."""
-    return float(conformal_quantile(scores.ravel(), np.repeat(weights, scores.shape[1])))
+    return conformal_quantile(scores.ravel(), np.repeat(weights, scores.shape[1]))

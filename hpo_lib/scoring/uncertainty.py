@@ -278,19 +278,14 @@ def compare_seeds(challenger: Sequence[DailyScores], default: Sequence[DailyScor
     configurations, with 2 (S - 1) degrees of freedom. With one seed each, as in the test preset,
     nothing is known of seeds, and only the days are drawn.
     """
-    seeds, n = len(challenger), len(default[0]["mae"])
-    drawn = drawn_days(n)
-    freedom = 2 * (seeds - 1)
-    t = (
-        np.random.default_rng(1).standard_t(freedom, BOOTSTRAP_REPEATS)
-        if freedom
-        else np.zeros(BOOTSTRAP_REPEATS)
-    )
+    seeds, drawn = len(challenger), drawn_days(len(default[0]["mae"]))
+    freedom = max(1, 2 * (seeds - 1))  # a seed alone has no spread, which makes the error 0
+    t = np.random.default_rng(1).standard_t(freedom, BOOTSTRAP_REPEATS)
 
     def changes(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, np.ndarray]:
         """Of daily scores [S, N] in percent: the mean change, and that of each draw."""
         spread = [np.square(side.mean(axis=1) - side.mean()).sum() for side in (ours, theirs)]
-        error = np.sqrt(2 / seeds * sum(spread) / freedom) if freedom else 0.0
+        error = np.sqrt(2 / seeds * sum(spread) / freedom)
         daily = (ours - theirs).mean(axis=0)
         return float(daily.mean()), daily[drawn].mean(axis=1) + t * error
 

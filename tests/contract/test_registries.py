@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from hpo_lib.families import models
-from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.models import (
     Budget,
+    Family,
     described,
     family_names,
     get_family,
@@ -128,7 +128,7 @@ def test_when_scores_are_those_of_a_study_then_an_objective_is_finite_and_reads_
 # Families
 
 
-class Fake(DartsFamily):
+class Fake(Family):
     name = "FAKE_Q"
     title = "Fake"
     search_space: ClassVar = {

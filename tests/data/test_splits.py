@@ -1,7 +1,7 @@
 """Hand-worked positions; the index starts on 2020-01-01, so position p is hour p of the year."""
 
 from dataclasses import replace
-from zoneinfo import ZoneInfo
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo_lib.data.spec import Splits
+from hpo_lib.data.spec import Splits, load_spec
 from hpo_lib.data.splits import (
     SplitPositions,
     daily_origins,
@@ -109,9 +109,8 @@ def test_when_origins_are_drawn_for_any_range_then_their_forecasts_tile_it(first
 
 
 def settled(index, plan, timezone="UTC"):
-    return settled_splits(
-        index, np.zeros(len(index), dtype=bool), plan, ZoneInfo(timezone), "my.csv", "my.toml"
-    )
+    spec = replace(load_spec("heat"), splits=plan, timezone=timezone, path=Path("my.toml"))
+    return settled_splits(index, np.zeros(len(index), dtype=bool), spec, "my.csv")
 
 
 SHARES = Splits(train=0.7, val=0.2)
