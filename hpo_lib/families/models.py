@@ -188,8 +188,11 @@ class Forecaster(ABC):
     """Kept shares of the network's residual, of the median and of the width; None: all of it was
     kept unasked.
     """
-    validation: QuantileForecasts
-    """Forecasts of every validation origin with the kept weights."""
+
+    @cached_property
+    def validation(self) -> QuantileForecasts:
+        """Forecasts of every validation origin with the kept weights."""
+        return self.forecasts(self.dataset, self.dataset.validation_origins)
 
     @cached_property
     def lowest(self) -> float | None:
@@ -285,7 +288,7 @@ class Family(Model, ABC):
 
         With ``like``, which such a training returned, train on both splits, for as many steps of
         the budget's schedule as validation chose there; its ``best_step`` and ``shares`` are taken
-        over. This forecaster has no ``validation``: nothing is held out.
+        over. This forecaster has an empty ``validation``: nothing is held out.
         """
         from hpo_lib.families.training import BestWeights, DartsForecaster, new_model
         from hpo_lib.families.windows import Scaling
@@ -388,11 +391,9 @@ def model_names(kind: str) -> tuple[str, ...]:
 
 def described(name: str) -> Model:
     """The model of that name or, of a name that only a record knows, one without a kind."""
-    if name in registered():
-        return registered()[name]
     unknown = Model()
     unknown.name = unknown.title = name
-    return unknown
+    return registered().get(name, unknown)
 
 
 def family_names() -> tuple[str, ...]:

@@ -62,8 +62,7 @@ def calibrate(
     """
     if checked_mode(mode) == "none":
         return forecasts
-    if warm_up is None:
-        warm_up = forecasts.rows(slice(0))
+    warm_up = warm_up or forecasts.rows(slice(0))
     if mode == "split" and not len(warm_up.origins):
         raise InputError("calibration split needs validation forecasts, found none")
     if not len(forecasts.origins):
@@ -85,13 +84,10 @@ def calibrate(
                 weights = 1 - age[usable] / ROLLING_DAYS
                 margin[i] = _margin(scores[usable], weights)
     margin *= levels[earlier:]
-    inner = forecasts.values[:, :, 1:-1]
-    if not inner.size:  # bounds move in no farther than to the middle
-        inner = forecasts.values.mean(axis=2, keepdims=True)
     lowest = 0.0 if by_origin["least"].iloc[earlier] >= 0 else -np.inf
     values = forecasts.values.copy()
-    values[:, :, 0] = np.minimum(np.maximum(forecasts.lower - margin, lowest), inner[:, :, 0])
-    values[:, :, -1] = np.maximum(forecasts.upper + margin, inner[:, :, -1])
+    values[:, :, 0] = np.minimum(np.maximum(forecasts.lower - margin, lowest), values[:, :, 1])
+    values[:, :, -1] = np.maximum(forecasts.upper + margin, values[:, :, -2])
     return replace(forecasts, values=values)
 
 
