@@ -21,7 +21,7 @@ from sqlalchemy.engine import Engine
 
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.data.dataset import Dataset, fingerprint_frame
-from hpo_lib.data.spec import DatasetSpec, GapRule, Splits
+from hpo_lib.data.spec import DatasetSpec, Splits
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions, write_json, write_predictions
@@ -189,13 +189,9 @@ def tiny_dataset():
         country="DK",
         past_covariates=("temp", "water_lag_24h"),
         future_covariates=("hour_sin", "hour_cos", "is_weekend"),
-        optional_covariates=(),
-        start=None,
         splits=Splits(
             pd.Timestamp("2019-05-09 23:00", tz="UTC"), pd.Timestamp("2019-05-24 23:00", tz="UTC")
         ),
-        gaps=GapRule("none", 0),
-        twin=None,
         path=Path("tiny.toml"),
     )
     return Dataset(

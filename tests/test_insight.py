@@ -57,6 +57,8 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     assert np.isfinite(actual).all()
     assert (np.abs(parts.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert parts.hours == (4, 2, 1)
+    if recipe is UNSHRUNK:
+        assert_redrawn(insight, forecaster, tiny_dataset.context(origins), whole.values)
     if recipe is PLAIN:
         assert parts.base_name == "mean of training"
         expected = np.full((15, 24), tiny_dataset.target[:1680].mean())
@@ -65,6 +67,17 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
         windows = tiny_dataset.windows(origins)
         expected = forecaster.scaling.linear.quantiles(tiny_dataset, windows)[:, :, 1]
     np.testing.assert_allclose(parts.base, expected, rtol=1e-5)
+
+
+def assert_redrawn(insight, forecaster, context, before):
+    """With other weights the network forecasts otherwise, and its linear part alike."""
+    other = insight.with_redrawn_weights(forecaster)
+    assert np.abs(other.predict(context).values - before).max() > 0.01
+    assert np.array_equal(forecaster.predict(context).values, before)
+    assert other.scaling is forecaster.scaling
+    forecaster.shares = (0.0, 0.0)
+    assert insight.with_redrawn_weights(forecaster) is None
+    forecaster.shares = None
 
 
 def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the_right_names(
@@ -184,21 +197,6 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong(tiny_dataset):
     values, edges, _ = step.get_data()
     assert edges[np.flatnonzero(values)] == -23.5
     assert values.max() == 100
-
-
-def test_when_weights_are_redrawn_then_the_network_forecasts_otherwise_and_its_linear_part_alike(
-    insight, tiny_dataset
-):
-    forecaster = trained("NHITS_Q", tiny_dataset, UNSHRUNK)
-    context = tiny_dataset.context(tiny_dataset.validation_origins)
-    before = forecaster.predict(context).values
-    other = insight.with_redrawn_weights(forecaster)
-    assert np.abs(other.predict(context).values - before).max() > 0.01
-    assert np.array_equal(forecaster.predict(context).values, before)
-    linear = [one.scaling.linear.quantiles(tiny_dataset, context) for one in (forecaster, other)]
-    assert np.array_equal(*linear)
-    forecaster.shares = (0.0, 0.0)
-    assert insight.with_redrawn_weights(forecaster) is None
 
 
 def test_when_weights_of_a_tft_are_summed_then_each_input_counts_for_its_group(insight):

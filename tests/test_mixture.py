@@ -91,14 +91,9 @@ def test_when_a_later_value_changes_then_no_weight_moves_that_was_made_before_it
     if day < 59:
         assert not np.array_equal(before[day + 1], after[day + 1])
     # The actuals of the last days need not be known yet.
-    _, unknown = mixture([replaced(member, day) for member in members])
-    assert np.array_equal(before[: day + 1], unknown[: day + 1])
-
-
-def replaced(member, day):
-    actual = member.actual.copy()
     actual[day:] = np.nan
-    return QuantileForecasts(member.values, actual, DAYS)
+    _, unknown = mixture([QuantileForecasts(one.values, actual, DAYS) for one in members])
+    assert np.array_equal(before[: day + 1], unknown[: day + 1])
 
 
 def test_when_origins_are_closer_than_the_horizon_then_a_day_counts_after_it_has_ended(members):
@@ -121,19 +116,11 @@ def test_when_a_member_is_silent_for_a_week_then_the_others_share_its_weight_and
     back = int(np.flatnonzero(week)[-1]) + 1
     assert weights[back, 0] > 0.5, "the week says nothing against it"
     assert np.array_equal(weights[: back - 7], mixture(members)[1][: back - 7])
-
-
-def test_when_there_is_one_member_then_it_is_the_mixture(members):
-    mixed, weights = mixture(members[1:2])
-    assert (weights == 1).all()
-    assert mixed.values == pytest.approx(members[1].values, abs=1e-12)
-
-
-def test_when_members_have_days_of_their_own_then_each_day_is_of_those_who_forecast_it(members):
     mixed, weights = mixture([members[0].rows(slice(0, 40)), members[1].rows(slice(20, 60))])
     assert np.array_equal(mixed.origins, DAYS)
     assert (weights[:20] == [1, 0]).all()
     assert (weights[40:] == [0, 1]).all()
+    assert mixed.values[:20] == pytest.approx(members[0].values[:20], abs=1e-12)
 
 
 @pytest.mark.parametrize(

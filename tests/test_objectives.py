@@ -8,11 +8,6 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import OBJECTIVES
 
 
-@pytest.mark.parametrize(("picp", "penalty"), [(80, 0), (72, 8), (88, 8), (0, 80), (100, 20)])
-def test_when_coverage_misses_80_percent_then_too_narrow_and_too_wide_cost_alike(picp, penalty):
-    assert OBJECTIVES["picp_penalty"].value({"picp": picp, "mae": 3.0}) == penalty
-
-
 @pytest.mark.parametrize(("value", "excess"), [(0, 0), (5, 0), (5.5, 0.5), (80, 75)])
 def test_when_coverage_is_within_five_points_then_it_exceeds_nothing_and_else_only_the_rest_counts(
     value, excess

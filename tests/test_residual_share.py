@@ -84,18 +84,12 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     assert np.array_equal(fitted.validation.values, options[best].values)
     again = fitted.forecasts(tiny_dataset, tiny_dataset.validation_origins)
     assert np.array_equal(again.values, fitted.validation.values)
-
-
-def test_when_nothing_is_kept_then_a_refit_trains_no_network(tiny_dataset):
-    family = get_family("NHITS_Q")
-    params = {**smallest(family), "lr": 1e-5}
-    fitted = family.fit(params, tiny_dataset, BUDGET, seed=1)
     fitted.best_step, fitted.shares = 0, (0.0, 0.0)
-    refitted = family.fit(params, tiny_dataset, BUDGET, like=fitted, seed=1)
-    assert not hasattr(refitted, "module")
-    origins = tiny_dataset.test_origins
-    linear = refitted.scaling.linear.quantiles(tiny_dataset, tiny_dataset.windows(origins))
-    assert np.array_equal(refitted.forecasts(tiny_dataset, origins).values, linear)
+    refitted = family.fit(smallest(family), tiny_dataset, budget, like=fitted, seed=1)
+    assert not hasattr(refitted, "module"), "where nothing is kept a refit trains no network"
+    windows = tiny_dataset.windows(tiny_dataset.test_origins)
+    linear = refitted.scaling.linear.quantiles(tiny_dataset, windows)
+    assert np.array_equal(refitted.predict(windows).values, linear)
 
 
 def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_dataset):

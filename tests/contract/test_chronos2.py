@@ -19,7 +19,7 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.records.trainings import load_trainings
 from tests.conftest import quick_plan
-from tests.contract.conftest import INFORMATION_SET, KNOWN, ORIGIN, disturbed, holding_the_future
+from tests.contract.conftest import INFORMATION_SET, ORIGIN, disturbed, forecast
 
 SIZE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
 CHRONOS = {
@@ -52,18 +52,12 @@ def model(folder, tiny_dataset):
     return zero_shot(tiny_dataset, folder)
 
 
-def forecast(model, frame):
-    return model.predict(holding_the_future(frame, ORIGIN)).values
-
-
-@pytest.mark.parametrize(
-    ("columns", "rows", "moves"), [*INFORMATION_SET, (KNOWN, slice(ORIGIN, ORIGIN + 1), True)]
-)
+@pytest.mark.parametrize(("columns", "rows", "moves"), INFORMATION_SET)
 def test_when_it_forecasts_then_its_information_set_is_that_of_the_others(
     columns, rows, moves, model, tiny_dataset
 ):
-    found = forecast(model, disturbed(tiny_dataset.frame, columns, rows))
-    assert (found != forecast(model, tiny_dataset.frame)).any() == moves
+    found = forecast(model, disturbed(tiny_dataset.frame, columns, rows), ORIGIN)
+    assert (found != forecast(model, tiny_dataset.frame, ORIGIN)).any() == moves
 
 
 def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_dataset):
@@ -71,8 +65,8 @@ def test_when_the_unit_changes_then_the_forecast_does_so_too(folder, tiny_datase
     frame[tiny_dataset.spec.target] *= 1000
     model = zero_shot(tiny_dataset, folder)
     larger = zero_shot(replace(tiny_dataset, frame=frame), folder)
-    assert forecast(larger, frame) == pytest.approx(
-        1000 * forecast(model, tiny_dataset.frame), rel=1e-3
+    assert forecast(larger, frame, ORIGIN) == pytest.approx(
+        1000 * forecast(model, tiny_dataset.frame, ORIGIN), rel=1e-3
     )
 
 

@@ -210,24 +210,3 @@ def test_when_units_are_dropped_then_gradients_are_the_slopes_of_what_was_comput
                 weight += step * direction
             values.append(loss())
     torch.testing.assert_close((values[0] - values[1]) / 2e-6, slope, rtol=1e-6, atol=1e-8)
-
-
-def test_when_a_training_uses_bfloat16_where_it_may_then_it_still_learns_the_same(layers):
-    """The rearranged layers alone: not every CPU has the LSTM between them in bf16."""
-    import torch
-
-    data = windows()
-    ours, theirs = pair(layers, data, "float32")
-    columns = {name: torch.randn(B, L, 1) for name in ours.encoder_variables}
-    hidden, context = torch.randn(B, L, 12), torch.randn(B, L, 12)
-    seen = torch.zeros(B, L, L, dtype=torch.bool)
-    outputs = []
-    for net, precision in ((ours, torch.bfloat16), (theirs, torch.float32)):
-        with torch.autocast("cpu", precision, enabled=precision == torch.bfloat16):
-            selected, weights = net.encoder_vsn(columns, context)
-            attended, attention = net.multihead_attn(hidden, hidden, hidden, seen)
-        outputs.append([each.float() for each in (selected, weights, attended, attention)])
-        sum(each.square().mean() for each in outputs[-1]).backward()
-    same(*outputs, 0.1)
-    for part in (ours.encoder_vsn, ours.multihead_attn):
-        assert all(w.grad.isfinite().all() for w in part.parameters() if w.grad is not None)

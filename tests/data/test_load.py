@@ -7,8 +7,6 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from hpo_lib import paths
 from hpo_lib.data.dataset import fingerprint_frame, load_dataset
@@ -113,34 +111,6 @@ def test_when_cells_are_empty_then_they_are_filled_linearly_and_each_hour_counts
     assert dataset.frame["temp"].iloc[33:38].tolist() == pytest.approx([10, 9.25, 8.5, 7.75, 7])
 
 
-@pytest.fixture
-def complete(small):
-    return small.load().frame
-
-
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(line=st.integers(3, 2160))
-@example(line=23)  # Sunday 23:00 local time
-@example(line=24)  # Monday 00:00
-def test_when_any_single_interior_hour_is_dropped_then_it_is_filled_and_counted(
-    small, complete, line
-):
-    text = small.csv.read_text()
-    small.drop(line)
-    dataset = small.load()
-    small.csv.write_text(text)
-    assert dataset.n_filled == 1
-    row, hole = dataset.frame.iloc[line - 2], complete.iloc[[line - 3, line - 1]]
-    assert row["water_consumption"] == pytest.approx(hole["water_consumption"].mean())
-    calendar = ["hour", "day_of_week", "is_weekend"]  # never between two hours or half a weekend
-    assert row[calendar].tolist() == complete[calendar].iloc[line - 2].tolist()
-    pd.testing.assert_frame_equal(
-        dataset.frame.drop(row.name), complete.drop(row.name), check_freq=False
-    )
-
-
 def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_no_holiday(
     small,
 ):
@@ -157,8 +127,23 @@ def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_no_hol
         small.load()
 
 
+@pytest.mark.parametrize("line", [3, 23, 24, 1000, 2160])  # 23 is a Sunday 23:00, local time
+def test_when_a_single_hour_is_dropped_then_it_is_filled_and_counted(small, line):
+    complete = small.load().frame
+    small.drop(line)
+    dataset = small.load()
+    assert dataset.n_filled == 1
+    row, hole = dataset.frame.iloc[line - 2], complete.iloc[[line - 3, line - 1]]
+    assert row["water_consumption"] == pytest.approx(hole["water_consumption"].mean())
+    calendar = ["hour", "day_of_week", "is_weekend"]  # never between two hours or half a weekend
+    assert row[calendar].tolist() == complete[calendar].iloc[line - 2].tolist()
+    pd.testing.assert_frame_equal(
+        dataset.frame.drop(row.name), complete.drop(row.name), check_freq=False
+    )
+
+
 def test_when_the_csv_is_in_the_data_folder_then_it_is_taken_before_the_one_beside_the_toml(
-    small, tmp_path
+    small, tmp_path, monkeypatch
 ):
     data_dir = tmp_path / "elsewhere"
     data_dir.mkdir()
@@ -167,20 +152,11 @@ def test_when_the_csv_is_in_the_data_folder_then_it_is_taken_before_the_one_besi
     dataset = load_dataset(load_spec(small.toml), data_dir)
     assert dataset.path == str(inside)
     assert dataset.sha256 == hashlib.sha256(inside.read_bytes()).hexdigest() != small.load().sha256
-
-
-def test_when_the_csv_is_absolute_then_it_is_used_as_it_is(small, tmp_path):
-    elsewhere = tmp_path / "other.csv"
-    small.csv.rename(elsewhere)
-    small.edit_toml('"small.csv"', f'"{elsewhere}"')
-    assert small.load().path == str(elsewhere)
-
-
-def test_when_the_csv_is_inside_the_project_then_records_name_it_without_the_machine(
-    small, tmp_path, monkeypatch
-):
+    small.csv.unlink()
+    small.edit_toml('"small.csv"', f'"{inside}"')
+    assert small.load().path == str(inside), "an absolute one is used as it is"
     monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path)
-    assert small.load().path == "small.csv"
+    assert small.load().path == "elsewhere/small.csv", "records do not name the machine"
 
 
 def test_when_the_csv_is_absent_then_the_twin_is_used_from_start_on_and_says_so(
@@ -244,12 +220,6 @@ def test_when_a_value_name_or_hour_changes_then_the_fingerprint_does_but_not_wit
     hour = frame.set_axis(frame.index + pd.Timedelta(hours=1))
     assert fingerprint_frame(same) == fingerprint_frame(frame)
     assert len({fingerprint_frame(each) for each in (frame, value, column, hour)}) == 4
-
-
-def test_when_positions_are_asked_for_twice_then_they_are_computed_once(small):
-    dataset = small.load()
-    for name in ("positions", "is_missing", "validation_origins", "test_origins"):
-        assert getattr(dataset, name) is getattr(dataset, name)
 
 
 # The dataset that ships
