@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, evaluate, seasonal_naive, validation_baselines
 
@@ -72,14 +71,6 @@ def test_when_validation_changes_then_the_width_of_the_interval_does_not(tiny_da
     before = seasonal_naive(tiny_dataset, origins, 24)
     after = seasonal_naive(with_target(tiny_dataset, altered), origins, 24)
     assert after.upper - after.lower == pytest.approx(before.upper - before.lower)
-
-
-@pytest.mark.parametrize("lag", [0, 1, HORIZON - 1])
-def test_when_the_lag_is_shorter_than_the_horizon_then_it_is_refused(tiny_dataset, lag):
-    with pytest.raises(
-        ValueError, match=rf"^lag is {lag}, expected at least the horizon of 24 hours$"
-    ):
-        seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, lag)
 
 
 # Evaluation

@@ -119,15 +119,12 @@ def test_when_the_loser_is_named_first_then_only_the_sign_changes():
     assert there.p_value < 1e-6
 
 
-def test_when_losses_are_identical_or_few_then_nothing_tells_them_apart():
+def test_when_losses_are_identical_then_nothing_tells_them_apart():
     a = np.random.default_rng(9).exponential(size=100)
     assert diebold_mariano(a, a.copy()).p_value == 1
     constant = diebold_mariano(a + 1, a)
     assert constant.p_value == 0
     assert constant.statistic == np.inf
-    sentence = "6 days are too few for a Diebold-Mariano test, expected over 6"
-    with pytest.raises(ValueError, match=sentence):
-        diebold_mariano(a[:6], a[1:7])
 
 
 def test_when_days_differ_then_forecasts_are_not_compared():

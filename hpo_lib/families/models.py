@@ -7,7 +7,7 @@ an instance with `register`. The file imports no library of its model before tha
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -132,7 +132,7 @@ class Recipe:
 
     def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", ByName]:
         """The recipe with the fields that ``params`` name, and the params of the network."""
-        names = {field.name for field in fields(self)} & set(params)
+        names = vars(self).keys() & params
         network = {name: value for name, value in params.items() if name not in names}
         return replace(self, **{name: params[name] for name in names}), network
 

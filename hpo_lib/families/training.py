@@ -311,8 +311,7 @@ class BestWeights(pl.Callback):
         self.lowest = math.inf
         self.weights: dict[str, torch.Tensor] = {}
 
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, PLForecastingModule)
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         self.forecaster.module = module
         self.steps = self.budget.steps_for(_n_weights(module.parameters()))
         self.source = self.forecaster.source(self.context).to(module.device)

@@ -117,6 +117,8 @@ class DieboldMariano(NamedTuple):
 def diebold_mariano(losses_a: np.ndarray, losses_b: np.ndarray) -> DieboldMariano:
     """Test whether two series of daily losses have the same mean (Diebold and Mariano, 1995).
 
+    There are to be `MIN_COMPARED_DAYS` at least.
+
     With d the difference of the losses, n its length and h the days over which differences may be
     correlated: the variance of its mean is estimated from autocovariances up to lag h - 1 with
     Bartlett weights ``1 - k / h`` (Newey and West, 1987), which cannot be negative, and the
@@ -129,18 +131,9 @@ def diebold_mariano(losses_a: np.ndarray, losses_b: np.ndarray) -> DieboldMarian
     Args:
         losses_a: [N] daily losses, see `daily_losses`.
         losses_b: [N] daily losses of the other forecasts over the same origins.
-
-    Raises:
-        ValueError: lengths differ, or there are not more than 2 h days.
     """
-    if losses_a.shape != losses_b.shape or losses_a.ndim != 1:
-        raise ValueError(
-            f"losses of shape {losses_a.shape} and {losses_b.shape} cannot be compared day by day"
-        )
     n = len(losses_a)
     h = 1 + int(4 * (n / 100) ** (2 / 9))
-    if n <= 2 * h:
-        raise ValueError(f"{n} days are too few for a Diebold-Mariano test, expected over {2 * h}")
     d = losses_a - losses_b
     difference = d.mean()
     centred = d - difference
