@@ -6,7 +6,7 @@ import holidays
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.csv_checks import TIMESTAMP, WEATHER_COLUMNS
+from hpo_lib.data.csv_checks import TIMESTAMP
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import InputError
 
@@ -140,12 +140,6 @@ def engineer(
 def follows_from_target(column: str) -> re.Match[str] | None:
     """The ``kind`` and the ``hours`` of a lag or a rolling mean of the target, by its name."""
     return re.fullmatch(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h", column)
-
-
-def weather_of(spec: DatasetSpec) -> tuple[str, ...]:
-    """The columns of ``WEATHER_COLUMNS`` that the dataset's covariates are, or are made of."""
-    needed = {part for name in spec.covariates for part in PRODUCTS.get(name, (name,))}
-    return tuple(name for name in WEATHER_COLUMNS if name in needed)
 
 
 def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:

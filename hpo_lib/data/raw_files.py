@@ -28,7 +28,7 @@ from hpo_lib.data.csv_checks import (
     runs_of_true,
     timestamps,
 )
-from hpo_lib.data.features import CALENDAR_COLUMNS, engineer, local_dates, weather_of
+from hpo_lib.data.features import CALENDAR_COLUMNS, PRODUCTS, engineer, local_dates
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
 from hpo_lib.data.spec import DatasetSpec, RawFile, load_spec
 from hpo_lib.data.splits import time_span
@@ -280,9 +280,11 @@ def rebuilt_features(
     """
     target, filled_hours, missing = read_raw_series(raw, spec, end)
     index = pd.DatetimeIndex(target.index)
-    weather_table, weather_filled = (
-        (None, 0) if weather is None else read_weather(weather, index, weather_of(spec), end)
-    )
+    weather_table, weather_filled = None, 0
+    if weather is not None:
+        needed = {part for name in spec.covariates for part in PRODUCTS.get(name, (name,))}
+        wanted = [name for name in WEATHER_COLUMNS if name in needed]
+        weather_table, weather_filled = read_weather(weather, index, wanted, end)
     holidays = None if school_holidays is None else read_school_holidays(school_holidays)
     table = engineer(target, spec, weather_table, holidays)
     table.loc[table.index.isin(missing), spec.target] = np.nan

@@ -241,7 +241,13 @@ class WindowSource:
         if self.calendar_as_past:
             hours_ahead = torch.cat([*linear, weather], dim=2)
             along_last_day = F.pad(hours_ahead, (0, 0, HISTORY - HORIZON, 0))
-            past += [self._calendar_along(history), along_last_day]
+            calendar = self.future[history + HORIZON]  # 24 h early
+            if not self.recipe.repeated_history:
+                calendar[:, :-HORIZON] = 0
+                day = calendar[:, -HORIZON:, self.once_a_day].mean(dim=1)
+                calendar[:, :, self.once_a_day] = 0
+                calendar[:, -1, self.once_a_day] = day
+            past += [calendar, along_last_day]
         else:
             same_hours = []
             if self.recipe.same_hours:
@@ -267,16 +273,6 @@ class WindowSource:
         """The linear baseline's standardised forecasts [N, H, 1]."""
         assert self.expected is not None
         return self.expected[self.row_of_origin[origins]][:, :, None]
-
-    def _calendar_along(self, history: Tensor) -> Tensor:
-        """The calendar of the hours 24 h after the given ones [N, L] -> [N, L, F]."""
-        calendar = self.future[history + HORIZON]
-        if not self.recipe.repeated_history:
-            calendar[:, :-HORIZON] = 0
-            day = calendar[:, -HORIZON:, self.once_a_day].mean(dim=1)
-            calendar[:, :, self.once_a_day] = 0
-            calendar[:, -1, self.once_a_day] = day
-        return calendar
 
     def window_scale(self, origins: Tensor) -> tuple[Tensor, Tensor]:
         """Offset and gain [N, 1, 1] of each window.

@@ -99,7 +99,7 @@ def interval_errors(f: QuantileForecasts) -> np.ndarray:
 def smallest_level(target: np.ndarray, share: float) -> float:
     """Smallest level to divide by: a share of the mean size of the target [T], NaN where missing.
 
-    All of the mean size if the target is ever negative, as in `recent_levels`.
+    All of the mean size if the target is ever negative, as in `Scales`.
     """
     known = target[~np.isnan(target)]
     return float((share if known.min() >= 0 else 1.0) * np.abs(known).mean())
