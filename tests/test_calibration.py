@@ -19,26 +19,17 @@ from hpo_lib.scoring.calibration import (
     interval_errors,
 )
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from tests.conftest import made_forecasts
 
 START = pd.Timestamp("2019-01-01 23:00", tz="UTC")
 H = 24
 
 
-def forecasts(
-    error,
-    half_width,
-    median=100.0,
-    first=0,
-):
+def forecasts(error, half_width, median=100.0, first=0):
     """N days of median plus and minus half_width, of which the actual is the median plus ``error``
     [N, H].
     """
-    n = len(error)
-    middle = np.broadcast_to(np.asarray(median, dtype=float), error.shape)
-    values = np.stack([middle - half_width, middle, middle + half_width], axis=2)
-    return QuantileForecasts(
-        values, middle + error, pd.date_range(START, periods=n + first, freq="D")[first:]
-    )
+    return made_forecasts(median + error, half_width, median, "2019-01-01 23:00", first)
 
 
 def flat_target(days, value=100.0):

@@ -115,8 +115,6 @@ BROKEN = {
     "no quantile": (lambda t: t.drop(columns=["q10", "q50", "q90"]), COLUMN.format("q10")),
     "no row": (lambda t: t.iloc[:0], ROWS),
     "last row lost": (lambda t: t.iloc[:-1], ROWS),
-    "first row lost": (lambda t: t.iloc[1:], ROWS),
-    "a row twice": (lambda t: pd.concat([t, t.iloc[[2]]]), ROWS),
     "all rows twice": (lambda t: pd.concat([t, t]), ROWS),
     "steps from 0": (lambda t: t.assign(step=t["step"] - 1), ROWS),
     "one origin cut in three": (

@@ -11,7 +11,7 @@ import pytest
 
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, get_family
 from hpo_lib.figures import explanations
-from hpo_lib.scoring.forecasts import QuantileForecasts
+from tests.conftest import made_forecasts
 from tests.contract.test_families import UNSHRUNK, with_small_networks
 
 PLAIN = RECIPES["plain"]
@@ -139,19 +139,13 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
 # Figures of given numbers
 
 
-def forecasts(n):
-    values = np.arange(24.0)[None, :, None] + np.array([0.0, 1.0, 2.0]) + np.zeros((n, 1, 1))
-    return QuantileForecasts(
-        values, values[:, :, 1] + 0.5, pd.date_range("2024-01-01 23:00", periods=n, tz="UTC")
-    )
-
-
 def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
     insight, tiny_dataset
 ):
     stacks = np.random.default_rng(1).standard_normal((4, 2, 24, 3))
     base = np.arange(96.0).reshape(4, 24)
-    parts = insight.StackForecasts(forecasts(4), base, "linear baseline", stacks, (84, 1))
+    forecasts = made_forecasts(base, start="2024-01-01 23:00")
+    parts = insight.StackForecasts(forecasts, base, "linear baseline", stacks, (84, 1))
     axes = explanations.draw_stacks(parts, tiny_dataset).axes
     assert [one.get_title()[:12] for one in axes] == [
         "after Monday",

@@ -378,11 +378,10 @@ def test_when_a_series_is_decomposed_then_its_parts_add_up_and_windows_need_noth
 def test_when_the_command_runs_then_table_and_figure_say_how_much_less_or_more_is_promised(
     tiny_dataset, monkeypatch, tmp_path, capsys
 ):
-    less = [49.0, -44.7, -2e-5]
-    prices = pd.DataFrame({"leak": ["a", "b", "c"], "clean twin": "x", "days": 15})
-    for name, values in (("honest", 0.1), ("promised", 0.1), ("less_error", less)):
-        of_name = {name: values, f"{name}_low": 0.09, f"{name}_high": 52.36}
-        prices = prices.assign(**of_name)
+    facts = {"leak": ["a", "b", "c"], "clean twin": "x", "days": 15, "honest": 0.1, "promised": 0.1}
+    for name in ("honest", "promised", "less_error"):
+        facts |= {f"{name}_low": 0.09, f"{name}_high": 52.36}
+    prices = pd.DataFrame({**facts, "less_error": [49.0, -44.7, -2e-5]})
     table = price_table(prices)
     assert table["honest"][0] == "0.100 [0.0900, 52.4]"
     texts = table["% less error"].tolist()

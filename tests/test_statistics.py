@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy import stats
@@ -14,7 +13,6 @@ from scipy import stats
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import uncertainty
 from hpo_lib.scoring.evaluation import conditional_coverage
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import (
     bootstrap_intervals,
     compare,
@@ -22,21 +20,7 @@ from hpo_lib.scoring.uncertainty import (
     diebold_mariano,
     reliability,
 )
-
-LEVELS = (0.1, 0.5, 0.9)
-
-
-def forecasts(
-    actual,
-    offsets=(-1.0, 0.0, 1.0),
-    median=0.0,
-    start="2019-01-06 23:00",
-):
-    middle = np.broadcast_to(np.asarray(median, dtype=float), actual.shape)
-    origins = pd.date_range(start, periods=len(actual), freq="D", tz="UTC")
-    return QuantileForecasts(
-        middle[:, :, None] + np.asarray(offsets), actual, origins, LEVELS[: len(offsets)]
-    )
+from tests.conftest import made_forecasts as forecasts
 
 
 def noise(n, seed=0):

@@ -136,15 +136,12 @@ def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend
 # The linear baseline alone
 
 
-@pytest.mark.parametrize("refit", [False, True])
 def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fold_residuals(
-    refit, tiny_dataset
+    tiny_dataset, quickly_fitted
 ):
-    fit = baselines()["RESIDUAL_LINEAR"].fit
-    fitted = fit(tiny_dataset)
-    if refit:
-        fitted = fit(tiny_dataset, like=fitted)
-    learnt = tiny_dataset.trained_through_validation() if refit else tiny_dataset
+    fitted = quickly_fitted("RESIDUAL_LINEAR")
+    fitted = baselines()["RESIDUAL_LINEAR"].fit(tiny_dataset, like=fitted)
+    learnt = tiny_dataset.trained_through_validation()
     origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
     linear = LinearBaseline.fit(learnt, origins, LinearOptions(False))
     table = make_feature_table(learnt, learnt.windows(origins), seasons=False)

@@ -135,7 +135,9 @@ def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found():
 
 
 def with_weather(name, **weather):
-    spec = dataclasses.replace(load_spec(name), day_ahead_weather=DayAheadWeatherSpec(**weather))
+    start = pd.Timestamp("2022-09-01", tz="UTC")
+    seen = DayAheadWeatherSpec(**weather)
+    spec = dataclasses.replace(load_spec(name), start=start, day_ahead_weather=seen)
     return load_dataset(spec, simulated=True)
 
 
@@ -152,7 +154,8 @@ def twins():
 def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_and_without_they_stay(
     twins,
 ):
-    plain = load_dataset(load_spec("heat"), simulated=True)
+    start = twins["none"].spec.start
+    plain = load_dataset(dataclasses.replace(load_spec("heat"), start=start), simulated=True)
     assert (twins["none"].sha256, twins["none"].source, twins["none"].weather) == (
         plain.sha256,
         "simulated",

@@ -80,7 +80,3 @@ def test_when_forecasts_meet_the_actuals_then_hours_that_nobody_knows_stay_open(
     assert np.array_equal(found.actual[0], target[901:925])
     assert np.array_equal(found.actual[1, :4], target[-4:])
     assert np.isnan(found.actual[1, 4:]).all()
-    strange = QuantileForecasts.of_model(
-        np.zeros((1, HORIZON, 3)), origins[:1] + pd.Timedelta(days=3650)
-    )
-    assert np.isnan(strange.with_actual(tiny_dataset.target).actual).all()

@@ -10,7 +10,6 @@ import pytest
 
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.records.trainings import Training, training_key
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import search_value
 from measurements.search_value import (
     changes,
@@ -19,6 +18,7 @@ from measurements.search_value import (
     rows_of,
     series_rows,
 )
+from tests.conftest import made_forecasts
 
 TWIN = Path(__file__).resolve().parents[2] / "measurements" / "centrum_twin.toml"
 
@@ -62,8 +62,8 @@ def store(plan, model, params, validation, test):
     ):
         actual = np.stack([dataset.target.to_numpy()[o + 1 : o + 25] for o in origins])
         median = actual + multiple * random.standard_normal(actual.shape)
-        values = median[:, :, None] + multiple * np.array([-1.3, 0.0, 1.3])
-        forecasts.append(QuantileForecasts(values, actual, dataset.index[origins]))
+        start = dataset.index[origins[0]].tz_localize(None)
+        forecasts.append(made_forecasts(actual, 1.3 * multiple, median, start))
     record = {"model": model, "params": params, "seed": 42, "seconds": 1.0}
     record["key"] = training_key(dataset, refit=True)
     Training(record, *forecasts).store(plan.paths)
