@@ -161,19 +161,18 @@ def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
     assert parts.sizes.to_numpy()[2, 1] == pytest.approx(np.abs(stacks[2, 1, :, 1]).mean())
 
 
-@pytest.mark.parametrize(("source", "mark"), [("simulated", "SIMULATED DATA"), ("csv", "")])
 def test_when_claims_are_drawn_then_the_heaviest_come_first_and_simulated_data_are_marked(
-    source, mark, tiny_dataset
+    tiny_dataset,
 ):
     share = np.arange(1.0, 21) / np.arange(1, 21).sum()
     tables = {
         "variables": pd.DataFrame([share] * 4, columns=[f"v{i}" for i in range(20)]),
         "others": pd.DataFrame(0.5, range(4), ["a", "b"]),
     }
-    data = replace(tiny_dataset, source=source)
+    data = replace(tiny_dataset, source="simulated")
     figure = explanations.draw_claims("TFT_Q", data, "weight", tables)
     left, right = figure.axes
-    assert figure.get_supxlabel() == mark
+    assert figure.get_supxlabel() == "SIMULATED DATA"
     assert (left.get_title(), left.get_xlabel()) == ("20 variables", "weight")
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names[:2] == ["v19", "v18"]

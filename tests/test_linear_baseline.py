@@ -115,11 +115,8 @@ def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feat
         for seasons in (True, False)
     )
     assert set(whole.names) - set(short.names) == {"year_sin", "year_cos", "month"}
-    moved = dataclasses.replace(whole, features=whole.features.copy())
-    moved.features[:, :, whole.names.index("year_sin")] += 0.5
-    before, after, left = map(feature_table.linear_features, (whole, moved, short))
-    assert not np.array_equal(before, after)
-    assert left.shape[2] == before.shape[2] - 4
+    before, left = map(feature_table.linear_features, (whole, short))
+    assert left.shape[2] == before.shape[2] - 4, "two harmonics, and the month is not linear"
 
 
 @pytest.mark.parametrize("weeks", [1, 2])

@@ -51,26 +51,21 @@ def changed(dataset, rows):
 def test_when_a_model_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(
     trained, tiny_dataset
 ):
-    forecasts = trained.forecasts(tiny_dataset, np.array([ORIGIN, 700]))
-    assert forecasts.values.shape == (2, HORIZON, 3)
-    assert forecasts.values.dtype == np.float64
-    assert np.isfinite(forecasts.values).all()
-    assert (np.diff(forecasts.values, axis=2) >= 0).all()
-    assert forecasts.levels == QUANTILE_LEVELS == (0.1, 0.5, 0.9)
-    assert list(forecasts.origins) == [tiny_dataset.index[ORIGIN], tiny_dataset.index[700]]
+    """And a training brings such forecasts of every validation origin."""
     target = tiny_dataset.target.to_numpy()
-    assert np.array_equal(forecasts.actual, [target[ORIGIN + 1 : ORIGIN + 25], target[701:725]])
-
-
-def test_when_a_model_is_trained_then_it_brings_its_forecasts_of_every_validation_origin(
-    trained, tiny_dataset
-):
-    validation = trained.validation
-    assert validation.values.shape == (15, HORIZON, 3)
-    assert list(validation.origins) == list(tiny_dataset.index[1679:2039:24])
-    assert np.array_equal(validation.actual.ravel(), tiny_dataset.target.to_numpy()[1680:2040])
-    again = trained.forecasts(tiny_dataset, tiny_dataset.validation_origins)
-    assert np.array_equal(again.values, validation.values)
+    days = tiny_dataset.validation_origins
+    assert days.tolist() == list(range(1679, 2039, 24))
+    for origins in ([ORIGIN, 700], days):
+        forecasts = trained.forecasts(tiny_dataset, np.array(origins))
+        assert forecasts.values.shape == (len(origins), HORIZON, 3)
+        assert forecasts.values.dtype == np.float64
+        assert np.isfinite(forecasts.values).all()
+        assert (np.diff(forecasts.values, axis=2) >= 0).all()
+        assert forecasts.levels == QUANTILE_LEVELS == (0.1, 0.5, 0.9)
+        assert list(forecasts.origins) == list(tiny_dataset.index[origins])
+        assert np.array_equal(forecasts.actual, [target[o + 1 : o + 25] for o in origins])
+    for name, values in vars(forecasts).items():
+        assert np.array_equal(getattr(trained.validation, name), values)
 
 
 @pytest.mark.parametrize(("columns", "rows", "moves"), INFORMATION_SET)

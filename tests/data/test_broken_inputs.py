@@ -44,7 +44,6 @@ A_TIME = "expected a full hour in UTC such as '2018-12-31 23:00'"
 # One wrong cell: line, column, cell, what follows "line L, column C is CELL"
 CELLS = [
     (9, "timestamp", "01/04/2018 07:00", A_UTC_TIME),
-    (9, "timestamp", "", A_UTC_TIME),
     (
         9,
         "timestamp",
@@ -82,7 +81,6 @@ CELLS = [
         ", expected -100 to 100 degrees C, or an empty cell where the value is missing",
     ),
     (9, "timestamp", "now", A_UTC_TIME),
-    (9, "timestamp", "20180401T07", A_UTC_TIME),
     (9, "timestamp", "0000-04-01 07:00:00+00:00", A_UTC_TIME),
     (2161, "timestamp", "9999-06-29 23:00:00+00:00", A_UTC_TIME),  # 70 million hours
     (40, "water_consumption", "-0.5", NEGATIVE),
@@ -359,7 +357,6 @@ TOMLS = [
         "unknown key gaps.hours; did you mean max_hours? Allowed: fill, max_hours",
     ),
     ('title = "Ninety days of water"', "title = 90", f"title is 90, expected {A_TEXT}"),
-    ("Ninety days of water", " ", f"title is ' ', expected {A_TEXT}"),
     (
         '["temp", "water_lag_1h"]',
         '"temp"',
@@ -421,7 +418,6 @@ TOMLS = [
         '= ["snow"]',
         "optional_covariates lists 'snow', which is neither a past nor a future covariate",
     ),
-    ("2018-05-31 23:00", "31.05.2018", f"splits.train_end is '31.05.2018', {A_TIME}"),
     ("2018-05-31 23:00", "2018-06-31 23:00", f"splits.train_end is '2018-06-31 23:00', {A_TIME}"),
     ("2018-05-31 23:00", "2018-05-31 23:59", f"splits.train_end is '2018-05-31 23:59', {A_TIME}"),
     ("2018-05-31 23:00", "0000-05-31 23:00", f"splits.train_end is '0000-05-31 23:00', {A_TIME}"),
@@ -450,11 +446,6 @@ TOMLS = [
         "max_hours = 3",
         "max_hours = nan",
         "gaps.max_hours is nan, expected a whole number of at least 0",
-    ),
-    (
-        "max_hours = 3",
-        "max_hours = true",
-        "gaps.max_hours is True, expected a whole number of at least 0",
     ),
     ("\n[gaps]", TWIN.format(0), "twin.mean_level is 0, expected a number above 0, at most 1e+12"),
     (

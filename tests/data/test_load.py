@@ -216,15 +216,15 @@ def test_when_the_shipped_csv_is_prepared_from_its_own_target_and_weather_then_i
     assert (shipped.source, shipped.path) == ("csv", "datasets/bike_dc.csv.xz")
     assert f"# SHA-256 of the CSV, unpacked: {shipped.sha256}\n" in shipped.spec.path.read_text()
     assert [len(part) for part in shipped.daily_origins.values()] == [448, 121, 154]
-    raw, weather, packed = (tmp_path / name for name in ("raw.csv", "weather.csv", "new.csv.xz"))
+    raw, weather, new, packed = (
+        tmp_path / name for name in ("raw.csv", "weather.csv", "new.csv", "new.csv.xz")
+    )
     shipped.target.rename("0").to_csv(raw, index_label="")
     hours = shipped.index.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").rename("dt_iso")
     shipped.frame[["temp", "humidity", "wind_speed"]].set_axis(hours).to_csv(weather)
-    prepare_features(shipped.spec, raw, weather, None, packed)
-    spec = dataclasses.replace(shipped.spec, csv=str(packed))
-    pd.testing.assert_frame_equal(
-        load_dataset(spec).frame, shipped.frame.iloc[24:], check_exact=True
-    )
-    packed.write_bytes(packed.read_bytes()[:-9])
+    prepare_features(shipped.spec, raw, weather, None, new)
+    made = load_dataset(dataclasses.replace(shipped.spec, csv=str(new)))
+    pd.testing.assert_frame_equal(made.frame, shipped.frame.iloc[24:], check_exact=True)
+    packed.write_bytes((paths.DATASETS_DIR / "bike_dc.csv.xz").read_bytes()[:-9])
     with pytest.raises(InputError, match=r"new.csv.xz: cannot be unpacked \(.+\); restore it"):
-        load_dataset(spec)
+        load_dataset(dataclasses.replace(shipped.spec, csv=str(packed)))

@@ -79,8 +79,6 @@ def test_when_seasons_and_hours_are_compared_then_demand_follows_them_in_local_t
         profile = y[work].groupby(table["hour"]).mean()
         assert profile.loc[4:10].idxmax() == 7
         assert profile.idxmin() in (0, 1, 2, 3)
-    late = y[table["is_weekend"] == 1].groupby(table["hour"]).mean().loc[:13].idxmax()
-    assert late >= y[~off].groupby(table["hour"]).mean().loc[:13].idxmax() + 2
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(
     assert list(record([tiny_dataset], {"NHITS_Q": range(2)}, "test", table)) == []
 
 
+@pytest.mark.slow
 def test_when_a_published_study_is_replayed_then_it_settles_before_its_end_on_the_same_choice():
     run = next(one for one in study_runs(RUNS_DIR) if one.model == "NHITS_Q")
     study = Replayed(StoredStudy.read(run), stopping=False)
