@@ -94,17 +94,11 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
 
 def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_dataset):
     family = get_family("NHITS_Q")
-    given = {**smallest(family), "level_hours": 168, "linear_part": False, "steps_factor": 2.0}
-    steps = []
-    fitted = family.fit(
-        given, tiny_dataset, BUDGET, seed=1, on_check=lambda step, _: steps.append(step)
-    )
-    assert steps == [4]
-    assert fitted.recipe == dataclasses.replace(
-        STANDARD, level_hours=168, linear_part=False, steps_factor=2.0
-    )
-    assert fitted.shares is None
-    recipe = dataclasses.replace(STANDARD, level_hours=168, linear_part=False, steps_factor=2.0)
+    named = {"level_hours": 168, "linear_part": False, "steps_factor": 2.0}
+    fitted = family.fit({**smallest(family), **named}, tiny_dataset, BUDGET, seed=1)
+    assert (fitted.best_step, fitted.shares) == (4, None)
+    recipe = dataclasses.replace(STANDARD, **named)
+    assert fitted.recipe == recipe
     same = family.fit(smallest(family), tiny_dataset, BUDGET, seed=1, recipe=recipe)
     assert np.array_equal(same.validation.values, fitted.validation.values)
 

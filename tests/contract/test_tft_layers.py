@@ -150,21 +150,6 @@ def test_when_it_forecasts_then_nothing_is_dropped(layers):
         )
 
 
-def test_when_the_seed_is_the_same_then_so_are_the_masks_of_dropout(layers):
-    import torch
-
-    data = windows()
-    ours, _ = pair(layers, data, dropout=0.4)
-    found = []
-    for seed in (3, 3, 4):
-        torch.manual_seed(seed)
-        ours.zero_grad()
-        found.append(outputs_and_gradients(ours.train(), data))
-        found[-1] = [None if each is None else each.clone() for each in found[-1]]
-    same(found[0], found[1], 0.0)
-    assert not torch.allclose(found[0][0], found[2][0])
-
-
 def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers):
     """The mean and the spread over many masks, of a variable selection alone."""
     import torch

@@ -119,16 +119,6 @@ def test_when_the_country_is_unknown_then_the_error_names_the_toml(country, advi
         calendar_columns(hours("2019-01-01", 1), replace(HEAT, country=country), None)
 
 
-def test_when_a_school_holiday_ends_then_its_last_local_day_still_counts_whole():
-    table = pd.DataFrame(
-        {"start_date": [pd.Timestamp("2019-06-29")], "end_date": [pd.Timestamp("2019-08-11")]}
-    )
-    first = calendar_columns(hours("2019-06-28 21:00", 2), HEAT, table)["is_school_holiday"]
-    last = calendar_columns(hours("2019-08-11 21:00", 2), HEAT, table)["is_school_holiday"]
-    assert first.tolist() == [0, 1]  # 23:00 on the day before, 00:00 on the first day, local
-    assert last.tolist() == [1, 0]  # 23:00 on the last day, 00:00 on the day after, local
-
-
 # Lags, weather and the whole table
 
 
@@ -464,6 +454,8 @@ def test_when_school_holidays_end_early_or_weather_has_gaps_then_the_report_says
     complete = write(tmp_path, [SCHOOL, "2019-01-01,2019-01-02,C", "2019-01-04,2019-01-04,W"])
     complete = complete.rename(tmp_path / "complete.csv")
     assert "note: " not in prepare_features(HEAT, raw, None, complete, tmp_path / "features.csv")
+    # The last hour is the first one of the local 4 January.
+    assert pd.read_csv(tmp_path / "features.csv")["is_school_holiday"].sum() == 24
     lines = weather_lines(hours("2019-01-01", 72))
     weather = write(tmp_path, [*lines[:10], *lines[12:]])
     report = prepare_features(HEAT, raw, weather, complete, tmp_path / "features.csv")
