@@ -11,7 +11,6 @@ import pytest
 
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, get_family
 from hpo_lib.figures import explanations
-from tests.conftest import made_forecasts
 from tests.contract.test_families import UNSHRUNK, with_small_networks
 
 PLAIN = RECIPES["plain"]
@@ -48,13 +47,10 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     parts = insight.stack_forecasts(forecaster)
     assert parts.stacks.shape == (15, 3, 24, 3)
     total = parts.base[:, :, None] + parts.stacks.sum(axis=1)
-    np.testing.assert_allclose(np.sort(total, axis=2), parts.forecasts.values, atol=1e-5)
     whole = forecaster.forecasts(tiny_dataset, origins)
+    assert list(parts.origins) == list(whole.origins)
     if recipe is not STANDARD:  # which keeps a share
-        assert np.array_equal(np.maximum(parts.forecasts.values, 0), whole.values)
-    actual = whole.with_actual(tiny_dataset.target).actual
-    assert np.array_equal(parts.forecasts.actual, actual)
-    assert np.isfinite(actual).all()
+        np.testing.assert_allclose(np.sort(total, axis=2), whole.values, atol=1e-5)
     assert (np.abs(parts.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert parts.hours == (4, 2, 1)
     if recipe is UNSHRUNK:
@@ -144,8 +140,8 @@ def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
 ):
     stacks = np.random.default_rng(1).standard_normal((4, 2, 24, 3))
     base = np.arange(96.0).reshape(4, 24)
-    forecasts = made_forecasts(base, start="2024-01-01 23:00")
-    parts = insight.StackForecasts(forecasts, base, "linear baseline", stacks, (84, 1))
+    origins = pd.date_range("2024-01-01 23:00", periods=4, tz="UTC")
+    parts = insight.StackForecasts(origins, base, "linear baseline", stacks, (84, 1))
     axes = explanations.draw_stacks(parts, tiny_dataset).axes
     assert [one.get_title()[:12] for one in axes] == [
         "after Monday",

@@ -339,8 +339,6 @@ def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFram
 # The TOML of a new dataset, in which guesses are marked
 
 _GUESSED = {
-    "time_column": "",
-    "value_column": "",
     "timezone": " # guessed: of times without an offset",
     "aggregate": " # guessed: sum, if rows are amounts of less than an hour",
 }
@@ -401,7 +399,7 @@ fill = "linear"
 max_hours = 3
 """
     lines = [
-        f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED[key]}\n"
+        f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED.get(key, '')}\n"
         for key, said in stated.items()
         if said
     ]

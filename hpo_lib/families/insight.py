@@ -22,7 +22,6 @@ from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.families.models import Forecaster
 from hpo_lib.families.training import DartsForecaster
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
-from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
 @dataclass(frozen=True)
@@ -30,16 +29,16 @@ class StackForecasts:
     """A forecast of N-HiTS as the sum of what its S stacks add, in the target's unit.
 
     Attributes:
-        forecasts: of the whole network, of which the forecaster may keep a share, with actuals.
+        origins: [N] of validation.
         base: [N, H] where every forecast starts: the linear baseline's forecast; without one the
             level that the window was normalised by, or the mean of training.
         base_name: which of these it is.
         stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted
-            along Q, is the forecast.
+            along Q, is the network's forecast, of which the forecaster may keep a share.
         hours: hours per forecast value of each stack; hours between are interpolated.
     """
 
-    forecasts: QuantileForecasts
+    origins: pd.DatetimeIndex
     base: np.ndarray
     base_name: str
     stacks: np.ndarray
@@ -97,7 +96,7 @@ def stack_forecasts(trained: DartsForecaster) -> StackForecasts:
     """Forecasts of a trained ``NHITS_Q``, stack by stack."""
     module: Any = trained.module
     inputs, levels = module.input_dim, module.nr_params
-    context, values, parts = _watch(
+    context, parts = _watch(
         trained,
         module.stacks,
         # hours, inputs and levels in one row, as darts orders them
@@ -111,9 +110,7 @@ def stack_forecasts(trained: DartsForecaster) -> StackForecasts:
         base_name = f"mean of {f'the last {level.hours} h' if level else 'training'}"
     stacks = [(source.in_unit(torch.from_numpy(part), origins) - base).numpy() for part in parts]
     return StackForecasts(
-        forecasts=QuantileForecasts.of_model(values, context.origins).with_actual(
-            trained.dataset.target
-        ),
+        origins=context.origins,
         base=base[:, :, 0].numpy(),
         base_name=base_name,
         stacks=np.stack(stacks, axis=1),
@@ -127,7 +124,7 @@ def fusion_weights(trained: DartsForecaster) -> FusionWeights:
     dataset, scaling, recipe = trained.dataset, trained.scaling, trained.recipe
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the
     # attention
-    context, _, (history, future, attention) = _watch(
+    context, (history, future, attention) = _watch(
         trained,
         [module.encoder_vsn, module.decoder_vsn, module.multihead_attn],
         lambda _, output: output[1].mean(dim=2),
@@ -157,7 +154,7 @@ def periods(trained: DartsForecaster) -> pd.DataFrame:
     length, n_images = blocks[0].input_size + blocks[0].h, blocks[0].k
     amplitude = torch.stack([block.mean_amplitude[1:] for block in blocks]).cpu()
     cycles = amplitude.topk(n_images).indices + 1
-    *_, spectra = _watch(
+    _, spectra = _watch(
         trained,
         blocks,
         lambda inputs, _: torch.fft.rfft(inputs[0].float(), dim=1).abs().mean(-1),
@@ -190,11 +187,8 @@ def _watch(
     forecaster: DartsForecaster,
     layers: Iterable[nn.Module],
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
-) -> tuple[Context, np.ndarray, list[np.ndarray]]:
-    """The validation origins, the network's quantiles there, and what the layers do.
-
-    That is ``read`` of each layer's inputs and output, a row per origin.
-    """
+) -> tuple[Context, list[np.ndarray]]:
+    """The validation origins, and ``read`` of each layer's inputs and output, a row per origin."""
     context = forecaster.dataset.context(forecaster.dataset.validation_origins)
     seen: dict[nn.Module, list[np.ndarray]] = {layer: [] for layer in layers}
 
@@ -204,5 +198,6 @@ def _watch(
     with ExitStack() as stack:
         for layer in seen:
             stack.callback(layer.register_forward_hook(hook).remove)
-        values = forecaster.network(forecaster.source(context), context.positions)
-    return context, values, [np.concatenate(parts)[: len(values)] for parts in seen.values()]
+        forecaster.network(forecaster.source(context), context.positions)
+    n = len(context.positions)
+    return context, [np.concatenate(parts)[:n] for parts in seen.values()]
