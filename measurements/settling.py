@@ -29,8 +29,7 @@ from optuna.terminator import (
 from hpo_lib.records.provenance import read_scales
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.records.trainings import TrainingMissing, replicate
-from hpo_lib.records.trial import TrialRecord
-from hpo_lib.records.trial_choice import CHALLENGERS, chosen_of, prove
+from hpo_lib.records.trial import CHALLENGERS, TrialRecord, chosen_of, prove
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import daily_scores, prospect
 from hpo_lib.study.early_stopping import RULE
@@ -107,7 +106,7 @@ class Replayed:
 
     def by_optuna(self, rule: BaseImprovementEvaluator, numbers: Sequence[int]) -> float:
         """What a terminator of optuna says of the scores in percent; EMMR standardises them."""
-        frozen = {trial.number: trial for trial in self.study.optuna_study.get_trials()}
+        frozen = {trial.number: trial for trial in self.study.optuna_study.trials}
         scored = [
             optuna.trial.create_trial(
                 params=frozen[number].params,

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.data.scales import Scales
-from hpo_lib.records.trial import TrialRecord
-from hpo_lib.records.trial_choice import challengers
+from hpo_lib.records.trial import TrialRecord, challengers
 from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import winkler

@@ -93,7 +93,7 @@ def _status(arguments: Namespace) -> int:
 
     jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
     studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
-    rows = status.as_rows(studies, jobs, slurm=has_slurm)
+    rows = status.as_rows(studies, slurm=has_slurm)
     if arguments.json:
         print_json(rows)
     else:

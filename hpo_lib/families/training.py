@@ -61,7 +61,7 @@ def quiet_libraries() -> Iterator[None]:
 SHARES = [i / 20 for i in range(21)]
 
 CLEARLY = 0.5
-"""Standard errors by which a loss is clearly worse; docs/methodology.md compares it with 0 and 1.
+"""Standard errors by which a loss is clearly worse; docs/inputs.md compares it with 0 and 1.
 """
 
 Shares = tuple[float, float]

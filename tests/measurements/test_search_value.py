@@ -10,7 +10,7 @@ import pytest
 
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.records.trainings import Training, training_key
-from measurements import search_value
+from measurements import search_purpose, search_value
 from measurements.search_value import (
     changes,
     markdown,
@@ -129,3 +129,23 @@ def test_when_the_command_runs_again_then_nothing_is_trained_and_the_table_is_th
     assert "validation MAE" not in capsys.readouterr().out
     search_value.main([*words, "--table-only"])
     assert (tmp_path / "search_value.md").read_text(encoding="utf-8") == table
+
+
+def test_when_a_search_starts_from_plain_defaults_then_the_first_trial_near_todays_is_named(
+    tmp_path, monkeypatch, capsys
+):
+    """Percent of today's defaults: of MAE 10, and of the interval score 100."""
+
+    def scores(arguments, name, trials, *, recipe, space):
+        of_plain = {"plan": [20, 15, 30], "wide": [20, 10.3, 9]}[space]
+        mae = [10] if recipe == "standard" else of_plain
+        return [{"mae": np.full(5, one), "winkler": np.full(5, 100.0)} for one in mae]
+
+    monkeypatch.setattr(search_purpose, "scores", scores)
+    search_purpose.main(["bikes.toml", "--out", str(tmp_path)])
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert rows == [
+        "| bikes | plan | +50.0 | +25.0 | over 3 |",
+        "| bikes | wide | +50.0 | -5.0 | 3 |",
+    ]
+    assert (tmp_path / "search_purpose.png").exists()
