@@ -137,6 +137,12 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def output(named: str, default: Path) -> Path:
+    """The file to write: the default, the same in the folder that is named, or the one named."""
+    path = Path(named).expanduser() if named else default
+    return path / default.name if path.is_dir() or not path.suffix else path
+
+
 def job_name(model: str, dataset: str) -> str:
     """The name of a study's Slurm job; its logs begin with it too."""
     return f"hpo_{model}_{dataset}"

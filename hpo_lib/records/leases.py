@@ -89,8 +89,8 @@ class Lease:
         owner = self._lease.owner
         who = f"process {owner.pid} on {owner.hostname}" if owner else "a process without a name"
         print(
-            f"{self.file} is held by {who}; waiting up to {self.patience - self.silence():.0f} s to "
-            "see whether it still runs",
+            f"{self.file} is held by {who}; waiting up to {self.patience - self.silence():.0f} s "
+            "to see whether it still runs",
             file=sys.stderr,
         )
 
