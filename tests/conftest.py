@@ -139,6 +139,17 @@ def record_of(run, trials, **stated):
     return study_result(run, trials, **{**defaults, **stated})
 
 
+def executed(*, ended=True, error=""):
+    """An executed notebook, as far as it is read."""
+    outputs = [{"output_type": "error", "ename": "StudyError", "evalue": error}] if error else []
+    cell = {"cell_type": "code", "source": "x", "outputs": outputs, "execution_count": 1}
+    run = {
+        "end_time": "2026-01-16T12:00:00" if ended else None,
+        "exception": True if error else None,
+    }
+    return {"metadata": {"papermill": run}, "cells": [cell]}
+
+
 def change(file, place, new):
     """Change a value at some place in a JSON file; the value before and after."""
     content = part = json.loads(file.read_text(encoding="utf-8"))

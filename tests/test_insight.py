@@ -157,6 +157,23 @@ def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
     assert parts.sizes.to_numpy()[2, 1] == pytest.approx(np.abs(stacks[2, 1, :, 1]).mean())
 
 
+@pytest.mark.parametrize(
+    ("is_test", "shares", "said"),
+    [
+        (True, (0.3, 0.1), "The network is not shown: at the test budget"),
+        (False, (0.0, 0.0), "The network is not shown: nothing of it is kept"),
+        (False, (0.0, 0.1), "shown of 7"),
+        (False, None, "shown of 7"),
+    ],
+)
+def test_when_a_network_says_nothing_then_a_sentence_is_there_instead_of_its_figure(
+    is_test, shares, said
+):
+    study = SimpleNamespace(is_test=is_test, chosen=SimpleNamespace(shares=shares))
+    found = explanations.of_network(study, "shown of {}".format, 7)
+    assert getattr(found, "data", found).startswith(said)
+
+
 @pytest.mark.parametrize(("source", "mark"), [("simulated", "SIMULATED DATA"), ("csv", "")])
 def test_when_claims_are_drawn_then_the_heaviest_come_first_and_simulated_data_are_marked(
     source, mark, tiny_dataset

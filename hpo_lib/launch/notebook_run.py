@@ -10,13 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import papermill
-from filelock import FileLock, Timeout
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
@@ -87,26 +86,7 @@ def _alone(run: RunPaths) -> Iterator[None]:
         StudyError: this worker of the study runs already.
         WriteError: there can be no folder for its files.
     """
-    try:
-        run.workers.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(
-            f"{run.workers}: cannot be made ({error.strerror}); give another runs_dir, or access"
-        ) from None
-    with ExitStack() as locked:
-        try:
-            locked.enter_context(FileLock(run.notebook_lock, timeout=0))
-        except Timeout:
-            raise StudyError(
-                f"another process works on this study (it holds {run.notebook_lock}); wait for "
-                "it, stop it, or choose another job_id"
-            ) from None
-        # Some file systems of clusters have no locks; leases work there, too.
-        except (NotImplementedError, OSError):
-            print(
-                "This file system has no locks, so do not start this study twice at once.",
-                file=sys.stderr,
-            )
+    with Liveness(run, f"{run.worker}.notebook"):
         with Liveness(run, str(run.worker)):
             if run.notebook.exists():
                 earlier = run.attempt_notebook(len(attempts(run)))

@@ -82,26 +82,20 @@ def submit(script: str, folder: str) -> str:
     return match[1]
 
 
-def requeue(job_id: str) -> None:
-    """Put a running job back into the queue, under the same id.
+def order(what: str, *command: str) -> None:
+    """Have a job, or all tasks of an array, go back into the queue, or end after a request to stop.
+
+    Args:
+        what: in words.
+        *command: that does it; its last word is the job's id.
 
     Raises:
         SlurmError: Slurm refuses.
     """
-    answer = _call("scontrol", "requeue", job_id)
+    answer = _call(*command)
     if answer.returncode:
-        raise SlurmError(f"scontrol refused to requeue job {job_id}: {_said(answer.stderr)}")
-
-
-def cancel(job_id: str) -> None:
-    """End a job, or all tasks of an array, after a request to stop.
-
-    Raises:
-        SlurmError: Slurm refuses.
-    """
-    answer = _call("scancel", job_id)
-    if answer.returncode:
-        raise SlurmError(f"scancel refused to end job {job_id}: {_said(answer.stderr)}")
+        program, *_, job_id = command
+        raise SlurmError(f"{program} refused to {what} job {job_id}: {_said(answer.stderr)}")
 
 
 def state(job_id: str) -> str:

@@ -173,7 +173,7 @@ def _requeue(job: ThisJob, barren: int, *, progressed: bool, code: int) -> int:
         )
         return 1
     print(f"requeue {job.requeues + 1}", flush=True)
-    slurm.requeue(job.slurm_id)
+    slurm.order("requeue", "scontrol", "requeue", job.slurm_id)
     return 0
 
 

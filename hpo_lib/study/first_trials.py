@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from hpo_lib.families.search_space import (
     is_whole,
 )
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies
+from hpo_lib.settings import Settings
 
 BEGINNING = 6
 """Trials before the sampler's first. What the portfolio leaves of them is drawn near the defaults:
@@ -92,11 +92,9 @@ def _adapted(params: ByName, space: SearchSpace) -> ByName:
     }
 
 
-def best_of_others(
-    family: Family, runs_dir: Path, dataset: Dataset, budget_name: str
-) -> list[StoredStudy]:
+def best_of_others(family: Family, dataset: Dataset, settings: Settings) -> list[StoredStudy]:
     """The user's newest studies of a family in the wide space on other series, see `doubts`."""
-    space = family.searched("wide", dataset)
+    space, is_test = family.searched("wide", dataset), settings.budget_name == "test"
 
     def fits(study: StoredStudy) -> bool:
         try:
@@ -110,8 +108,8 @@ def best_of_others(
             # ``heat_dev`` has other splits than ``heat``, but the same hours.
             and study.dataset.removesuffix("_dev") != dataset.spec.name.removesuffix("_dev")
             and study.data.get("sha256") != dataset.sha256
-            and not any(study.doubts(test=budget_name == "test", simulated=dataset.is_simulated))
+            and not any(study.doubts(test=is_test, simulated=dataset.is_simulated))
         )
 
-    studies, _ = read_studies(runs_dir)
+    studies, _ = read_studies(settings.runs_dir)
     return newest_first(filter(fits, studies))[:MOST_STUDIES]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.cli.main import main
-from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.dataset import dataset_of_frame, load_dataset
 from hpo_lib.data.spec import RawFile, load_spec
 
 HOURS = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
@@ -54,6 +54,23 @@ def test_when_the_file_is_a_plain_raw_csv_then_its_dataset_has_its_name_and_no_t
         "[splits]",
         "[gaps]",
     ]
+
+
+def test_when_a_table_of_pandas_is_given_then_its_dataset_is_that_of_a_file_and_edits_stay(
+    tmp_path,
+):
+    frame = pd.DataFrame({"flow [l/s]": VALUES}, HOURS)
+    toml = dataset_of_frame(frame, "Europe/Rome", tmp_path / "my_flow.toml")
+    dataset = load_dataset(load_spec(toml))
+    spec = dataset.spec
+    assert (spec.name, spec.target, spec.unit, spec.country) == ("my_flow", "flow", "l/s", "IT")
+    assert dataset.target.to_numpy() == pytest.approx(VALUES[24:])
+    assert len(dataset.validation_origins) > 15
+    toml.write_text(toml.read_text("utf-8").replace('"l/s"', '"m3/h"'), encoding="utf-8")
+    dataset_of_frame(2 * frame, "Europe/Rome", toml)
+    again = load_dataset(load_spec(toml))
+    assert again.spec.unit == "m3/h"
+    assert again.target.to_numpy() == pytest.approx(2 * VALUES[24:])
 
 
 @pytest.mark.parametrize(("kept", "prepare"), [("Europe/Rome", ()), ("UTC", ("--timezone", "UTC"))])

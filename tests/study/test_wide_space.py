@@ -12,6 +12,7 @@ from hpo_lib.families.search_space import is_whole
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.settings import Settings
 from hpo_lib.study.first_trials import best_of_others
 from tests.conftest import essentials
 from tests.study.fakes import DEFAULTS, Died
@@ -191,6 +192,11 @@ def test_when_own_studies_are_many_then_the_newest_three_complete_and_real_ones_
             "status": other.get("status", "complete"),
         }
         write_json(RunPaths(tmp_path, "FAKE_Q", name, "a").best_params, record)
-    studies = best_of_others(family, tmp_path, tiny_dataset, "laptop")
+
+    def best(preset):
+        settings = Settings.create("FAKE_Q", "tiny", runs_dir=tmp_path, preset=preset)
+        return best_of_others(family, tiny_dataset, settings)
+
+    studies = best("laptop")
     assert [study.dataset for study in studies] == ["pier", "quay", "port"]
-    assert best_of_others(family, tmp_path, tiny_dataset, "test")[0].dataset == "small"
+    assert best("test")[0].dataset == "small"
