@@ -11,14 +11,15 @@ import pytest
 
 from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import RECIPES, STANDARD, Budget, Family
+from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.models import RECIPES, STANDARD, Budget
 from hpo_lib.families.search_space import FloatRange, IntRange
 from hpo_lib.records.trainings import family_key
 from tests import old_plan
 from tests.conftest import essentials
 
 
-class ToyFamily(Family):
+class ToyFamily(DartsFamily):
     """A family that is never trained."""
 
     name = "TOY_Q"

@@ -244,11 +244,7 @@ class Model:
 
 
 class Family(Model, ABC):
-    """A model family: search space, untuned defaults, budgets, and training of a `darts` model.
-
-    The model may be one of neuralforecast in its wrapper. Torch and darts are imported when it is
-    trained, not when a family is named.
-    """
+    """A model family: search space, untuned defaults, budgets, and training of a `darts` model."""
 
     kind, seeded = "family", True
     calendar_as_past: bool
@@ -273,6 +269,7 @@ class Family(Model, ABC):
         ``network`` holds the hyperparameters without those of the optimiser.
         """
 
+    @abstractmethod
     def fit(
         self,
         params: Params,
@@ -290,40 +287,6 @@ class Family(Model, ABC):
         the budget's schedule as validation chose there; its ``best_step`` and ``shares`` are taken
         over. This forecaster has an empty ``validation``: nothing is held out.
         """
-        from hpo_lib.families.training import BestWeights, DartsForecaster, new_model
-        from hpo_lib.families.windows import Scaling
-
-        recipe, network = recipe.updated(params)
-        self.check_params(network)
-        budget, judged = budget.times(recipe.steps_factor), None
-        if like is not None:
-            dataset, judged = dataset.trained_through_validation(), like.parts()["scaling"]
-        scaling = Scaling.fit(dataset, recipe, judged)
-        forecaster = DartsForecaster(dataset, scaling, recipe, self.calendar_as_past)
-        if like is None:
-            keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited
-            forecaster.train(new_model(self, network, budget, seed, budget.steps, keeper))
-            forecaster.module.load_state_dict(keeper.weights)
-            return forecaster
-        forecaster.best_step, forecaster.shares = like.best_step, like.shares
-        if like.best_step:
-            forecaster.train(new_model(self, network, budget, seed, like.best_step))
-        return forecaster
-
-    def restored(
-        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
-    ) -> Forecaster:
-        from hpo_lib.families.training import DartsForecaster, untrained_module
-        from hpo_lib.families.windows import TrainingWindows
-
-        recipe = parts["recipe"]
-        forecaster = DartsForecaster(dataset, parts["scaling"], recipe, self.calendar_as_past)
-        forecaster.shares = parts["shares"]
-        if not forecaster.keeps_nothing:
-            sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
-            forecaster.module = untrained_module(self, recipe.updated(params)[1], sample).eval()
-            forecaster.module.load_state_dict(parts["network"])
-        return forecaster
 
     def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
         """What a study of a dataset draws, a dimension after the one that it depends on.

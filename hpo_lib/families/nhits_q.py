@@ -2,11 +2,12 @@
 
 from typing import Any, ClassVar
 
-from hpo_lib.families.models import Budget, ByName, Family, register
+from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.models import Budget, ByName, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
-class NhitsQ(Family):
+class NhitsQ(DartsFamily):
     """N-HiTS takes past covariates only: it gets the forecast day's calendar along the history."""
 
     name = "NHITS_Q"

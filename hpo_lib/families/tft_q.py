@@ -2,11 +2,12 @@
 
 from typing import Any, ClassVar
 
-from hpo_lib.families.models import Budget, ByName, Family, register
+from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.models import Budget, ByName, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
-class TftQ(Family):
+class TftQ(DartsFamily):
     """The TFT has an encoder for the past and a decoder for future-known columns, used as such."""
 
     name = "TFT_Q"

@@ -2,11 +2,12 @@
 
 from typing import Any, ClassVar
 
-from hpo_lib.families.models import Budget, ByName, Family, register
+from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.models import Budget, ByName, register
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 
 
-class TimesnetQ(Family):
+class TimesnetQ(DartsFamily):
     """TimesNet reads covariates along its history only: the forecast day's calendar comes there.
 
     The darts wrapper is used rather than neuralforecast's own loop because it takes gathered

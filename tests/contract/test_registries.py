@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from hpo_lib.families import models
+from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.models import (
     Budget,
-    Family,
     described,
     family_names,
     get_family,
@@ -84,7 +84,7 @@ def test_when_an_objective_is_added_then_it_is_finite_and_has_a_label_and_a_dire
 # Families
 
 
-class Fake(Family):
+class Fake(DartsFamily):
     name = "FAKE_Q"
     title = "Fake"
     search_space: ClassVar = {

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hpo_lib.families.models import Budget, Family, Forecaster
+from hpo_lib.families.darts_family import DartsFamily
+from hpo_lib.families.models import Budget, Forecaster
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
@@ -37,7 +38,7 @@ class Canned(Forecaster):
         )
 
 
-class FakeFamily(Family):
+class FakeFamily(DartsFamily):
     """Forecasts that follow from the parameters alone. ``before`` is called with the number of the
     call.
     """
