@@ -293,7 +293,9 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
     front = front_figure(study)
     weeks, hours = forecast_weeks(forecasts, unit=unit), by_hour_figure(forecasts, unit=unit)
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
-    mattered = explored_figures(study)
+    mattered, trials = explored_figures(study), front_table(study)
+    same = [name for name in study.chosen.params if trials[name].nunique(dropna=False) == 1]
+    alike = ", ".join(f"{name} {value_in_words(trials[name].iloc[0])}" for name in same)
     for figure in (front, weeks, hours, *proven, *mattered):
         marked(figure, warning_for([study]))
     goals = [
@@ -328,8 +330,8 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             "Pareto front",
             f"Minimised: {', '.join(goals)}. No trial beats a trial of the front in all of "
             "them. The table shows which trial each policy would choose. "
-            f"{stopped_early(study)}",
-            [front, labelled(front_table(study), unit)],
+            f"{stopped_early(study)} In all of them: {alike or 'nothing alike'}.",
+            [front, labelled(trials.drop(columns=same), unit)],
         ),
         (
             "What mattered",
