@@ -318,7 +318,7 @@ def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(
     (small.parent / "runs").write_text("no folder", encoding="utf-8")
     assert run(small) == 1
     assert capsys.readouterr().err.startswith(
-        f"hpo: {small.parent}/runs/TFT_Q_small/.workers_TFT_Q_small_4711/1.notebook.lease: "
+        f"hpo: {small.parent}/runs/TFT_Q_small/.workers_TFT_Q_small_4711/notebook_1.lease: "
         "cannot be written"
     )
     assert papermill.calls == []

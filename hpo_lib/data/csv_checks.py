@@ -171,23 +171,16 @@ def utc_times(cells: pd.Series) -> pd.Series:
     return times
 
 
-def numbers(cells: pd.DataFrame) -> pd.DataFrame:
+def numbers(cells: pd.Series) -> pd.Series:
     """The cells as finite float64, NaN if a cell is empty or ``nan``.
 
     ``True`` is 1 in a column named ``is_...``.
     """
-    return cells.apply(_numbers)
-
-
-def _numbers(cells: pd.Series) -> pd.Series:
-    try:
-        values = pd.to_numeric(cells).astype("float64")
-    except (ValueError, OverflowError):  # the slow way, which tells missing values from wrong cells
-        known = cells.replace(_TRUTH) if str(cells.name).startswith("is_") else cells
-        values = pd.to_numeric(known, errors="coerce").astype("float64")
-        values = values.mask(values.isna() & ~cells.isin(MISSING), np.inf)
+    known = cells.replace(_TRUTH) if str(cells.name).startswith("is_") else cells
+    values = pd.to_numeric(known, errors="coerce").astype("float64")
     finite = "a finite number with a decimal point, or an empty cell where the value is missing"
-    refuse(np.isinf(values), cells, f", expected {finite}; fix that cell")
+    wrong = np.isinf(values) | (values.isna() & ~cells.isin(MISSING))
+    refuse(wrong, cells, f", expected {finite}; fix that cell")
     too_large = f", expected a number of at most {LARGEST:g}; fix that cell"
     refuse(values.abs() > LARGEST, cells, too_large)
     return values

@@ -219,7 +219,7 @@ def draw_stacks(parts: "StackForecasts", data: Dataset) -> Figure:
     for axes, n in zip(row, spread_origins(len(added), 4), strict=False):
         fill_steps(axes, added.iloc[n], parts.base[n].mean(), parts.base_name, data.spec.unit)
         axes.set_xlabel(axes.get_xlabel().replace(", from", ",\nfrom"))
-        axes.set_title(f"after {parts.forecasts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
+        axes.set_title(f"after {parts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
     return marked_by_source(figure, data.source)
 
 

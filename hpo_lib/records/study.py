@@ -134,8 +134,10 @@ class StoredStudy:
         Raises:
             InputError: an objective that this version does not know.
         """
-        begun_with = [{"name": name} for name in self.identity.get("objectives") or ()]
-        return objectives_of(self.result.get("objectives", begun_with), self.file)
+        if self.result:
+            return objectives_of(self.result["objectives"], self.file)
+        names = self.identity.get("objectives") or ()
+        return objectives_of([{"name": name} for name in names], self.file)
 
     @cached_property
     def optuna_study(self) -> "Stored | None":

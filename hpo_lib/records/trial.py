@@ -4,7 +4,7 @@ The choice is made by the Pareto front and policies, or by the proof of a challe
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
@@ -144,102 +144,104 @@ preset has one each.
 """
 
 
-def challengers(
-    trials: Trials, scored: Callable[[int], DailyScores], most: int
-) -> tuple[list[int], str]:
-    """Numbers of the trials that may beat the untuned defaults, best first; or none, and why.
+@dataclass(frozen=True)
+class Proof:
+    """The choice by trainings of some trials with fresh seeds.
 
-    ``scored`` gives the daily scores of a trial by its number.
-    """
-    default = default_trial(trials)
-    if default.state != "complete":
-        failed = f"the untuned defaults (trial {default.number}) did not complete"
-        return [], f"{failed}, so nothing is compared with them"
-    days = {t.number: scored(t.number) for t in trials if t.state == "complete"}
-    untuned = days.pop(default.number)
-    if (n_days := len(untuned["mae"])) < MIN_COMPARED_DAYS:
-        few = f"validation has {n_days} days, and fewer than {MIN_COMPARED_DAYS} prove nothing"
-        return [], few
-    best = leaders(days, untuned, most)
-    none = "no trial is better than the untuned defaults with the study's own seed"
-    return best, "" if best else none
-
-
-def prove(
-    trials: Trials,
-    scored: Callable[[int], DailyScores],
-    most: int,
-    seeds: Sequence[int],
-    replicate: Callable[[int, int], QuantileForecasts],
-    scales: Scales,
-) -> Json:
-    """Compare challengers with the defaults over fresh seeds, one by one until one is proven.
-
-    Args:
-        trials: of the study.
-        scored: gives the daily scores of a trial by its number.
-        most: so many challengers.
-        seeds: fresh ones.
-        replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing`.
+    Attributes:
+        seed: of the trials; the fresh ones follow.
+        small: one challenger and one fresh seed, to see that everything works.
         scales: of the series, for the correction of the intervals.
-
-    Returns:
-        The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause`` (why
-        nothing was compared).
+        scored: gives the daily scores of a trial by its number.
+        replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing` and
+            `TrainingFailed`.
     """
-    numbers, cause = challengers(trials, scored, most)
-    proof: Json = {"seeds": list(seeds), "days": 0, "challengers": [], "trainings": 0}
-    proof["cause"] = cause
-    if cause:
+
+    seed: int
+    small: bool
+    scales: Scales
+    scored: Callable[[int], DailyScores]
+    replicate: Callable[[TrialRecord, int], QuantileForecasts]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The fresh ones."""
+        return [self.seed + 1 + i for i in range(1 if self.small else FRESH_SEEDS)]
+
+    def trained(self, trial: TrialRecord) -> Iterator[DailyScores]:
+        """The daily scores of a trial with each fresh seed."""
+        return (daily_scores(self.replicate(trial, seed), self.scales) for seed in self.seeds)
+
+    def challengers(self, trials: Trials) -> tuple[list[int], str]:
+        """Numbers of the trials that may beat the untuned defaults, best first; or why none."""
+        default = default_trial(trials)
+        if default.state != "complete":
+            failed = f"the untuned defaults (trial {default.number}) did not complete"
+            return [], f"{failed}, so nothing is compared with them"
+        days = {t.number: self.scored(t.number) for t in trials if t.state == "complete"}
+        untuned = days.pop(default.number)
+        if (n_days := len(untuned["mae"])) < MIN_COMPARED_DAYS:
+            few = f"validation has {n_days} days, and fewer than {MIN_COMPARED_DAYS} prove nothing"
+            return [], few
+        best = leaders(days, untuned, 1 if self.small else CHALLENGERS)
+        none = "no trial is better than the untuned defaults with the study's own seed"
+        return best, "" if best else none
+
+    def entry(self, trials: Trials) -> Json:
+        """Compare challengers with the defaults over fresh seeds, one by one until one is proven.
+
+        Returns:
+            The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause`` (why
+            nothing was compared).
+
+        Raises:
+            TrainingMissing: so is one of the trainings.
+        """
+        numbers, cause = self.challengers(trials)
+        proof: Json = {"seeds": self.seeds, "days": 0, "challengers": [], "trainings": 0}
+        proof["cause"] = cause
+        if cause:
+            return proof
+
+        def trained(trial: TrialRecord) -> list[DailyScores]:
+            days = []
+            proof["trainings"] += 1
+            for scores in self.trained(trial):
+                days.append(scores)
+                proof["trainings"] += len(days) < len(self.seeds)
+            return days
+
+        try:
+            untuned = trained(default_trial(trials))
+        except TrainingFailed as failure:
+            return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
+        proof["days"] = len(untuned[0]["mae"])
+        for trial in (trial for number in numbers for trial in trials if trial.number == number):
+            try:
+                result = {**asdict(compare_seeds(trained(trial), untuned)), "cause": ""}
+            except TrainingFailed as failure:
+                result = {"proven": False, "cause": str(failure)}
+            proof["challengers"].append({"trial": trial.number, **result})
+            if result["proven"]:
+                break
         return proof
 
-    def trained(number: int) -> list[DailyScores]:
-        days = []
-        for seed in seeds:
-            proof["trainings"] += 1
-            days.append(daily_scores(replicate(number, seed), scales))
-        return days
+    def outlook(self, trials: Trials, finished: Sequence[int], asked: int) -> Json | None:
+        """By what a study settles with the finished ones of ``asked`` trials, see `prospect`.
 
-    try:
-        untuned = trained(default_trial(trials).number)
-    except TrainingFailed as failure:
-        return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
-    proof["days"] = len(untuned[0]["mae"])
-    for number in numbers:
-        try:
-            result = {**asdict(compare_seeds(trained(number), untuned)), "cause": ""}
-        except TrainingFailed as failure:
-            result = {"proven": False, "cause": str(failure)}
-        proof["challengers"].append({"trial": number, **result})
-        if result["proven"]:
-            break
-    return proof
+        None if the others are expected to pay.
 
-
-def outlook(
-    default: int,
-    others: Sequence[int],
-    growth: float,
-    scored: Callable[[int], DailyScores],
-    seeds: Sequence[int],
-    replicate: Callable[[int, int], QuantileForecasts],
-    scales: Scales,
-) -> Json:
-    """What `prospect` expects of ``growth`` times as many trials, and of how many days it knows.
-
-    Args:
-        default: number of the trial of the untuned defaults.
-        others: of the other complete trials.
-        growth: see `prospect`.
-        scored: as in `prove`, like the rest.
-        seeds: likewise.
-        replicate: likewise; it may raise `TrainingFailed` too.
-        scales: likewise.
-    """
-    untuned = [scored(default)]
-    untuned += [daily_scores(replicate(default, seed), scales) for seed in seeds]
-    found = prospect(untuned, [scored(number) for number in others], growth)
-    return {"days": len(untuned[0]["mae"]), **found}
+        Raises:
+            TrainingMissing, TrainingFailed: so is one of the untuned defaults.
+        """
+        default = default_trial(trials)
+        complete = [t.number for t in trials if t.state == "complete" and t.number in finished]
+        others = [self.scored(number) for number in complete if number != default.number]
+        untuned = [self.scored(default.number), *self.trained(default)]
+        found = prospect(untuned, others, asked / len(finished))
+        if found["gain"] >= found["luck"]:
+            return None
+        return {"asked": asked, "finished": [*finished], "days": len(untuned[0]["mae"]), **found}
 
 
 def chosen_of(proof: Json, default: int) -> tuple[int, str]:

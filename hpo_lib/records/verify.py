@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from hpo_lib.data.dataset import Dataset, load_dataset
@@ -15,18 +14,11 @@ from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
-from hpo_lib.records.trial import (
-    CHALLENGERS,
-    FRESH_SEEDS,
-    TrialRecord,
-    default_trial,
-    outlook,
-    prove,
-)
+from hpo_lib.records.trial import Proof, TrialRecord
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error
-from hpo_lib.scoring.uncertainty import DailyScores, daily_scores
+from hpo_lib.scoring.uncertainty import daily_scores
 
 TOLERANCE = 1e-9
 """Relative; sums of the same numbers may differ in their last digits between machines."""
@@ -133,26 +125,19 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
         TrainingMissing: so are forecasts of a trial, and so is what front and choice follow from.
     """
     trials = [_scored(study, trial, scales) for trial in _trials(study, messages)]
-    proof, settled = study.result["proof"], study.settled
-
-    def scored(number: int) -> DailyScores:
-        return daily_scores(study.predictions(number), scales)
-
-    trained = partial(replicate, study.run)
-    if proof:
-        most = 1 if study.is_test else CHALLENGERS
-        proof = prove(trials, scored, most, proof["seeds"], trained, scales)
-    if settled:
+    again_proven = Proof(
+        study.provenance["seed"],
+        study.is_test,
+        scales,
+        lambda number: daily_scores(study.predictions(number), scales),
+        lambda trial, seed: replicate(study.run, trial.number, seed),
+    )
+    proof = study.result["proof"] and again_proven.entry(trials)
+    if settled := study.settled:
         finished = settled.get("finished") or [t.number for t in trials if t.finished]
-        default = default_trial(trials).number
-        complete = {trial.number for trial in trials if trial.state == "complete"} - {default}
-        others = sorted(complete.intersection(finished))
-        seeds = [study.provenance["seed"] + 1 + i for i in range(FRESH_SEEDS)]
-        growth = settled["asked"] / len(finished)
-        found = outlook(default, others, growth, scored, seeds, trained, scales)
         counted = study.finished if study.is_complete else settled["trials"]
-        again_so = found["gain"] < found["luck"]
-        settled = {**settled, "trials": counted, **found} if again_so else None
+        found = again_proven.outlook(trials, finished, settled["asked"])
+        settled = found and {**settled, "trials": counted, **found}
     # A storage may be older than a field of the recipe.
     stated, stored = (
         {**entries, "recipe": read_recipe(entries.get("recipe") or {})}

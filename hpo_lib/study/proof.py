@@ -1,9 +1,9 @@
 """Trainings after the search: those that prove its choice, and the chosen network once more."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -29,14 +29,7 @@ from hpo_lib.records.trainings import (
     replicate,
     store,
 )
-from hpo_lib.records.trial import (
-    CHALLENGERS,
-    FRESH_SEEDS,
-    TrialRecord,
-    default_trial,
-    outlook,
-    prove,
-)
+from hpo_lib.records.trial import Proof, TrialRecord, Trials, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import DailyScores, daily_scores
 from hpo_lib.settings import Settings
@@ -82,22 +75,16 @@ class Trainings:
         )
 
     @cached_property
-    def _few(self) -> bool:
-        """Whether one challenger and one fresh seed do, to see that everything works."""
-        return self.settings.budget_name == "test"
-
-    @property
-    def _seeds(self) -> list[int]:
-        """The fresh ones follow that of the trials."""
-        return [self.settings.seed + 1 + i for i in range(1 if self._few else FRESH_SEEDS)]
-
-    @cached_property
     def _scored(self) -> Callable[[int], DailyScores]:
         """The daily scores of a trial by its number, each computed once."""
         file, scales = self.run.trial_predictions, self.dataset.scales
         return cache(lambda number: daily_scores(load_predictions(file(number)), scales))
 
-    def prove(self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]) -> None:
+    def _proof(self, must_stop: Callable[[], bool]) -> Proof:
+        small, trained = self.settings.budget_name == "test", partial(self._trained, must_stop)
+        return Proof(self.settings.seed, small, self.dataset.scales, self._scored, trained)
+
+    def prove(self, trials: Trials, must_stop: Callable[[], bool]) -> None:
         """Train what is missing of the proof, until ``must_stop`` says so between two trainings.
 
         Raises:
@@ -113,9 +100,7 @@ class Trainings:
         finally:
             lease.release()
 
-    def settles(
-        self, trials: Sequence[TrialRecord], asked: int, must_stop: Callable[[], bool]
-    ) -> Json | None:
+    def settles(self, trials: Trials, asked: int, must_stop: Callable[[], bool]) -> Json | None:
         """By what a study settles, if the other trials of those ``asked`` are not expected to pay.
 
         The luck of seeds is known from the untuned defaults with fresh ones, which are trained here
@@ -125,46 +110,32 @@ class Trainings:
         Raises:
             StopRequested: during a training.
         """
-        others = {trial.number: trial.params for trial in trials if trial.state == "complete"}
         finished = [trial.number for trial in trials if trial.finished]
-        if self._few or len(finished) < MIN_FINISHED or len(others) < MIN_COMPLETE:
+        n_complete = sum(trial.state == "complete" for trial in trials)
+        proof, lease = self._proof(must_stop), Lease(self.run.proof_lease)
+        if proof.small or len(finished) < MIN_FINISHED or n_complete < MIN_COMPLETE:
             return None
-        default, lease = default_trial(trials).number, Lease(self.run.proof_lease)
-        if not (params := others.pop(default, None)) or not lease.take():
+        if default_trial(trials).state != "complete" or not lease.take():
             return None
-
-        def trained(number: int, seed: int) -> QuantileForecasts:
-            return self._trained(number, params, seed, must_stop)
-
-        growth, scales = asked / len(finished), self.dataset.scales
         try:
-            found = outlook(default, [*others], growth, self._scored, self._seeds, trained, scales)
+            return proof.outlook(trials, finished, asked)
         except (TrainingMissing, TrainingFailed):
             return None
         finally:
             lease.release()
-        worth_it = found["gain"] >= found["luck"]
-        return None if worth_it else {"asked": asked, "finished": finished, **found}
 
-    def entry(
-        self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True
-    ) -> Json | None:
+    def entry(self, trials: Trials, must_stop: Callable[[], bool] = lambda: True) -> Json | None:
         """The record's entry; None if it had to stop before a training that is missing."""
-        params = {trial.number: trial.params for trial in trials}
-        most, scales = 1 if self._few else CHALLENGERS, self.dataset.scales
-
-        def trained(number: int, seed: int) -> QuantileForecasts:
-            return self._trained(number, params[number], seed, must_stop)
-
         try:
-            return prove(trials, self._scored, most, self._seeds, trained, scales)
+            return self._proof(must_stop).entry(trials)
         except TrainingMissing:
             return None
 
     def _trained(
-        self, number: int, params: Params, seed: int, must_stop: Callable[[], bool]
+        self, must_stop: Callable[[], bool], trial: TrialRecord, seed: int
     ) -> QuantileForecasts:
         """A trial with another seed, trained unless it is stored; raises as `replicate` does."""
+        number, params = trial.number, trial.params
         key = family_key(self.family, params, self.budget, self.recipe, self.dataset, seed=seed)
         try:
             return replicate(self.run, number, seed, key)

@@ -89,8 +89,13 @@ def test_when_times_have_no_offset_then_they_are_local_unless_another_zone_is_gi
 def test_when_rows_are_quarters_of_an_hour_and_some_are_negative_then_that_is_written(tmp_path):
     quarters = pd.date_range(HOURS[0], periods=4 * len(HOURS), freq="15min")
     file = write(tmp_path / "net.csv", "time,net load (MW)", quarters, np.repeat(VALUES - 12, 4))
-    dataset = prepared(file, zone="Australia/Melbourne")
+    weather = tmp_path / "weather.csv"
+    weather.write_text(
+        "dt_iso,wind_speed,temp,sun\n2020-02-01 00:00:00 +0000 UTC,1,2,3\n", encoding="utf-8"
+    )
+    dataset = prepared(file, "--weather", str(weather), zone="Australia/Melbourne")
     spec = dataset.spec
+    assert spec.optional_covariates == spec.past_covariates[:2] == ("temp", "wind_speed")
     assert (spec.target, spec.unit, spec.may_be_negative, spec.raw.aggregate) == (
         "net_load",
         "MW",
@@ -100,16 +105,6 @@ def test_when_rows_are_quarters_of_an_hour_and_some_are_negative_then_that_is_wr
     assert (spec.country, spec.hemisphere) == ("AU", "south")
     assert dataset.target.to_numpy() == pytest.approx(VALUES[24:] - 12)
     assert dataset.lowest is None
-
-
-def test_when_a_weather_file_is_given_then_its_columns_are_optional_covariates(tmp_path):
-    file = write(tmp_path / "meter.csv", ",0", HOURS, VALUES)
-    weather = tmp_path / "weather.csv"
-    weather.write_text(
-        "dt_iso,wind_speed,temp,sun\n2020-02-01 00:00:00 +0000 UTC,1,2,3\n", encoding="utf-8"
-    )
-    spec = prepared(file, "--weather", str(weather)).spec
-    assert spec.optional_covariates == spec.past_covariates[:2] == ("temp", "wind_speed")
 
 
 def test_when_a_toml_is_there_or_the_zone_is_of_no_place_then_nothing_is_written(tmp_path, capsys):
