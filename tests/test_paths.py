@@ -1,4 +1,3 @@
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,15 +115,6 @@ def test_when_a_name_is_not_safe_then_the_error_says_what_is(name):
         "letter or digit (it becomes part of file names); choose another job_id"
     ):
         checked_name("job_id", name)
-
-
-def test_when_a_file_cannot_be_written_then_one_sentence_says_which_and_why(tmp_path):
-    (tmp_path / "file").write_text("x", encoding="utf-8")
-    below = tmp_path / "file" / "result.json"
-    told = rf"^{re.escape(str(below))}: cannot be written \(.*\); make room or access"
-    with pytest.raises(WriteError, match=told), paths.atomic(below) as temporary:
-        temporary.write_text("y", encoding="utf-8")
-    assert (tmp_path / "file").read_text(encoding="utf-8") == "x"
 
 
 def test_when_the_disk_is_full_then_the_old_file_stays_and_nothing_is_left(tmp_path):

@@ -302,10 +302,6 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
         "queued (Priority), 0 of 2 workers",
         ["301"],
     )
-    started = row_of(
-        ("TIMESNET_Q", "water_centrum"), nine, [replace(task, state="RUNNING") for task in tasks]
-    )
-    assert (started["state"], started["command"]) == ("running, 2 of 2 workers", "")
     waiting = [replace(task, state="PENDING") for task in tasks]
     assert shown(("TIMESNET_Q", "heat"), waiting) == (
         "queued 1 of 3, 0 of 3 workers, simulated data",

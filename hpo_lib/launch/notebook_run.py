@@ -9,8 +9,6 @@ the kernel. And a writer of whole files.
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -46,7 +44,9 @@ def run_notebook(settings: Settings, run: RunPaths) -> None:
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())
     try:
-        with _alone(run), stop_requests.relaying():
+        # The kernel has a lease of its own, but only while the study runs.
+        with Liveness(run, f"notebook_{run.worker}"), stop_requests.relaying():
+            _set_aside(run)
             papermill.execute_notebook(
                 str(paths.HPO_NOTEBOOK),
                 # papermill fills parameters into braces
@@ -75,26 +75,15 @@ def run_notebook(settings: Settings, run: RunPaths) -> None:
         ) from None
 
 
-@contextmanager
-def _alone(run: RunPaths) -> Iterator[None]:
-    """Move the record of an earlier attempt aside, and keep other processes from this one.
-
-    The kernel has a lease only while the study runs, so a run that starts together with this one
-    would not see it.
-
-    Raises:
-        StudyError: this worker of the study runs already.
-        WriteError: there can be no folder for its files.
-    """
-    with Liveness(run, f"{run.worker}.notebook"):
-        with Liveness(run, str(run.worker)):
-            if run.notebook.exists():
-                earlier = run.attempt_notebook(len(attempts(run)))
-                run.notebook.rename(earlier)
-                if not read_record(earlier).complete:
-                    kept = f"its incomplete record is kept as {earlier}"
-                    print(f"The previous attempt was cut off; {kept}")
-        yield
+def _set_aside(run: RunPaths) -> None:
+    """Keep the record of an earlier attempt beside the next one."""
+    with Liveness(run, str(run.worker)):
+        if run.notebook.exists():
+            earlier = run.attempt_notebook(len(attempts(run)))
+            run.notebook.rename(earlier)
+            if not read_record(earlier).complete:
+                kept = f"its incomplete record is kept as {earlier}"
+                print(f"The previous attempt was cut off; {kept}")
 
 
 class SignalProofKernel(AsyncKernelManager):

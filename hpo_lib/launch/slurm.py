@@ -229,16 +229,16 @@ def read_site(path: Path) -> Site:
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#"):
             continue
-        name, equals, value = (part.strip() for part in line.partition("="))
-        place, key = f"{path}: line {number}", name.lower()
-        if not equals or name not in names:
+        place, found = f"{path}: line {number}", re.fullmatch(r"(\w+)\s*=\s*(['\"]?)(.*)\2", line)
+        if not found or found[1] not in names:
+            name = line.partition("=")[0].strip()
             raise InputError(f"{place} is {line!r}, expected KEY=value; {choices(name, names)}")
+        name, quote, value = found.groups()
+        key = name.lower()
         if key in called:
             raise InputError(f"{place}: {name} is given twice; keep one of the lines")
         called[key] = f"{place}: {name}"
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        elif "#" in value:
+        if "#" in value and not quote:
             raise InputError(f"{called[key]} is {value!r}; a comment needs a line of its own")
         values[key] = value
     try:

@@ -105,7 +105,10 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
         code = process.wait()
         ended = ended_trainings(run)
         missing = trials - ended[0]
-        if code == 2 or (code == 0 and missing <= 0 and not _lacks_proof(run)):
+        lacks_proof = False
+        with suppress(InputError):
+            lacks_proof = StoredStudy.read(run).lacks_proof
+        if code == 2 or (code == 0 and missing <= 0 and not lacks_proof):
             return code
         if not (why := _why_requeue(run, code, received)):
             return code
@@ -189,10 +192,3 @@ def _why_requeue(run: RunPaths, code: int, received: Sequence[str]) -> str:
     if NO_ANSWER in record.error:
         return NO_ANSWER
     return "" if record.complete and record.error else "its kernel was killed"
-
-
-def _lacks_proof(run: RunPaths) -> bool:
-    try:
-        return StoredStudy.read(run).lacks_proof
-    except InputError:
-        return False

@@ -149,9 +149,9 @@ class Storage:
             WriteError: its file cannot be written.
         """
         self.check()
-        kind, file, folder = self.kind, self.file, self.run.folder
+        kind, file = self.kind, self.file
+        self.run.folder.mkdir(parents=True, exist_ok=True)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             if kind == "journal":
                 lock = JournalLock(self.run.journal)
                 return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
@@ -164,8 +164,6 @@ class Storage:
                 with suppress(IntegrityError, ProgrammingError):
                     return _database(url, options)
             return _database(url, options)
-        except OSError as error:
-            raise unwritable(file or folder, error) from None
         except ImportError as error:
             raise InputError(
                 f"storage {self.recorded}: needs {error.name or 'its driver'}, which is not "

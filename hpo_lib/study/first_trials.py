@@ -8,7 +8,7 @@ import numpy as np
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import STANDARD, ByName, Family, Recipe
+from hpo_lib.families.models import STANDARD, ByName, Family
 from hpo_lib.families.search_space import (
     WITH_TEMPERATURE,
     SearchSpace,
@@ -18,6 +18,7 @@ from hpo_lib.families.search_space import (
 )
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies
 from hpo_lib.settings import Settings
+from hpo_lib.study.proof import Trainings
 
 BEGINNING = 6
 """Trials before the sampler's first. What the portfolio leaves of them is drawn near the defaults:
@@ -35,21 +36,17 @@ class FirstTrial:
     origin: str
 
 
-def first_trials(
-    family: Family,
-    space: str,
-    dataset: Dataset,
-    recipe: Recipe,
-    seed: int,
-    others: Sequence[StoredStudy] = (),
-) -> list[FirstTrial]:
+def first_trials(trainings: Trainings) -> list[FirstTrial]:
     """What a new study tries first, without repeating itself.
 
     In the space of the plan these are the defaults alone. In the wide one the portfolio, the best
-    trials of the studies ``others``, draws near the defaults and the defaults on trees make up
-    `BEGINNING` trials. The trees come last: their fit takes a minute on years of data.
+    trials of the user's own studies where the settings say so, draws near the defaults and the
+    defaults on trees make up `BEGINNING` trials. The trees come last: their fit takes a minute on
+    years of data.
     """
-    defaults = family.untuned(space, recipe, dataset)
+    settings, dataset = trainings.settings, trainings.dataset
+    family, space = trainings.family, settings.space
+    defaults = family.untuned(space, trainings.recipe, dataset)
     trials = [FirstTrial(defaults, "untuned defaults")]
     if space == "wide":
         dimensions = family.searched(space, dataset)
@@ -58,9 +55,10 @@ def first_trials(
             ({**standard, **params}, f"portfolio, won on {on}")
             for on, params in family.portfolio.items()
         ]
+        others = best_of_others(family, dataset, settings) if settings.warm_start else []
         won += [(s.result["best_params"], f"best of {s.run.study_name}") for s in others]
         trials += [FirstTrial(_adapted(params, dimensions), origin) for params, origin in won]
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(settings.seed)
         trials += [
             FirstTrial(draw(dimensions, random, defaults), "near the defaults")
             for _ in range(BEGINNING - 1 - len(trials))

@@ -26,7 +26,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS, by_step
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly, StoppingRule
-from hpo_lib.study.first_trials import FirstTrial, best_of_others, first_trials, origins
+from hpo_lib.study.first_trials import FirstTrial, first_trials, origins
 from hpo_lib.study.progress import in_short, out_of_time, say, telling, write_optuna_figures
 from hpo_lib.study.proof import Trainings, cause_of
 from hpo_lib.study.trial_queue import TrialQueue
@@ -83,7 +83,8 @@ class _Worker:
         dataset = dataset or load_dataset(
             settings.dataset, settings.data_dir, simulated=settings.simulated
         )
-        self.settings, self.begun, self.stop_reason = settings, time.monotonic(), ""
+        self.settings, self.dataset = settings, dataset
+        self.begun, self.stop_reason = time.monotonic(), ""
         self.trainings = Trainings(settings, family, dataset)
         self.run = self.trainings.run
         self.queue = TrialQueue(settings, self.run, family.searched(settings.space, dataset))
@@ -121,13 +122,7 @@ class _Worker:
 
     def open(self) -> list[FirstTrial]:
         """Create the study or continue it; its first trials."""
-        settings, trainings = self.settings, self.trainings
-        family, dataset = trainings.family, trainings.dataset
-        others = best_of_others(family, dataset, settings) if settings.warm_start else []
-        first = first_trials(
-            family, settings.space, dataset, trainings.recipe, settings.seed, others
-        )
-        first = self.queue.open(self.identity, first)
+        first, dataset = self.queue.open(self.identity, first_trials(self.trainings)), self.dataset
         write_scales(self.run.scales, dataset, dataset.validation_origins)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
         self.rule = None if rule == "off" else TypeAdapter(StoppingRule).validate_python(rule)
@@ -158,7 +153,7 @@ class _Worker:
                     continue
                 records = self.records()
                 finished = sum(t.finished for t in records)
-                unit = self.trainings.dataset.spec.unit
+                unit = self.dataset.spec.unit
                 line, summary = in_short(record, unit, self._write(records))
                 bar.update(finished - bar.n)
                 bar.set_postfix_str(summary)
@@ -201,7 +196,7 @@ class _Worker:
         forecaster = self.trainings.fit(trial.params, on_check)
         # Scored as stored, so that every figure can be computed again from the file alone.
         stored = write_predictions(self.run.trial_predictions(trial.number), forecaster.validation)
-        scores = evaluate(stored, self.trainings.dataset.scales)
+        scores = evaluate(stored, self.dataset.scales)
         for name, score in scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")

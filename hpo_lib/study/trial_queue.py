@@ -21,7 +21,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from hpo_lib import stop_requests
-from hpo_lib.errors import MAKE_ROOM, NO_ANSWER, InputError, StudyError, WriteError, in_one_line
+from hpo_lib.errors import (
+    MAKE_ROOM,
+    NO_ANSWER,
+    InputError,
+    StudyError,
+    WriteError,
+    in_one_line,
+    unwritable,
+)
 from hpo_lib.families.search_space import SearchSpace, is_drawn, is_whole
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Lease, Liveness
@@ -78,9 +86,7 @@ def _patient(ask: Callable[..., T]) -> Callable[..., T]:
             try:
                 return ask(self, *arguments)
             except OSError as error:
-                raise WriteError(
-                    f"{error.filename or self.run.folder}: {error.strerror or error}; {MAKE_ROOM}"
-                ) from None
+                raise unwritable(error.filename or self.run.folder, error) from None
             except json.JSONDecodeError as error:
                 raise damaged(self.stored.file, error) from None
             except (StorageInternalError, SQLAlchemyError) as error:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.csv_checks import WEATHER_COLUMNS
 from hpo_lib.data.spec import load_spec
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions
@@ -143,38 +142,18 @@ def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_stu
     noise = np.random.default_rng(1).random(len(hours))
     demand = 2 + np.sin(2 * np.pi * np.arange(len(hours)) / 24) + 0.1 * noise
     pd.Series(demand, index=hours, name="0").to_csv(tmp_path / "raw.csv")
-    issued = hours[hours.hour == 0].repeat(48)
-    lead = np.tile(np.arange(1, 49), len(issued) // 48)
-    archive = pd.DataFrame(
-        {"issued": issued, "valid": issued + pd.to_timedelta(lead, unit="h"), "temp": 10.0}
-    )
-    times = hours.strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
-    observed = pd.DataFrame({**dict.fromkeys(WEATHER_COLUMNS, 10.0), "pressure": 1000.0}, times)
-    observed.to_csv(tmp_path / "weather.csv", index_label="dt_iso")
-    toml = tmp_path / "heat.toml"
-    weather = (
-        '[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = '
-        '"weather_forecasts.csv"\n'
-    )
-    heat = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
-    toml.write_text(f"{heat}\n{weather}", encoding="utf-8")
-    files = {"raw": "raw.csv", "weather": "weather.csv"}
-    parameters = {name: tmp_path / file for name, file in files.items()}
     data_dir = tmp_path / "data"
     features = data_dir / load_spec("heat").csv
-    features.parent.mkdir(parents=True)
-    archive.to_csv(features.with_name("weather_forecasts.csv"), index=False)
     ended = papermill(
         root,
         out := tmp_path / "out.ipynb",
         "data_preparation.ipynb",
-        dataset=toml,
+        dataset="heat",
+        raw=tmp_path / "raw.csv",
         data_dir=data_dir,
-        **parameters,
     )
     assert ended.returncode == 0, ended.stderr
     text = out.read_text(encoding="utf-8")
     assert features.exists()
-    assert "weather of the day ahead: forecast" in text
     assert "SIMULATED" not in text
     assert '"image/png"' in text

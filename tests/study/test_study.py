@@ -18,11 +18,9 @@ import pytest
 
 from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.records.leases import Lease, Liveness
-from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.objectives import OBJECTIVES
-from hpo_lib.study.progress import write_optuna_figures
 from tests.conftest import refusal
 from tests.study.conftest import opened
 from tests.study.fakes import DEFAULTS, Died
@@ -400,38 +398,24 @@ def test_when_a_worker_died_after_it_had_stored_forecasts_then_only_complete_tri
     assert files.predicted_trials() == [0, 2]
 
 
-def test_when_a_worker_dies_three_times_on_one_configuration_then_it_counts_as_failed(
+def test_when_one_configuration_is_interrupted_again_and_again_then_only_three_deaths_fail_it(
     start, family, storage
 ):
-    family.before = fail_with(Died(), 1, 2, 3)
-    for _ in range(3):
-        with pytest.raises(Died):
-            start(trials=3, storage=storage)
+    """A user may interrupt it as often as he likes."""
+    begun = 1
+    for interruption, times in ((KeyboardInterrupt(), 2), (SystemExit(1), 3), (Died(), 3)):
+        family.before = fail_with(interruption, *range(begun, begun + times))
+        for _ in range(times):
+            with pytest.raises(type(interruption)):
+                start(trials=3, storage=storage)
+        begun += times
     run = start(trials=3, storage=storage)
-    assert states(run) == ["complete", "interrupted", "interrupted", "failed", "complete"]
-    assert run.trials[3].cause == (
+    assert states(run) == ["complete", *["interrupted"] * 7, "failed", "complete"]
+    assert run.trials[8].cause == (
         "the worker died during this configuration 3 times, perhaps for lack of memory"
     )
-    assert family.calls[1] == family.calls[2] == family.calls[3]
-    assert family.calls[4] not in family.calls[:4]
-
-
-@pytest.mark.parametrize(
-    ("interruption", "storage"), [(KeyboardInterrupt(), "sqlite"), (SystemExit(1), "journal")]
-)
-def test_when_the_user_interrupts_a_configuration_five_times_then_it_is_still_tried(
-    interruption, start, family, storage
-):
-    family.before = fail_with(interruption, 1, 2, 3, 4, 5)
-    for _ in range(5):
-        with pytest.raises(type(interruption)):
-            start(trials=3, storage=storage)
-    family.before = fail_with(Died(), 6)
-    with pytest.raises(Died):
-        start(trials=3, storage=storage)
-    run = start(trials=3, storage=storage)
-    assert states(run) == ["complete", *["interrupted"] * 6, "complete", "complete"]
-    assert all(call == family.calls[1] for call in family.calls[1:8])
+    assert all(call == family.calls[1] for call in family.calls[1:9])
+    assert family.calls[9] not in family.calls[:9]
 
 
 def test_when_a_worker_dies_before_it_drew_any_parameter_then_the_default_is_still_tried(
@@ -605,21 +589,3 @@ def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny
     start(trials=2, dataset=simulated)
     assert read(files)["provenance"]["data"]["source"] == "simulated"
     assert all(", simulated data" in text for text in figure_texts(files))
-
-
-def test_when_two_workers_draw_the_figures_at_the_same_moment_then_both_end_well(
-    start, files, tiny_dataset, monkeypatch
-):
-    start(trials=2)
-    study = opened(files)
-    rename, others = os.replace, [replace(files, worker=2)]
-
-    def rename_late(file, target):
-        if others:
-            write_optuna_figures(study, StoredStudy.read(others.pop()))
-        rename(file, target)
-
-    monkeypatch.setattr(os, "replace", rename_late)
-    write_optuna_figures(study, StoredStudy.read(files))
-    assert others == []
-    assert not list(files.folder.glob(".*.tmp"))
