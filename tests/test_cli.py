@@ -54,9 +54,10 @@ def test_when_a_dataset_is_given_alone_then_it_is_that_of_the_option(command, wo
 
 
 def test_when_a_word_is_beside_a_dataset_then_it_belongs_to_no_option(capsys):
-    with pytest.raises(SystemExit):
-        main(["forecast", "heat", "--dataset", "heat", "tomorrow"])
-    assert "'tomorrow' belongs to no option" in capsys.readouterr().err
+    for words in ("forecast heat --at 2020-05-07T00:00 tomorrow", "status tomorrow"):
+        with pytest.raises(SystemExit):
+            main(words.split())
+        assert "'tomorrow' belongs to no option" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["audit", "analyze", "benchmark", "explain", "watch"])

@@ -26,10 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     train_with_one_thread()
     words, parser = sys.argv[1:] if argv is None else list(argv), _parser()
-    known, named = parser.get_default("commands"), [not word.startswith("-") for word in words[:2]]
-    if named[:1] == [True] and words[0] not in known:
-        parser.error(f"command is {words[0]!r}; {choices(words[0], known)}")
-    if named == [True, True] and not known[words[0]]._get_positional_actions():
+    known, (name, value, *_) = parser.get_default("commands"), [*words, "-", "-"]
+    if name not in known and not name.startswith("-"):
+        parser.error(f"command is {name!r}; {choices(name, known)}")
+    # A dataset follows its command without an option.
+    if not value.startswith("-") and known.get(name, parser).get_default("takes_dataset"):
         words.insert(1, "--dataset")
     arguments, unknown = parser.parse_known_args(words)
     for word in unknown:
@@ -98,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         if "all" in options:
             options[:1] = [name for name in of_study if name not in entry.get("without", ())]
         add_options(sub, [named.get(str(option), option) for option in options])
+        takes_dataset = "--dataset" in sub._option_string_actions
+        sub.set_defaults(takes_dataset=takes_dataset and not sub._get_positional_actions())
     parser.description = "\n".join(shown)
     return parser
 
