@@ -89,7 +89,7 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
         if data is not None:
             again["baselines"] = validation_baselines(data)
         figures = dict(_figures("", again))
-        stored = dict(_figures("", {name: study.result[name] for name in again}))
+        stored = dict(_figures("", {name: study.result.get(name) for name in again}))
         for key in {**figures, **stored}:
             value = figures.get(key)
             if not _equal(stored.get(key), value) and key != "selection.reason":
@@ -133,7 +133,8 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
         lambda trial, seed: replicate(study.run, trial.number, seed),
     )
     proof = study.result["proof"] and again_proven.entry(trials)
-    if settled := study.settled:
+    n_complete = sum(trial.state == "complete" for trial in trials)
+    if (settled := study.settled) and n_complete == study.result["n_completed"]:
         finished = settled.get("finished") or [t.number for t in trials if t.finished]
         counted = study.finished if study.is_complete else settled["trials"]
         found = again_proven.outlook(trials, finished, settled["asked"])
