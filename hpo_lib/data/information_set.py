@@ -64,9 +64,9 @@ class Context(Windows):
         Columns are those known up to an origin, of which the target is the first, and always.
         """
         columns = [*up_to_origin, *always]
-        rows = np.asarray(positions)[:, None] + np.arange(1 + HORIZON - LENGTH, 1 + HORIZON)
+        rows = positions[:, None] + np.arange(1 + HORIZON - LENGTH, 1 + HORIZON)
         rows = np.where(rows < 0, rows % HISTORY, rows)
-        values = frame[columns].to_numpy(dtype=np.float64)[rows]  # [N, hours, columns]
+        values = frame[columns].to_numpy(float)[rows]  # [N, hours, columns]
         values[:, -HORIZON:, : len(up_to_origin)] = np.nan
         blocks = pd.DataFrame(
             values.reshape(-1, len(columns)),

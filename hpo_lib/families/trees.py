@@ -16,7 +16,7 @@ from hpo_lib.families.feature_table import FeatureTable
 if TYPE_CHECKING:
     import lightgbm
 
-TREES: dict[str, Any] = {
+TREES = {
     "num_leaves": 15,
     "learning_rate": 0.05,
     "min_data_in_leaf": 40,
@@ -25,7 +25,7 @@ TREES: dict[str, Any] = {
     "bagging_freq": 1,
     "extra_trees": True,
 }
-STEADY: dict[str, Any] = {
+STEADY = {
     "objective": "quantile",
     "metric": "quantile",
     "num_threads": 1,
