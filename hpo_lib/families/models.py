@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.information_set import Context, Windows
+from hpo_lib.data.information_set import Context
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import (
@@ -233,10 +233,8 @@ class Model:
     seeded = False
     """Whether another seed gives another model."""
 
-    def restored(
-        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
-    ) -> Forecaster:
-        """The forecaster that had these `Forecaster.parts`; ``windows``: one like its own."""
+    def restored(self, parts: ByName, params: Params, dataset: Dataset) -> Forecaster:
+        """The forecaster that had these `Forecaster.parts`."""
         raise NotImplementedError
 
 
