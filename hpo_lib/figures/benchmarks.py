@@ -3,8 +3,9 @@
 Every table names its ``dataset``, ``title`` and ``unit``, and is of the test split.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
+from itertools import pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.benchmark import tables
+from hpo_lib.benchmark.explanations import LINEAR
 from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, of_rows
 from hpo_lib.families.models import model_names
 from hpo_lib.figures import series, style
 from hpo_lib.figures.evidence import Evidence
+from hpo_lib.figures.explanations import fill_steps
 from hpo_lib.figures.style import (
     BLUE,
     INK,
@@ -31,8 +34,8 @@ from hpo_lib.figures.style import (
 )
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import GROUPS
-from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
-from hpo_lib.scoring.uncertainty import holm
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
+from hpo_lib.scoring.uncertainty import daily_losses, drawn_days, holm
 
 WEEK_SEASONS = ("winter", "summer", "spring", "autumn")
 """The first two of which the test split has a whole week are drawn."""
@@ -57,14 +60,30 @@ def _of_benchmarks(tables_of: Callable[[Benchmark], Frames]) -> Callable[[Eviden
     return table
 
 
-def validation_loss(row: BenchmarkRow) -> float:
-    """The loss by which models are picked: the test split chooses nothing."""
-    return metrics.pinball(row.validation)
+def best(rows: Sequence[BenchmarkRow]) -> list[BenchmarkRow]:
+    """The row of the lowest validation loss: the test split chooses nothing. None of none."""
+    return sorted(rows, key=lambda row: metrics.pinball(row.validation))[:1]
 
 
 def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
     trained = [row for row in benchmark.row_per_model if row.kind not in ("family", "naive")]
-    return [*benchmark.families, *sorted(trained, key=validation_loss)[:1]]
+    return [*benchmark.families, *best(trained)]
+
+
+def change(
+    ours: QuantileForecasts, theirs: QuantileForecasts, score: str, whole: QuantileForecasts
+) -> tuple[float, float, float]:
+    """The mean change of a score, below 0 where ours is lower, in percent of that of the whole.
+
+    With the ends of its 95 % interval by a circular block bootstrap of the days, which are paired.
+    """
+    ours_daily, theirs_daily, whole_daily = (daily_losses(f)[score] for f in (ours, theirs, whole))
+    daily = 100 * (ours_daily - theirs_daily) / whole_daily.mean()
+    low, high = np.quantile(daily[drawn_days(len(daily))].mean(axis=1), [0.025, 0.975])
+    return daily.mean(), low, high
+
+
+CHANGE = ["change", "change_low", "change_high"]
 
 
 @_of_benchmarks
@@ -75,15 +94,13 @@ def weeks(benchmark: Benchmark) -> Frames:
     ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
     """
     spec = benchmark.spec
-    for row in sorted(benchmark.families, key=validation_loss)[:1]:
+    for row in best(benchmark.families):
         corrected = benchmark.calibrated[row, benchmark.correction]
-        whole = [
-            (season, first)
-            for season in WEEK_SEASONS
-            if (first := series.middle_week(row.test, season, spec.hemisphere)) is not None
-        ]
-        for season, first in whole[:2]:
-            hours, bounds = (series.hours_of_days(f, first, 7) for f in (row.test, corrected))
+        middle = series.middle_weeks(row.test, spec.hemisphere)
+        for season in [season for season in WEEK_SEASONS if season in middle][:2]:
+            hours, bounds = (
+                series.hours_of_days(f, middle[season], 7) for f in (row.test, corrected)
+            )
             hours = hours.join(bounds[["lower", "upper"]].add_suffix("_calibrated"))
             names = {"model": row.model, "target": spec.target_words, "season": season}
             local = hours.tz_convert(spec.tz).tz_localize(None).assign(**names)
@@ -242,7 +259,7 @@ def drift(benchmark: Benchmark) -> Frames:
 
     It is that of the family that validation prefers: those of others hardly differ.
     """
-    for row in sorted(benchmark.families, key=validation_loss)[:1]:
+    for row in best(benchmark.families):
         daily = pd.Series((row.test.actual - row.test.median).mean(axis=1))
         errors = {"day": row.test.days.tz_localize(None), "error": daily.rolling(DRIFT_DAYS).mean()}
         yield benchmark.in_unit(pd.DataFrame(errors).dropna().assign(model=row.model))
@@ -285,15 +302,25 @@ def draw_mixture_weights(data: pd.DataFrame) -> Figure:
 
 @_of_benchmarks
 def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
-    """Raw test scores with 95 % bootstrap bounds by ascending MAE, and the calibrated PICP.
+    """Raw test scores by ascending MAE with 95 % bootstrap bounds, and the calibrated PICP.
 
-    A row is a ``model`` untuned (``default``), tuned (``best``), or of another kind (``own``).
+    A row is a ``model`` untuned (``default``), tuned (``best``), both (``same``), or of another
+    kind (``own``), but not naive. ``change`` is that of its MAE from the ``baseline`` which
+    validation prefers, in percent.
     """
-    yield benchmark.shown
+    tests = {(row.model, row.params.replace("best", "same")): row.test for row in benchmark.rows}
+    tests |= {(row.model, row.params): row.test for row in benchmark.rows}
+    shown = benchmark.shown[~benchmark.shown["model"].isin(model_names("naive"))]
+    for row in _families_and_best_baseline(benchmark)[-1:]:
+        ours = [tests[names] for names in zip(shown["model"], shown["params"], strict=True)]
+        changes = [change(test, row.test, "mae", row.test) for test in ours]
+        yield shown.assign(
+            baseline=row.model, **dict(zip(CHANGE, np.transpose(changes), strict=True))
+        )
 
 
 def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
-    """MAE and PICP of every row with intervals, the lowest MAE on top; two panels per dataset."""
+    """Change of MAE, and PICP, of every row with intervals; two panels per dataset."""
     datasets = style.by_dataset(data)
     figure, grid = style.panels(
         len(datasets),
@@ -305,26 +332,76 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     )
     for (left, right), rows in zip(grid, datasets, strict=True):
         rows = style.labelled(rows).assign(place=range(len(rows)))
-        limit = 1.1 * rows["mae_high"][~rows["model"].isin(model_names("naive"))].max()
-        beyond = rows["mae"] > limit
-        for axes, score, part in ((left, "mae", rows[~beyond]), (right, "picp", rows)):
-            ends = part["place"], part[f"{score}_low"], part[f"{score}_high"]
-            axes.hlines(*ends, colors=part["model"].map(model_colour), lw=0.9)
-        style.draw_models(left, rows[~beyond], "mae", "place", ms=4, ls="")
-        at_edge: Look = {"transform": left.get_yaxis_transform(), "ha": "right", "va": "center"}
-        for row in rows[beyond].itertuples():
-            look = {**at_edge, "color": model_colour(row.model), "fontsize": 7}
-            left.text(1, row.place, f"{style.number(row.mae)} →", **look)
+        for axes, score, ideal in ((left, "change", 0), (right, "picp", NOMINAL_COVERAGE)):
+            ends = rows["place"], rows[f"{score}_low"], rows[f"{score}_high"]
+            axes.hlines(*ends, colors=rows["model"].map(model_colour), lw=0.9)
+            axes.axvline(ideal, **TARGET)
+        style.draw_models(left, rows, "change", "place", ms=4, ls="")
         for score, look in (("picp", {"mfc": "white"}), ("picp_calibrated", {})):
             style.draw_models(right, rows, score, "place", ms=3.5, ls="", **look)
         kept = (" (" + rows["network"] + ")").replace(f" ({style.MISSING})", "")
         left.set_yticks(rows["place"], rows["label"] + kept)
-        left.set(xlabel=f"MAE in {style.unit_of(rows)}", xlim=(None, limit))
         left.set_ylim(len(rows) - 0.4, -0.6)
+        left.set_xlabel(f"MAE less that of {model_name(rows['baseline'].iloc[0])} in %")
         left.set_title(rows["title"].iloc[0], loc="left")
-        right.axvline(NOMINAL_COVERAGE, **TARGET)
         right.set(xlabel="PICP in %", xlim=_picp_limits(rows["picp_low"]))
     style.legend_below(figure, [handle("95 % bootstrap interval", color=INK), *RAW_AND_CALIBRATED])
+    return figure
+
+
+@_of_benchmarks
+def skill_split(benchmark: Benchmark) -> Frames:
+    """What each ``step`` changes, from the naive forecast to calibrated intervals of the mixture.
+
+    A row per step and ``score``: its ``model``, the ``network`` that is kept of it, its ``share``
+    of the score of the naive forecast in percent, and the ``change`` from the step before in the
+    same percent. Steps of which nothing is stored are left out.
+    """
+    for naive in best([row for row in benchmark.rows if row.kind == "naive"]):
+        steps = {
+            "naive forecast": [naive],
+            "linear baseline": [row for row in benchmark.rows if row.model == LINEAR],
+            "network": benchmark.families,
+            "mixture": [row for row in benchmark.rows if row.kind == "mixture"],
+        }
+        path = [(step, row, row.test) for step, rows in steps.items() for row in best(rows)]
+        last = path[-1][1]
+        path.append(("calibration", last, benchmark.calibrated[last, benchmark.correction]))
+        for ((_, _, before), (step, row, test)), score in product(
+            pairwise([path[0], *path]), ("mae", "winkler")
+        ):
+            share = 100 * metrics.METRICS[score](test) / metrics.METRICS[score](naive.test)
+            changes = dict(zip(CHANGE, change(test, before, score, naive.test), strict=True))
+            kept = {"model": row.model, "network": style.network_kept(row.shares)}
+            if (step, score) != ("calibration", "mae"):  # which moves no median
+                yield pd.DataFrame(
+                    {"step": [step], "score": score, **kept, "share": share, **changes}
+                )
+
+
+SKILL = {"mae": "MAE", "winkler": "interval score"}
+
+
+def draw_skill_split(data: pd.DataFrame) -> Figure:
+    """The steps as a waterfall of either score, with intervals; two panels per dataset."""
+    datasets = style.by_dataset(data)
+    figure, grid = style.panels(len(datasets), 2, height=0.3 + 1.35 * len(datasets))
+    for panels, of_dataset in zip(grid, datasets, strict=True):
+        naive, steps = of_dataset.iloc[0], of_dataset[of_dataset["step"] != "naive forecast"]
+        for axes, (score, name) in zip(panels, SKILL.items(), strict=True):
+            rows = steps[steps["score"] == score]
+            kept = (" (" + rows["network"] + ")").replace(f" ({style.MISSING})", "")
+            labels = (rows["model"].map(model_name) + kept).where(
+                rows["step"] != "calibration", "calibration"
+            )
+            added = rows.set_index(labels)["change"]
+            fill_steps(axes, added, 100.0, "", "", style.with_intervals(rows, "change", [10.0]))
+            for text, low, high in zip(
+                axes.texts, rows["change_low"], rows["change_high"], strict=True
+            ):
+                text.set_fontweight("bold" if low * high > 0 else "normal")
+            axes.set(xlabel=f"{name} in % of {model_name(naive['model'])}", xlim=(0, 101))
+        panels[0].set_title(naive["title"], loc="left")
     return figure
 
 
@@ -410,13 +487,24 @@ PICTURES = {
         "Who was trusted when: each model's weight in the mixture, from the first validation "
         "day on; the test split begins at the dashed line.",
     ),
+    "skill_split": (
+        skill_split,
+        draw_skill_split,
+        "Skill split: by how much each step changes MAE and interval score, both in % of the naive "
+        "forecast which validation prefers, with the 95 % interval of the paired difference (bold: "
+        "without 0; circular blocks of 7 days). From the naive forecast to the linear baseline, to "
+        "the network of the family which validation prefers with the parameters that its study "
+        "chose (30/100: kept were 30 % in the median and 100 % in the width), to the mixture, and "
+        "to its rolling calibration, which moves no median. Raw quantiles before it. {days}.",
+    ),
     "baseline_vs_optimised": (
         baseline_vs_optimised,
         draw_baseline_vs_optimised,
-        "Untuned and tuned models beside baselines, by ascending MAE. All share their days, so "
-        "they can differ although their intervals overlap; an arrow marks an MAE beyond the panel. "
-        "(30/100): of a network validation kept 30 % in the median and 100 % in the width, all "
-        "else is the linear baseline. No gain: tuned and untuned forecasts are the same.",
+        "Untuned and tuned models beside baselines, by ascending MAE, in % of that of the baseline "
+        "which validation prefers; intervals are of the paired differences (circular blocks of 7 "
+        "days), below 0 a row is better. Naive forecasts are left out. (30/100): of a network "
+        "validation kept 30 % in the median and 100 % in the width, all else is the linear "
+        "baseline. No gain: tuned and untuned forecasts are the same.",
     ),
     "significance": (
         significance,

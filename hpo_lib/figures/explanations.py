@@ -120,11 +120,14 @@ def reasons(daily: np.ndarray, groups: Iterable[str], average: float) -> pd.Seri
     return pd.Series([daily[0] - average, *shapley_values(daily)], ["model", *groups])
 
 
-def fill_steps(axes: Axes, added: pd.Series, start: float, begins: str, unit: str) -> None:
-    """A waterfall of what is ``added`` to a daily mean."""
+def fill_steps(
+    axes: Axes, added: pd.Series, start: float, begins: str, unit: str, texts: Sequence[str] = ()
+) -> None:
+    """A waterfall of what is ``added`` to a daily mean; ``texts``: other labels than numbers."""
     ends = start + np.cumsum([0, *added])
     bars = axes.barh(added.index, added, left=ends[:-1], color=np.where(added > 0, ACCENT, BLUE))
-    axes.bar_label(bars, [*map(style.number, added)], padding=4, fontsize=6)
+    numbers = style.aligned(added, like=[10 * added.abs().max()])
+    axes.bar_label(bars, texts or numbers, padding=4, fontsize=6)
     first, last = style.aligned(ends[[0, -1]])
     axes.set_xlabel(f"daily mean in {unit}, from {first} ({begins}) to {last}")
     axes.invert_yaxis()

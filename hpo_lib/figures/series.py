@@ -145,17 +145,16 @@ def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.Da
     return pd.DataFrame({name: getattr(part, name).ravel() for name in COLUMNS}, part.hours)
 
 
-def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> int | None:
-    """Position of the first forecast of the middle whole week of a season; None without one.
+def middle_weeks(f: QuantileForecasts, hemisphere: str = "north") -> dict[str, int]:
+    """Season -> position of the first forecast of its middle whole week, where it has one.
 
     Weeks are from Monday to Sunday, UTC.
     """
     days = f.days.tz_localize(None)
     seasons = season_of(days.month.to_numpy(), hemisphere)
-    inside = pd.Series(np.flatnonzero(seasons == SEASON_NAMES.index(season)))
-    weeks = inside.groupby(days[inside].to_period("W"))
-    whole = weeks.min()[weeks.size() == 7]
-    return whole.iloc[len(whole) // 2] if len(whole) else None
+    weeks = pd.Series(range(len(days))).groupby([seasons, days.to_period("W")])
+    whole = weeks.min()[weeks.size() == 7].groupby(level=0)
+    return {SEASON_NAMES[season]: week.iloc[len(week) // 2] for season, week in whole}
 
 
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:

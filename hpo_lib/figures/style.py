@@ -103,6 +103,13 @@ def aligned(values: Iterable[float], like: Iterable[float] = ()) -> list[str]:
     return [_text(value, f".{digits}f") for value in values]
 
 
+def with_intervals(rows: pd.DataFrame, score: str, like: Iterable[float] = ()) -> list[str]:
+    """A score with its interval in brackets, all with the decimals of the score, or of ``like``."""
+    sizes = list(like) or rows[score]
+    columns = (aligned(rows[score + end], sizes) for end in ("", "_low", "_high"))
+    return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
+
+
 def unit_text(unit: str) -> str:
     """A unit as it is printed: ``m3/h`` with a raised 3."""
     return unit.replace("m3", "m³")
@@ -265,10 +272,3 @@ def model_handles(models: Iterable[str], **look: Any) -> list[Line2D]:
 def coverage_line(axes: Axes) -> None:
     """The coverage that intervals should have."""
     axes.axhline(NOMINAL_COVERAGE, **TARGET)
-
-
-def write_inside(axes: Axes, text: str, colour: str = "#777777") -> None:
-    """A text in the middle of a panel, for example that there is no record for it."""
-    axes.text(
-        0.5, 0.5, text, ha="center", va="center", fontsize=8, color=colour, transform=axes.transAxes
-    )

@@ -24,6 +24,7 @@ from hpo_lib.figures.style import (
     model_name,
     number,
     unit_text,
+    with_intervals,
 )
 from hpo_lib.paths import atomic, consolidated
 from hpo_lib.records.study import StoredStudy, StudiesAndNotes, read_studies
@@ -81,12 +82,6 @@ def _best(values: pd.Series) -> list[str]:
 _OF_COLUMNS = (aligned, _best)
 
 
-def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
-    """A score with its interval in brackets, all with the decimals of the score."""
-    columns = (aligned(rows[score + end], like=rows[score]) for end in ("", "_low", "_high"))
-    return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
-
-
 def _count(value: float) -> str:
     return MISSING if math.isnan(value) else f"{value:.0f}"
 
@@ -123,7 +118,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     for benchmark in evidence.benchmarks:
         rows, mode = labelled(benchmark.shown), benchmark.correction
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
-        maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
+        maes, picps = (with_intervals(rows, score) for score in ("mae", "picp"))
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
         sections.append(_section(_title(benchmark), rows, SCORES, **cells))
     groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
