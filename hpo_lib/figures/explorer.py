@@ -25,7 +25,7 @@ from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures import series
 from hpo_lib.figures.evidence import warning_for
 from hpo_lib.figures.studies import RING, draw_study_front
-from hpo_lib.figures.study_page import front_figure, picture
+from hpo_lib.figures.study_page import front_figure, html, picture
 from hpo_lib.figures.style import (
     ACCENT,
     NETWORK_KEPT,
@@ -246,15 +246,9 @@ class Explorer:
             self.trials, self.days = draw(self.figure, study, number, first, self.count.value)
             self.canvas.draw_idle()
             self.when.value = f"after {origins[first]:%a %Y-%m-%d %H:%M} UTC"
-            rows = "".join(
-                f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
-                for name, value in trial_facts(study, number).items()
-            )
             title = escape(f"{study.model} on {study.dataset}, trial {number}")
-            self.text.value = (
-                f"<div style='line-height: 1.5'><b>{title}</b><br>{escape(trial_counts(study))}"
-                f"<table cellpadding=0 cellspacing=8>{rows}</table></div>"
-            )
+            facts = pd.Series(trial_facts(study, number)).to_frame(trial_counts(study))
+            self.text.value = f"<b>{title}</b>{html(facts)}"
 
     def _clicked(self, event: Event) -> None:
         assert isinstance(event, MouseEvent)

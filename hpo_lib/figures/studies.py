@@ -6,12 +6,12 @@ The thesis, a study's notebook and page, and the explorer draw with the same fun
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import cycle, zip_longest
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -29,7 +29,7 @@ from hpo_lib.figures.style import (
     Look,
     beside,
     by_model,
-    dataset_columns,
+    dataset_panels,
     draw_models,
     handle,
     in_order,
@@ -217,7 +217,7 @@ def draw_front(
     def draw_points(mark: pd.Series, label: str, marker: str, ms: float, **look: Any) -> None:
         # Without points it would take the room down to the corner of the figure.
         look |= {"label": label, "marker": marker, "ms": ms * size, "in_layout": mark.any()}
-        axes.plot(x, y, data=trials[mark], **{"ls": "", "clip_on": False, **look})
+        axes.plot(trials[x][mark], trials[y][mark], **{"ls": "", "clip_on": False, **look})
 
     hollow: Look = {"mfc": "none", "mec": GREY, "mew": 0.8}
     draw_points(trials["state"] == "stopped", "stopped early, last check", "o", 3, **hollow)
@@ -250,7 +250,7 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
     models, alike = in_order(data["model"]), data["objectives"].nunique() == 1
     one_scale = alike and _objectives(data)[1].is_coverage
     height = 0.75 + 1.75 * len(models)
-    figure, columns = dataset_columns(data, len(models), height=height, sharey=one_scale)
+    figure, columns = dataset_panels(data, len(models), height=height, sharey=one_scale)
     for column, (grid, of_dataset) in enumerate(columns):
         for axes, model in zip(grid, models, strict=True):
             trials = of_dataset[of_dataset["model"] == model]
@@ -277,7 +277,7 @@ def draw_history(data: pd.DataFrame) -> Figure:
 
     Stopped trials are hollow. Trials that are far worse are at the edge.
     """
-    figure, columns = dataset_columns(data, 2, height=3.9, sharex=True)
+    figure, columns = dataset_panels(data, 2, height=3.9, sharex=True)
     points: Look = {"ls": "", "ms": 2.5, "alpha": 0.5}
     hollow: Look = {**points, "mfc": "none", "mew": 0.7}
     for (top, bottom), of_dataset in columns:
@@ -301,10 +301,8 @@ def draw_history(data: pd.DataFrame) -> Figure:
     return figure
 
 
-DATASET_LOOKS = [
-    {"color": colour, "marker": marker}
-    for colour, marker in zip((BLUE, ACCENT, PINK, SKY_BLUE, "#009E73", INK), "o^sDvP", strict=True)
-]
+COLOURS = (BLUE, ACCENT, PINK, SKY_BLUE, "#009E73", INK)
+DATASET_LOOKS = cycler(color=COLOURS, marker=list("o^sDvP"))
 COLUMNS, FEW_VALUES = 4, 5
 
 
@@ -316,18 +314,15 @@ def draw_explored(
     Stopped trials are hollow, at their last check; the best tenth of each study has a dark edge.
     ``importance`` of a parameter is above its panel. Trials that are far worse are at the edge.
     """
-    looks = dict(zip(data.sort_values("dataset")["title"].unique(), cycle(DATASET_LOOKS)))
-    data = data[data["model"] == model]
-    low, high = data["change"].min(), max(2.0, float(data["change"].quantile(0.8)))
-    data = data.assign(change=data["change"].clip(upper=high))
+    looks = dict(zip(data.sort_values("dataset")["title"].unique(), DATASET_LOOKS(), strict=False))
+    data = within_reach(data[data["model"] == model], "change")
     parameters = data.groupby("parameter")
     rows = -(-len(parameters) // COLUMNS)
     figure, grid = panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
     marks = ["title", "chosen", "leads", "state"]
-    for axes, (parameter, trials) in zip_longest(grid.flat, parameters, fillvalue=("", data)):
-        if not parameter:
-            axes.set_axis_off()
-            continue
+    for axes in grid.flat[len(parameters) :]:
+        axes.set_axis_off()
+    for axes, (parameter, trials) in zip(grid.flat, parameters, strict=False):
         axes.axhline(0, **TARGET)
         placed = trials.assign(place=_places(axes, trials["value"]))
         for (title, chosen, leads, state), group in placed.groupby(marks, sort=False):
@@ -338,7 +333,6 @@ def draw_explored(
         label = f"{parameter}\n{importance.get(parameter, '')}".replace("_", " ")
         axes.set_xlabel(label.rstrip(), labelpad=1)
     grid[0, 0].set_title(model_name(model), loc="left")
-    grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     goal = _objectives(data)[0].label
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
     edge: Look = {"ls": "", "marker": "o", "ms": 4}
@@ -408,29 +402,8 @@ def draw_cost(data: pd.DataFrame) -> Figure:
 
 
 PICTURES = {
-    "pareto_fronts": (
-        fronts,
-        draw_fronts,
-        "Pareto fronts of the studies: each point is a trial, lower left is better. Hollow ones "
-        "were stopped early and have the scores of their last check; those far worse are at the "
-        "edge. Within the grey band all coverage counts as equally good; the thin line is the "
-        "front without this tolerance. Chosen (star) are the untuned defaults (square) unless "
-        "another trial is better with fresh seeds, too.",
-    ),
-    "optimisation_history": (
-        history,
-        draw_history,
-        "Optimisation history: the first objective of each trial (hollow: stopped early, at its "
-        "last check; those far worse are at the edge) with the lowest of complete trials so far, "
-        "and the share of the box of all objectives that these dominate (hypervolume).",
-    ),
-    "cost": (
-        cost,
-        draw_cost,
-        "Training time. Left: of every trial, complete ones apart from those stopped early; where "
-        "a record does not name the processor, the title has what it states. Right: of the whole "
-        "studies, from below in complete trials, in stopped ones (paler), and in the proof with "
-        "fresh seeds (palest).",
-    ),
+    "pareto_fronts": (fronts, draw_fronts),
+    "optimisation_history": (history, draw_history),
+    "cost": (cost, draw_cost),
 }
-"""Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""
+"""Name of the files and of the caption -> the plain data of a figure, and its drawer."""

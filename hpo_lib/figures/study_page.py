@@ -152,10 +152,10 @@ def provenance_table(study: StoredStudy) -> pd.DataFrame:
 
 def unshortened(table: pd.DataFrame) -> HTML:
     """A table of texts for a notebook."""
-    return HTML(_html(table, "texts").replace("<td>", '<td style="text-align: left">'))
+    return HTML(html(table, "texts").replace("<td>", '<td style="text-align: left">'))
 
 
-def _html(table: pd.DataFrame, kind: str = "numbers") -> str:
+def html(table: pd.DataFrame, kind: str = "numbers") -> str:
     """A table with whole texts: pandas cuts them after 50 letters, which makes paths useless."""
     with pd.option_context("display.max_colwidth", None):
         return f"<div>{table.to_html(classes=kind, border=0, index_names=False)}</div>"
@@ -375,7 +375,7 @@ def write_page(study: StoredStudy) -> Path:
     for title, text, contents in sections(study):
         parts.append(f"<h2>{escape(title)}</h2>\n<p>{escape(text)}</p>")
         parts += [
-            picture(content, title) if isinstance(content, Figure) else _html(content)
+            picture(content, title) if isinstance(content, Figure) else html(content)
             for content in contents
         ]
     sections_of_page = "\n".join(parts)
@@ -396,7 +396,7 @@ def write_page(study: StoredStudy) -> Path:
 <h2>Record</h2>
 <p>Beside this page: {links}. <code>hpo verify</code> recomputes every score from the stored \
 forecasts.</p>
-{_html(provenance_table(study), "texts")}
+{html(provenance_table(study), "texts")}
 </body>
 </html>
 
