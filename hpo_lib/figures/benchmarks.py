@@ -371,7 +371,7 @@ def draw_skill_split(data: pd.DataFrame) -> Figure:
             fill_steps(axes, rows["change"], 100.0, "", "", texts)
             for text, certain in zip(axes.texts, certain_changes(rows), strict=True):
                 text.set_fontweight("bold" if certain else "normal")
-            axes.set(xlabel=f"{name} in % of {naive}", xlim=(0, 101))
+            axes.set(xlabel=f"{name} in % of {naive}", xlim=(0, 110))
             axes.tick_params(labelleft=axes is panels[0])
         panels[0].set_title(of_dataset["title"].iloc[0], loc="left")
     return figure

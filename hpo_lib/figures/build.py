@@ -133,7 +133,10 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
             continue
         tex, csv = out.table(name)
         latex = booktabs(table, name, warning_for(records))
-        contents = {tex: latex.encode(), csv: table.frame.to_csv(index=False).encode()}
+        contents = {
+            tex: latex.encode(),
+            csv: table.frame.to_csv(index=False, float_format="%.12g").encode(),
+        }
         written += _write(contents, table.caption, records)
     for study in evidence.studies:
         label, benchmark = f"{study.model} on {study.dataset}", evidence.benchmark(study.dataset)

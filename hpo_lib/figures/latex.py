@@ -65,7 +65,7 @@ class Table:
     """A table, all of whose texts are plain ones.
 
     Attributes:
-        frame: its numbers with full precision, for a CSV.
+        frame: its numbers, for a CSV: 12 digits, since others differ from machine to machine.
         sections: the columns that are printed; rows of one section, such as those of one dataset,
             are below a line with its title unless that is empty.
         align: one letter per column, ``l`` or ``r``.
