@@ -24,7 +24,7 @@ demo: $(STAMP) ## on real bike rentals: a study, a leaderboard, a forecast of to
 	  "  benchmark_results/bike_dc/*/table.csv" "  models/NHITS_Q_bike_dc/forecasts/*.png"
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 figures: $(STAMP) ## draw every thesis figure, table and model card from the records in papermill_runs/ and benchmark_results/
 	$(BIN)/hpo figures

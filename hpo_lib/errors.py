@@ -35,6 +35,12 @@ MAKE_ROOM = "make room or access, and run again"
 """What helps where something cannot be written."""
 
 
+def unwritable(path: object, error: BaseException) -> WriteError:
+    """The error of a file or folder that cannot be written."""
+    why = getattr(error, "strerror", "") or in_one_line(error)
+    return WriteError(f"{path}: cannot be written ({why}); {MAKE_ROOM}")
+
+
 UNREADABLE = (
     OSError,
     ValueError,

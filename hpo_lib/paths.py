@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpo_lib.errors import MAKE_ROOM, InputError, WriteError, in_one_line
+from hpo_lib.errors import InputError, WriteError, unwritable
 
 _ROOT = Path(__file__).resolve().parent.parent
 IS_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
@@ -115,8 +115,7 @@ def atomic(path: Path) -> Iterator[Path]:
         _sync(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        why = error.strerror or in_one_line(error)
-        raise WriteError(f"{path}: cannot be written ({why}); {MAKE_ROOM}") from None
+        raise unwritable(path, error) from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -136,6 +135,12 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def output(named: str, default: Path) -> Path:
+    """The file to write: the default, the same in the folder that is named, or the one named."""
+    path = Path(named).expanduser() if named else default
+    return path / default.name if path.is_dir() or not path.suffix else path
 
 
 def job_name(model: str, dataset: str) -> str:
@@ -168,8 +173,7 @@ class _File:
         self.name = name
 
     def __get__(self, owner: Any, _: type) -> Path:
-        path: Path = owner.folder / self.name.format(owner)
-        return path
+        return Path(owner.folder, self.name.format(owner))
 
 
 class _Files(_File):
@@ -218,7 +222,6 @@ class RunPaths:
     """Held by the worker that trains replicates of trials."""
     worker_lease = _Files(".workers_{0.study_name}/{1}.lease")
     """Held by the process that is the worker of this name."""
-    notebook_lock = _File(".workers_{0.study_name}/notebook_{0.worker}.lock")
     requeues = _File(".workers_{0.study_name}/requeues_{0.worker}.json")
     notebook = _File("{0._notebook_stem}.ipynb")
     log = _File("{0._notebook_stem}.log")
@@ -250,9 +253,8 @@ class RunPaths:
 
     def predicted_trials(self) -> list[int]:
         """The trials whose validation predictions are stored."""
-        files = self.predictions.glob("trial_*.parquet")
-        numbers = [file.stem.removeprefix("trial_") for file in files]
-        return sorted(int(number) for number in numbers if number.isdecimal())
+        files = self.predictions.glob("trial_[0-9]*[0-9].parquet")
+        return sorted(int(file.stem.removeprefix("trial_")) for file in files)
 
     def replicate(self, trial: int, seed: int) -> TrainingFiles:
         """A trial's configuration trained with another seed."""

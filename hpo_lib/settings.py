@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -63,7 +64,9 @@ def _objectives(value: str) -> str:
 def _identifier(value: object) -> str:
     if value is not None and type(value) not in (int, str):
         raise ValueError
-    return str(value or "")
+    # the Slurm job id inside a job, else such as ``local-20260116-103000``
+    default = os.environ.get("SLURM_JOB_ID") or f"local-{dt.datetime.now():%Y%m%d-%H%M%S}"
+    return str(value or default)
 
 
 def _text(value: object) -> str:
@@ -134,7 +137,7 @@ JobId = Annotated[
     str,
     PlainValidator(_identifier),
     expected("a text; with papermill pass it as `-r job_id ...`, which keeps it as typed"),
-    AfterValidator(lambda value: paths.checked_name("job_id", value or default_job_id())),
+    AfterValidator(partial(paths.checked_name, "job_id")),
 ]
 Objectives = Annotated[
     str, Field(strict=True), expected(NAMES_OF_OBJECTIVES), AfterValidator(_objectives)
@@ -317,11 +320,6 @@ _CHECKED = TypeAdapter(Settings)
 def option_of(parameter: str) -> str:
     """How the command line spells a parameter."""
     return f"--{parameter.replace('_', '-')}"
-
-
-def default_job_id() -> str:
-    """The Slurm job id inside a job, else a local time stamp such as ``local-20260116-103000``."""
-    return os.environ.get("SLURM_JOB_ID") or f"local-{dt.datetime.now():%Y%m%d-%H%M%S}"
 
 
 def train_with_one_thread() -> None:

@@ -49,11 +49,6 @@ def requested() -> str:
         return ""
 
 
-def request(reason: str) -> None:
-    """Ask this process to stop, as a signal would."""
-    _asked.append(reason)
-
-
 def check() -> None:
     """Raise StopRequested if a stop was asked for; cheap enough to be called after every batch."""
     if reason := requested():

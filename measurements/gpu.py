@@ -87,9 +87,7 @@ def measure(
         "hypervolume": found[-1]["hypervolume"],
         "trace": found,
         "precision": get_family(model).budgets[settings.budget_name].precision,
-        "gpu_memory_bytes": torch.cuda.max_memory_allocated()
-        if torch.cuda.is_available()
-        else None,
+        "gpu_memory_bytes": torch.cuda.max_memory_allocated(),
     }
 
 

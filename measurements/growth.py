@@ -56,16 +56,12 @@ def resized(
     frame = whole.frame.iloc[
         positions.train.stop - windows * hours : positions.val.start + 24 * days
     ]
-    past, future = list(PAST), list(whole.future)
-    copies = {
-        f"{column}_{i}": frame[column] for i in range(1, covariates) for column in (*past, *future)
-    }
-    past += [f"{column}_{i}" for i in range(1, covariates) for column in PAST]
-    future += [f"{column}_{i}" for i in range(1, covariates) for column in whole.future]
-    frame = pd.concat(
-        [frame[[whole.spec.target, *PAST, *whole.future]], pd.DataFrame(copies)], axis=1
+    names, suffixes = [*PAST, *whole.future], ["", *(f"_{i}" for i in range(1, covariates))]
+    past, future = (
+        [name + suffix for suffix in suffixes for name in some] for some in (PAST, whole.future)
     )
-    frame = frame[[whole.spec.target, *past, *future]]
+    repeated = [frame[names].add_suffix(suffix) for suffix in suffixes]
+    frame = pd.concat([frame[[whole.spec.target]], *repeated], axis=1)
     splits = replace(whole.spec.splits, val_end=frame.index[-1])
     spec = replace(
         whole.spec, splits=splits, past_covariates=tuple(past), future_covariates=tuple(future)

@@ -1,6 +1,6 @@
 """What common leaks promise: each beside its clean twin, on the same days.
 
-    python -m measurements.leak_prices --data-dir DATA [--figures DIR] TOML ...
+    python -m measurements.leak_prices --data-dir DATA TOML ...
 
 The model is a ridge regression from 168 hours of history and the calendar of the 24 hours ahead,
 whose penalty is chosen on validation. Shuffled validation needs a model that remembers, so there it
@@ -9,12 +9,9 @@ is the mean of the nearest windows. docs/leaks.md has the tables.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -22,7 +19,7 @@ from hpo_lib.data.csv_checks import WEATHER_COLUMNS
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
-from hpo_lib.figures.style import ACCENT, BLUE, marked_by_source, unit_text, with_interval
+from hpo_lib.figures.style import with_interval
 from hpo_lib.leaks.columns import windows
 from hpo_lib.scoring.uncertainty import drawn_days
 from measurements.arguments import DATA_DIR, DATASETS, parsed
@@ -271,44 +268,14 @@ def price_table(prices: pd.DataFrame) -> pd.DataFrame:
     return prices[["leak", "clean twin"]].assign(**numbers)
 
 
-def price_figure(prices: pd.DataFrame, unit: str, *, source: str) -> Figure:
-    """Honest and promised error of each leak with 95 % intervals, and how much less that is."""
-    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.6 * len(prices)), layout="constrained")
-    rows = np.arange(len(prices))
-    for name, label, colour, marker, above in (
-        ("honest", "honest", BLUE, "o", -0.13),
-        ("promised", "promised by the leak", ACCENT, "D", 0.13),
-    ):
-        axes.hlines(rows + above, prices[f"{name}_low"], prices[f"{name}_high"], colour, lw=1.5)
-        axes.plot(prices[name], rows + above, marker, color=colour, ms=6, label=label)
-    shares = [
-        f"{abs(less):.0f} % {'more' if less < 0 else 'less'}"
-        for less in prices["less_error"].round()
-    ]
-    axes.set(
-        xlabel=f"MAE in {unit_text(unit)}, with 95 % interval",
-        xlim=(0, None),
-        yticks=rows,
-        yticklabels=prices["leak"] + ": " + shares,
-        ylim=(len(prices) - 0.5, -0.5),
-    )
-    axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
-    return marked_by_source(figure, source)
-
-
 def main() -> None:
-    """Print a table per dataset, and draw it where a folder is given."""
-    arguments = parsed(
-        __doc__, DATASETS, DATA_DIR, ("--figures", Path, "folder for a PNG of each dataset")
-    )
+    """Print a table per dataset."""
+    arguments = parsed(__doc__, DATASETS, DATA_DIR)
     for name in arguments.datasets:
         dataset = load_dataset(load_spec(name), arguments.data_dir)
         spec, prices = dataset.spec, price_list(dataset)
         print(f"{spec.name} ({dataset.source}), {prices['days'][0]} days, MAE in {spec.unit}")
         print(price_table(prices).to_string(index=False), flush=True)
-        if arguments.figures:
-            figure = price_figure(prices, spec.unit, source=dataset.source)
-            figure.savefig(arguments.figures / f"leak_prices_{spec.name}.png", dpi=150)
 
 
 if __name__ == "__main__":

@@ -78,17 +78,15 @@ def main() -> None:
     arguments = parsed(__doc__, DATASETS, DATA_DIR)
     for name in arguments.datasets:
         dataset = load_dataset(load_spec(name), arguments.data_dir)
-        series = [dataset.spec.target, *(column for column in ("temp",) if column in dataset.past)]
-        leaks = {
-            f"{of}: {what}": column
-            for of in series
-            for what, column in planted(dataset.frame[of]).items()
-        }
-        fine = {
-            f"{of}: {what}": column
-            for of in series
-            for what, column in honest(dataset.frame[of]).items()
-        }
+        series = [column for column in (dataset.spec.target, "temp") if column in dataset.frame]
+        leaks, fine = (
+            {
+                f"{of}: {what}": part
+                for of in series
+                for what, part in made(dataset.frame[of]).items()
+            }
+            for made in (planted, honest)
+        )
         found = flagged(dataset, {**leaks, **fine})
         print(
             f"{dataset.spec.name}: found {len(found & set(leaks))} of {len(leaks)} planted "

@@ -57,7 +57,7 @@ def main(given: Sequence[str] | None = None) -> None:
     trim(build, arguments.data_dir)
     publish(build, arguments.out)
     if arguments.out == PROJECT_ROOT:
-        run("-m", "hpo_lib", "figures", "--publish")
+        run("hpo_lib", "figures", "--publish")
 
 
 def make(dataset: str, build: Path, arguments: argparse.Namespace) -> None:
@@ -67,19 +67,10 @@ def make(dataset: str, build: Path, arguments: argparse.Namespace) -> None:
     common += ["--test"] if arguments.test else ["--preset", "laptop"]
     common += ["--dataset", dataset, "--runs-dir", str(build / RUNS_DIR.name)]
     for model in arguments.models:
-        trials = str(trials_of(model, arguments.trials))
-        run(
-            "-m",
-            "hpo_lib",
-            "run",
-            "--model",
-            model,
-            "--job-id",
-            JOB_ID,
-            "--trials",
-            trials,
-            *common,
+        study = (
+            f"run --model {model} --job-id {JOB_ID} --trials {trials_of(model, arguments.trials)}"
         )
+        run("hpo_lib", *study.split(), *common)
     out, name = build / BENCHMARK_DIR.name, load_spec(dataset).name
     parameters = {
         "dataset": dataset,
@@ -95,24 +86,19 @@ def make(dataset: str, build: Path, arguments: argparse.Namespace) -> None:
     }
     words = [word for key, value in parameters.items() for word in ("-p", key, str(value))]
     (out / name).mkdir(parents=True, exist_ok=True)
-    run(
-        "-m",
-        "papermill",
-        str(NOTEBOOKS_DIR / "benchmark.ipynb"),
-        str(out / name / "benchmark.ipynb"),
-        *words,
-    )
+    executed = out / name / "benchmark.ipynb"
+    run("papermill", str(NOTEBOOKS_DIR / executed.name), str(executed), *words)
 
 
 def run(*words: str) -> None:
-    """Run one command of the project from its folder, one thread each."""
+    """Run one module from the project's folder, one thread each."""
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(PROJECT_ROOT),
         "MPLBACKEND": "Agg",
     }
-    subprocess.run([sys.executable, *words], check=True, cwd=PROJECT_ROOT, env=environment)
+    subprocess.run([sys.executable, "-m", *words], check=True, cwd=PROJECT_ROOT, env=environment)
 
 
 def trim(build: Path, data_dir: str) -> None:
@@ -166,13 +152,7 @@ def publish(build: Path, out: Path) -> None:
                 shutil.copytree(made, place, ignore=shutil.ignore_patterns(*left_out))
             elif for_visitors:  # what the HTML figures of all studies share
                 shutil.copy(made, place)
-    files = [
-        file
-        for part in (RUNS_DIR, BENCHMARK_DIR)
-        for file in (build / part.name).rglob("*")
-        if file.is_file()
-    ]
-    size = sum(file.stat().st_size for file in files) / 1e6
+    size = sum(file.stat().st_size for file in build.rglob("*")) / 1e6
     print(f"{size:.1f} MB")
     if size > LIMIT_MB:
         sys.exit(f"{build}: holds {size:.1f} MB, expected at most {LIMIT_MB}; make fewer trials")

@@ -12,23 +12,32 @@ result, not a failure.
 import datetime as dt
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from hpo_lib.baselines.contract import baselines
+from hpo_lib.benchmark.explain import coalition_values, draw_donors
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.read_write import write_json
+from measurements import growth
 from measurements.arguments import DATA_DIR, parsed
+from measurements.early_stopping import RULE, load_table, measure
+from measurements.steps import evaluation, tft_step, timesnet_step
 from measurements.table import HEADER, Bar, Measured, failed_row, line, row
+from measurements.throughput import overhead, two_workers
+from measurements.time_to_quality import store_level, time_to_quality
 
 RESULTS = Path(__file__).parent / "results"
 TWIN = Path(__file__).parent / "centrum_twin.toml"
@@ -49,8 +58,6 @@ class Context:
     @cached_property
     def growth(self) -> pd.DataFrame:
         """Costs by size, measured once for both rows and drawn."""
-        from measurements import growth
-
         if self.quick:
             sizes, family = {"windows": (1, 2), "covariates": (1, 2)}, "NHITS_Q"
             table = growth.growth(1, sizes, {family: growth.BUDGETS[family]})
@@ -72,36 +79,10 @@ class Row:
     measure: Callable[[Context], Measured]
 
 
-def _time_to_quality(context: Context) -> Measured:
-    from measurements.time_to_quality import time_to_quality
-
-    return time_to_quality(context.dataset, context.repeats, quick=context.quick)
-
-
-def _timesnet_step(context: Context) -> Measured:
-    from measurements.steps import timesnet_step
-
-    return timesnet_step(context.dataset, context.repeats, 2 if context.quick else 32)
-
-
-def _tft_step(context: Context, hidden_size: int) -> Measured:
-    from measurements.steps import tft_step
-
-    return tft_step(context.dataset, context.repeats, 4 if context.quick else 32, hidden_size)
-
-
-def _evaluation(context: Context, name: str, windows: int) -> Measured:
-    from measurements.steps import evaluation
-
-    return evaluation(name, context.dataset, context.repeats, 2 if context.quick else windows)
-
-
 def _early_stopping(context: Context) -> Measured:
     """Share of the steps that the rule spends on recorded curves in studies of 20, per seed, mean
     over the studies.
     """
-    from measurements.early_stopping import RULE, load_table, measure
-
     measured = {study.name: measure(study, RULE, 20) for study in load_table()}
     steps = np.mean([rows[:, 0] for rows in measured.values()], axis=0)
     kept = min(float(rows[:, 1].mean()) for rows in measured.values())
@@ -119,24 +100,8 @@ def _early_stopping(context: Context) -> Measured:
     )
 
 
-def _two_workers(context: Context) -> Measured:
-    from measurements.throughput import two_workers
-
-    quick = (1, 2, "test") if context.quick else (context.repeats, 4, "laptop")
-    return two_workers(context.dataset, context.data_dir, *quick)
-
-
-def _overhead(context: Context) -> Measured:
-    from measurements.throughput import overhead
-
-    return overhead(context.dataset, 4 if context.quick else 150)
-
-
 def _explanation(context: Context) -> Measured:
     """Of 60 days of the linear baseline: what the swapping costs beside a model's forecasts."""
-    from hpo_lib.baselines.contract import baselines
-    from hpo_lib.benchmark.explain import coalition_values, draw_donors
-
     data = context.dataset
     model = baselines()["RESIDUAL_LINEAR"].fit(data)
     donors = draw_donors(data, data.test_origins[: 2 if context.quick else 60], data)
@@ -145,21 +110,25 @@ def _explanation(context: Context) -> Measured:
     return Measured((), (time.perf_counter() - begun,), "s")
 
 
-def _growth(context: Context, axis: str) -> Measured:
-    from measurements.growth import grown
-
-    return grown(context.growth, axis)
-
-
 ROWS = (
-    Row("time_to_quality", "NHITS_Q: time to the reference's pinball", Bar(15), _time_to_quality),
-    Row("timesnet_step", "TIMESNET_Q: training step, batch 32", Bar(8), _timesnet_step),
+    Row(
+        "time_to_quality",
+        "NHITS_Q: time to the reference's pinball",
+        Bar(15),
+        lambda c: time_to_quality(c.dataset, c.repeats, quick=c.quick),
+    ),
+    Row(
+        "timesnet_step",
+        "TIMESNET_Q: training step, batch 32",
+        Bar(8),
+        lambda c: timesnet_step(c.dataset, c.repeats, 2 if c.quick else 32),
+    ),
     *(
         Row(
             name,
             f"TFT_Q: training step, hidden size {size}",
             Bar(4.5),
-            partial(_tft_step, hidden_size=size),
+            lambda c, size=size: tft_step(c.dataset, c.repeats, 4 if c.quick else 32, size),
         )
         for name, size in (("tft_step", 64), ("tft_step_32", 32))
     ),
@@ -168,7 +137,9 @@ ROWS = (
             f"{family.lower()}_evaluation",
             f"{family}_Q: windows evaluated",
             bar,
-            partial(_evaluation, name=f"{family}_Q", windows=windows),
+            lambda c, name=f"{family}_Q", windows=windows: evaluation(
+                name, c.dataset, c.repeats, 2 if c.quick else windows
+            ),
         )
         for family, bar, windows in (
             ("NHITS", Bar(100), 15),
@@ -182,15 +153,27 @@ ROWS = (
         Bar(0.4, at_least=False),
         _early_stopping,
     ),
-    Row("two_workers", "two workers against one", Bar(1.4), _two_workers),
-    Row("overhead", "overhead of a trial", Bar(1, at_least=False), _overhead),
+    Row(
+        "two_workers",
+        "two workers against one",
+        Bar(1.4),
+        lambda c: two_workers(
+            c.dataset, c.data_dir, *((1, 2, "test") if c.quick else (c.repeats, 4, "laptop"))
+        ),
+    ),
+    Row(
+        "overhead",
+        "overhead of a trial",
+        Bar(1, at_least=False),
+        lambda c: overhead(c.dataset, 4 if c.quick else 150),
+    ),
     Row("explanation", "linear baseline: 60 days", Bar(60, at_least=False), _explanation),
     *(
         Row(
             f"growth_{axis}",
             f"{factor}x {axis}: cost of a trial",
             Bar(factor, at_least=False),
-            partial(_growth, axis=axis),
+            lambda c, axis=axis: growth.grown(c.growth, axis),
         )
         for factor, axis in ((10, "windows"), (3, "covariates"))
     ),
@@ -214,12 +197,10 @@ def measured_rows(rows: Sequence[Row], context: Context) -> list[dict[str, Any]]
 def machine(threads: int) -> dict[str, Any]:
     """Where it was measured, without the machine's name."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    model = next(
-        (text.split(":", 1)[1].strip() for text in lines if text.startswith("model name")), ""
-    )
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
+    model = re.search(r"^model name\s*: (.*)", text, re.MULTILINE)
     return {
-        "cpu": model or platform.machine(),
+        "cpu": model[1] if model else platform.machine(),
         "cores": os.cpu_count(),
         "threads": threads,
         "system": platform.system(),
@@ -257,13 +238,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("--quick", False, "tiny sizes, which show that every row runs; no figures"),
         given=arguments,
     )
-    import torch
-
     torch.set_num_threads(given.threads)
     dataset = load_dataset(load_spec(given.dataset), given.data_dir)
     if given.full_reference:
-        from measurements.time_to_quality import store_level
-
         level = store_level(dataset)
         print(
             f"{dataset.path}: pinball {level['pinball']:.4g} after {level['epochs']} epochs, "

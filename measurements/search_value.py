@@ -18,6 +18,7 @@ series compares everything with the strongest single baseline, which validation 
 single model in hindsight is marked.
 """
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -90,26 +91,29 @@ def trials_of(model: str, words: Sequence[str]) -> int:
     return int(numbers.get(model) or numbers.get("") or 30)
 
 
-def study(plan: Plan, model: str, trials: int, data_dir: str) -> None:
+def study(
+    plan: Plan, model: str, trials: int, data_dir: str, job_id: str = JOB_ID, **options: Any
+) -> StoredStudy:
     """Run or go on with the study of one family."""
     begun = time.perf_counter()
     settings = Settings.create(
         model,
         str(plan.dataset.spec.path),
         trials=trials,
-        job_id=JOB_ID,
+        job_id=job_id,
         preset=plan.preset,
-        policy="proven",
-        space="wide",
         data_dir=data_dir,
         runs_dir=str(plan.runs_dir),
+        **options,
     )
-    run_study(settings, plan.dataset, progress=False)
+    finished = run_study(settings, plan.dataset, progress=False)
     print(
         f"{plan.dataset.spec.name} {model}: study of {trials} trials, "
         f"{time.perf_counter() - begun:.0f} s",
+        file=sys.stderr,
         flush=True,
     )
+    return finished
 
 
 def family_rows(plan: Plan) -> Iterator[dict[str, Any]]:

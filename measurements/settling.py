@@ -29,8 +29,7 @@ from optuna.terminator import (
 from hpo_lib.records.provenance import read_scales
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.records.trainings import TrainingMissing, replicate
-from hpo_lib.records.trial import TrialRecord
-from hpo_lib.records.trial_choice import CHALLENGERS, chosen_of, prove
+from hpo_lib.records.trial import Proof, TrialRecord, chosen_of
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import daily_scores, prospect
 from hpo_lib.study.early_stopping import RULE
@@ -56,18 +55,18 @@ class Replayed:
     def __init__(self, study: StoredStudy, stopping: bool) -> None:
         self.study, self.stopping = study, stopping
         self.scales = read_scales(study.run.scales, study.data.get("sha256"))
-        self.seeds = study.result["proof"]["seeds"]
         self.trials = [trial for trial in study.trials if trial.finished]
         self.scored = cache(lambda number: daily_scores(study.predictions(number), self.scales))
-        fresh = [daily_scores(self.fresh(0, seed), self.scales) for seed in self.seeds]
-        self.untuned = [self.scored(0), *fresh]
+        seed = study.provenance["seed"]
+        self.proof = Proof(seed, False, self.scales, self.scored, self.fresh)
+        self.untuned = [self.scored(0), *self.proof.trained(study.trial(0))]
         self.choice = cache(self._choice)
 
-    def fresh(self, number: int, seed: int) -> QuantileForecasts:
+    def fresh(self, trial: TrialRecord, seed: int) -> QuantileForecasts:
         try:
-            return replicate(self.study.run, number, seed)
+            return replicate(self.study.run, trial.number, seed)
         except TrainingMissing:
-            return self.study.predictions(number)
+            return self.study.predictions(trial.number)
 
     def in_order(self, seed: int) -> list[TrialRecord]:
         origins = self.study.provenance["first_trials"]
@@ -85,8 +84,7 @@ class Replayed:
 
     def _choice(self, numbers: tuple[int, ...]) -> int:
         trials = [self.study.trial(number) for number in numbers]
-        proof = prove(trials, self.scored, CHALLENGERS, self.seeds, self.fresh, self.scales)
-        return chosen_of(proof, 0)[0]
+        return chosen_of(self.proof.entry(trials), 0)[0]
 
     def score(self, number: int) -> float:
         days, untuned = self.scored(number), self.untuned[0]
@@ -107,7 +105,7 @@ class Replayed:
 
     def by_optuna(self, rule: BaseImprovementEvaluator, numbers: Sequence[int]) -> float:
         """What a terminator of optuna says of the scores in percent; EMMR standardises them."""
-        frozen = {trial.number: trial for trial in self.study.optuna_study.get_trials()}
+        frozen = {trial.number: trial for trial in self.study.optuna_study.trials}
         scored = [
             optuna.trial.create_trial(
                 params=frozen[number].params,

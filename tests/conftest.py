@@ -21,7 +21,7 @@ from sqlalchemy.engine import Engine
 
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.data.dataset import Dataset, fingerprint_frame
-from hpo_lib.data.spec import DatasetSpec, GapRule, Splits
+from hpo_lib.data.spec import DatasetSpec, Splits
 from hpo_lib.errors import InputError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions, write_json, write_predictions
@@ -117,6 +117,14 @@ def refusal(sentence, error=InputError):
     return pytest.raises(error, match=rf"\A{re.escape(sentence)}\Z")
 
 
+def made_forecasts(actual, half_width=1.0, median=0.0, start="2019-01-06 23:00", first=0):
+    """Of consecutive days, from the day ``first`` on: a median, and as far to both sides of it."""
+    middle, width = (np.zeros_like(actual) + x for x in (median, half_width))
+    origins = pd.date_range(start, periods=len(actual) + first, freq="D", tz="UTC")[first:]
+    values = np.stack([middle - width, middle, middle + width], axis=2)
+    return QuantileForecasts(values, actual, origins)
+
+
 def essentials(params):
     """A best_params JSON of a study of one trial with these hyperparameters."""
     trial = TrialRecord(0, "complete", params, 0.2, 1.0, {"mae": 0.2, "picp": 81.0})
@@ -137,6 +145,17 @@ def record_of(run, trials, **stated):
         "provenance": {},
     }
     return study_result(run, trials, **{**defaults, **stated})
+
+
+def executed(*, ended=True, error=""):
+    """An executed notebook, as far as it is read."""
+    outputs = [{"output_type": "error", "ename": "StudyError", "evalue": error}] if error else []
+    cell = {"cell_type": "code", "source": "x", "outputs": outputs, "execution_count": 1}
+    run = {
+        "end_time": "2026-01-16T12:00:00" if ended else None,
+        "exception": True if error else None,
+    }
+    return {"metadata": {"papermill": run}, "cells": [cell]}
 
 
 def change(file, place, new):
@@ -189,13 +208,9 @@ def tiny_dataset():
         country="DK",
         past_covariates=("temp", "water_lag_24h"),
         future_covariates=("hour_sin", "hour_cos", "is_weekend"),
-        optional_covariates=(),
-        start=None,
         splits=Splits(
             pd.Timestamp("2019-05-09 23:00", tz="UTC"), pd.Timestamp("2019-05-24 23:00", tz="UTC")
         ),
-        gaps=GapRule("none", 0),
-        twin=None,
         path=Path("tiny.toml"),
     )
     return Dataset(
@@ -233,7 +248,6 @@ def stored_studies(tmp_path_factory):
 
 def _store_study(run, source, *, with_storage):
     random = np.random.default_rng(3)
-    origins = pd.date_range("2023-10-31 23:00", periods=40, freq="D", tz="UTC")
     actual = 3 + np.sin(2 * np.pi * np.arange(24) / 24) + 0.3 * random.standard_normal((40, 24))
     trials = [TrialRecord(1, "failed", {"lr": 0.1}, cause="RuntimeError: no memory", seconds=1.0)]
     for number, error, half_width in (
@@ -243,9 +257,7 @@ def _store_study(run, source, *, with_storage):
         (4, 0.3, 0.385),
     ):
         median = actual + error * random.standard_normal(actual.shape)
-        forecasts = QuantileForecasts(
-            median[:, :, None] + half_width * np.array([-1.0, 0.0, 1.0]), actual, origins
-        )
+        forecasts = made_forecasts(actual, half_width, median, "2023-10-31 23:00")
         write_predictions(run.trial_predictions(number), forecasts)
         scores = metrics.score(load_predictions(run.trial_predictions(number)), 2.0)
         mae, penalty = scores["mae"], abs(scores["picp"] - 80)

@@ -305,28 +305,6 @@ def test_when_demand_after_training_changes_then_terciles_and_scale_of_errors_do
     assert after.by_hour["level"].iloc[-1] / before.by_hour["level"].iloc[-1] == pytest.approx(10)
 
 
-def test_when_tables_are_written_then_the_files_hold_what_was_computed(finished, tmp_path):
-    plan = copied(finished, tmp_path)
-    benchmark = load_benchmark(plan.paths, plan.dataset.spec, CALIBRATION)
-    tables, files = benchmark.tables, benchmark.write_tables()
-    assert [file.stem for file in files] == [
-        "table",
-        "comparisons",
-        "coverage",
-        "reliability",
-        "weights",
-    ]
-    assert {file.suffix for file in files} == {".csv"}
-    for file, table in zip(files, tables.values(), strict=True):
-        again = pd.read_csv(file, keep_default_na=False, na_values=[""])
-        if "note" in table:
-            again["note"] = again["note"].astype(object).fillna("")
-        if "origin" in table:
-            again["origin"] = pd.to_datetime(again["origin"])
-        again.index = table.index
-        pd.testing.assert_frame_equal(again[table.columns], table, check_dtype=False, rtol=1e-12)
-
-
 def test_when_models_are_there_then_their_mixture_begins_on_the_first_validation_day(
     finished, tmp_path
 ):
@@ -359,6 +337,8 @@ def test_when_tables_are_verified_then_each_that_differs_is_told(
     training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
     spec = plan.dataset.spec
     files = load_benchmark(plan.paths, spec, "split").write_tables()
+    names = ["table", "comparisons", "coverage", "reliability", "weights"]
+    assert files == [plan.paths.table(name) for name in names]
     words = ["verify", "--benchmark-dir", str(tmp_path), "--runs-dir", str(tmp_path)]
     assert main(words) == 1
     broken = f"BROKEN {plan.paths.folder}: dataset is 'tiny', which is not in the registry"
@@ -394,13 +374,9 @@ def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_bett
             expected = 100 * (maes[first] / maes[second] - 1)
             assert table.loc[(first, second, loss), "difference_percent"] == pytest.approx(expected)
             assert table.loc[(first, second, loss), "days"] == 15
-
-
-def test_when_there_are_too_few_days_then_nothing_is_compared(benchmark):
-    days = np.arange(5)
-    few = [dataclasses.replace(row, test=row.test.rows(days)) for row in benchmark.rows]
-    assert comparison_table(few).empty
-    assert "p_value" in comparison_table(few)
+    few = comparison_table([dataclasses.replace(r, test=r.test.rows(np.arange(5))) for r in rows])
+    assert few.empty
+    assert "p_value" in few
 
 
 # What a user gives
@@ -456,6 +432,14 @@ def test_when_the_command_ends_then_rows_are_by_mae_and_a_line_names_the_network
         assert len(maes) == len(BASELINES) + 4
         assert maes == sorted(maes)
         assert max(map(len, lines[1:-5])) <= 100
+    assert main(["benchmark", "heat", "--json"]) == 0
+    told, errors = capsys.readouterr()
+    told = json.loads(told)
+    assert errors.startswith("*** TEST BUDGET ***")
+    assert pd.DataFrame(told["rows"])["mae"].tolist() == pytest.approx(
+        pd.read_csv(told["files"][0])["mae"].tolist()
+    )
+    assert (told["unit"], told["notes"]) == (plan.dataset.spec.unit, [])
 
 
 # The nine cells

@@ -15,31 +15,20 @@ from hpo_lib.scoring.calibration import (
     MODES,
     ROLLING_DAYS,
     calibrate,
-    checked_mode,
     conformal_quantile,
-    interval_errors,
 )
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from tests.conftest import made_forecasts
 
 START = pd.Timestamp("2019-01-01 23:00", tz="UTC")
 H = 24
 
 
-def forecasts(
-    error,
-    half_width,
-    median=100.0,
-    first=0,
-):
+def forecasts(error, half_width, median=100.0, first=0):
     """N days of median plus and minus half_width, of which the actual is the median plus ``error``
     [N, H].
     """
-    n = len(error)
-    middle = np.broadcast_to(np.asarray(median, dtype=float), error.shape)
-    values = np.stack([middle - half_width, middle, middle + half_width], axis=2)
-    return QuantileForecasts(
-        values, middle + error, pd.date_range(START, periods=n + first, freq="D")[first:]
-    )
+    return made_forecasts(median + error, half_width, median, "2019-01-01 23:00", first)
 
 
 def flat_target(days, value=100.0):
@@ -87,12 +76,6 @@ def test_when_scores_are_counted_or_weighted_then_the_one_that_covers_eighty_per
 ):
     scores = np.arange(1.0, len(weights) + 1)
     assert conformal_quantile(scores, np.array(weights)) == expected
-
-
-def test_when_an_actual_is_outside_then_its_score_is_the_distance_and_inside_it_is_negative():
-    f = forecasts(np.array([[0.0, 4.5, -5.0, 2.5, *[0.0] * 20]]), 2.0)
-    f.values[:, :, 2] += 1  # from 2 below the median to 3 above
-    assert interval_errors(f)[0, :4].tolist() == [-2, 1.5, 3, -0.5]
 
 
 # Coverage where the truth is known
@@ -162,19 +145,21 @@ def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for
             assert (after.values[day + 1] != before.values[day + 1]).any()
 
 
-def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval():
-    """By hand: a window of 1 day. Day 0 misses by 3 on all hours, so day 1 is 3 wider to each side,
-    and day 2 not.
+@pytest.mark.parametrize("side", [1, -1])
+def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval(side):
+    """By hand: a window of 1 day, intervals from 2 on one side to 6 on the other one.
+
+    Day 0 misses by 3 on all hours, so day 1 is 3 wider to each side; day 1 is 2 inside the nearer
+    bound, so day 2 moves in by 2, and day 2 by 3, of which the median stops the nearer one.
     """
-    given = forecasts(np.array([[5.0] * H, [0.0] * H, [0.0] * H]), 2.0)
-    given.values[:, :, 0] -= 4
-    f = calibrated_by(given, None, flat_target(4), days=1)
-    assert np.unique(f.upper[0] - 100).tolist() == [2]  # nothing is known yet
-    assert np.unique(f.upper[1] - 100) == pytest.approx([5])
-    assert np.unique(f.lower[1] - 100) == pytest.approx([-9])
-    assert np.unique(f.upper[2] - 100) == pytest.approx(
-        [0]
-    )  # day 1 was 5 inside: not past the median
+    given = forecasts(side * np.array([[5.0] * H, [0.0] * H, [-1.0] * H, [0.0] * H]), 2.0)
+    near, far = (-1, 0) if side == 1 else (0, -1)
+    given.values[:, :, far] -= 4 * side
+    f = calibrated_by(given, None, flat_target(5), days=1)
+    bounds = side * (f.values[:, :, [near, far]] - 100)
+    assert np.unique(bounds, axis=1)[:, 0] == pytest.approx(
+        np.array([[2, -6], [5, -9], [0, -4], [0, -3]])  # nothing is known on the first day
+    )
     assert (f.median == 100).all()
 
 
@@ -195,25 +180,10 @@ def test_when_a_window_is_given_then_days_before_it_do_not_count():
     ).all()
 
 
-@pytest.mark.parametrize("side", [1, -1])
-def test_when_a_bound_moves_in_then_not_past_the_median_whatever_the_other_one_does(
-    side,
-):
-    """By hand: a half-width of 1 to one side and of 10 to the other, where actuals are 3 from the
-    median: 4 inside.
-    """
-    given = forecasts(np.full((2, H), -3.0 * side), 1.0)
-    near, far = (-1, 0) if side == 1 else (0, -1)
-    given.values[:, :, far] -= 9 * side
-    f = calibrated_by(given, None, flat_target(3), days=1)
-    assert np.unique(f.values[1, :, near] - 100).tolist() == [0]
-    assert np.unique(f.values[1, :, far] - 100) == pytest.approx([-6 * side])
-
-
 def test_when_validation_is_given_then_the_first_test_days_live_on_it():
     warm_up, test = split_in_two(forecasts(normal(40, seed=9), 0.2), 35)
     calibrated = calibrated_by(test, warm_up, flat_target(41), days=30)
-    level, scores = 100, interval_errors(warm_up)[-30:] / 100
+    level, scores = 100, (np.abs(warm_up.actual - 100) - 0.2)[-30:] / 100
     weights = np.repeat(np.arange(1, 31) / 30, H)  # the newest day 1, the oldest 1/30
     margin = conformal_quantile(scores.ravel(), weights)
     assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * margin)
@@ -230,14 +200,21 @@ def test_when_the_target_is_near_zero_then_its_level_is_a_share_of_its_size_or_a
     target.iloc[30] = lowest
     origins = pd.DatetimeIndex([target.index[23], target.index[71]])
     assert scales(target).at(origins)["level"].to_numpy() == pytest.approx([100, least])
-
-
-def test_when_an_origin_has_no_day_of_target_before_it_then_it_is_named():
     with pytest.raises(InputError, match=r"no 24 hours up to the forecast origin 2019-01-01 22:00"):
-        scales(flat_target(3)).at(pd.DatetimeIndex([START - pd.Timedelta(hours=1)]))
+        scales(target).at(origins[:1] - pd.Timedelta(hours=1))
 
 
-# What stays
+# What stays, and what is refused
+
+
+@pytest.mark.parametrize("warm_up", [None, forecasts(np.zeros((0, H)), 1.0)], ids=["none", "empty"])
+def test_when_the_mode_is_none_then_nothing_changes_and_others_say_what_is_wrong(warm_up):
+    f = forecasts(normal(5, seed=1), 1.0)
+    assert calibrated_by(f, warm_up, flat_target(6), "none") is f
+    with pytest.raises(InputError, match="calibration split needs validation forecasts"):
+        calibrated_by(f, warm_up, flat_target(6), "split")
+    with pytest.raises(InputError, match=r"calibration is 'roling'; did you mean rolling\?"):
+        calibrated_by(f, warm_up, flat_target(6), "roling")
 
 
 @settings(max_examples=40, deadline=None)
@@ -267,19 +244,3 @@ def test_when_the_target_was_never_negative_then_no_bound_is(earlier, lowest):
     assert np.unique(f.lower[0]).tolist() == [0]
     assert np.unique(f.lower[1]) == pytest.approx([lowest])
     assert np.unique(f.upper[1]) == pytest.approx([11])
-
-
-def test_when_the_mode_is_none_then_nothing_changes():
-    f = forecasts(normal(5, seed=1), 1.0)
-    assert calibrated_by(f, None, flat_target(6), "none") is f
-
-
-@pytest.mark.parametrize("warm_up", [None, forecasts(np.zeros((0, H)), 1.0)], ids=["none", "empty"])
-def test_when_there_are_no_validation_forecasts_then_the_split_mode_says_so(warm_up):
-    with pytest.raises(InputError, match="calibration split needs validation forecasts"):
-        calibrated_by(forecasts(normal(5, seed=1), 1.0), warm_up, flat_target(6), "split")
-
-
-def test_when_a_mode_is_mistyped_then_the_nearest_is_named():
-    with pytest.raises(InputError, match=r"calibration is 'roling'; did you mean rolling\?"):
-        checked_mode("roling")

@@ -21,7 +21,7 @@ EDITS = {
     "objective": {
         "hpo_lib/scoring/objectives.py": (
             'Objective("pinball",',
-            'Objective("rmse", "RMSE", itemgetter("rmse")),\n        Objective("pinball",',
+            'Objective("rmse", "RMSE", "rmse"),\n        Objective("pinball",',
         ),
         SETTINGS: ('    "pinball",\n', '    "pinball",\n    "rmse",\n'),
     },

@@ -29,21 +29,6 @@ COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
 # Help
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_when_help_is_asked_for_then_it_shows_an_example_that_the_command_itself_understands(
-    command, capsys
-):
-    with pytest.raises(SystemExit) as caught:
-        main([command, "--help"])
-    assert caught.value.code == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "exit codes: 0 fine, 1 failed, 2 wrong usage or input, 130 interrupted" in lines
-    (example,) = [line for line in lines if line.startswith("example: ")]
-    words = example.removeprefix("example: hpo ").split()
-    assert words[0] == command
-    _parser().parse_args(words)
-
-
 def test_when_hpo_is_typed_alone_then_its_commands_are_listed_once_by_what_they_are_for(capsys):
     assert main([]) == 0
     out = capsys.readouterr().out
@@ -54,6 +39,44 @@ def test_when_hpo_is_typed_alone_then_its_commands_are_listed_once_by_what_they_
     assert sorted([*listed, "job"]) == COMMANDS, "all but what only a job runs"
     assert all(len(line.split()) > 3 for _, *lines in groups for line in lines)
     assert max(map(len, out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("words", ["heta", "--dataset heta"])
+@pytest.mark.parametrize(
+    "command", ["audit", "benchmark", "doctor", "explain", "forecast", "run", "watch"]
+)
+def test_when_a_dataset_is_given_alone_then_it_is_that_of_the_option(command, words, capsys):
+    model = ["--model", "NHITS_Q"] if command == "run" else []
+    assert main([command, *words.split(), *model]) in (1, 2)
+    assert "'heta', which is not in the registry; did you mean heat?" in capsys.readouterr()[
+        command != "doctor"
+    ].replace("\n", " ")
+
+
+def test_when_a_word_is_beside_a_dataset_then_it_belongs_to_no_option(capsys):
+    for words in ("forecast heat --at 2020-05-07T00:00 tomorrow", "status tomorrow"):
+        with pytest.raises(SystemExit):
+            main(words.split())
+        assert "'tomorrow' belongs to no option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["audit", "analyze", "benchmark", "explain", "watch"])
+def test_when_several_models_are_named_then_in_one_option_or_in_several(command):
+    for words in ("--models A B C", "--model A --model B C", "--model A --models B --model C"):
+        dataset = ["--dataset", "heat"]
+        assert _parser().parse_args([command, *dataset, *words.split()]).models == ["A", "B", "C"]
+
+
+def test_when_out_is_a_folder_then_the_file_in_it_has_its_usual_name(tmp_path):
+    usual = tmp_path / "usual.csv"
+    (dotted := tmp_path / "v1.2").mkdir()
+    for named, file in (
+        ("", usual),
+        ("new", Path("new/usual.csv")),
+        (str(dotted), dotted / "usual.csv"),
+        ("own.csv", Path("own.csv")),
+    ):
+        assert paths.output(named, usual) == file
 
 
 def test_when_the_module_is_run_then_it_is_the_same_command_with_the_same_exit_codes():
@@ -97,14 +120,11 @@ def test_when_no_csv_is_there_then_every_dataset_but_the_one_that_ships_is_liste
     facts = json.loads(capsys.readouterr().out)
     pairs = [("bike_dc", "csv"), *((name, "simulated") for name in THESIS)]
     assert [(one["dataset"], one["source"]) for one in facts] == pairs
-
-
-def test_when_the_folder_that_was_named_holds_no_csv_then_no_dataset_is_simulated(tmp_path, capsys):
+    # In a folder that was named nothing is simulated.
     assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
-    ships, *lines = entries(capsys.readouterr().out)
-    assert ships.endswith("; datasets/bike_dc.csv.xz")
-    for line, name in zip(lines, THESIS, strict=True):
-        assert f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there" in line
+    for line, name in zip(entries(capsys.readouterr().out)[1:], THESIS, strict=True):
+        where = f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there"
+        assert where in line
 
 
 # hpo prepare
@@ -299,7 +319,8 @@ def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(
     (small.parent / "runs").write_text("no folder", encoding="utf-8")
     assert run(small) == 1
     assert capsys.readouterr().err.startswith(
-        f"hpo: {small.parent}/runs/TFT_Q_small/.workers_TFT_Q_small_4711: cannot be"
+        f"hpo: {small.parent}/runs/TFT_Q_small/.workers_TFT_Q_small_4711/notebook_1.lease: "
+        "cannot be written"
     )
     assert papermill.calls == []
 
@@ -423,17 +444,12 @@ def test_when_toml_and_folders_are_named_from_another_place_then_the_notebook_fi
     monkeypatch.chdir(small.parent)
     words = f"run --model TFT_Q --dataset {small.name} --data-dir . --runs-dir runs"
     assert main(words.split()) == 0
-    parameters = papermill.calls[0]["parameters"]
-    assert parameters["dataset"] == str(small.resolve())
+    assert main(["run", "--model", "TFT_Q", "heat", "--simulated", "--runs-dir", "runs"]) == 0
+    own, twin = (call["parameters"] for call in papermill.calls)
+    assert own["dataset"] == str(small.resolve())
     folders = str(small.parent), str(small.parent / "runs")
-    assert (parameters["data_dir"], parameters["runs_dir"]) == folders
-
-
-def test_when_simulated_data_is_asked_for_then_the_notebook_is_told(tmp_path, papermill):
-    words = f"run --model TFT_Q --dataset heat --simulated --runs-dir {tmp_path}"
-    assert main(words.split()) == 0
-    parameters = papermill.calls[0]["parameters"]
-    assert (parameters["simulated"], parameters["data_dir"]) == (True, "")
+    assert (own["data_dir"], own["runs_dir"]) == folders
+    assert (twin["simulated"], twin["data_dir"], twin["runs_dir"]) == (True, "", folders[1])
 
 
 def test_when_the_reader_of_a_table_stops_early_then_the_command_ends_without_a_traceback():

@@ -199,7 +199,7 @@ def places(value, at=()):
 def report(run):
     """All that status, analyze, figures and explorer take from a study."""
     studies = status.study_statuses(run.runs_dir, [])
-    status.table_text(status.as_rows(studies, [], slurm=False), slurm=False)
+    status.table_text(status.as_rows(studies, slurm=False), slurm=False)
     found = studies_frame(load_studies(run.runs_dir)[0])
     _ = improvement_report(found)
     none = run.runs_dir / "none"

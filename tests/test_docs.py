@@ -124,16 +124,21 @@ def test_when_a_document_shows_python_then_it_compiles_and_its_imports_work(file
 def test_when_all_commands_are_listed_then_each_row_is_what_its_parser_says():
     rows = []
     for name, parser in main._parser()._subparsers._group_actions[0].choices.items():
-        cells, named = [name], [action.dest for action in parser._actions]
+        alone = {action.dest for action in parser._get_positional_actions()} or {"dataset"}
+        cells = [name]
         for word in ("dataset", "model", "out", "json"):
-            is_option = f"--{word}" in parser._option_string_actions
-            cells.append(f"`--{word}`" if is_option else word * (word in named))
+            option = parser._option_string_actions.get(f"--{word}")
+            several = " ..." if option and option.nargs == "+" else ""
+            cells.append(f"`--{word}`{several}{' or alone' * (word in alone)}" if option else "")
         example, codes = parser.epilog.splitlines()
-        rows.append(f"| {' | '.join(cells)} | `{example.removeprefix('example: ')}` |")
+        example = example.removeprefix("example: ")
+        main._parser().parse_args(shlex.split(example)[1:])
+        assert codes == f"exit codes: {main.EXIT_CODES}"
+        rows.append(f"| {' | '.join(cells)} | `{example}` |")
     text = prose(ROOT / "docs" / "running.md")
     listed = re.findall(r"^\| [a-z-]+ \| .* \| `hpo .*$", text, re.M)
     assert listed == [row for row in rows if not row.startswith("| job ")]
-    assert f"Exit codes{codes.removeprefix('exit codes')}." in text
+    assert f"Exit codes: {main.EXIT_CODES}." in text
 
 
 def glossary():
@@ -161,7 +166,7 @@ def test_when_the_glossary_says_where_a_term_is_computed_then_that_file_defines_
 @pytest.mark.parametrize(
     ("document", "names"),
     [
-        ("methodology.md", [*RECIPE_SPACE, *OBJECTIVES, *POLICIES]),
+        ("search.md", [*RECIPE_SPACE, *OBJECTIVES, *POLICIES]),
         (
             "architecture.md",
             [file.stem for file in (ROOT / "hpo_lib").iterdir() if file.stem[0] not in "._"],

@@ -182,6 +182,31 @@ def test_when_a_trial_or_a_day_is_clicked_then_every_view_changes_to_it(explorer
     assert_shown(explorer, 3, first=20)
 
 
+def test_when_a_naive_forecast_or_another_trial_is_put_beside_then_its_line_is_drawn(explorer):
+    study = explorer.study
+    actual, other = study.predictions(4).actual, study.predictions(2).median
+    assert drawn(explorer, DAYS, "beside")[24:] == actual[:6].ravel().tolist()
+    explorer.beside.value, explorer.first.value = "168h", 10
+    assert drawn(explorer, DAYS, "beside") == actual[3:10].ravel().tolist()
+    explorer.beside.value = "2"
+    assert drawn(explorer, DAYS, "beside") == other[10:17].ravel().tolist()
+    explorer.beside.value = ""
+    assert "beside" not in [line.get_label() for line in explorer.figure.axes[DAYS].lines]
+
+
+def test_when_studies_are_found_then_the_newest_own_one_is_first_and_tests_are_last(copied):
+    def dated(file, date, preset):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        record["optimization_date"], record["provenance"]["preset"] = date, preset
+        file.write_text(json.dumps(record), encoding="utf-8")
+
+    first, second = sorted(copied.rglob("best_params_*.json"))
+    for preset, names in (("laptop", ["second", "first"]), ("test", ["first", "second"])):
+        dated(first, "2026-01-16", "laptop")
+        dated(second, "2026-01-17", preset)
+        assert [study.run.job_id for study in find_studies(str(copied))[0]] == names
+
+
 def test_when_days_near_the_end_are_chosen_then_the_shown_days_are_within_the_forecasts(
     explorer,
 ):

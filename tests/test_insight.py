@@ -11,7 +11,6 @@ import pytest
 
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, get_family
 from hpo_lib.figures import explanations
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.contract.test_families import UNSHRUNK, with_small_networks
 
 PLAIN = RECIPES["plain"]
@@ -48,15 +47,15 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     parts = insight.stack_forecasts(forecaster)
     assert parts.stacks.shape == (15, 3, 24, 3)
     total = parts.base[:, :, None] + parts.stacks.sum(axis=1)
-    np.testing.assert_allclose(np.sort(total, axis=2), parts.forecasts.values, atol=1e-5)
     whole = forecaster.forecasts(tiny_dataset, origins)
+    assert list(parts.origins) == list(whole.origins)
     if recipe is not STANDARD:  # which keeps a share
-        assert np.array_equal(np.maximum(parts.forecasts.values, 0), whole.values)
-    actual = whole.with_actual(tiny_dataset.target).actual
-    assert np.array_equal(parts.forecasts.actual, actual)
-    assert np.isfinite(actual).all()
+        network = np.maximum(np.sort(total, axis=2), 0)
+        np.testing.assert_allclose(network, whole.values, atol=1e-5)
     assert (np.abs(parts.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert parts.hours == (4, 2, 1)
+    if recipe is UNSHRUNK:
+        assert_redrawn(insight, forecaster, tiny_dataset.context(origins), whole.values)
     if recipe is PLAIN:
         assert parts.base_name == "mean of training"
         expected = np.full((15, 24), tiny_dataset.target[:1680].mean())
@@ -65,6 +64,17 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
         windows = tiny_dataset.windows(origins)
         expected = forecaster.scaling.linear.quantiles(tiny_dataset, windows)[:, :, 1]
     np.testing.assert_allclose(parts.base, expected, rtol=1e-5)
+
+
+def assert_redrawn(insight, forecaster, context, before):
+    """With other weights the network forecasts otherwise, and its linear part alike."""
+    other = insight.with_redrawn_weights(forecaster)
+    assert np.abs(other.predict(context).values - before).max() > 0.01
+    assert np.array_equal(forecaster.predict(context).values, before)
+    assert other.scaling is forecaster.scaling
+    forecaster.shares = (0.0, 0.0)
+    assert insight.with_redrawn_weights(forecaster) is None
+    forecaster.shares = None
 
 
 def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the_right_names(
@@ -99,9 +109,6 @@ def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the
         norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 8))
     history = insight.fusion_weights(forecaster).history
     assert history["temp"].to_numpy() == pytest.approx(1)
-    for function in (insight.stack_forecasts, insight.periods):
-        with pytest.raises(TypeError, match="holds a _TFTModule, expected a forecaster of"):
-            function(forecaster)
 
 
 def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
@@ -119,21 +126,14 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
                 block.mean_amplitude.zero_()
                 block.train()
                 block(wave)
-        spectrum = insight.periods(forecaster)
-        assert spectrum.hours.shape == (2, 2)
-        assert (spectrum.hours[:, 0] == period).all()
-        assert spectrum.weights.shape == (15, 2, 2)
-        np.testing.assert_allclose(spectrum.weights.sum(axis=-1), 1, rtol=1e-5)
+        weights = insight.periods(forecaster)
+        assert len(weights) == 15
+        np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+        assert f"{period} h" in weights
+        assert len(weights.columns) <= 3, "two of each block, one of which both have"
 
 
 # Figures of given numbers
-
-
-def forecasts(n):
-    values = np.arange(24.0)[None, :, None] + np.array([0.0, 1.0, 2.0]) + np.zeros((n, 1, 1))
-    return QuantileForecasts(
-        values, values[:, :, 1] + 0.5, pd.date_range("2024-01-01 23:00", periods=n, tz="UTC")
-    )
 
 
 def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
@@ -141,7 +141,8 @@ def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
 ):
     stacks = np.random.default_rng(1).standard_normal((4, 2, 24, 3))
     base = np.arange(96.0).reshape(4, 24)
-    parts = insight.StackForecasts(forecasts(4), base, "linear baseline", stacks, (84, 1))
+    origins = pd.date_range("2024-01-01 23:00", periods=4, tz="UTC")
+    parts = insight.StackForecasts(origins, base, "linear baseline", stacks, (84, 1))
     axes = explanations.draw_stacks(parts, tiny_dataset).axes
     assert [one.get_title()[:12] for one in axes] == [
         "after Monday",
@@ -157,19 +158,35 @@ def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
     assert parts.sizes.to_numpy()[2, 1] == pytest.approx(np.abs(stacks[2, 1, :, 1]).mean())
 
 
-@pytest.mark.parametrize(("source", "mark"), [("simulated", "SIMULATED DATA"), ("csv", "")])
+@pytest.mark.parametrize(
+    ("is_test", "shares", "said"),
+    [
+        (True, (0.3, 0.1), "The network is not shown: at the test budget"),
+        (False, (0.0, 0.0), "The network is not shown: nothing of it is kept"),
+        (False, (0.0, 0.1), "shown of 7"),
+        (False, None, "shown of 7"),
+    ],
+)
+def test_when_a_network_says_nothing_then_a_sentence_is_there_instead_of_its_figure(
+    is_test, shares, said
+):
+    study = SimpleNamespace(is_test=is_test, chosen=SimpleNamespace(shares=shares))
+    found = explanations.of_network(study, "shown of {}".format, 7)
+    assert getattr(found, "data", found).startswith(said)
+
+
 def test_when_claims_are_drawn_then_the_heaviest_come_first_and_simulated_data_are_marked(
-    source, mark, tiny_dataset
+    tiny_dataset,
 ):
     share = np.arange(1.0, 21) / np.arange(1, 21).sum()
     tables = {
         "variables": pd.DataFrame([share] * 4, columns=[f"v{i}" for i in range(20)]),
         "others": pd.DataFrame(0.5, range(4), ["a", "b"]),
     }
-    data = replace(tiny_dataset, source=source)
+    data = replace(tiny_dataset, source="simulated")
     figure = explanations.draw_claims("TFT_Q", data, "weight", tables)
     left, right = figure.axes
-    assert figure.get_supxlabel() == mark
+    assert figure.get_supxlabel() == "SIMULATED DATA"
     assert (left.get_title(), left.get_xlabel()) == ("20 variables", "weight")
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names[:2] == ["v19", "v18"]
@@ -187,28 +204,6 @@ def test_when_attention_is_drawn_then_hours_are_where_they_belong(tiny_dataset):
     values, edges, _ = step.get_data()
     assert edges[np.flatnonzero(values)] == -23.5
     assert values.max() == 100
-
-
-def test_when_blocks_share_periods_then_each_appears_once_and_with_its_weight(insight):
-    weights = np.tile([0.6, 0.3, 0.1], (3, 2, 1))
-    spectrum = insight.Periods(np.array([[24, 5, 5], [24, 12, 5]]), weights)
-    shares = spectrum.of_periods.iloc[2].to_dict()
-    assert shares == pytest.approx({"24 h": 0.6, "5 h": 0.25, "12 h": 0.15})
-
-
-def test_when_weights_are_redrawn_then_the_network_forecasts_otherwise_and_its_linear_part_alike(
-    insight, tiny_dataset
-):
-    forecaster = trained("NHITS_Q", tiny_dataset, UNSHRUNK)
-    context = tiny_dataset.context(tiny_dataset.validation_origins)
-    before = forecaster.predict(context).values
-    other = insight.with_redrawn_weights(forecaster)
-    assert np.abs(other.predict(context).values - before).max() > 0.01
-    assert np.array_equal(forecaster.predict(context).values, before)
-    linear = [one.scaling.linear.quantiles(tiny_dataset, context) for one in (forecaster, other)]
-    assert np.array_equal(*linear)
-    forecaster.shares = (0.0, 0.0)
-    assert insight.with_redrawn_weights(forecaster) is None
 
 
 def test_when_weights_of_a_tft_are_summed_then_each_input_counts_for_its_group(insight):

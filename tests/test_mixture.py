@@ -7,18 +7,18 @@ import pytest
 from hpo_lib.errors import InputError
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mean_of, mixture
+from tests.conftest import made_forecasts
 
-DAYS = pd.date_range("2020-01-01 23:00", periods=60, freq="D", tz="UTC")
+START = "2020-01-01 23:00"
+DAYS = pd.date_range(START, periods=60, freq="D", tz="UTC")
 
 
-def forecasts(values, actual, origins=DAYS):
+def forecasts(values, actual):
     """One value [N] for all hours and levels of each day, and one actual."""
-    shape = len(origins), 24, 3
-    return QuantileForecasts(
-        np.broadcast_to(np.asarray(values, dtype=float)[:, None, None], shape).copy(),
-        np.broadcast_to(np.asarray(actual, dtype=float)[:, None], shape[:2]).copy(),
-        origins,
+    values, actual = (
+        np.repeat(np.array(x, dtype=float)[:, None], 24, axis=1) for x in (values, actual)
     )
+    return made_forecasts(actual, 0, values, START)
 
 
 @pytest.fixture
@@ -26,11 +26,8 @@ def members():
     """Three with their own errors, the first the best, on days that are alike."""
     rng = np.random.default_rng(1)
     actual = rng.normal(10, 1, (60, 24))
-    spread = np.array([-1.0, 0.0, 1.0])
     return [
-        QuantileForecasts(
-            actual[:, :, None] + rng.normal(0, sd, (60, 24, 1)) + spread, actual, DAYS
-        )
+        made_forecasts(actual, 1, actual + rng.normal(0, sd, (60, 24)), START)
         for sd in (0.3, 0.6, 1.2)
     ]
 
@@ -39,7 +36,7 @@ def test_when_two_members_forecast_two_days_then_the_weights_are_those_worked_by
     # Actual 0, members at +1 and -3 on the first day: the mean is -1, below the actual at every
     # level, so the slope of its loss is -level, 0.5 in the mean. The first member's distance from
     # the mixture is -2 upwards: it gains 2 x 0.5 = 1, the second loses as much.
-    one, two = forecasts([1, 4], [0, 0], DAYS[:2]), forecasts([-3, 0], [0, 0], DAYS[:2])
+    one, two = forecasts([1, 4], [0, 0]), forecasts([-3, 0], [0, 0])
     mixed, weights = mixture([one, two])
     assert weights[0] == pytest.approx([0.5, 0.5])
     assert mixed.values[0] == pytest.approx(-1.0)
@@ -91,14 +88,9 @@ def test_when_a_later_value_changes_then_no_weight_moves_that_was_made_before_it
     if day < 59:
         assert not np.array_equal(before[day + 1], after[day + 1])
     # The actuals of the last days need not be known yet.
-    _, unknown = mixture([replaced(member, day) for member in members])
-    assert np.array_equal(before[: day + 1], unknown[: day + 1])
-
-
-def replaced(member, day):
-    actual = member.actual.copy()
     actual[day:] = np.nan
-    return QuantileForecasts(member.values, actual, DAYS)
+    _, unknown = mixture([QuantileForecasts(one.values, actual, DAYS) for one in members])
+    assert np.array_equal(before[: day + 1], unknown[: day + 1])
 
 
 def test_when_origins_are_closer_than_the_horizon_then_a_day_counts_after_it_has_ended(members):
@@ -121,19 +113,11 @@ def test_when_a_member_is_silent_for_a_week_then_the_others_share_its_weight_and
     back = int(np.flatnonzero(week)[-1]) + 1
     assert weights[back, 0] > 0.5, "the week says nothing against it"
     assert np.array_equal(weights[: back - 7], mixture(members)[1][: back - 7])
-
-
-def test_when_there_is_one_member_then_it_is_the_mixture(members):
-    mixed, weights = mixture(members[1:2])
-    assert (weights == 1).all()
-    assert mixed.values == pytest.approx(members[1].values, abs=1e-12)
-
-
-def test_when_members_have_days_of_their_own_then_each_day_is_of_those_who_forecast_it(members):
     mixed, weights = mixture([members[0].rows(slice(0, 40)), members[1].rows(slice(20, 60))])
     assert np.array_equal(mixed.origins, DAYS)
     assert (weights[:20] == [1, 0]).all()
     assert (weights[40:] == [0, 1]).all()
+    assert mixed.values[:20] == pytest.approx(members[0].values[:20], abs=1e-12)
 
 
 @pytest.mark.parametrize(

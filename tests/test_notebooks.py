@@ -6,12 +6,15 @@ from dataclasses import MISSING
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import papermill
 import pytest
 
 from hpo_lib.settings import PARAMETERS
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FIRST = ROOT / "notebooks" / "from_python.ipynb"
 FAMILY_NOTEBOOKS = [path for path in NOTEBOOKS if path.stem.endswith("_q")]
 MAX_CODE_LINES = 40
 ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/]|file:)")
@@ -139,8 +142,42 @@ def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same
     assert len(own) > len(template)
 
 
+@pytest.mark.slow
+def test_when_a_python_user_follows_the_first_notebook_then_six_calls_lead_to_a_forecast(tmp_path):
+    given = {"test": True, "trials": 1, "out": str(tmp_path)}
+    record = papermill.execute_notebook(str(FIRST), str(tmp_path / "out.ipynb"), given, cwd=ROOT)
+    cells = [cell for cell in record.cells if cell.cell_type == "code"][-6:]
+    texts = [str(cell.outputs) for cell in cells]
+    for text, words in zip(
+        texts,
+        (
+            "rides [users/h]",
+            "chosen (trial 0)",
+            "RESIDUAL_LINEAR",
+            "v001",
+            "time_local",
+            "image/png",
+        ),
+        strict=True,
+    ):
+        assert words in text
+    assert "TEST BUDGET" in texts[2]
+    (shown,) = [one["data"]["text/html"] for one in cells[4].outputs]
+    values = np.array(re.findall(r"<td>(-?[\d.]+)</td>", shown), dtype=float).reshape(24, 3)
+    assert (np.diff(values) >= 0).all()
+
+
+def test_when_make_lab_serves_notebooks_then_it_serves_what_they_link_to():
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in lines if "/jupyter lab" in line]
+    assert line.endswith("--LabApp.default_url=/lab/tree/notebooks"), "all of the project"
+
+
+def test_when_a_notebook_exists_then_the_list_of_notebooks_has_it():
+    listed = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    assert [path.name for path in NOTEBOOKS if f"../notebooks/{path.name})" not in listed] == []
+
+
 def test_when_a_family_exists_then_it_has_its_notebook():
-    families = {
-        file.stem for file in (NOTEBOOKS[0].parent.parent / "hpo_lib" / "families").glob("*_q.py")
-    }
+    families = {file.stem for file in (ROOT / "hpo_lib" / "families").glob("*_q.py")}
     assert {path.stem for path in FAMILY_NOTEBOOKS} == families

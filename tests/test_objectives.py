@@ -4,13 +4,8 @@ import pytest
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.evaluation import evaluate
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import OBJECTIVES
-
-
-@pytest.mark.parametrize(("picp", "penalty"), [(80, 0), (72, 8), (88, 8), (0, 80), (100, 20)])
-def test_when_coverage_misses_80_percent_then_too_narrow_and_too_wide_cost_alike(picp, penalty):
-    assert OBJECTIVES["picp_penalty"].value({"picp": picp, "mae": 3.0}) == penalty
+from tests.conftest import made_forecasts
 
 
 @pytest.mark.parametrize(("value", "excess"), [(0, 0), (5, 0), (5.5, 0.5), (80, 75)])
@@ -52,8 +47,9 @@ def test_when_intervals_are_much_too_narrow_then_calibrated_scores_are_those_aft
     origins = tiny_dataset.validation_origins
     actual = tiny_dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
     median = actual + np.random.default_rng(1).normal(size=actual.shape)
-    values = median[:, :, None] + 0.1 * np.array([-1.0, 0.0, 1.0])
-    forecasts = QuantileForecasts(values, actual, tiny_dataset.index[origins])
+    forecasts = made_forecasts(
+        actual, 0.1, median, tiny_dataset.index[origins[0]].tz_localize(None)
+    )
     scores = evaluate(forecasts, tiny_dataset.scales)
     assert scores["picp"] < 15 < 60 < scores["picp_calibrated"] < 85
     assert scores["winkler_calibrated"] < scores["winkler"]

@@ -1,4 +1,3 @@
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,14 +65,6 @@ def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is
     assert of_all_workers(replace(run, job_id="471")) == [replace(run, job_id="471")]
 
 
-def test_when_trials_are_stored_then_their_files_sort_by_number():
-    files = [RUN.trial_predictions(number).name for number in (0, 9, 10, 100, 9999)]
-    assert files == sorted(files)
-    assert RUN.trial_predictions(7) == Path(
-        "runs/TFT_Q_heat/predictions_TFT_Q_heat_4711/trial_0007.parquet"
-    )
-
-
 def test_when_one_folder_holds_several_studies_then_no_two_share_a_file():
     other = RunPaths(Path("runs"), "TFT_Q", "heat", "4712")
     files = {name for name in dir(RUN) if isinstance(getattr(RUN, name), Path)} - {
@@ -88,19 +79,6 @@ def test_when_one_folder_holds_several_studies_then_no_two_share_a_file():
         RUN.attempt_notebook(2),
         other.attempt_notebook(1),
     )
-
-
-def test_when_the_project_is_asked_for_its_folders_then_they_are_in_it_with_the_template():
-    assert paths.HPO_NOTEBOOK.is_file()
-    assert (paths.PROJECT_ROOT / "hpo_lib" / "paths.py").samefile(paths.__file__)
-    for folder in (
-        paths.DATASETS_DIR,
-        paths.NOTEBOOKS_DIR,
-        paths.DATA_DIR,
-        paths.RUNS_DIR,
-        paths.FIGURES_DIR,
-    ):
-        assert folder.parent == paths.PROJECT_ROOT
 
 
 @pytest.mark.parametrize(
@@ -137,15 +115,6 @@ def test_when_a_name_is_not_safe_then_the_error_says_what_is(name):
         "letter or digit (it becomes part of file names); choose another job_id"
     ):
         checked_name("job_id", name)
-
-
-def test_when_a_file_cannot_be_written_then_one_sentence_says_which_and_why(tmp_path):
-    (tmp_path / "file").write_text("x", encoding="utf-8")
-    below = tmp_path / "file" / "result.json"
-    told = rf"^{re.escape(str(below))}: cannot be written \(.*\); make room or access"
-    with pytest.raises(WriteError, match=told), paths.atomic(below) as temporary:
-        temporary.write_text("y", encoding="utf-8")
-    assert (tmp_path / "file").read_text(encoding="utf-8") == "x"
 
 
 def test_when_the_disk_is_full_then_the_old_file_stays_and_nothing_is_left(tmp_path):

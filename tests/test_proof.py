@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.data.scales import Scales
-from hpo_lib.records.trial import TrialRecord
-from hpo_lib.records.trial_choice import challengers
+from hpo_lib.records.trial import Proof, TrialRecord
 from hpo_lib.scoring.calibration import calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import winkler
@@ -166,5 +165,6 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
 )
 def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(days, cause):
     trials = [TrialRecord(number, "complete", {}) for number in (0, 1)]
-    found = challengers(trials, lambda number: scores(np.full(days, 1.0 - 0.2 * number)), 2)
+    scored = [scores(np.full(days, 1.0 - 0.2 * number)) for number in (0, 1)]
+    found = Proof(42, False, None, scored.__getitem__, None).challengers(trials)
     assert found == ([] if cause else [1], cause)

@@ -2,6 +2,7 @@
 none can run here.
 """
 
+import json
 import re
 
 import pytest
@@ -33,7 +34,11 @@ def test_when_the_workflow_runs_then_it_calls_what_ci_run_calls(root):
     )["jobs"].values()
     commands = words(" ".join(step.get("run", "") for step in job["steps"]))
     assert f"--no-install-recommends {words(packages)} " in commands
-    called = ["install", *job["strategy"]["matrix"]["target"]]
+    targets = re.findall(r"'(\[.*?\])'", job["strategy"]["matrix"]["target"])
+    nightly, daily = map(json.loads, targets)
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    assert all(f"\n{target}:" in makefile for target in nightly)
+    called = ["install", *daily]
     phases = re.findall(r"^ *phase .* make ([a-z-]+)$", own, flags=re.MULTILINE)
     assert sorted(phases) == sorted(called)
     assert re.findall(r"make (\S+)", commands) == ["install", "${{"]

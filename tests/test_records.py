@@ -1,6 +1,5 @@
 """Executed notebooks as papermill really leaves them."""
 
-import json
 import re
 import subprocess
 import sys
@@ -15,8 +14,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from hpo_lib import paths
 from hpo_lib.launch.notebook_run import AtomicFiles
-from hpo_lib.paths import RunPaths
-from hpo_lib.records.read_write import Record, attempts, read_record
+from hpo_lib.records.read_write import Record, read_record
 
 PAPERMILL = """
 import sys, papermill
@@ -70,18 +68,6 @@ def test_when_the_file_is_no_notebook_then_its_record_is_incomplete_and_names_it
         record = read_record(path)
         assert not record.complete
         assert record.error.startswith(f"{path}: not a readable notebook (")
-
-
-def test_when_a_study_was_tried_several_times_then_its_records_are_listed_in_order(
-    tmp_path,
-):
-    run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
-    assert attempts(run) == []
-    run.folder.mkdir()
-    files = [run.attempt_notebook(1), run.attempt_notebook(2), run.notebook]
-    for file in files:
-        file.write_text(json.dumps({}), encoding="utf-8")
-    assert attempts(run) == files
 
 
 @pytest.mark.parametrize("folder", [".", "papermill_runs/TFT_Q_heat", "my (runs)/TFT_Q_heat"])

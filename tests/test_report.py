@@ -12,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from hpo_lib.cli.main import main
+from hpo_lib.figures import study_page
 from hpo_lib.figures.series import forecast_weeks
 from hpo_lib.figures.study_page import sections, write_page
 from hpo_lib.paths import RunPaths
@@ -92,6 +93,20 @@ def test_when_a_study_is_simulated_or_a_test_then_the_page_and_every_figure_say_
     shown = [one for _, _, contents in sections(StoredStudy.read(run)) for one in contents]
     figures = [one for one in shown if isinstance(one, Figure)]
     assert [figure.get_supxlabel() for figure in figures] == [mark] * 3
+
+
+def test_when_hyperparameters_are_alike_then_a_sentence_names_them_and_the_table_does_not(
+    run, monkeypatch
+):
+    def front():
+        title, text, (_, table) = sections(StoredStudy.read(run))[-2]
+        assert title == "Pareto front"
+        return text.rpartition(" In all of them: ")[2], "lr" in table
+
+    assert front() == ("nothing alike.", True)
+    whole = study_page.front_table
+    monkeypatch.setattr(study_page, "front_table", lambda study: whole(study).assign(lr=0.005))
+    assert front() == ("lr 0.005.", False)
 
 
 def test_when_a_record_lacks_its_provenance_then_the_page_is_written(run):

@@ -15,8 +15,14 @@ from hpo_lib.errors import StudyError, WriteError
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions, read_json, write_json, write_predictions
 from hpo_lib.records.result import load_result
-from hpo_lib.records.trial import TrialRecord, default_trial
-from hpo_lib.records.trial_choice import POLICIES, Selection, pareto_front, select
+from hpo_lib.records.trial import (
+    POLICIES,
+    Selection,
+    TrialRecord,
+    default_trial,
+    pareto_front,
+    select,
+)
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES
 from tests import old_plan
@@ -236,31 +242,6 @@ def test_when_a_study_is_recorded_then_counts_times_causes_and_metrics_are_those
     assert expected.items() <= point.items()
 
 
-def test_when_a_study_has_its_own_objectives_then_the_record_has_their_tolerances_and_values():
-    chosen = (OBJECTIVES["picp_penalty"], OBJECTIVES["winkler"])
-    trials = [
-        replace(t, values={"picp_penalty": t.picp_penalty, "winkler": 4 * t.mae})
-        for t in MIXED
-        if t.scores
-    ]
-    result = record(trials, objectives=chosen)
-    assert result["objectives"] == [
-        {"name": "picp_penalty", "tolerance": 5},
-        {"name": "winkler", "tolerance": 0},
-    ]
-    (point,) = result["all_pareto_trials"]
-    assert point["values"] == {"picp_penalty": 8, "winkler": 0.8}
-    assert (point["mae"], point["picp"]) == (0.2, 88)
-
-
-def test_when_the_policy_is_another_then_the_record_follows_it_and_names_what_the_others_take():
-    trials = [trial(0, 0.079, 51), trial(1, 0.081, 78)]
-    result = record(trials, policy="lowest_mae")
-    assert (result["best_trial_number"], result["best_picp"]) == (0, 51)
-    assert result["selection"]["policy"] == "lowest_mae"
-    assert result["selection"]["alternatives"]["calibrated"] == 1
-
-
 def test_when_the_default_trial_failed_then_the_record_has_no_numbers_for_it_and_is_still_json():
     result = record([failed(0), trial(1, 0.2, 80)])
     assert (result["default_trial"]["state"], result["default_trial"]["mae"]) == ("failed", None)
@@ -395,19 +376,6 @@ def test_when_predictions_are_stored_then_they_come_back_up_to_float32_and_again
         assert again.levels == f.levels
         assert list(path.parent.iterdir()) == [path]
         f = again
-
-
-def test_when_the_disk_is_full_then_the_predictions_that_were_stored_before_stay_whole(
-    tmp_path, monkeypatch
-):
-    write_predictions(path := tmp_path / "a.parquet", forecasts())
-    before = path.read_bytes()
-    monkeypatch.setattr(
-        pd.DataFrame, "to_parquet", lambda frame, file, **_: file.write_bytes(b"PAR1") / 0
-    )
-    with pytest.raises(ZeroDivisionError):
-        write_predictions(path, forecasts())
-    assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]
 
 
 def test_when_quantiles_differ_by_less_than_float32_can_hold_then_they_do_not_cross_in_the_file(

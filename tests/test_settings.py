@@ -17,7 +17,7 @@ from hpo_lib.cli.commands import study_settings
 from hpo_lib.cli.main import _parser
 from hpo_lib.errors import InputError
 from hpo_lib.families import models
-from hpo_lib.records import trial_choice
+from hpo_lib.records import trial
 from hpo_lib.scoring import objectives
 from hpo_lib.settings import (
     OBJECTIVES,
@@ -29,7 +29,6 @@ from hpo_lib.settings import (
     STORAGES,
     Settings,
     check_injected_parameters,
-    default_job_id,
     option_of,
 )
 from tests.conftest import refusal
@@ -113,7 +112,7 @@ def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is
     assert Settings.create("TFT_Q", "heat", job_id=None).job_id == "4711"
     assert Settings.create("TFT_Q", "heat", job_id="winter").job_id == "winter"
     monkeypatch.setenv("SLURM_JOB_ID", "")
-    assert default_job_id().startswith("local-")
+    assert Settings.create("TFT_Q", "heat").job_id.startswith("local-")
 
 
 def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monkeypatch, tmp_path):
@@ -126,7 +125,7 @@ def test_when_folders_are_given_as_text_path_or_home_then_they_become_paths(monk
 
 
 def test_when_policies_recipes_and_objectives_are_named_then_registries_hold_them():
-    assert (trial_choice.PROVEN, *trial_choice.POLICIES) == POLICIES
+    assert (trial.PROVEN, *trial.POLICIES) == POLICIES
     assert tuple(models.RECIPES) == RECIPES
     assert tuple(objectives.OBJECTIVES) == OBJECTIVES
 
@@ -158,11 +157,6 @@ def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settin
         document.write_text(head + parameters_table(), encoding="utf-8")
     else:
         assert f"| parameter |{table}" == parameters_table()
-
-
-def test_when_settings_are_made_then_they_cannot_be_changed():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings.create("TFT_Q", "heat").trials = 3
 
 
 # Through papermill

@@ -1,6 +1,7 @@
 """The documentation site: every document and notebook has its page, and no link is broken."""
 
 import base64
+import json
 
 import nbformat
 import yaml
@@ -83,6 +84,74 @@ def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_
     menu = build.navigation([{"Results": [{"Records": None}]}, {"Notebooks": None}], [], tmp_path)
     page = "papermill_runs/NHITS_Q_heat/hpo_NHITS_Q_heat_published.md"
     assert menu == [{"Results": [{"Records": [{"NHITS_Q_heat": page}]}]}]
+
+
+def test_when_a_record_has_a_page_then_it_begins_with_what_was_found(tmp_path):
+    executed_notebook(tmp_path)
+    folder = tmp_path / "papermill_runs" / "NHITS_Q_heat"
+    found = {
+        "n_trials": 30,
+        "best_mae": 0.123456,
+        "best_picp": 80.04,
+        "selection": {"trial": 2, "reason": "it is better"},
+        "provenance": {"data": {"unit": "kWh/h"}},
+    }
+    (folder / "best_params_NHITS_Q_heat_published.json").write_text(json.dumps(found))
+    build.stage(tmp_path / "pages", tmp_path)
+    page = tmp_path / "pages" / "papermill_runs" / "NHITS_Q_heat" / "hpo_NHITS_Q_heat_published.md"
+    title, _, first = page.read_text().splitlines()[:3]
+    assert title == "# NHITS_Q_heat"
+    assert first == (
+        "**Result**: trial 2 of 30 is chosen: it is better. On validation days its MAE is 0.1235 "
+        "kWh/h, and 80.0 % of the hours are in its interval."
+    )
+    benchmark = tmp_path / "benchmark_results" / "heat_dev" / "laptop" / "table.csv"
+    benchmark.parent.mkdir(parents=True)
+    benchmark.write_text(
+        "model,params,calibration,days,mae\nA,best,none,9,0.2\nA,best,rolling,9,0.1\n"
+        "B,own,none,9,0.15\n"
+    )
+    assert build.result(benchmark.parents[1] / "benchmark.ipynb") == (
+        "**Result**: lowest MAE over 9 test days, in the target's unit: B 0.15; A, tuned 0.2.\n\n"
+    )
+
+
+def test_when_figures_are_published_then_the_front_page_shows_each_with_its_caption(tmp_path):
+    assert build.gallery(tmp_path) == ""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "cost.json").write_text('{"caption": "Seconds per trial. Laptop."}')
+    text = build.gallery(tmp_path)
+    assert 'src="figures/cost.png"' in text
+    assert "<figcaption>Seconds per trial.</figcaption>" in text
+
+
+def test_when_a_term_is_searched_then_the_glossary_leads_and_the_library_comes_last(tmp_path):
+    common = {"level": 2, "text": "<p>interval</p>", "tags": []}
+    items = [
+        ("api/scoring.html#hpo_lib.scoring.metrics.LOW module-attribute", "LOW module-attribute"),
+        ("api/scoring.html#hpo_lib.scoring.metrics.interval_scores", "interval_scores"),
+        ("model_cards/a.html#scores", "Scores"),
+        ("docs/scores.html", "Scores"),
+    ]
+    index = {
+        "config": {},
+        "items": [
+            common | {"location": location, "title": title, "path": ["There", "a"]}
+            for location, title in items
+        ],
+    }
+    (tmp_path / "search.json").write_text(json.dumps(index))
+    row = "| interval, band | From low to high. | `hpo_lib/a.py`: `Band` |"
+    build.glossary_first(tmp_path, f"| term | meaning | computed in |\n|---|---|---|\n{row}\n")
+    found = json.loads((tmp_path / "search.json").read_text())["items"]
+    assert [(entry["location"], entry["title"]) for entry in found] == [
+        ("docs/glossary.html#term-interval-band", "interval"),
+        ("docs/glossary.html#term-interval-band", "band"),
+        ("docs/scores.html", "Scores"),
+        ("model_cards/a.html#scores", "a: Scores"),
+        ("api/scoring.html#hpo_lib.scoring.metrics.interval_scores", "metrics.interval_scores"),
+    ]
+    assert (found[0]["text"], found[-1]["text"]) == ("<p>interval: From low to high.</p>", "")
 
 
 def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(

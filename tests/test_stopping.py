@@ -8,9 +8,7 @@ from hpo_lib.records.trial import TrialRecord
 from hpo_lib.study.early_stopping import RULE, Rung, StoppedEarly, StoppingRule, best_check
 
 CHECKS = 8
-HALVING = StoppingRule(
-    rungs=(Rung(0.25, 0.5), Rung(0.5, 0.5)), ranked_by=("mae", "winkler"), warm_up=1
-)
+HALVING = StoppingRule(rungs=(Rung(0.25, 0.5), Rung(0.5, 0.5)), warm_up=1)
 
 
 def curve(*maes, winkler=None):
@@ -96,31 +94,7 @@ def test_when_checks_are_few_or_many_then_a_rung_is_the_first_check_that_reaches
 
 def test_when_a_trial_is_worse_in_one_score_only_then_it_goes_on():
     assert not stopped(HALVING, curve(9, 9, winkler=0.1), FOUR)
-    assert stopped(StoppingRule(HALVING.rungs, ("mae",), 1), curve(9, 9, winkler=0.1), FOUR)
-
-
-def covering(checks, picp):
-    return [{**check, "picp": picp} for check in checks]
-
-
-@pytest.mark.parametrize(
-    ("others", "picp", "tolerance", "expected"),
-    [
-        (89.0, 70.9, 5.0, True),  # the distance from 80 counts on either side
-        (89.0, 72.0, 5.0, False),
-        (89.0, 88.0, 5.0, False),
-        (89.0, 90.0, 5.0, True),
-        (84.0, 80.0, 5.0, True),  # within the tolerance only the other score decides
-        (84.0, 80.0, 0.0, False),
-    ],
-)
-def test_when_ranked_by_coverage_then_its_distance_beyond_the_tolerance_counts(
-    others, picp, tolerance, expected
-):
-    rule = StoppingRule(HALVING.rungs, ("winkler", "picp_penalty"), 1, tolerance)
-    trials = [trial(i, covering(curve(*[1.0] * CHECKS), others)) for i in range(4)]
-    assert stopped(rule, covering(curve(9, 9), picp), trials) is expected
-    assert not stopped(rule, covering(curve(9, 9, winkler=0.5), picp), trials)
+    assert stopped(HALVING, curve(9, 9), FOUR)
 
 
 def test_when_others_fell_later_then_they_are_compared_at_the_same_share_of_their_steps():
@@ -137,14 +111,14 @@ def test_when_a_curve_rises_again_then_its_best_check_so_far_counts():
 
 
 def test_when_too_few_trials_are_complete_then_none_is_stopped():
-    rule = StoppingRule(HALVING.rungs, HALVING.ranked_by, warm_up=4)
+    rule = StoppingRule(HALVING.rungs, warm_up=4)
     others = [*FOUR[:3], trial(3, curve(1, 1), "stopped")]
     assert not stopped(rule, curve(9, 9), others)
     assert stopped(rule, curve(9, 9), [*others, trial(4, curve(*[1.0] * CHECKS))])
 
 
 def test_until_then_a_trial_ends_that_the_untuned_defaults_beat_by_more_than_the_margin():
-    rule = StoppingRule(HALVING.rungs, HALVING.ranked_by, warm_up=4, margin=0.5)
+    rule = StoppingRule(HALVING.rungs, warm_up=4, margin=0.5)
     untuned = trial(0, curve(*[4.0] * CHECKS))
     better = [trial(i, curve(1, 1), "stopped") for i in range(1, 4)]
     assert not stopped(rule, curve(6, 5.9), [untuned, *better])

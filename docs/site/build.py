@@ -6,6 +6,7 @@ errors.
 
 import argparse
 import ast
+import csv
 import json
 import os
 import re
@@ -33,6 +34,8 @@ FRAME = re.compile(
 """What pandas adds to its tables, which are to look like all others."""
 LIVE = ("application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json")
 PRIORITY = ["image/png", "image/svg+xml", "text/html", "text/markdown", "text/plain"]
+TERM = re.compile(r"^\| ([^|]+) \| ([^|]+\.) \| `", re.MULTILINE)
+"""A row of the glossary: the term and its meaning."""
 
 
 def find(patterns: tuple[str, ...], root: Path) -> list[Path]:
@@ -43,12 +46,21 @@ def find(patterns: tuple[str, ...], root: Path) -> list[Path]:
 def stage(pages: Path, root: Path = ROOT) -> None:
     """Write the pages of documents and notebooks as Markdown, with every file that they link to."""
     for file in find(DOCUMENTS, root):
-        _write(pages / file, (root / file).read_text(encoding="utf-8"), root / file, pages, root)
+        text = (root / file).read_text(encoding="utf-8")
+        if file == Path("README.md"):
+            text += gallery(root)
+        elif file.stem == "glossary":
+            text = TERM.sub(lambda row: row[0].replace(row[1], _marked(row[1]), 1), text)
+        _write(pages / file, text, root / file, pages, root)
     exporter = MarkdownExporter(
         exclude_output_prompt=True, exclude_input_prompt=True, display_data_priority=PRIORITY
     )
     for file in find(NOTEBOOKS + RECORDS, root):
         notebook = tidy(nbformat.read(root / file, as_version=4))
+        if file not in find(NOTEBOOKS, root):  # those that were given follow the defaults
+            notebook.cells = [
+                cell for cell in notebook.cells if "parameters" not in cell.metadata.get("tags", [])
+            ]
         text, resources = exporter.from_notebook_node(
             notebook, {"output_files_dir": f"{file.stem}_files"}
         )
@@ -57,9 +69,8 @@ def stage(pages: Path, root: Path = ROOT) -> None:
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_bytes(content)
         if file not in find(NOTEBOOKS, root):
-            text = re.sub(
-                r"\A(# .*\n)", rf"\1\nThis is the record `{file}`, as it was executed.\n", text
-            )
+            head = f"# {_title(file)}\n\n{result(root / file)}This is the record `{file}`, as it "
+            text = re.sub(r"\A# .*\n", f"{head}was executed.\n".replace("\\", r"\\"), text)
         _write(pages / file.with_suffix(".md"), FRAME.sub("", text), root / file, pages, root)
 
 
@@ -82,6 +93,84 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = outputs
     return notebook
+
+
+def gallery(root: Path) -> str:
+    """All published figures with the first sentence of their captions, as a part of a page."""
+    figures = []
+    for file in sorted((root / "figures").glob("*.json")):
+        caption = json.loads(file.read_text(encoding="utf-8"))["caption"]
+        picture = f"figures/{file.stem}.png"
+        figures.append(
+            f'<figure><a href="{picture}"><img alt="{file.stem}" src="{picture}" loading="lazy">'
+            f"</a><figcaption>{re.split(r'[.:;] ', caption)[0]}.</figcaption></figure>"
+        )
+    grid = '<div class="gallery">' + "\n".join(figures) + "</div>"
+    how = "Every figure of the published records; [what each shows](docs/reproducing.md)."
+    return f"\n## Gallery\n\n{how}\n\n{grid}\n" if figures else ""
+
+
+def result(record: Path) -> str:
+    """What a record found, in a paragraph; empty where what it lies beside does not say."""
+    for file in record.parent.glob("best_params_*.json"):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return (
+            f"**Result**: trial {found['selection']['trial']} of {found['n_trials']} is chosen: "
+            f"{found['selection']['reason']}. On validation days its MAE is "
+            f"{found['best_mae']:.4g} {found['provenance']['data']['unit']}, and "
+            f"{found['best_picp']:.1f} % of the hours are in its interval.\n\n"
+        )
+    for file in record.parent.glob("*/table.csv"):
+        with file.open(encoding="utf-8") as table:
+            rows = [row for row in csv.DictReader(table) if row["calibration"] == "none"]
+        first = sorted(rows, key=lambda row: float(row["mae"]))[:3]
+        names = {"own": "", "best": ", tuned", "default": ", defaults"}
+        ranked = "; ".join(
+            f"{row['model']}{names[row['params']]} {float(row['mae']):.4g}" for row in first
+        )
+        days = first[0]["days"]
+        return f"**Result**: lowest MAE over {days} test days, in the target's unit: {ranked}.\n\n"
+    return ""
+
+
+def place(term: str) -> str:
+    """The name of a glossary's term in links."""
+    return "term-" + re.sub(r"\W+", "-", term.lower()).strip("-")
+
+
+def _marked(term: str) -> str:
+    return f'<span id="{place(term)}">{term}</span>'
+
+
+def glossary_first(site: Path, glossary: str) -> None:
+    """Let the site's search find terms of the glossary before pages, and those before the library.
+
+    The search knows no weights: a short title that fits leads, of equal ones the first. So each
+    term becomes an entry; one of a notebook or record has its page in the title, one of the library
+    its module, and no text.
+    """
+    file = site / "search.json"
+    index = json.loads(file.read_text(encoding="utf-8"))
+    terms, pages, executed, library = [], [], [], []
+    for entry in index["items"]:
+        title, room = entry["title"], entry["location"].partition("/")[0]
+        if room in ("papermill_runs", "benchmark_results", "model_cards", "notebooks"):
+            whole = title if entry["level"] == 1 else f"{entry['path'][-1]}: {title}"
+            executed.append(entry | {"title": whole, "path": entry["path"][:1]})
+        elif room != "api":
+            pages.append(entry)
+        elif "module-attribute" not in title:
+            name = entry["location"].partition("#hpo_lib.")[2].partition(".")[2] or title
+            library.append(entry | {"title": name, "text": "", "path": ["API"]})
+    for names, meaning in TERM.findall(glossary):
+        where = {"location": f"docs/glossary.html#{place(names)}", "level": 2, "tags": []}
+        path = ["Understand it", "Glossary"]
+        terms += [
+            where | {"title": name, "text": f"<p>{name}: {meaning}</p>", "path": path}
+            for name in names.split(", ")
+        ]
+    index["items"] = terms + pages + executed + library
+    file.write_text(json.dumps(index), encoding="utf-8")
 
 
 def _write(page: Path, text: str, source: Path, pages: Path, root: Path) -> None:
@@ -228,6 +317,7 @@ def build(out: Path, root: Path = ROOT) -> None:
         done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
         if done.returncode != 0:
             raise SystemExit(done.stdout + done.stderr.split("Traceback")[0])
+        glossary_first(work / "html", (root / "docs" / "glossary.md").read_text(encoding="utf-8"))
         if broken := broken_links(work / "html"):
             raise SystemExit("Broken links:\n" + "\n".join(broken))
         shutil.rmtree(out, ignore_errors=True)

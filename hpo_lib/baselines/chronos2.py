@@ -44,8 +44,7 @@ def checked_folder(folder: Path) -> str:
 
 
 def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
-    """The pretrained model as a forecaster of a dataset, with forecasts of its validation split."""
-    checked_folder(folder)
+    """The model in a `checked_folder` as a forecaster of a dataset."""
     from darts.models import Chronos2Model
     from darts.utils.likelihood_models.torch import QuantileRegression
 
@@ -70,7 +69,6 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
         )
     forecaster.module = model.model
     forecaster.best_step = 0
-    forecaster.validation = forecaster.forecasts(dataset, dataset.validation_origins)
     return forecaster
 
 

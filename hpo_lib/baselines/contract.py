@@ -49,15 +49,13 @@ class Baseline(Model, ABC):
             quick: learn little, from a part of the origins of the same days, to see that everything
                 works.
             like: what such a training returned: train on both splits, with its choices. This
-                forecaster has no ``validation``: nothing is held out.
+                forecaster has an empty ``validation``: nothing is held out.
         """
         seasons = covers_seasons(dataset, STANDARD.season_years)
         if isinstance(like, TableForecaster):
             both_splits = dataset.trained_through_validation()
             return self.train(both_splits, seasons, seed, quick, like.choice)
-        trained = self.train(dataset, seasons, seed, quick)
-        trained.validation = trained.forecasts(dataset, dataset.validation_origins)
-        return trained
+        return self.train(dataset, seasons, seed, quick)
 
     @staticmethod
     def table(
@@ -143,10 +141,8 @@ class SeasonalNaive(Model):
         self.colour, self.marker = colour, marker
 
     def fit(self, dataset: Dataset) -> Forecaster:
-        """A forecaster of this dataset, with forecasts of its validation origins."""
-        forecaster = _NaiveForecaster(dataset, self.lag)
-        forecaster.validation = forecaster.forecasts(dataset, dataset.validation_origins)
-        return forecaster
+        """A forecaster of this dataset."""
+        return _NaiveForecaster(dataset, self.lag)
 
 
 @dataclass(eq=False)

@@ -43,8 +43,8 @@ class LightgbmQuantile(Baseline):
         origins, table = self.table(dataset, seasons, NEAR_HOURS, quick)
         linear, expected = None, None
         if self.settings["linear_part"]:
-            options, floor = LinearOptions(seasons), level_floor(dataset)
-            linear = LinearBaseline.of_table(table, origins, floor, options)
+            floor = level_floor(dataset)
+            linear = LinearBaseline.of_table(table, origins, floor, LinearOptions(seasons))
             expected = linear.relative_out_of_fold(table, origins)
         rounds = choice or [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
         by_level, held_out = dict(zip(QUANTILE_LEVELS, rounds, strict=True)), None

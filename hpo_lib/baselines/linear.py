@@ -97,8 +97,7 @@ class ResidualLinear(Baseline):
         self, dataset: Dataset, seasons: bool, seed: int, quick: bool, choice: Any = None
     ) -> TableForecaster:
         origins = dataset.training_origins(near_hours=STANDARD.near_hours)
-        options = LinearOptions(seasons, STANDARD.linear_penalty)
-        linear = LinearBaseline.fit(dataset, origins, options)
+        linear = LinearBaseline.fit(dataset, origins, LinearOptions(seasons))
         return TableForecaster(self, dataset, seasons, {"linear": linear.without_days()})
 
     def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:

@@ -41,6 +41,10 @@ class FoundParameters:
         return self.source != "defaults"
 
 
+OWN_CHOICES = FoundParameters({}, "own choices")
+"""Of a baseline, which nothing tunes."""
+
+
 @dataclass(frozen=True)
 class Lookup:
     """What parameters are wanted for; ``preset`` and ``recipe`` are names.
@@ -97,12 +101,12 @@ class Lookup:
         for file in best_params_files(runs_dir, self.family.name, self.dataset.spec.name):
             try:
                 study = StoredStudy.of_file(file, runs_dir)
+                for matters, finding in self._findings(study):
+                    if matters != USABLE:
+                        raise InputError(f"{file}: {finding}")
+                usable.append(study)
             except InputError as error:
                 notes.append(f"Passed over {error}.")
-                continue
-            problems = [text for matters, text in self._findings(study) if matters != USABLE]
-            notes += [f"Passed over {file}: {problem}." for problem in problems[:1]]
-            usable += [] if problems else [study]
         if usable:
             return self._used(newest_first(usable)[0], notes)
         notes.append(
@@ -112,8 +116,7 @@ class Lookup:
         return replace(self.defaults, notes=tuple(notes))
 
     def _used(self, study: StoredStudy, notes: Sequence[str] = ()) -> FoundParameters:
-        findings = sorted(self._findings(study), key=lambda finding: finding[0], reverse=True)
-        used = [f"{study.file} is used, but {finding}." for _, finding in findings]
+        used = [f"{study.file} is used, but {finding}." for _, finding in self._findings(study)]
         return FoundParameters(dict(study.result["best_params"]), str(study.file), (*notes, *used))
 
     def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
@@ -121,7 +124,6 @@ class Lookup:
         is_old, name = study.result["schema_version"] == 1, self.dataset.spec.name
         preset, recipe = (study.provenance.get(key) for key in ("preset", "recipe"))
         there, here = study.data, data_key(self.dataset)
-        differing = [key for key in STUDIED if there.get(key) != here[key]]
         if study.model != self.family.name:
             yield UNUSABLE, f"model is {study.model!r}, expected {self.family.name!r}"
         if study.dataset != name:
@@ -129,11 +131,6 @@ class Lookup:
                 UNUSABLE if self.same_data else DOUBTFUL,
                 f"dataset is {study.dataset!r}, expected {name!r}",
             )
-        elif differing and not is_old:
-            values = [str(key.get(differing[0])) for key in (there, here)]
-            before, now = (text[:12] if len(text) == 64 else text for text in values)
-            data = f"{differing[0]} is {before}, here it is {now}"
-            yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({data})"
         try:
             self.family.check_params(study.result["best_params"], "best_params")
         except InputError as error:
@@ -153,5 +150,11 @@ class Lookup:
         if of_study != own:
             made = "its study was made on data from {}, here they are from {}"
             yield DOUBTFUL, made.format(*sources)
+        differing = [key for key in STUDIED if there.get(key) != here[key]]
+        if differing and study.dataset == name:
+            values = [str(key.get(differing[0])) for key in (there, here)]
+            before, now = (text[:12] if len(text) == 64 else text for text in values)
+            data = f"{differing[0]} is {before}, here it is {now}"
+            yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({data})"
         if preset not in ("test", self.preset):
             yield USABLE, f"it was tuned with the {preset} budget, here it is {self.preset}"

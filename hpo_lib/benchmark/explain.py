@@ -260,8 +260,8 @@ def agreement(forecaster: Forecaster, dataset: Dataset, claims: pd.DataFrame) ->
     """Rank correlation of what a network says of itself with the sizes of Shapley values.
 
     ``claims`` have a row per origin of validation; over 14 of these days each is compared with what
-    each group adds to the median: quantiles of a block bootstrap over days. Where claims are of
-    groups, the row of all is over the groups.
+    each group adds to the median: quantiles of a block bootstrap over days, with two digits. Where
+    claims are of groups, the row of all is over the groups.
     """
     donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
     values = shapley_values(coalition_values(forecaster, dataset, donors)[..., MEDIAN])
@@ -273,4 +273,4 @@ def agreement(forecaster: Forecaster, dataset: Dataset, claims: pd.DataFrame) ->
         table = both.iloc[drawn]
         draws.append(table.corr("spearman").loc["claim", "group"].stack())
         draws[-1]["all", "all"] = table.mean().unstack(0).corr("spearman").loc["claim", "group"]
-    return pd.DataFrame(draws).quantile([0.025, 0.5, 0.975]).T
+    return pd.DataFrame(draws).quantile([0.025, 0.5, 0.975]).T.dropna().round(2)

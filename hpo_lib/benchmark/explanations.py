@@ -115,8 +115,8 @@ class Explanation(NamedTuple):
         bits = self.values.astype(np.float32).view(np.int32) + (1 << DROPPED_BITS - 1)
         values = (bits >> DROPPED_BITS << DROPPED_BITS).view(np.float32)
         facts = json.dumps(self.facts)
-        with atomic(file) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, facts=facts, values=values, actual=self.actual)
+        with atomic(file) as temporary:
+            np.savez_compressed(temporary, facts=facts, values=values, actual=self.actual)
 
     @classmethod
     def load(cls, file: Path) -> "Explanation":

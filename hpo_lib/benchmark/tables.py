@@ -16,7 +16,7 @@ from hpo_lib.data.scales import Scales
 from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
 from hpo_lib.errors import UNREADABLE, in_one_line
 from hpo_lib.families.models import described, read_recipe, registered
-from hpo_lib.paths import BenchmarkPaths, atomic
+from hpo_lib.paths import BenchmarkPaths, write_text
 from hpo_lib.records.provenance import read_scales
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import Training, files_of, load_trainings
@@ -85,7 +85,7 @@ class BenchmarkRow:
     def seconds(self) -> float:
         """Mean training time; NaN of a mixture."""
         seconds = [training.record["seconds"] for training in self.trainings]
-        return float(np.mean(seconds)) if seconds else np.nan
+        return float(pd.Series(seconds, dtype=float).mean())
 
     @property
     def shares(self) -> Sequence[float]:
@@ -115,8 +115,12 @@ def load_rows(paths: BenchmarkPaths) -> list[BenchmarkRow]:
 
 def best_rows(rows: Sequence[BenchmarkRow]) -> dict[str, BenchmarkRow]:
     """Each model with its best kind of parameters, see `PARAMS_ORDER`."""
-    by_params = sorted(rows, key=lambda row: PARAMS_ORDER.index(row.params))
-    return {row.model: row for row in reversed(by_params)}
+    return {row.model: row for row in reversed(by_params(rows))}
+
+
+def by_params(rows: Sequence[BenchmarkRow]) -> list[BenchmarkRow]:
+    """Rows in `PARAMS_ORDER`."""
+    return sorted(rows, key=lambda row: PARAMS_ORDER.index(row.params))
 
 
 def _row(trainings: Sequence[Training]) -> BenchmarkRow:
@@ -150,8 +154,8 @@ def _mixed(members: Sequence[BenchmarkRow]) -> BenchmarkRow:
 
 def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     """``model``, ``params``, ``origin`` and ``weight`` of the mixture; empty without one."""
-    tables = [row.weights for row in rows if row.weights is not None]
-    by_day = tables[0] if tables else pd.DataFrame()
+    mixed = (row.weights for row in rows if row.weights is not None)
+    by_day = next(mixed, pd.DataFrame())
     return pd.Series(by_day.unstack(), name="weight").reset_index()
 
 
@@ -213,8 +217,7 @@ class Benchmark:
     @property
     def data(self) -> Mapping[str, Any]:
         """Provenance of the data, which is the same for all trainings."""
-        provenance = next((one.get("provenance") for one in self.records), None) or {}
-        return provenance.get("data") or {}
+        return self.records[0].get("provenance", {}).get("data") or {}
 
     @property
     def files(self) -> list[Path]:
@@ -231,18 +234,15 @@ class Benchmark:
         return [row for row in best_rows(self.rows).values() if row.kind != "mixture"]
 
     @property
-    def _by_params(self) -> list[BenchmarkRow]:
-        return sorted(self.rows, key=lambda row: PARAMS_ORDER.index(row.params))
-
-    @property
     def families(self) -> list[BenchmarkRow]:
         """`row_per_model` of the studied families."""
         return [row for row in self.row_per_model if row.kind == "family"]
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""
-        rows = (row for row in self._by_params if row.model == study.model)
-        return next((row for row in rows if row.has_params(study.result["best_params"])), None)
+        chosen = study.result["best_params"]
+        rows = (row for row in by_params(self.rows) if row.model == study.model)
+        return next((row for row in rows if row.has_params(chosen)), None)
 
     # Tables
 
@@ -363,12 +363,9 @@ class Benchmark:
 
     def write_tables(self) -> list[Path]:
         """Write each table as CSV; returns the files."""
-        files = []
         for name, table in self.tables.items():
-            files.append(self.paths.table(name))
-            with atomic(files[-1]) as temporary:
-                table.to_csv(temporary, index=False)
-        return files
+            write_text(self.paths.table(name), table.to_csv(index=False))
+        return [*map(self.paths.table, self.tables)]
 
 
 def load_benchmark(

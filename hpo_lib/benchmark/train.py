@@ -5,7 +5,7 @@ the same key is not done again, so an interrupted benchmark continues where it w
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,18 +15,20 @@ import numpy as np
 
 from hpo_lib.baselines import chronos2
 from hpo_lib.baselines.contract import SeasonalNaive, baselines
-from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
+from hpo_lib.benchmark.chosen_params import OWN_CHOICES, FoundParameters, Lookup
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.models import (
     RECIPES,
-    Family,
+    Forecaster,
+    Params,
     family_names,
     get_family,
     registered,
 )
 from hpo_lib.paths import BENCHMARK_DIR, BenchmarkPaths
 from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.trainings import (
     Training,
     check_same_data,
@@ -96,11 +98,6 @@ class Plan:
     def is_test(self) -> bool:
         """Whether it only shows that everything works: the baselines are quick then, too."""
         return self.preset == "test"
-
-    @property
-    def all_seeds(self) -> range:
-        """The seed of each training of a row."""
-        return range(FIRST_SEED, FIRST_SEED + self.seeds)
 
     @property
     def paths(self) -> BenchmarkPaths:
@@ -180,9 +177,8 @@ def run_benchmark(
         InputError: a file of parameters does not fit, or the folder holds a benchmark on other
             data.
     """
-    paths, dataset = plan.paths, plan.dataset
+    paths, dataset, notes = plan.paths, plan.dataset, list[str]()
     check_same_data(paths, dataset)
-    notes: list[str] = []
     tasks = tasks or planned(plan, notes)
     for note in notes:
         say(f"note: {note}")
@@ -192,7 +188,7 @@ def run_benchmark(
     for i, task in enumerate(tasks, start=1):
         (model, params, seed), key = task.row, task.key
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
-        if is_stored(paths.training(model, params, seed), key):
+        if is_stored(paths.training(*task.row), key):
             say(f"{where}: stored")
             continue
         for file in paths.records(model, params):  # a row is one configuration, whatever the seed
@@ -202,21 +198,25 @@ def run_benchmark(
                     f"{file.name} was made with other parameters, budget or code and was removed."
                 )
                 say(f"note: {notes[-1]}")
-        names = {"model": model, "params": params, "seed": seed}
+        named = {"model": model, "params": params, "seed": seed}
         # A study may have chosen the defaults.
         for twin in whole_records(paths.records(model)):
             if twin["seed"] == seed and is_stored(files_of(paths, twin), key):
-                training = Training.load(paths, twin)
-                training = replace(training, record={**twin, **names})
+                stored = Training.load(paths, twin)
+                training = replace(stored, record={**twin, **named})
                 said = f"the same training as {twin['params']}"
                 break
         else:
             begun, fitted = time.monotonic(), task.trained
             validation, test = fitted.validation, fitted.forecasts(dataset, dataset.test_origins)
-            seconds = time.monotonic() - begun
-            outcome = {"key": key, "best_step": fitted.best_step, "seconds": seconds}
-            outcome["shares"] = fitted.shares
-            record = {**outcome, **names, "provenance": provenance}
+            record = {
+                **named,
+                "key": key,
+                "best_step": fitted.best_step,
+                "shares": fitted.shares,
+                "seconds": (seconds := time.monotonic() - begun),
+                "provenance": provenance,
+            }
             training = Training(record, validation, test)
             mae, picp = metrics.mae(validation), metrics.picp(validation)
             said = f"validation MAE {mae:.5g}, PICP {picp:.1f}, {seconds:.0f} s"
@@ -227,25 +227,48 @@ def run_benchmark(
 
 def planned(plan: Plan, notes: list[str]) -> list[Task]:
     """Every training of a plan; ``notes`` gets those on files of parameters."""
-    return [*_baselines(plan), *_families(plan, notes)]
-
-
-def _families(plan: Plan, notes: list[str]) -> Iterator[Task]:
-    for family in map(get_family, plan.models):
-        budget, recipe = family.budgets[plan.preset], RECIPES[plan.recipe]
-        for label, found in _rows(plan, family).items():
+    data, tasks = plan.dataset, list[Task]()
+    for naive in registered().values():
+        if isinstance(naive, SeasonalNaive):
+            key = training_key(data, refit=False)
+            tasks.append(Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, data)))
+    if plan.chronos2 is not None:
+        key = training_key(data, refit=False, weights=chronos2.checked_folder(plan.chronos2))
+        zero_shot = partial(chronos2.zero_shot, data, plan.chronos2)
+        tasks.append(Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot))
+    for name in (*baselines(), *plan.models):
+        for label, found in _rows(plan, name).items():
             notes += found.notes
-            key = family_key(family, found.params, budget, recipe, plan.dataset, refit=plan.refit)
-            for seed in plan.all_seeds:
-                fit = partial(
-                    family.fit, found.params, plan.dataset, budget, seed=seed, recipe=recipe
-                )
-                yield Task((family.name, label, seed), key, fit)
+            how = name, found.params, data, plan.preset, plan.recipe
+            key, fit = key_and_fit(*how, refit=plan.refit)
+            seeds = plan.seeds if registered()[name].seeded else 1
+            for seed in range(FIRST_SEED, FIRST_SEED + seeds):
+                tasks.append(Task((name, label, seed), key, partial(fit, dataset=data, seed=seed)))
+    return tasks
 
 
-def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
-    """Parameters of a family's rows by label: ``default``, ``best`` or ``file``."""
-    lookup = Lookup(family, plan.dataset, plan.preset, plan.recipe)
+def key_and_fit(
+    model: str, params: Params, dataset: Dataset, preset: str, recipe_name: str, **deciding: object
+) -> tuple[Json, Callable[..., Forecaster]]:
+    """The key of a training of a family or baseline, and what trains it on a dataset with a seed.
+
+    What is ``deciding`` becomes part of the key. The test preset makes quick baselines, too.
+    """
+    if baseline := baselines().get(model):
+        quick = preset == "test"
+        key = training_key(dataset, settings=baseline.settings, quick=quick, **deciding)
+        return key, partial(baseline.fit, quick=quick)
+    family, recipe = get_family(model), RECIPES[recipe_name]
+    budget = family.budgets[preset]
+    key = family_key(family, params, budget, recipe, dataset, **deciding)
+    return key, partial(family.fit, params, budget=budget, recipe=recipe)
+
+
+def _rows(plan: Plan, model: str) -> dict[str, FoundParameters]:
+    """Parameters of a model's rows by label: ``own``, ``default``, ``best`` or ``file``."""
+    if model in baselines():
+        return {"own": OWN_CHOICES}
+    lookup = Lookup(get_family(model), plan.dataset, plan.preset, plan.recipe)
     if plan.params.endswith(".json"):
         return {"file": lookup.from_file(Path(plan.params).expanduser())}
     rows = {"default": lookup.defaults} if plan.params in ("both", "default") else {}
@@ -253,21 +276,3 @@ def _rows(plan: Plan, family: Family) -> dict[str, FoundParameters]:
         found = lookup.best(plan.runs_dir)
         rows["best" if found.tuned else "default"] = found  # untuned: the defaults with notes why
     return rows
-
-
-def _baselines(plan: Plan) -> Iterator[Task]:
-    dataset = plan.dataset
-    for naive in registered().values():
-        if isinstance(naive, SeasonalNaive):
-            key = training_key(dataset, refit=False)
-            yield Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, dataset))
-    for baseline in baselines().values():
-        quick = plan.is_test
-        key = training_key(dataset, settings=baseline.settings, refit=plan.refit, quick=quick)
-        for seed in plan.all_seeds if baseline.seeded else [FIRST_SEED]:
-            fit = partial(baseline.fit, dataset, seed=seed, quick=quick)
-            yield Task((baseline.name, "own", seed), key, fit)
-    if plan.chronos2 is not None:
-        key = training_key(dataset, refit=False, weights=chronos2.checked_folder(plan.chronos2))
-        zero_shot = partial(chronos2.zero_shot, dataset, plan.chronos2)
-        yield Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot)

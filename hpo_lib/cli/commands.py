@@ -11,20 +11,19 @@ import shutil
 import sys
 import webbrowser
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import asdict, fields, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hpo_lib import paths
 from hpo_lib.errors import Damage, InputError
 from hpo_lib.settings import PARAMETERS, Settings
 from hpo_lib.stop_requests import LIFELINE
-
-if TYPE_CHECKING:
-    from hpo_lib.data.spec import DatasetSpec
 
 
 def _run(arguments: Namespace) -> int:
@@ -63,7 +62,7 @@ def _doctor(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
     findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
-    print_all(findings)
+    show(arguments, findings, content=[asdict(finding) for finding in findings])
     return int(any(finding.is_problem for finding in findings))
 
 
@@ -93,11 +92,9 @@ def _status(arguments: Namespace) -> int:
 
     jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
     studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
-    rows = status.as_rows(studies, jobs, slurm=has_slurm)
-    if arguments.json:
-        print_json(rows)
-    else:
-        say(status.table_text(rows, slurm=has_slurm, extra=_extra(arguments)))
+    rows = status.as_rows(studies, slurm=has_slurm)
+    table = status.table_text(rows, slurm=has_slurm, extra=_extra(arguments))
+    show(arguments, [table], content=rows)
     return int(any(study.state == "corrupt" for study in studies))
 
 
@@ -123,13 +120,13 @@ def _datasets(arguments: Namespace) -> int:
 
     if arguments.json:
         names = arguments.dataset or known_datasets()
-        print_json([dataset_facts(name, arguments.data_dir) for name in names])
-        return 0
-    if arguments.dataset:
-        from hpo_lib.figures.series import data_overview
-    else:
-        print_all(dataset_lines(arguments.data_dir))
+        facts = [dataset_facts(name, arguments.data_dir) for name in names]
+        return show(arguments, (), content=facts)
+    if not arguments.dataset:
+        return show(arguments, dataset_lines(arguments.data_dir))
     for name in arguments.dataset:
+        from hpo_lib.figures.series import data_overview
+
         spec = load_spec(name)
         data = load_dataset(spec, arguments.data_dir)
         picture = Path(f"{name}.png") if name == spec.name else spec.path.with_suffix(".png")
@@ -143,11 +140,11 @@ def _prepare(arguments: Namespace) -> None:
     from hpo_lib.data.raw_files import prepare_features
 
     spec = _spec(arguments)
-    out = Path(arguments.out or paths.DATA_DIR / spec.csv)
+    out = paths.output(arguments.out, paths.DATA_DIR / spec.csv)
     say(call(prepare_features, arguments, spec=spec, raw=Path(arguments.raw), out=out))
 
 
-def _spec(arguments: Namespace) -> "DatasetSpec":
+def _spec(arguments: Namespace) -> Any:
     """The dataset's description, with the options that say how its meter's CSV is read."""
     from hpo_lib.data.spec import load_spec
 
@@ -167,11 +164,12 @@ def _new_dataset(arguments: Namespace) -> None:
     from hpo_lib.data.spec import RawFile
 
     raw = _raw_file(arguments)
-    out = arguments.out or Path(arguments.file.with_suffix(".toml").name)
+    out = paths.output(arguments.out, Path(arguments.file.with_suffix(".toml").name))
     write_new_dataset(arguments.file, raw.pop("timezone"), RawFile(**raw), arguments.weather, out)
-    weather = f" --weather {shlex.quote(str(arguments.weather))}" if arguments.weather else ""
-    prepare = shlex.join(["hpo", "prepare", "--dataset", str(out), "--raw", str(arguments.file)])
-    say(f"wrote {out}: look at the lines that are marked as guessed, then\n  {prepare}{weather}")
+    words = ["hpo", "prepare", "--dataset", str(out), "--raw", str(arguments.file)]
+    words += ["--weather", str(arguments.weather)] if arguments.weather else []
+    prepare = shlex.join(words)
+    say(f"wrote {out}: look at the lines that are marked as guessed, then\n  {prepare}")
 
 
 def _audit(arguments: Namespace) -> int:
@@ -181,20 +179,18 @@ def _audit(arguments: Namespace) -> int:
 
     spec = _spec(arguments)
     dataset = load_dataset(spec, arguments.data_dir, simulated=arguments.simulated)
-    say(banner(dataset), file=sys.stderr if arguments.json else sys.stdout)
+    with beside_json(arguments):
+        say(banner(dataset))
     findings = call(audit, arguments, dataset=dataset, say=partial(say, file=sys.stderr))
-    if arguments.json:
-        content = {
-            "dataset": spec.name,
-            "source": dataset.source,
-            "sha256": dataset.sha256,
-            "unit": spec.unit,
-            "leaks": n_leaks(findings),
-            "findings": [asdict(finding) for finding in findings],
-        }
-        print_json(content)
-    else:
-        print_all(report_lines(findings))
+    content = {
+        "dataset": spec.name,
+        "source": dataset.source,
+        "sha256": dataset.sha256,
+        "unit": spec.unit,
+        "leaks": n_leaks(findings),
+        "findings": [asdict(finding) for finding in findings],
+    }
+    show(arguments, report_lines(findings), content=content)
     return int(n_leaks(findings) > 0)
 
 
@@ -204,9 +200,13 @@ def _retrain(arguments: Namespace) -> None:
     models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
     if arguments.mixture:
         arguments.model = "MIXTURE"
-    version = call(retrain, arguments, settings=study_settings(arguments), models_dir=models_dir)
-    say(f"in use: {version}, {version.paths.version(version.number)}")
-    say(f"card: {version.paths.card(version.number)}")
+    settings = study_settings(arguments)
+    with beside_json(arguments):
+        version = call(retrain, arguments, settings=settings, models_dir=models_dir)
+    files, number = version.paths, version.number
+    folder, card = files.version(number), files.card(number)
+    lines = [f"in use: {version}, {folder}", f"card: {card}"]
+    show(arguments, lines, content={**version.facts, "folder": folder, "card": card})
 
 
 def _forecast(arguments: Namespace) -> int:
@@ -215,27 +215,25 @@ def _forecast(arguments: Namespace) -> int:
 
     day = call(forecast_day, arguments)
     files = day.write(arguments.out, why=arguments.why)
-    if arguments.json:
-        stated = {"model": day.version, "unit": day.dataset.spec.unit, "notes": day.notes}
-        print_json({**stated, "files": files, "hours": day.table().to_dict("records")})
-        return damaged(day.notes)
-    say(banner(day.dataset))
-    code = print_all(day.notes, "note: ")
-    say(f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it")
-    print_all(files, "wrote ")
-    return code
+    content = {
+        "model": day.version,
+        "unit": day.dataset.spec.unit,
+        "notes": day.notes,
+        "files": files,
+        "hours": day.table().to_dict("records"),
+    }
+    begin = f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it"
+    lines = [banner(day.dataset), begin, *(f"wrote {file}" for file in files)]
+    return show(arguments, lines, day.notes, content)
 
 
 def _watch(arguments: Namespace) -> int:
     from hpo_lib.daily.watch import watch
 
     found = call(watch, arguments)
-    if arguments.json:
-        notes = [one for one in found if isinstance(one, str)]
-        models = [{**vars(one), "due": one.due} for one in found if one not in notes]
-        print_json({"models": models, "notes": notes})
-        return damaged(notes)
-    return print_all(found)
+    notes = [one for one in found if isinstance(one, str)]
+    models = [{**vars(one), "due": one.due} for one in found if one not in notes]
+    return show(arguments, found, content={"models": models, "notes": notes})
 
 
 def _report(arguments: Namespace) -> None:
@@ -303,12 +301,9 @@ def _verify(arguments: Namespace) -> int:
             verifications += verify_tables(folder, {file.stem for file in group}, dataset)
         else:
             verifications += [verify(file, arguments.data_dir, dataset) for file in group]
-    if arguments.json:
-        print_json([asdict(verification) for verification in verifications])
-    else:
-        print_all(verifications)
-        notes = [note for one in verifications for word, note in one.told if word == "note"]
-        print_all(dict.fromkeys(notes), "note   ")
+    notes = [note for one in verifications for word, note in one.told if word == "note"]
+    lines = [*verifications, *(f"note   {note}" for note in dict.fromkeys(notes))]
+    show(arguments, lines, content=[asdict(verification) for verification in verifications])
     return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 
@@ -318,39 +313,36 @@ def _analyze(arguments: Namespace) -> int:
     from hpo_lib.figures.tables import improvement_report, overview
     from hpo_lib.launch.doctor import wrapped
 
-    analysis = call(analyse, arguments)
+    analysis = call(analyse, arguments, model=" ".join(arguments.models))
     studies, notes = analysis.table, [*analysis.notes, *analysis.evidence.notes]
     criteria = improvement_report(studies)
-    if arguments.json:
-        rows = json.loads(studies.to_json(orient="records"))
-        print_json({"studies": rows, "criteria": criteria, "notes": notes})
-        return damaged(notes)
-    table = overview(studies)
-    say(f"{wrapped('', table.caption)}\n\n{plain(table)}\n")
-    say("MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:")
-    print_all([wrapped("  ", line) for line in criteria])
+    rows, table = json.loads(studies.to_json(orient="records")), overview(studies)
     settled = [one for one in analysis.evidence.studies if one.settled]
-    print_all([wrapped(f"{one.run.study_name}: ", one.settled_line) for one in settled])
-    return print_all(notes, "note: ")
+    lines = [
+        f"{wrapped('', table.caption)}\n\n{plain(table)}\n",
+        "MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:",
+        *(wrapped("  ", line) for line in criteria),
+        *(wrapped(f"{one.run.study_name}: ", one.settled_line) for one in settled),
+    ]
+    content = {"studies": rows, "criteria": criteria, "notes": notes}
+    return show(arguments, lines, notes, content)
 
 
 def _consolidate(arguments: Namespace) -> int:
     from hpo_lib.figures.tables import load_studies, studies_frame, write_studies
 
     studies, notes = load_studies(_runs_dir(arguments))
-    code, out = print_all(notes, "note: "), Path(arguments.out or paths.DRAFTS_DIR).expanduser()
-    say(f"wrote {write_studies(studies_frame(studies), out)} ({len(studies)} studies)")
-    return code
+    out = Path(arguments.out or paths.DRAFTS_DIR).expanduser()
+    written = write_studies(studies_frame(studies), out)
+    return show(arguments, [f"wrote {written} ({len(studies)} studies)"], notes)
 
 
 def _figures(arguments: Namespace) -> int:
     from hpo_lib.figures.build import make_all
 
     written, notes = call(make_all, arguments, datasets=arguments.dataset)
-    code = print_all(notes, "note: ")
-    for folder, files in groupby(sorted(written), key=lambda file: file.parent):
-        say(f"{folder}: {len(list(files))} files")
-    return code
+    folders = Counter(file.parent for file in sorted(written))
+    return show(arguments, [f"{folder}: {n} files" for folder, n in folders.items()], notes)
 
 
 def _benchmark(arguments: Namespace) -> None:
@@ -364,24 +356,29 @@ def _benchmark(arguments: Namespace) -> None:
     # A wrong mode stops here, before the trainings.
     mode = checked_mode(arguments.calibration)
     plan = call(make_plan, arguments, **study_parameters(arguments))
-    say(banner(plan.dataset, is_test=plan.is_test))
     try:
-        run_benchmark(plan)
+        with beside_json(arguments):
+            say(banner(plan.dataset, is_test=plan.is_test))
+            notes = run_benchmark(plan)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished trainings are kept, the same command goes on") from None
     evidence = of_benchmark(plan.paths, plan.dataset.spec, mode)
     (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
     ((_, rows),) = table.rows
-    say(
-        f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
-        f"two columns are after {mode} calibration."
-    )
     kind_of = {row.model: row.kind for row in stored.rows}
     kinds = [kind_of[model] for model in stored.shown["model"]]
     first = kinds.index("baseline")
     networks = [rows[place][0] for place in range(first) if kinds[place] == "family"]
-    say(f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.")
-    print_all(stored.write_tables(), "wrote ")
+    files = stored.write_tables()
+    scores = json.loads(stored.tables["table"].to_json(orient="records"))
+    content = {"unit": plan.dataset.spec.unit, "notes": notes, "files": files, "rows": scores}
+    lines = [
+        f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
+        f"two columns are after {mode} calibration.",
+        f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.",
+        *(f"wrote {file}" for file in files),
+    ]
+    show(arguments, lines, content=content)
 
 
 def _explain(arguments: Namespace) -> None:
@@ -390,7 +387,7 @@ def _explain(arguments: Namespace) -> None:
 
     families = families_among(arguments.models)
     plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
-    print_all(call(explain, arguments, plan=plan).report())
+    show(arguments, call(explain, arguments, plan=plan).report())
 
 
 def study_parameters(arguments: Namespace) -> dict[str, Any]:
@@ -416,19 +413,22 @@ def say(text: object, **how: Any) -> None:
     print(re.sub(r"[^\n\t -~\u00a0-\U0010ffff]", "\N{REPLACEMENT CHARACTER}", str(text)), **how)
 
 
-def print_json(content: object) -> None:
-    """Print plain values, and what else is among them as text."""
-    say(json.dumps(content, indent=2, default=str))
+def beside_json(arguments: Namespace) -> AbstractContextManager[Any]:
+    """Print progress to stderr where JSON alone is expected on stdout."""
+    return redirect_stdout(sys.stderr if arguments.json else sys.stdout)
 
 
-def print_all(lines: Iterable[object], before: str = "") -> int:
-    """Print lines or notes; returns the exit code: 1 if one is on a damaged record."""
-    lines = list(lines)
-    for line in lines:
-        say(f"{before}{line}")
-    return damaged(lines)
+def show(
+    arguments: Namespace, lines: Iterable[object], notes: Iterable[object] = (), content: Any = None
+) -> int:
+    """Print lines and then notes or, if JSON is asked for, the content; plain values, or as text.
 
-
-def damaged(notes: Iterable[object]) -> int:
-    """The exit code of a command that tells these notes: 1 if one is on a damaged record."""
-    return int(any(isinstance(note, Damage) for note in notes))
+    Returns the exit code: 1 if a line or a note is on a damaged record.
+    """
+    lines, notes = list(lines), list(notes)
+    if arguments.json:
+        say(json.dumps(content, indent=2, default=str))
+    else:
+        for line in [*lines, *(f"note: {note}" for note in notes)]:
+            say(line)
+    return int(any(isinstance(one, Damage) for one in lines + notes))

@@ -5,13 +5,12 @@ Its exit codes are `EXIT_CODES`.
 
 import argparse
 import os
-import re
 import sys
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hpo_lib import __version__
 from hpo_lib.cli import commands
@@ -26,10 +25,17 @@ COMMANDS = Path(__file__).with_name("commands.toml")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     train_with_one_thread()
-    arguments, unknown = _parser().parse_known_args(argv)
-    if unknown:
-        arguments.parser.error(_unknown(unknown[0], arguments.parser))
-    arguments.words = sys.argv[1:] if argv is None else list(argv)
+    words, parser = sys.argv[1:] if argv is None else list(argv), _parser()
+    known, (name, value, *_) = parser.get_default("commands"), [*words, "-", "-"]
+    if name not in known and not name.startswith("-"):
+        parser.error(f"command is {name!r}; {choices(name, known)}")
+    # A dataset follows its command without an option.
+    if not value.startswith("-") and known.get(name, parser).get_default("takes_dataset"):
+        words.insert(1, "--dataset")
+    arguments, unknown = parser.parse_known_args(words)
+    for word in unknown:
+        arguments.parser.error(_unknown(word, arguments.parser))
+    arguments.words = words
     try:
         code = arguments.command(arguments)
         sys.stdout.flush()
@@ -51,17 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-class _Parser(argparse.ArgumentParser):
-    """Names the nearest command where argparse lists all of them alone."""
-
-    def error(self, message: str) -> NoReturn:
-        wrong = re.fullmatch(r".*COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message)
-        if wrong is not None:
-            allowed = wrong[2].replace("'", "").split(", ")
-            message = f"command is {wrong[1]!r}; {choices(wrong[1], allowed)}"
-        super().error(message)
-
-
 def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     """The sentence on a word of the command line that belongs nowhere."""
     if not word.startswith("-"):
@@ -72,7 +67,7 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = argparse.ArgumentParser(
         prog="hpo",
         usage="hpo COMMAND [--help] ...",
         epilog=f"exit codes: {EXIT_CODES}",
@@ -80,13 +75,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"hpo {__version__}")
-    parser.set_defaults(command=lambda _: parser.print_help(), parser=parser)
     subparsers = parser.add_subparsers(prog="hpo", metavar="COMMAND", help=argparse.SUPPRESS)
     shown = ["Hyperparameter studies of probabilistic demand forecasts."]
     entries = tomllib.loads(COMMANDS.read_text(encoding="utf-8"))
     named = {parameter.name: _option(parameter) for parameter in PARAMETERS}
     of_study = tuple(named)
     named |= entries.pop("group")
+    alone = {"command": lambda _: parser.print_help(), "parser": parser}
+    parser.set_defaults(commands=subparsers.choices, json=False, **alone)
     for name, entry in entries.items():
         if goal := entry.get("for"):
             shown += [f"\n{goal}"] * (f"\n{goal}" not in shown)
@@ -103,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         if "all" in options:
             options[:1] = [name for name in of_study if name not in entry.get("without", ())]
         add_options(sub, [named.get(str(option), option) for option in options])
+        takes_dataset = "--dataset" in sub._option_string_actions
+        sub.set_defaults(takes_dataset=takes_dataset and not sub._get_positional_actions())
     parser.description = "\n".join(shown)
     return parser
 
@@ -111,7 +109,8 @@ Option = Sequence[Any]
 """Words, default and help of an option; or a sequence of such options that exclude each other.
 
 Words are its spellings and what the help calls its value (``--out FILE``; ``mean|sum``: the only
-values), or the name of an argument without option (``dataset...``: any number of them). The default
+values), or the name of an argument without option (``file...``: any number of them). With
+``--dataset dataset...`` values may be given with and without their option. The default
 ``required`` means that it must be given, True or False a switch, a list or tuple any number of
 values, ``path`` or a type a value of it or None, and ``$NAME`` what the environment says.
 """
@@ -138,6 +137,9 @@ def add_options(parser: Any, options: Iterable[Option]) -> None:
 def _add(parser: Any, words: str, default: Any, text: str) -> None:
     spelt = [word for word in words.split() if word.startswith("-")]
     name = words.split()[-1].removesuffix("...")
+    if f"--{name}" in spelt:
+        parser.add_argument(name, nargs="*", default=argparse.SUPPRESS, help=f"as {spelt[0]}")
+        name = spelt[0]
     how: dict[str, Any] = {"help": text}
     if "|" in name:
         how["choices"] = name.split("|")
@@ -151,7 +153,7 @@ def _add(parser: Any, words: str, default: Any, text: str) -> None:
         case "required":
             how["required"] = True
         case list() | tuple():
-            how |= {"nargs": "+", "default": default}
+            how |= {"nargs": "+", "default": default, "action": "store" if default else "extend"}
         case "path":
             how["type"] = Path
         case type():
@@ -160,6 +162,6 @@ def _add(parser: Any, words: str, default: Any, text: str) -> None:
             how["default"] = os.environ.get(default[1:], "")
         case _ if spelt:
             how |= {"type": type(default), "default": default}
-    if words.endswith("..."):
+    if name + "..." == words:
         how["nargs"] = "*"
     parser.add_argument(*(spelt or [name]), **how)

@@ -10,15 +10,9 @@ import pandas as pd
 from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.explain import coalition_values, draw_donors, players
 from hpo_lib.benchmark.explanations import LINEAR
-from hpo_lib.daily.versions import (
-    FITTED,
-    MIXTURE,
-    REFITTED,
-    Version,
-    each_in_use,
-)
+from hpo_lib.daily.versions import DAY, FITTED, MIXTURE, REFITTED, Version, each_in_use
 from hpo_lib.data.dataset import Dataset, load_dataset
-from hpo_lib.data.features import CALENDAR_COLUMNS, calendar_columns
+from hpo_lib.data.features import calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
 from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.errors import InputError
@@ -26,14 +20,14 @@ from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.figures.explanations import fill_steps, reasons
 from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source, on_screen, panels
-from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic
+from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic, output, write_text
 from hpo_lib.scoring.calibration import ROLLING_DAYS, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HOUR, DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
+HOUR = pd.Timedelta(hours=1)
 _SCHOOL = "is_school_holiday"
 ROUNDING = 1e-4
 """A calendar column that differs by less from what is computed was written with fewer digits."""
@@ -105,8 +99,7 @@ class DayAhead:
 
     def write(self, out: str = "", *, why: bool = False) -> list[Path]:
         """Write table and figure, by default beside the model; ``why``: with that of `reasons`."""
-        default = self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}")
-        file = Path(out).expanduser() if out else default
+        file = output(out, self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}"))
         figures = {".png": self.figure} | ({".why.png": self.reasons} if why else {})
         if file.suffix == ".png":
             raise InputError(
@@ -115,9 +108,8 @@ class DayAhead:
         for suffix, figure in figures.items():
             with atomic(file.with_suffix(suffix)) as temporary:
                 figure().savefig(temporary, dpi=120)
-        with atomic(file) as temporary:
-            stated = {"unit": self.dataset.spec.unit, "model": str(self.version)}
-            self.table().assign(**stated).to_csv(temporary, index=False)
+        stated = {"unit": self.dataset.spec.unit, "model": str(self.version)}
+        write_text(file, self.table().assign(**stated).to_csv(index=False))
         return [file, *map(file.with_suffix, figures)]
 
 
@@ -156,7 +148,7 @@ def forecast_day(
     days, damaged = each_in_use(
         models_dir,
         data.spec.name,
-        model,
+        [model] if model else [],
         lambda version: _day_after(version, data, origin, holidays),
     )
     if len(days) > 1:
@@ -267,28 +259,22 @@ def _calendar(
     Others, and school holidays, are read from the data. School holidays that are not known there
     stay as in the last hour.
     """
-    week = known.frame.iloc[-HISTORY:]
+    week, calendar = known.frame.iloc[-HISTORY:], dataset.frame[[*known.future]].reindex(ahead)
     hours = pd.date_range(week.index[0], ahead[-1], freq="h")
-    computed = calendar_columns(hours, known.spec, holidays).astype(float)
-    given, notes = dataset.frame.reindex(ahead), []
-    calendar = pd.DataFrame(np.nan, index=ahead, columns=known.frame.columns)
+    computed, notes = calendar_columns(hours, known.spec, holidays).astype(float), list[str]()
+    off = (computed - week).abs().max()  # NaN for the columns of one of them
+    off[_SCHOOL] = np.nan if holidays is None else 0
     for name in known.future:
-        off, last, is_given = np.inf, week[name].iloc[-1], given[name].notna().all()
-        if name == _SCHOOL:
-            off = np.inf if holidays is None else 0
-        elif name in CALENDAR_COLUMNS:
-            off = np.abs(computed[name].loc[week.index] - week[name]).max()
-        if off == 0 or (off < ROUNDING and not is_given):
-            calendar[name] = computed[name].loc[ahead]
-        elif is_given:
-            calendar[name] = given[name]
-        elif name == _SCHOOL:
-            calendar[name] = last
+        lacks = calendar[name].isna().any()
+        if off[name] == 0 or (off[name] < ROUNDING and lacks):
+            calendar[name] = computed[name]
+        elif lacks and name == _SCHOOL:
+            calendar[name] = last = week[name].iloc[-1]
             notes.append(
                 f"{_SCHOOL} of the day ahead is not in the data and stays {last:.0f}; give a list "
                 "with --school-holidays."
             )
-        else:
+        elif lacks:
             raise InputError(
                 f"{dataset.path}: column {name!r} of the day ahead is not there and cannot be "
                 "computed: in the last week it is not what `hpo prepare` makes of the time; make "

@@ -5,20 +5,19 @@ in use.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from hpo_lib.baselines.contract import baselines
-from hpo_lib.benchmark.chosen_params import FoundParameters, Lookup
+from hpo_lib.benchmark.chosen_params import OWN_CHOICES, FoundParameters, Lookup
+from hpo_lib.benchmark.train import key_and_fit
 from hpo_lib.daily.versions import (
+    DAY,
     FITTED,
     MIXTURE,
     REFITTED,
-    MixtureVersion,
     Version,
     in_use,
     relative_mae,
@@ -32,7 +31,7 @@ from hpo_lib.figures.card import render_card
 from hpo_lib.paths import ModelPaths, write_text
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.read_write import Json, load_predictions, write_json
-from hpo_lib.records.trainings import family_key, training_key
+from hpo_lib.records.trainings import training_key
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -44,8 +43,6 @@ COMPARED_DAYS = 56
 """Newest days, held out of the first training for the comparison; at most half of the validation
 days.
 """
-
-_DAY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def retrain(
     if settings.model == MIXTURE:
         version, verdict = training.mixed(paths)
     else:
-        version, verdict = training.trained(paths, _parameters(settings, dataset, params, before))
+        version, verdict = training.trained(paths, training.parameters(params))
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
         stays = f"v{verdict.before:03d}"
         raise StudyError(
@@ -137,10 +134,10 @@ class _Training:
         of_members = dataclasses.replace(self, fitting=whole, before=None)
         members, number = dict[str, Version](), _next_number(paths)
         for name in (*family_names(), *baselines()):
-            found = FoundParameters({}, "own choices")
+            found = OWN_CHOICES
             if name in family_names():
-                found = _lookup(settings, name, self.dataset).best(settings.runs_dir)
-            member = ModelPaths(paths.version(number), name, self.dataset.spec.name)
+                found = self.lookup(name).best(settings.runs_dir)
+            member = ModelPaths(paths.version(number), name, paths.dataset)
             members[name], _ = of_members.trained(member, found)
         files = [one.paths.training(one.number).forecasts["compared"] for one in members.values()]
         mixed, weights = mixture(list(map(load_predictions, files)))
@@ -148,11 +145,10 @@ class _Training:
         numbers = {name: member.number for name, member in members.items()}
         recipe = RECIPES[settings.recipe].effective(whole)
         key = training_key(whole, members=numbers, recipe=recipe, seed=settings.seed)
-        facts = {"params": {}, "members": numbers, **of_members.facts(paths, number, compared)}
-        version = MixtureVersion(paths, number, {**facts, "key": key})
-        origin = {
-            name: f"weight {last:.2f}" for name, last in zip(numbers, weights[-1], strict=True)
-        }
+        facts = {"params": {}, "members": numbers, "key": key}
+        version = of_members.version(paths, number, compared, facts)
+        shares = zip(numbers, weights[-1], strict=True)
+        origin = {name: f"weight {last:.2f}" for name, last in shares}
         verdict = self.report(version, compared, origin, [file.parent for file in files])
         store(version, {}, compared=mixed)
         return version, verdict
@@ -161,65 +157,82 @@ class _Training:
         self, paths: ModelPaths, parameters: FoundParameters
     ) -> tuple[Version, Verdict | None]:
         """A family or baseline."""
-        settings, fitting, whole = self.settings, self.fitting, self.whole
+        settings, whole = self.settings, self.whole
         for note in parameters.notes:
             print(f"note: {note}")
-        chosen, source = parameters.params, Path(parameters.source).name
+        source = Path(parameters.source).name
         print(f"{paths.model}: parameters of {source}")
-        how: Json = {"seed": settings.seed}
-        deciding = {**how, "trained_until": str(whole.spec.splits.val_end)}
-        fit: Callable[..., Forecaster]
-        if baseline := baselines().get(paths.model):
-            how["quick"] = settings.budget_name == "test"
-            key = training_key(fitting, settings=baseline.settings, **{**how, **deciding})
-            fit = partial(baseline.fit, **how)
-        else:
-            family, recipe = get_family(paths.model), RECIPES[settings.recipe]
-            budget = family.budgets[settings.budget_name]
-            key = family_key(family, chosen, budget, recipe, fitting, **deciding)
-            fit = partial(family.fit, chosen, budget=budget, recipe=recipe, **how)
+        how = parameters.params, self.fitting, settings.budget_name, settings.recipe
+        end = str(whole.spec.splits.val_end)
+        key, fit = key_and_fit(paths.model, *how, seed=settings.seed, trained_until=end)
         stored = (Version.read(paths, number) for number in paths.versions())
-        same = next((version for version in stored if version.facts["key"] == key), None)
-        number, models = _next_number(paths), dict[str, Forecaster]()
-        if same is None:
-            fitted = fit(dataset=fitting)
+        version = next((version for version in stored if version.facts["key"] == key), None)
+        models = dict[str, Forecaster]()
+        if version is None:
+            fit = partial(fit, seed=settings.seed)
+            fitted = fit(dataset=self.fitting)
             models = {FITTED: fitted, REFITTED: fit(dataset=whole, like=fitted)}
         else:
-            number, fitted = same.number, same.model(FITTED, self.dataset)
-            print(f"{same} was already trained in this way")
+            fitted = version.model(FITTED, self.dataset)
+            print(f"{version} was already trained in this way")
         days = whole.validation_origins
-        held_out = days[days >= fitting.positions.val.stop - 1]
+        held_out = days[days >= self.fitting.positions.val.stop - 1]
         compared = fitted.forecasts(self.dataset, held_out if len(held_out) else days)
-        facts = {
-            "params": dict(chosen),
-            "key": key,
-            "best_step": fitted.best_step,
-            **self.facts(paths, number, compared),
-            "trained_until": deciding["trained_until"],
-        }
-        version = same or Version(paths, number, facts)
+        if version is None:
+            facts = {"params": {**parameters.params}, "key": key, "best_step": fitted.best_step}
+            version = self.version(paths, _next_number(paths), compared, facts)
         origin = {"Parameters": source, "Best step": fitted.best_step}
-        files = [paths.trained(number, which) for which in (FITTED, REFITTED)]
+        files = [paths.trained(version.number, which) for which in (FITTED, REFITTED)]
         verdict = self.report(version, compared, origin, files)
-        if same is None:
+        if models:
             store(version, models, compared=compared)
         return version, verdict
 
-    def facts(self, paths: ModelPaths, number: int, compared: QuantileForecasts) -> Json:
-        """What a card for programs says of every training."""
-        return {
+    def lookup(self, model: str) -> Lookup:
+        """For parameters of a study whose data may be older than the dataset."""
+        budget, recipe = self.settings.budget_name, self.settings.recipe
+        return Lookup(get_family(model), self.dataset, budget, recipe, same_data=False)
+
+    def parameters(self, file: str) -> FoundParameters:
+        """Of a file, of the version in use, or of a study.
+
+        A version of the test budget or on simulated data gives its parameters to its own kind only.
+        """
+        settings, before, lookup = self.settings, self.before, self.lookup(self.settings.model)
+        if file:
+            return lookup.from_file(Path(file).expanduser())
+        if before is not None:
+            is_test = before.facts["preset"] == "test" != settings.budget_name
+            if not is_test and before.source == self.dataset.source:
+                return FoundParameters(before.facts["params"], f"v{before.number:03d}")
+        found = lookup.best(settings.runs_dir)
+        if not found.tuned:
+            passed_over = "".join(f" {note}" for note in found.notes[:-1])
+            raise InputError(
+                f"{settings.runs_dir}: holds no usable study of {settings.model} on "
+                f"{self.dataset.spec.name}; make one with `hpo run`, or name a best_params JSON "
+                f"with --params.{passed_over}"
+            )
+        return found
+
+    def version(
+        self, paths: ModelPaths, number: int, compared: QuantileForecasts, facts: Json
+    ) -> Version:
+        """A new one, with what a card for programs says of every training."""
+        stated = {
             "version": number,
             "model": paths.model,
             "dataset": paths.dataset,
             "preset": self.settings.budget_name,
             "seed": self.settings.seed,
-            "trained_until": str(self.fitting.spec.splits.val_end),
+            "trained_until": str(self.whole.spec.splits.val_end),
             "compared_metrics": {
                 name: metric(compared) for name, metric in metrics.METRICS.items()
             },
-            "relative_mae": relative_mae(compared, self.fitting),
+            "relative_mae": relative_mae(compared, self.dataset),
             "provenance": {**code_provenance(), "data": data_provenance(self.fitting)},
         }
+        return Version(paths, number, {**facts, **stated})
 
     def report(
         self,
@@ -237,7 +250,9 @@ class _Training:
         positions = dataset.index.get_indexer(compared.origins)
         forecasts, verdict = {f"{days}, this model": compared}, None
         if before is not None and before.number != number:
-            rival = before.before_refit(dataset, positions)
+            # as it was before its refit; of a mixture, as it would have served
+            model = before if before.paths.model == MIXTURE else before.model(FITTED, dataset)
+            rival = model.forecasts(dataset, positions)
             forecasts[f"{days}, v{before.number:03d} before it"] = rival
             verdict = _verdict(before.number, compared, rival)
             print(f"v{number:03d}: {verdict}")
@@ -271,54 +286,22 @@ def _next_number(paths: ModelPaths) -> int:
 def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
     """With the splits of the first training, and with validation up to the last whole day."""
     splits, last = dataset.spec.splits, dataset.index[-1]
-    days = (splits.val_end - splits.train_end) // _DAY
+    days = (splits.val_end - splits.train_end) // DAY
     if days < 2:
         raise InputError(
             f"{dataset.spec.path}: the validation split has {days} days, expected at least 2: some "
             "to choose weights, some to compare; move train_end or val_end"
         )
-    end = last - (last - splits.val_end) % _DAY
-    train_end, held_out = end - days * _DAY, min(COMPARED_DAYS, days // 2) * _DAY
+    end = last - (last - splits.val_end) % DAY
+    train_end, held_out = end - days * DAY, min(COMPARED_DAYS, days // 2) * DAY
     fitting, whole = (with_ends(dataset, train_end, val_end) for val_end in (end - held_out, end))
     if not 0 < len(fitting.validation_origins) < len(whole.validation_origins):
         raise InputError(
             f"{dataset.path}: long gaps leave no whole forecast in the last {days} days or in the "
-            f"newest {held_out // _DAY} of them, on which a new model is chosen and compared; fill "
+            f"newest {held_out // DAY} of them, on which a new model is chosen and compared; fill "
             "some of the gaps"
         )
     return fitting, whole
-
-
-def _lookup(settings: Settings, family: str, dataset: Dataset) -> Lookup:
-    """For parameters of a study whose data may be older than the dataset."""
-    return Lookup(
-        get_family(family), dataset, settings.budget_name, settings.recipe, same_data=False
-    )
-
-
-def _parameters(
-    settings: Settings, dataset: Dataset, file: str, before: Version | None
-) -> FoundParameters:
-    """Of a file, of the version in use, or of a study.
-
-    A version of the test budget or on simulated data gives its parameters to its own kind only.
-    """
-    lookup = _lookup(settings, settings.model, dataset)
-    if file:
-        return lookup.from_file(Path(file).expanduser())
-    if before is not None:
-        is_test = before.facts["preset"] == "test" != settings.budget_name
-        if not is_test and before.facts["provenance"]["data"]["source"] == dataset.source:
-            return FoundParameters(before.facts["params"], f"v{before.number:03d}")
-    found = lookup.best(settings.runs_dir)
-    if not found.tuned:
-        passed_over = "".join(f" {note}" for note in found.notes[:-1])
-        raise InputError(
-            f"{settings.runs_dir}: holds no usable study of {settings.model} on "
-            f"{dataset.spec.name}; make one with `hpo run`, or name a best_params JSON with "
-            f"--params.{passed_over}"
-        )
-    return found
 
 
 def _verdict(before: int, own: QuantileForecasts, rival: QuantileForecasts) -> Verdict:

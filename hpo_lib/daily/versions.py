@@ -3,7 +3,7 @@
 Which of several models in use forecasts a day: `hpo_lib.daily.day_ahead.forecast_day`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -25,6 +25,7 @@ from hpo_lib.scoring.evaluation import SEASONAL_LAGS, seasonal_naive
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mixture
 
+DAY = pd.Timedelta(days=1)
 FITTED, REFITTED = "fitted", "refitted"
 MIXTURE = "MIXTURE"
 T = TypeVar("T")
@@ -74,9 +75,13 @@ class Version:
 
     def __str__(self) -> str:
         """Its name, with what has to be said of every number of it."""
-        source, is_test = self.facts["provenance"]["data"]["source"], self.facts["preset"] == "test"
-        warning = warning_text([source], is_test=is_test)
+        warning = warning_text([self.source], is_test=self.facts["preset"] == "test")
         return f"{self.paths.model} v{self.number:03d}" + f" ({warning})" * bool(warning)
+
+    @property
+    def source(self) -> str:
+        """As `Dataset.source`."""
+        return str(self.facts["provenance"]["data"]["source"])
 
     @property
     def chosen_until(self) -> pd.Timestamp:
@@ -99,10 +104,6 @@ class Version:
         first = max(HISTORY - 1, int(dataset.index.searchsorted(learnt_until)))
         return dataset.complete(origins[origins >= first])
 
-    def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
-        """What the fitted model says, to be compared with another one."""
-        return self.model(FITTED, dataset).forecasts(dataset, origins)
-
     def model(self, which: str, dataset: Dataset) -> Forecaster:
         """The ``fitted`` or the ``refitted`` model, for forecasts of a dataset.
 
@@ -112,11 +113,11 @@ class Version:
         from hpo_lib.families import stored_model  # needs torch
 
         model, file = registered()[self.paths.model], self.paths.trained(self.number, which)
-        source, stored = self.facts["provenance"]["data"]["source"], self.facts["key"]["version"]
-        if source != dataset.source:
+        stored = self.facts["key"]["version"]
+        if self.source != dataset.source:
             raise InputError(
-                f"{self}: was trained on data from {source}, here they are from {dataset.source} "
-                f"({dataset.path}); train it again with `hpo retrain`"
+                f"{self}: was trained on data from {self.source}, here they are from "
+                f"{dataset.source} ({dataset.path}); train it again with `hpo retrain`"
             )
         if stored != trainings.MODEL_VERSION:
             raise InputError(
@@ -197,10 +198,6 @@ class MixtureVersion(Version):
         mixed = every[MIXTURE]
         return mixed.rows(mixed.origins.isin(dataset.index[origins]))
 
-    def before_refit(self, dataset: Dataset, origins: Positions) -> QuantileForecasts:
-        """The mixture as it would have served, of the models that had not seen the day."""
-        return self.forecasts(dataset, origins)
-
 
 def in_use(paths: ModelPaths) -> Version | None:
     """The version in use, which a file names; None if there is none yet."""
@@ -217,9 +214,9 @@ def in_use(paths: ModelPaths) -> Version | None:
 
 
 def each_in_use(
-    models_dir: str, dataset: str, model: str, do: Callable[[Version], T]
+    models_dir: str, dataset: str, models: Sequence[str], do: Callable[[Version], T]
 ) -> tuple[list[T], list[Damage]]:
-    """What ``do`` makes of the version in use of each family, or of that of ``model``.
+    """What ``do`` makes of the version in use of each family, or of those of ``models``.
 
     Of several, those that cannot be read or do not fit are sentences beside the others.
 
@@ -229,9 +226,10 @@ def each_in_use(
     folder = Path(models_dir or MODELS_DIR).expanduser()
     results, errors = list[T](), list[str]()
     names = (*family_names(), MIXTURE)
-    if model and model not in names:
-        raise InputError(f"model is {model!r}; {choices(model, names)}")
-    for name in [model] if model else names:
+    for model in models:
+        if model not in names:
+            raise InputError(f"model is {model!r}; {choices(model, names)}")
+    for name in models or names:
         files = ModelPaths(folder, name, dataset)
         try:
             if version := in_use(files):
@@ -242,9 +240,9 @@ def each_in_use(
             why = f"{type(error).__name__}: {in_one_line(error)}"
             errors.append(f"{files.folder}: is damaged ({why}); restore it from a copy")
     if not results:
+        which = "".join(f"{model} " for model in models)
         none = (
-            f"{folder}: no model {f'{model} ' if model else ''}of {dataset} is in use; put one in "
-            "use with `hpo retrain`"
+            f"{folder}: no model {which}of {dataset} is in use; put one in use with `hpo retrain`"
         )
         raise InputError("; ".join(errors) or none)
     return results, [Damage(f"Passed over {error}.") for error in errors]

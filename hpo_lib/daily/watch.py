@@ -1,12 +1,19 @@
 """The models in use against what came since: errors and coverage, and whether to retrain."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from hpo_lib.daily.day_ahead import DAY, days_before
-from hpo_lib.daily.versions import MIXTURE, MixtureVersion, Version, each_in_use, relative_mae
+from hpo_lib.daily.day_ahead import days_before
+from hpo_lib.daily.versions import (
+    DAY,
+    MIXTURE,
+    MixtureVersion,
+    Version,
+    each_in_use,
+    relative_mae,
+)
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
@@ -65,19 +72,19 @@ class Watched:
 def watch(
     dataset: str,
     *,
-    model: str = "",
+    models: Sequence[str] = (),
     data_dir: str = "",
     simulated: bool = False,
     models_dir: str = "",
 ) -> list[Watched | str]:
-    """Every model in use of a dataset, or the one ``model``, over the last 28 days of the data.
+    """Every model in use of a dataset, or those of ``models``, over the last 28 days of the data.
 
     Sentences on the members of a mixture, and on models that cannot be read or do not fit, come
     after the scores.
     """
     data, notes = load_dataset(dataset, data_dir, simulated=simulated), list[str]()
     scored, damaged = each_in_use(
-        models_dir, data.spec.name, model, lambda version: _watched(version, data, notes)
+        models_dir, data.spec.name, models, lambda version: _watched(version, data, notes)
     )
     return [*scored, *notes, *damaged]
 

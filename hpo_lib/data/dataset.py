@@ -19,8 +19,9 @@ from hpo_lib.data.day_ahead_weather import (
 )
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.information_set import Context, Windows
+from hpo_lib.data.raw_files import prepare_features, write_new_dataset
 from hpo_lib.data.scales import Scales
-from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
+from hpo_lib.data.spec import DatasetSpec, RawFile, known_datasets, load_spec
 from hpo_lib.data.splits import (
     HORIZON,
     Positions,
@@ -32,7 +33,7 @@ from hpo_lib.data.splits import (
     training_origins,
 )
 from hpo_lib.errors import InputError
-from hpo_lib.paths import about, shown
+from hpo_lib.paths import about, shown, write_text
 
 
 @dataclass(frozen=True)
@@ -146,19 +147,14 @@ class Dataset:
         ahead = self._ahead(origins)
         return np.full(len(origins), True) if ahead is None else np.isfinite(ahead).all((1, 2))
 
-    @property
-    def known_until(self) -> dict[str, str]:
-        """Column -> until when it is known: ``origin`` or ``always``; without weather ahead."""
-        up_to_origin = dict.fromkeys((self.spec.target, *self.past), "origin")
-        return up_to_origin | dict.fromkeys(self.future, "always")
-
     def windows(self, origins: Positions) -> Windows:
         """The windows of origins [N] with what came after them, to learn from."""
         return Windows(self.frame, origins, self._ahead(origins))
 
     def context(self, origins: Positions) -> Context:
         """What was known at origins [N], to forecast from."""
-        return Context.of(self.frame, origins, self.known_until, self._ahead(origins))
+        up_to_origin = self.spec.target, *self.past
+        return Context.of(self.frame, origins, up_to_origin, self.future, self._ahead(origins))
 
     def _ahead(self, origins: Positions) -> np.ndarray | None:
         return None if self.weather is None else self.weather.at(self.index[origins])
@@ -212,21 +208,24 @@ def load_dataset(
     either = *places, paths.DATASETS_DIR / spec.csv
     csv = next((place for place in either if os.path.isfile(place)), None)
     if simulated or (csv is None and not data_dir and spec.twin is not None):
-        data = _simulated(spec)
+        from hpo_lib.data.twins import simulate  # only needed here
+
+        past, future = spec.past_covariates, spec.future_covariates
+        frame = simulate(spec)[[spec.target, *past, *future]].loc[spec.start :]
+        twin = f"simulated twin of {spec.name}", fingerprint_frame(frame), 0
+        data = Dataset(spec, frame, past, future, "simulated", *twin)
     elif csv is not None:
         data = _from_csv(spec, csv)
     else:
         looked = " and ".join(map(shown, places))
         name = spec.name if known_datasets().get(spec.name) == spec.path else shown(spec.path)
-        simulate = "" if spec.twin is None else ", or ask for simulated data with --simulated"
+        instead = "" if spec.twin is None else ", or ask for simulated data with --simulated"
         raise InputError(
             f"{shown(spec.path)}: the CSV of dataset {spec.name!r} was not found (looked for "
             f"{looked}); put it there, or make it with `hpo prepare --dataset {name} --raw RAW.csv "
-            f"--out {shown(places[0])}`{simulate}"
+            f"--out {shown(places[0])}`{instead}"
         )
-    splits = settled_splits(
-        data.index, data.is_missing, spec.splits, spec.tz, data.path, shown(spec.path)
-    )
+    splits = settled_splits(data.index, data.is_missing, spec, data.path)
     data = replace(data, spec=replace(spec, splits=splits))
     return data if spec.day_ahead_weather.kind == "none" else _with_weather(data, csv)
 
@@ -280,17 +279,6 @@ def fingerprint_frame(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _simulated(spec: DatasetSpec) -> Dataset:
-    from hpo_lib.data.twins import simulate  # only needed here
-
-    past, future = spec.past_covariates, spec.future_covariates
-    frame = simulate(spec)[[spec.target, *past, *future]].loc[spec.start :]
-    path = f"simulated twin of {spec.name}"
-    return Dataset(
-        spec, frame, past, future, "simulated", path, fingerprint_frame(frame), n_filled=0
-    )
-
-
 def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     with about(path):
         cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
@@ -310,3 +298,19 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     return Dataset(
         spec, frame, past, future, "csv", shown(path), digest.hexdigest(), n_filled, missing
     )
+
+
+def dataset_of_frame(frame: pd.DataFrame, timezone: str, out: Path) -> Path:
+    """Make a dataset of one column of values by their times; returns its TOML, which is ``out``.
+
+    The frame's index are hours, or equal parts of one, UTC or local with an offset. A unit may
+    follow the column's name in brackets. CSVs are written beside the TOML, which stays as it is if
+    it is there already. ``timezone``: IANA name of the place.
+    """
+    raw = out.with_suffix(".csv")
+    write_text(raw, frame.to_csv())
+    if not out.exists():
+        write_new_dataset(raw, timezone, RawFile(), None, out)
+    spec = load_spec(str(out))
+    prepare_features(spec, raw, None, None, out.parent / spec.csv)
+    return out

@@ -84,7 +84,10 @@ def day_ahead_weather(
         newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
         values = newest[columns].to_numpy(dtype=np.float64).reshape(len(hours), HORIZON, -1)
     else:
-        values = _hours_ahead(weather[columns].to_numpy(dtype=np.float64))
+        # The H values after each of the hours; NaN after their end.
+        known = weather[columns].to_numpy(dtype=np.float64)[1:]
+        later = np.pad(known, ((0, HORIZON), (0, 0)), constant_values=np.nan)
+        values = np.lib.stride_tricks.sliding_window_view(later, HORIZON, axis=0).swapaxes(1, 2)
         if spec.kind == "degraded":
             values = values + _errors(hours, spec)
     threshold = heating_threshold(training[target], training["temp"]) if "temp" in columns else None
@@ -133,11 +136,11 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         columns: the weather columns that are wanted; others are ignored.
     """
     with about(path):
-        cells = read_csv(path, "archive of weather forecasts").cells
+        cells, *_ = read_csv(path, "archive of weather forecasts")
         advice = "see docs/day_ahead_weather.md for the format"
         check_header(list(cells.columns), [ISSUED, VALID, *columns], advice)
         issued, valid = utc_times(cells[ISSUED]), utc_times(cells[VALID])
-        check_ranges(table := numbers(cells[list(columns)]))
+        check_ranges(table := cells[list(columns)].apply(numbers))
         table = table.assign(**{ISSUED: issued, VALID: valid})
         for wrong, reason in (
             (valid != valid.dt.floor("h"), "expected a full hour; fix that cell"),
@@ -147,12 +150,6 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             refuse(wrong, cells[VALID], f", {reason}")
         known = table.dropna(subset=list(columns))
         return known.sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
-
-
-def _hours_ahead(values: Values) -> Values:
-    """[T, H, W] the H values after each of the hourly ones [T, W]; NaN after their end."""
-    later = np.pad(values[1:], ((0, HORIZON), (0, 0)), constant_values=np.nan)
-    return np.lib.stride_tricks.sliding_window_view(later, HORIZON, axis=0).swapaxes(1, 2)
 
 
 def _errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:

@@ -6,7 +6,7 @@ import holidays
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.csv_checks import TIMESTAMP, WEATHER_COLUMNS
+from hpo_lib.data.csv_checks import TIMESTAMP
 from hpo_lib.data.spec import DatasetSpec
 from hpo_lib.errors import InputError
 
@@ -28,7 +28,6 @@ PRODUCTS = {
     "temp_wind_interaction": ("temp", "wind_speed"),
 }
 """Covariates that are the product of two others."""
-_FROM_TARGET = re.compile(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h")
 
 
 def local_columns(hours: pd.DatetimeIndex, spec: DatasetSpec) -> dict[str, np.ndarray]:
@@ -69,11 +68,13 @@ def calendar_columns(
     or 1. ``school_holidays`` lists ``start_date`` and ``end_date``, local dates, both inclusive;
     None gives zeros.
     """
-    dates = local_dates(index, spec)
+    dates, school = local_dates(index, spec), school_holidays
+    spans = () if school is None else zip(school["start_date"], school["end_date"], strict=True)
+    days_off = [day for span in spans for day in pd.date_range(*span)]
     columns = {
         **local_columns(index, spec),
         "is_public_holiday": dates.isin(_public_holidays(spec, dates)),
-        "is_school_holiday": dates.isin(_school_days(school_holidays)),
+        "is_school_holiday": dates.isin(pd.DatetimeIndex(days_off)),
     }
     frame = pd.DataFrame(columns, index=index)
     return frame.astype(
@@ -107,7 +108,7 @@ def engineer(
     index = pd.DatetimeIndex(target.index, name=TIMESTAMP)
     y = target.to_numpy(dtype=np.float64)
     look_back = {
-        name: match for name in spec.past_covariates if (match := _FROM_TARGET.fullmatch(name))
+        name: match for name in spec.past_covariates if (match := follows_from_target(name))
     }
     longest = max((int(match["hours"]) for match in look_back.values()), default=0)
     if len(y) <= longest:
@@ -140,13 +141,7 @@ def engineer(
 
 def follows_from_target(column: str) -> re.Match[str] | None:
     """The ``kind`` and the ``hours`` of a lag or a rolling mean of the target, by its name."""
-    return _FROM_TARGET.fullmatch(column)
-
-
-def weather_of(spec: DatasetSpec) -> tuple[str, ...]:
-    """The columns of ``WEATHER_COLUMNS`` that the dataset's covariates are, or are made of."""
-    needed = {part for name in spec.covariates for part in PRODUCTS.get(name, (name,))}
-    return tuple(name for name in WEATHER_COLUMNS if name in needed)
+    return re.fullmatch(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h", column)
 
 
 def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -165,8 +160,3 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
             f"expected {expected}; fix country"
         ) from None
     return pd.DatetimeIndex(list(days))
-
-
-def _school_days(table: pd.DataFrame | None) -> pd.DatetimeIndex:
-    spans = [] if table is None else zip(table["start_date"], table["end_date"], strict=True)
-    return pd.DatetimeIndex([day for span in spans for day in pd.date_range(*span)])

@@ -56,7 +56,7 @@ def hourly_frame(
             f"({spec.start:%Y-%m-%d %H:%M}) on; fix "
             f"start in {shown(spec.path)} or give a file that goes on longer"
         )
-    times, values = times[keep], numbers(cells.loc[keep].drop(columns=TIMESTAMP))
+    times, values = times[keep], cells.loc[keep].drop(columns=TIMESTAMP).apply(numbers)
     check_target(values[spec.target], times, may_be_negative=spec.may_be_negative)
     check_ranges(values)
     hours = pd.date_range(times[0], times[-1], freq="h", name=TIMESTAMP)

@@ -1,7 +1,7 @@
 """What a model may know when it forecasts, and what it may learn from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -48,35 +48,33 @@ class Context(Windows):
     The frame holds one block of hours for each origin: `MOST_WEEKS` weeks up to it, and the H hours
     ahead. What is known up to the origin only is NaN in the hours ahead. Before the first hour of
     the data its first week is repeated.
-
-    Attributes:
-        known_until: column -> ``origin``, or ``always`` for what is known of any hour.
     """
-
-    known_until: Mapping[str, str] = field(kw_only=True)
 
     @classmethod
     def of(
         cls,
         frame: pd.DataFrame,
         positions: Positions,
-        known_until: Mapping[str, str],
+        up_to_origin: Sequence[str],
+        always: Sequence[str],
         weather: np.ndarray | None = None,
     ) -> "Context":
-        """The context of the origins at ``positions`` [N] of a complete hourly frame: a copy."""
-        columns = list(known_until)
+        """The context of the origins at ``positions`` [N] of a complete hourly frame: a copy.
+
+        Columns are those known up to an origin, of which the target is the first, and always.
+        """
+        columns = [*up_to_origin, *always]
         rows = np.asarray(positions)[:, None] + np.arange(1 + HORIZON - LENGTH, 1 + HORIZON)
         rows = np.where(rows < 0, rows % HISTORY, rows)
         values = frame[columns].to_numpy(dtype=np.float64)[rows]  # [N, hours, columns]
-        up_to_origin = [until != "always" for until in known_until.values()]
-        values[:, -HORIZON:, up_to_origin] = np.nan
+        values[:, -HORIZON:, : len(up_to_origin)] = np.nan
         blocks = pd.DataFrame(
             values.reshape(-1, len(columns)),
             index=pd.DatetimeIndex(frame.index[rows.ravel()]),
             columns=columns,
         )
         origins = np.arange(1, len(rows) + 1) * LENGTH - HORIZON - 1
-        return cls(blocks, origins, weather, known_until=known_until)
+        return cls(blocks, origins, weather)
 
     def with_groups_of(
         self,
@@ -101,7 +99,7 @@ class Context(Windows):
                 `CALENDAR` (with the dates) and `AHEAD` mean more than their columns.
             floor: the smallest level that a shape is relative to, in the target's unit.
         """
-        target, *covariates = self.known_until
+        target, *covariates = map(str, self.frame)
         frame = self.frame.copy()
         for columns in groups.values():
             frame[[*columns]] = others.frame[[*columns]].to_numpy()

@@ -20,7 +20,6 @@ from hpo_lib.data.csv_checks import (
     TIMESTAMP,
     WEATHER_COLUMNS,
     YEARS,
-    Csv,
     check_header,
     check_ranges,
     numbers,
@@ -29,7 +28,7 @@ from hpo_lib.data.csv_checks import (
     runs_of_true,
     timestamps,
 )
-from hpo_lib.data.features import CALENDAR_COLUMNS, engineer, weather_of
+from hpo_lib.data.features import CALENDAR_COLUMNS, PRODUCTS, engineer, local_dates
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
 from hpo_lib.data.spec import DatasetSpec, RawFile, load_spec
 from hpo_lib.data.splits import time_span
@@ -44,38 +43,6 @@ _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _FORMATS = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
 _OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 _HOUR = pd.Timedelta(hours=1)
-
-
-def own_cells(table: Csv, raw: RawFile, target: str) -> pd.DataFrame:
-    """The target of a user's file at full hours.
-
-    Args:
-        table: the user's file; in one that is not separated by commas a number may have a decimal
-            comma.
-        raw: how the file is read.
-        target: name of the target.
-
-    Returns:
-        Text [hours, ``timestamp`` (UTC) and ``target``], in order of time; the index is the line in
-        the file.
-    """
-    cells = table.cells
-    time, value = columns_of(cells, raw)
-    times, values = _times(cells[time]), cells[value]
-    if times.iloc[0] > times.iloc[-1]:  # the newest first
-        times, values = times.iloc[::-1], values.iloc[::-1]
-    if table.separator != ",":
-        both = values.str.contains(",") & values.str.contains(".", regex=False)
-        advice = "one decimal sign and no separator of thousands; write it without one"
-        refuse(both, values, f", expected {advice}")
-        values = values.str.replace(",", ".", regex=False)
-    zone = raw.timezone or ("UTC" if list(cells.columns) == PLAIN else "")
-    utc = _in_utc(times, cells[time], zone)
-    steps = utc.diff().iloc[1:]
-    step = steps[steps > pd.Timedelta(0)].mode()
-    if len(step) and step.iloc[0] != _HOUR:
-        utc, values = _hourly(utc, values, step.iloc[0], raw.aggregate)
-    return pd.DataFrame({TIMESTAMP: utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00"), target: values})
 
 
 def columns_of(cells: pd.DataFrame, raw: RawFile) -> tuple[str, str]:
@@ -157,7 +124,7 @@ def _hourly(
         )
     advice = "which an earlier line already has, expected every time once; remove one"
     refuse(utc.duplicated(), utc.astype(str), f", {advice}")
-    known = numbers(values.to_frame("value"))["value"]
+    known = numbers(values.rename("value"))
     table = pd.DataFrame({"line": utc.index, "hour": utc.dt.floor("h"), "value": known})
     hours = table.groupby("hour")
     hourly = hours["value"].agg(how).where(hours["value"].count() == _HOUR / step)
@@ -182,7 +149,8 @@ def read_raw_series(
 
     Args:
         path: CSV of an unnamed UTC timestamp column and one value column named ``0``; or any that
-            ``spec.raw`` makes readable.
+            ``spec.raw`` makes readable. In one that is not separated by commas a number may have a
+            decimal comma.
         spec: the dataset; its start, target name, gap rule and description of the raw file are
             used.
         end: read up to the last value at or before this hour.
@@ -192,7 +160,24 @@ def read_raw_series(
         number of filled hours; and the hours that are missing, see `hourly_frame`.
     """
     with about(path):
-        cells = own_cells(read_csv(path, "raw CSV", separators=SEPARATORS), spec.raw, spec.target)
+        table, _, separator = read_csv(path, "raw CSV", separators=SEPARATORS)
+        time, value = columns_of(table, spec.raw)
+        times, values = _times(table[time]), table[value]
+        if times.iloc[0] > times.iloc[-1]:  # the newest first
+            times, values = times.iloc[::-1], values.iloc[::-1]
+        if separator != ",":
+            both = values.str.contains(",") & values.str.contains(".", regex=False)
+            advice = "one decimal sign and no separator of thousands; write it without one"
+            refuse(both, values, f", expected {advice}")
+            values = values.str.replace(",", ".", regex=False)
+        zone = spec.raw.timezone or ("UTC" if list(table.columns) == PLAIN else "")
+        utc = _in_utc(times, table[time], zone)
+        steps = utc.diff().iloc[1:]
+        step = steps[steps > pd.Timedelta(0)].mode()
+        if len(step) and step.iloc[0] != _HOUR:
+            utc, values = _hourly(utc, values, step.iloc[0], spec.raw.aggregate)
+        hours = utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00")
+        cells = pd.DataFrame({TIMESTAMP: hours, spec.target: values})
         if end is not None:
             cells = cells.loc[timestamps(cells[TIMESTAMP]) <= end]
             texts = cells[spec.target]
@@ -229,7 +214,7 @@ def read_weather(
         cells = _read_columns(path, "weather file", ("dt_iso", *wanted))
         cells = cells.loc[~cells["dt_iso"].duplicated()]
         times = timestamps(cells["dt_iso"].str.replace(r" \+0000 UTC$", "+00:00", regex=True))
-        values = numbers(cells[list(wanted)])
+        values = cells[list(wanted)].apply(numbers)
         zero, degrees = (
             [name for name in names if name in wanted]
             for names in (_ZERO_WHERE_EMPTY, _TEMPERATURES)
@@ -276,7 +261,7 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
 
 
 def _read_columns(path: Path, what: str, columns: Sequence[str]) -> pd.DataFrame:
-    cells = read_csv(path, what).cells
+    cells, *_ = read_csv(path, what)
     advice = f"fix the header, which must hold {', '.join(columns)}"
     check_header(list(cells.columns), columns, advice)
     return cells[list(columns)]
@@ -295,9 +280,11 @@ def rebuilt_features(
     """
     target, filled_hours, missing = read_raw_series(raw, spec, end)
     index = pd.DatetimeIndex(target.index)
-    weather_table, weather_filled = (
-        (None, 0) if weather is None else read_weather(weather, index, weather_of(spec), end)
-    )
+    weather_table, weather_filled = None, 0
+    if weather is not None:
+        needed = {part for name in spec.covariates for part in PRODUCTS.get(name, (name,))}
+        wanted = [name for name in WEATHER_COLUMNS if name in needed]
+        weather_table, weather_filled = read_weather(weather, index, wanted, end)
     holidays = None if school_holidays is None else read_school_holidays(school_holidays)
     table = engineer(target, spec, weather_table, holidays)
     table.loc[table.index.isin(missing), spec.target] = np.nan
@@ -340,7 +327,7 @@ def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFram
     """Which days no list of school holidays covers, in words; empty without any."""
     if "is_school_holiday" not in spec.future_covariates:
         return ""
-    local, listed = hours.tz_convert(spec.tz).tz_localize(None).normalize(), "no day"
+    local, listed = local_dates(hours, spec), "no day"
     if table is not None:
         first, last = table["start_date"].min(), table["end_date"].max()
         if first <= local[0] and last >= local[-1]:
@@ -352,8 +339,6 @@ def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFram
 # The TOML of a new dataset, in which guesses are marked
 
 _GUESSED = {
-    "time_column": "",
-    "value_column": "",
     "timezone": " # guessed: of times without an offset",
     "aggregate": " # guessed: sum, if rows are amounts of less than an hour",
 }
@@ -375,16 +360,16 @@ def write_new_dataset(
         raise InputError(f"{out}: is there already; remove it, or name another file with --out")
     country, hemisphere = _place(timezone)
     with about(file):
-        table = read_csv(file, "file of a meter", separators=SEPARATORS)
-        time, value = columns_of(table.cells, raw)
+        table, *_ = read_csv(file, "file of a meter", separators=SEPARATORS)
+        time, value = columns_of(table, raw)
         quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
         target = _word(file.stem if quantity in ("", "0") else quantity)
-        numbers = pd.to_numeric(table.cells[value].str.replace(",", "."), errors="coerce")
+        numbers = pd.to_numeric(table[value].str.replace(",", "."), errors="coerce")
         negative = bool((numbers < 0).any())
     header: list[str] = []
     if weather is not None:
         with about(weather):
-            header = list(read_csv(weather, "weather file").cells.columns)
+            header = list(read_csv(weather, "weather file")[0].columns)
     there = [name for name in WEATHER_COLUMNS if name in header]
     is_plain = [time, value] == PLAIN
     stated = asdict(raw if is_plain else RawFile(time, value, timezone, "mean"))
@@ -414,7 +399,7 @@ fill = "linear"
 max_hours = 3
 """
     lines = [
-        f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED[key]}\n"
+        f"{key} = {_toml(said)}{'' if getattr(raw, key) else _GUESSED.get(key, '')}\n"
         for key, said in stated.items()
         if said
     ]

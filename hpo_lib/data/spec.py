@@ -271,18 +271,15 @@ def _parse(file: Path) -> DatasetSpec:
 def _contradiction(spec: DatasetSpec) -> str | None:
     """What two keys together say wrong, if anything."""
     splits = spec.splits
-    stated = [field.name for field in fields(Splits) if pd.notna(getattr(splits, field.name))]
-    stated = [name for name in stated if name not in ("test_end", "origin_hour")]
+    dates_or_shares = "train_end", "val_end", "train", "val"
+    stated = [name for name in dates_or_shares if pd.notna(getattr(splits, name))]
     if stated not in (["train_end", "val_end"], ["train", "val"]):
         return (
             f"splits states {' and '.join(stated) or 'nothing'}, expected train_end and val_end, "
             "or shares such as train = 0.7 and val = 0.2"
         )
-    if splits.train is not None and splits.val is not None and splits.train + splits.val > 1 + 1e-9:
-        return (
-            f"splits.train and splits.val are {splits.train + splits.val:g} together, "
-            "expected at most 1"
-        )
+    if (shares := (splits.train or 0) + (splits.val or 0)) > 1 + 1e-9:
+        return f"splits.train and splits.val are {shares:g} together, expected at most 1"
     ends = [(name, getattr(splits, name)) for name in ("train_end", "val_end", "test_end")]
     for (early_name, early), (late_name, late) in pairwise(ends):
         if late is not None and late <= early:

@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from hpo_lib.data.spec import Splits
+from hpo_lib.data.spec import DatasetSpec, Splits
 from hpo_lib.errors import InputError
+from hpo_lib.paths import shown
 
 HISTORY = 168
 """Hours of history that a forecast reads, the origin included."""
@@ -99,12 +100,7 @@ def time_span(index: pd.Index) -> str:
 
 
 def settled_splits(
-    index: pd.DatetimeIndex,
-    missing: np.ndarray,
-    plan: Splits,
-    tz: ZoneInfo,
-    data: str,
-    toml: str,
+    index: pd.DatetimeIndex, missing: np.ndarray, spec: DatasetSpec, data: str
 ) -> Splits:
     """The split dates of this data: those that the TOML plans, or shares of the data's span.
 
@@ -114,19 +110,17 @@ def settled_splits(
     Args:
         index: complete hourly index of the data.
         missing: [T] hours that no window may touch.
-        plan: the splits as the TOML states them.
-        tz: the dataset's local time.
+        spec: the dataset, with the splits as its TOML states them.
         data: what the data is called in an error (its file).
-        toml: the dataset's TOML, where the dates are.
     """
-    splits = plan
-    if plan.train is not None and plan.val is not None:
+    splits = plan = spec.splits
+    if plan.train and plan.val:
         span, shares = index[-1] - index[0], (plan.train, plan.train + plan.val)
         train_end, val_end = (index[0] + (share * span).floor("h") for share in shares)
         hour = 23 if plan.origin_hour is None else plan.origin_hour
-        splits = _cut(plan, train_end, val_end, hour, tz)
+        splits = _cut(plan, train_end, val_end, hour, spec.tz)
     elif plan.origin_hour is not None:
-        splits = _cut(plan, plan.train_end, plan.val_end, plan.origin_hour, tz)
+        splits = _cut(plan, plan.train_end, plan.val_end, plan.origin_hour, spec.tz)
     last, training = splits.test_end or splits.val_end, split_positions(index, splits).train.stop
     if last > index[-1] or training < MIN_TRAINING or not len(split_origins(index, splits)[0]):
         test = f", test to {splits.test_end:%Y-%m-%d %H:%M}" if splits.test_end else ""
@@ -135,7 +129,7 @@ def settled_splits(
             f"{splits.val_end:%Y-%m-%d %H:%M}{test} do not fit the data, which covers "
             f"{time_span(index)}; a training split needs {MIN_TRAINING} hours, the others whole "
             "days; move the dates, or set train = 0.7 and val = 0.2 instead, for which 60 days are "
-            f"enough, under [splits] in {toml}"
+            f"enough, under [splits] in {shown(spec.path)}"
         )
     for split, origins, least in (
         ("training", training_origins(index, splits, near_hours=0), 30),
@@ -147,7 +141,7 @@ def settled_splits(
                 f"{data}: {missing.sum()} hours are in gaps longer than the gap rule fills, and "
                 f"only {left} of {len(origins)} daily forecasts of the {split} split touch "
                 f"none of them with their {HISTORY} hours of history, expected at least {least}; "
-                f"fill some of the gaps, or move the dates under [splits] in {toml}"
+                f"fill some of the gaps, or move the dates under [splits] in {shown(spec.path)}"
             )
     return splits
 

@@ -5,7 +5,6 @@ Torch and darts are imported when a model is trained, not when a family is named
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.information_set import Windows
-from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.models import (
     STANDARD,
     Budget,
@@ -37,14 +36,10 @@ class DartsFamily(Family):
 
         recipe, network = recipe.updated(params)
         self.check_params(network)
-        budget = budget.times(recipe.steps_factor)
-        # Of a refit, too: the columns, and how many trees.
-        judged = {"seasons": covers_seasons(dataset, recipe.season_years)}
+        budget, judged = budget.times(recipe.steps_factor), None
         if like is not None:
-            dataset = dataset.trained_through_validation()
-            if recipe.linear_trees:
-                judged["trees"] = like.parts()["scaling"].linear.options.trees
-        scaling = Scaling.fit(dataset, recipe, **judged)
+            dataset, judged = dataset.trained_through_validation(), like.parts()["scaling"]
+        scaling = Scaling.fit(dataset, recipe, judged)
         forecaster = DartsForecaster(dataset, scaling, recipe, self.calendar_as_past)
         if like is None:
             keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited

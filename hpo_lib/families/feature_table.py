@@ -194,10 +194,14 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
     columns |= {f"{name}_since_yesterday": now[name] - before[name][:, -HORIZON:] for name in now}
     if not thermal or "temp" not in now:
         return columns
+    from scipy.signal import lfilter  # slow to import, and not always needed
+
     assert weather.threshold is not None
     temp = np.concatenate([before["temp"], now["temp"]], axis=1)  # [N, L + H]
-    means = {hours: exponential_mean(temp, hours)[:, -HORIZON:] for hours in MEMORY_HOURS}
-    columns |= {f"temp_mean_{hours}h_ahead": mean for hours, mean in means.items()}
+    for hours in MEMORY_HOURS:
+        share = 1 - np.exp(-1 / hours)
+        mean, _ = lfilter([share], [1, share - 1], temp, axis=1, zi=(1 - share) * temp[:, :1])
+        columns[f"temp_mean_{hours}h_ahead"] = mean[:, -HORIZON:]
     degrees = np.maximum(weather.threshold - temp, 0)
     target, usual = windows.frame[dataset.spec.target].to_numpy(), weather.usual_demand
     demand = np.abs(target[history[:, -HORIZON:]].mean(axis=1))
@@ -206,21 +210,12 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
     degrees = degrees[:, -HORIZON:]
     columns |= {
         "degrees_ahead": degrees,
-        "degrees_mean_24h_ahead": np.maximum(weather.threshold - means[24], 0),
+        "degrees_mean_24h_ahead": np.maximum(weather.threshold - columns["temp_mean_24h_ahead"], 0),
         "degrees_change_ahead": (degrees - yesterday) * relative[:, None],
     }
     if "wind_speed" in now:
         columns["degrees_wind_ahead"] = degrees * now["wind_speed"]
     return columns
-
-
-def exponential_mean(values: np.ndarray, hours: float) -> np.ndarray:
-    """[N, T] exponential mean of hourly values from the first on, of time constant ``hours``."""
-    from scipy.signal import lfilter  # slow to import, and not always needed
-
-    share = 1 - np.exp(-1 / hours)
-    means, _ = lfilter([share], [1, share - 1], values, axis=1, zi=(1 - share) * values[:, :1])
-    return means
 
 
 def linear_features(table: FeatureTable) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Insights into one family each: stacks of N-HiTS, weights of the TFT, periods of TimesNet.
 
 Hooks read a trained network while it forecasts the validation origins. Nothing here changes a
-forecast. Each function raises a TypeError if the forecaster is of another family.
+forecast.
 """
 
 import copy
@@ -22,7 +22,6 @@ from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.families.models import Forecaster
 from hpo_lib.families.training import DartsForecaster
 from hpo_lib.families.windows import LINEAR, SAME_HOURS, future_columns, past_columns
-from hpo_lib.scoring.forecasts import QuantileForecasts
 
 
 @dataclass(frozen=True)
@@ -30,16 +29,16 @@ class StackForecasts:
     """A forecast of N-HiTS as the sum of what its S stacks add, in the target's unit.
 
     Attributes:
-        forecasts: of the whole network, of which the forecaster may keep a share, with actuals.
+        origins: [N] of validation.
         base: [N, H] where every forecast starts: the linear baseline's forecast; without one the
             level that the window was normalised by, or the mean of training.
         base_name: which of these it is.
         stacks: [N, S, H, Q] what each stack adds. ``base[:, :, None] + stacks.sum(axis=1)``, sorted
-            along Q, is the forecast.
+            along Q, is the network's forecast, of which the forecaster may keep a share.
         hours: hours per forecast value of each stack; hours between are interpolated.
     """
 
-    forecasts: QuantileForecasts
+    origins: pd.DatetimeIndex
     base: np.ndarray
     base_name: str
     stacks: np.ndarray
@@ -93,34 +92,12 @@ _MADE_OF = {
 """Inputs of the TFT by their group, where it has no columns."""
 
 
-@dataclass(frozen=True)
-class Periods:
-    """The periods by which B blocks of a TimesNet fold windows of T = L + H hours to K images.
-
-    Attributes:
-        hours: [B, K] periods in hours, the strongest in training first.
-        weights: [N, B, K] weights of the K images in each window; they sum to 1 along K.
-    """
-
-    hours: np.ndarray
-    weights: np.ndarray
-
-    @property
-    def of_periods(self) -> pd.DataFrame:
-        """[N, periods] the weight of each period in the mean over the blocks."""
-        names = [f"{hours} h" for hours in self.hours.flat]
-        weights = pd.DataFrame(self.weights.reshape(-1, len(names)) / len(self.hours))
-        return weights.T.groupby(names).sum().T
-
-
-def stack_forecasts(forecaster: Forecaster) -> StackForecasts:
+def stack_forecasts(trained: DartsForecaster) -> StackForecasts:
     """Forecasts of a trained ``NHITS_Q``, stack by stack."""
-    trained, context = _trained(forecaster, "stacks", "NHITS_Q")
     module: Any = trained.module
     inputs, levels = module.input_dim, module.nr_params
-    forecasts, parts = _watch(
+    context, parts = _watch(
         trained,
-        context,
         module.stacks,
         # hours, inputs and levels in one row, as darts orders them
         lambda _, output: output[1].reshape(len(output[1]), -1, inputs, levels)[:, :, 0, :],
@@ -133,7 +110,7 @@ def stack_forecasts(forecaster: Forecaster) -> StackForecasts:
         base_name = f"mean of {f'the last {level.hours} h' if level else 'training'}"
     stacks = [(source.in_unit(torch.from_numpy(part), origins) - base).numpy() for part in parts]
     return StackForecasts(
-        forecasts=forecasts.with_actual(trained.dataset.target),
+        origins=context.origins,
         base=base[:, :, 0].numpy(),
         base_name=base_name,
         stacks=np.stack(stacks, axis=1),
@@ -141,16 +118,14 @@ def stack_forecasts(forecaster: Forecaster) -> StackForecasts:
     )
 
 
-def fusion_weights(forecaster: Forecaster) -> FusionWeights:
+def fusion_weights(trained: DartsForecaster) -> FusionWeights:
     """Variable selection and attention of a trained ``TFT_Q``."""
-    trained, context = _trained(forecaster, "encoder_vsn", "TFT_Q")
     module: Any = trained.module
     dataset, scaling, recipe = trained.dataset, trained.scaling, trained.recipe
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the
     # attention
-    _, (history, future, attention) = _watch(
+    context, (history, future, attention) = _watch(
         trained,
-        context,
         [module.encoder_vsn, module.decoder_vsn, module.multihead_attn],
         lambda _, output: output[1].mean(dim=2),
     )
@@ -168,9 +143,12 @@ def fusion_weights(forecaster: Forecaster) -> FusionWeights:
     )
 
 
-def periods(forecaster: Forecaster) -> Periods:
-    """The dominant periods of a trained ``TIMESNET_Q``."""
-    trained, context = _trained(forecaster, "nf", "TIMESNET_Q")
+def periods(trained: DartsForecaster) -> pd.DataFrame:
+    """[N, periods] of a trained ``TIMESNET_Q`` the weight of each period, the mean over its blocks.
+
+    Each of B blocks folds windows of T = L + H hours by the K periods that were strongest in
+    training to as many images, whose weights in a window sum to 1.
+    """
     module: Any = trained.module
     blocks = module.nf.model
     length, n_images = blocks[0].input_size + blocks[0].h, blocks[0].k
@@ -178,7 +156,6 @@ def periods(forecaster: Forecaster) -> Periods:
     cycles = amplitude.topk(n_images).indices + 1
     _, spectra = _watch(
         trained,
-        context,
         blocks,
         lambda inputs, _: torch.fft.rfft(inputs[0].float(), dim=1).abs().mean(-1),
     )
@@ -186,10 +163,9 @@ def periods(forecaster: Forecaster) -> Periods:
         torch.from_numpy(spectrum)[:, chosen].softmax(dim=1)
         for spectrum, chosen in zip(spectra, cycles, strict=True)
     ]
-    return Periods(
-        hours=(length // cycles).numpy(),
-        weights=torch.stack(weights, dim=1).numpy(),
-    )
+    names = [f"{hours} h" for hours in (length // cycles).flatten().tolist()]
+    by_image = pd.DataFrame(torch.cat(weights, dim=1).numpy().T / len(blocks), names)
+    return by_image.groupby(level=0).sum().T
 
 
 def with_redrawn_weights(forecaster: Forecaster) -> Forecaster | None:
@@ -209,11 +185,11 @@ def with_redrawn_weights(forecaster: Forecaster) -> Forecaster | None:
 
 def _watch(
     forecaster: DartsForecaster,
-    context: Context,
     layers: Iterable[nn.Module],
     read: Callable[[tuple[Any, ...], Any], torch.Tensor],
-) -> tuple[QuantileForecasts, list[np.ndarray]]:
-    """The network's forecasts, and ``read`` of each layer's inputs and output, a row per origin."""
+) -> tuple[Context, list[np.ndarray]]:
+    """The validation origins, and ``read`` of each layer's inputs and output, a row per origin."""
+    context = forecaster.dataset.context(forecaster.dataset.validation_origins)
     seen: dict[nn.Module, list[np.ndarray]] = {layer: [] for layer in layers}
 
     def hook(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -222,16 +198,6 @@ def _watch(
     with ExitStack() as stack:
         for layer in seen:
             stack.callback(layer.register_forward_hook(hook).remove)
-        values = forecaster.network(forecaster.source(context), context.positions)
-    forecasts = QuantileForecasts.of_model(values, context.origins)
-    return forecasts, [np.concatenate(parts)[: len(values)] for parts in seen.values()]
-
-
-def _trained(forecaster: Forecaster, part: str, family: str) -> tuple[DartsForecaster, Context]:
-    """The forecaster, if its network has the part that the caller reads, and its validation."""
-    network = getattr(forecaster, "module", forecaster)
-    if not isinstance(forecaster, DartsForecaster) or not hasattr(network, part):
-        raise TypeError(
-            f"the forecaster holds a {type(network).__name__}, expected a forecaster of {family}"
-        )
-    return forecaster, forecaster.dataset.context(forecaster.dataset.validation_origins)
+        forecaster.network(forecaster.source(context), context.positions)
+    n = len(context.positions)
+    return context, [np.concatenate(parts)[:n] for parts in seen.values()]

@@ -111,16 +111,14 @@ class LinearBaseline:
     def fit(cls, dataset: Dataset, origins: np.ndarray, options: LinearOptions) -> "LinearBaseline":
         """From the training windows that start at the given origins [N], in ascending order."""
         floor = level_floor(dataset)
-        columns = dataset.past, dataset.future
+        columns = *dataset.past, *dataset.future
         key = (dataset.spec, columns, dataset.sha256, floor, options, origins.tobytes())
         for frame, fitted_to, baseline in _last_fits:
             if frame is dataset.frame and fitted_to == key:
                 return baseline
-        table = options.table(dataset, dataset.windows(origins), floor)
-        validation = None
-        if options.trees and len(dataset.validation_origins):
-            windows = dataset.windows(dataset.validation_origins)
-            validation = options.table(dataset, windows, floor)
+        table, validation = options.table(dataset, dataset.windows(origins), floor), None
+        if options.trees and len(held_out := dataset.validation_origins):
+            validation = options.table(dataset, dataset.windows(held_out), floor)
         unfolded = cls.of_table(table, origins, floor, options, validation)
         relative = unfolded.relative_out_of_fold(table, origins)
         baseline = replace(
@@ -152,8 +150,6 @@ class LinearBaseline:
             for step in range(HORIZON)
         ]
         weights, intercept = map(np.array, zip(*regressions, strict=True))
-        no_errors = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
-        nothing = np.empty((0, HORIZON))
         linear = cls(
             floor,
             replace(options, trees=0),
@@ -161,8 +157,8 @@ class LinearBaseline:
             spread,
             weights,
             intercept,
-            no_errors,
-            nothing,
+            errors=np.zeros((HORIZON, len(QUANTILE_LEVELS))),
+            out_of_fold=np.empty((0, HORIZON)),
         )
         if not options.trees:
             return linear

@@ -7,7 +7,7 @@ an instance with `register`. The file imports no library of its model before tha
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -132,7 +132,7 @@ class Recipe:
 
     def updated(self, params: Mapping[str, Any]) -> tuple["Recipe", ByName]:
         """The recipe with the fields that ``params`` name, and the params of the network."""
-        names = {field.name for field in fields(self)} & set(params)
+        names = vars(self).keys() & params
         network = {name: value for name, value in params.items() if name not in names}
         return replace(self, **{name: params[name] for name in names}), network
 
@@ -188,8 +188,11 @@ class Forecaster(ABC):
     """Kept shares of the network's residual, of the median and of the width; None: all of it was
     kept unasked.
     """
-    validation: QuantileForecasts
-    """Forecasts of every validation origin with the kept weights."""
+
+    @cached_property
+    def validation(self) -> QuantileForecasts:
+        """Forecasts of every validation origin with the kept weights."""
+        return self.forecasts(self.dataset, self.dataset.validation_origins)
 
     @cached_property
     def lowest(self) -> float | None:
@@ -282,7 +285,7 @@ class Family(Model, ABC):
 
         With ``like``, which such a training returned, train on both splits, for as many steps of
         the budget's schedule as validation chose there; its ``best_step`` and ``shares`` are taken
-        over. This forecaster has no ``validation``: nothing is held out.
+        over. This forecaster has an empty ``validation``: nothing is held out.
         """
 
     def searched(self, space: str, dataset: Dataset | None = None) -> dict[str, Dimension]:
@@ -351,11 +354,9 @@ def model_names(kind: str) -> tuple[str, ...]:
 
 def described(name: str) -> Model:
     """The model of that name or, of a name that only a record knows, one without a kind."""
-    if name in registered():
-        return registered()[name]
     unknown = Model()
     unknown.name = unknown.title = name
-    return unknown
+    return registered().get(name, unknown)
 
 
 def family_names() -> tuple[str, ...]:

@@ -63,8 +63,7 @@ class NhitsQ(DartsFamily):
             """
 
             def _create_model(self, train_sample: Any) -> Any:
-                covariates = train_sample.past_covariates
-                columns = 1 + (0 if covariates is None else covariates.shape[1])
+                columns = 1 + train_sample.past_covariates.shape[1]
                 hours = [2**stack for stack in reversed(range(self.num_stacks))]
                 # darts insists on 1 last; only whole hours are read
                 rates = [rate * columns for rate in hours[:-1]] + [1]

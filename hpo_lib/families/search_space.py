@@ -87,8 +87,8 @@ DEFAULT_CHANCE = 2 / 3
 
 def recipe_space(dataset: Dataset | None = None) -> dict[str, Dimension]:
     """The part of the recipe that is searched on a dataset, or on one without weather."""
-    weather = None if dataset is None else dataset.weather
-    unseen = () if weather is not None and "temp" in weather.columns else WITH_TEMPERATURE
+    weather = dataset and dataset.weather
+    unseen = () if weather and "temp" in weather.columns else WITH_TEMPERATURE
     return {name: dimension for name, dimension in RECIPE_SPACE.items() if name not in unseen}
 
 

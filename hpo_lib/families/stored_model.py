@@ -12,7 +12,7 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY
 from hpo_lib.errors import InputError
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
-from hpo_lib.families.models import STANDARD, ByName, Forecaster, Model, Params, Recipe
+from hpo_lib.families.models import STANDARD, Forecaster, Model, Params, Recipe
 from hpo_lib.families.windows import Level, Scaling
 
 FORMAT = 3
@@ -22,20 +22,18 @@ _ARRAYS = [bytes, np.ndarray, np.dtype, np.dtypes.Float64DType, np.empty(0).__re
 ALLOWED: list[Any] = [Recipe, Scaling, Level, LinearBaseline, LinearOptions, *_ARRAYS]
 """What a file may hold beside tensors and built-in values: fields of these classes, and arrays."""
 
-OF_WEATHER = "kind", "columns", "threshold", "usual_demand"
-"""What a model keeps of the weather of the day ahead that it was trained with."""
-
 
 def save(forecaster: Forecaster, file: Path) -> None:
     """Store all that `load` needs but model and parameters, without the training's data."""
     dataset, weather = forecaster.dataset, forecaster.dataset.weather
+    of_weather = "kind", "columns", "threshold", "usual_demand"
     stored = {
         "format": FORMAT,
         "target": dataset.spec.target,
         "unit": dataset.spec.unit,
         "past": dataset.past,
         "future": dataset.future,
-        "weather": weather and {name: getattr(weather, name) for name in OF_WEATHER},
+        "weather": weather and {name: getattr(weather, name) for name in of_weather},
         "lowest": forecaster.lowest,
         "best_step": forecaster.best_step,
         "parts": forecaster.parts(),
@@ -56,10 +54,32 @@ def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str
             stored = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError("it is no stored model, or holds more than numbers and text") from None
-    _check(stored, dataset, source)
-    weather = dataset.weather
+    recipe = stored["parts"].get("recipe", STANDARD)
+    weather, trained_with = dataset.weather, stored["weather"]
+    for name, before, now in (
+        ("format", stored["format"], FORMAT),
+        ("list of recipe fields", sorted(vars(STANDARD) | vars(recipe)), sorted(vars(STANDARD))),
+        ("target", stored["target"], dataset.spec.target),
+        ("unit", stored["unit"], dataset.spec.unit),
+        (
+            "weather of the day ahead",
+            trained_with and (trained_with["kind"], *trained_with["columns"]),
+            weather and (weather.kind, *weather.columns),
+        ),
+    ):
+        if before != now:
+            raise InputError(
+                f"{source}: its {name} is {before!r}, here it is {now!r}; train it again with `hpo "
+                "retrain`, or fix the dataset's TOML"
+            )
+    columns = (*stored["past"], *stored["future"])
+    if lacking := [name for name in columns if name not in dataset.frame.columns]:
+        raise InputError(
+            f"{dataset.path}: lacks {', '.join(lacking)}, with which {source} was trained; add "
+            "what is missing, or train it again with `hpo retrain`"
+        )
     if weather is not None:
-        fitted = {name: stored["weather"][name] for name in ("threshold", "usual_demand")}
+        fitted = {name: trained_with[name] for name in ("threshold", "usual_demand")}
         weather = replace(weather, **fitted)
     without_hours = replace(
         dataset,
@@ -73,27 +93,3 @@ def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str
     forecaster = model.restored(stored["parts"], params, without_hours, windows)
     forecaster.lowest, forecaster.best_step = stored["lowest"], stored["best_step"]
     return forecaster
-
-
-def _check(stored: ByName, dataset: Dataset, source: str) -> None:
-    recipe, weather, ahead = stored["parts"].get("recipe", STANDARD), stored["weather"], None
-    if dataset.weather is not None:
-        ahead = dataset.kind_of_weather, *dataset.weather.columns
-    for name, before, now in (
-        ("format", stored["format"], FORMAT),
-        ("list of recipe fields", sorted(vars(STANDARD) | vars(recipe)), sorted(vars(STANDARD))),
-        ("target", stored["target"], dataset.spec.target),
-        ("unit", stored["unit"], dataset.spec.unit),
-        ("weather of the day ahead", weather and (weather["kind"], *weather["columns"]), ahead),
-    ):
-        if before != now:
-            raise InputError(
-                f"{source}: its {name} is {before!r}, here it is {now!r}; train it again with `hpo "
-                "retrain`, or fix the dataset's TOML"
-            )
-    columns = (*stored["past"], *stored["future"])
-    if lacking := [name for name in columns if name not in dataset.frame.columns]:
-        raise InputError(
-            f"{dataset.path}: lacks {', '.join(lacking)}, with which {source} was trained; add "
-            "what is missing, or train it again with `hpo retrain`"
-        )

@@ -1,10 +1,10 @@
 """The TFT of darts with two layers rearranged: same parameters, same outputs up to rounding.
 
-* Variable selection. The original runs one gated residual network per variable, one after the
-  other. Every variable is one number per hour, so the first layers of its network are affine in
-  that number and the layer norm of its skip connection has a closed form. The rest becomes a few
-  batched products over all variables. They are computed in pieces that fit the cache, and computed
-  again in the backward pass instead of being kept.
+* Variable selection of several variables. The original runs one gated residual network for each,
+  one after the other. Every variable is one number per hour, so the first layers of its network
+  are affine in that number and the layer norm of its skip connection has a closed form. The rest
+  becomes a few batched products over all variables. They are computed in pieces that fit the
+  cache, and computed again in the backward pass instead of being kept.
 * Attention. The heads' projections run as one product each.
 
 Dropout draws its masks in another order than the original. Letters: V variables, N hours of all
@@ -38,7 +38,7 @@ ALIGNMENT = 64
 class BatchedVariableSelection(_VariableSelectionNetwork):
     """Variable selection of continuous variables, all of them at once."""
 
-    def forward(self, x: dict[str, Tensor], context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: dict[str, Tensor], context: Tensor) -> tuple[Tensor, Tensor]:
         """Columns [..., 1] by name -> [..., H] and the variables' weights [..., 1, V]."""
         with torch.autocast(next(iter(x.values())).device.type, enabled=False):
             dtype = self.flattened_grn.fc1.weight.dtype
@@ -53,13 +53,7 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
             selected = self._networks(rows, slope, offset, of_rows)
         return selected.T.reshape(*values.shape[:-1], self.hidden_size), weights.unsqueeze(-2)
 
-    def _weights(
-        self,
-        values: Tensor,
-        slope: Tensor,
-        offset: Tensor,
-        context: Tensor | None,
-    ) -> Tensor:
+    def _weights(self, values: Tensor, slope: Tensor, offset: Tensor, context: Tensor) -> Tensor:
         """[..., V] -> [..., V] the variables' weights.
 
         Prescalers and first layer are one product, prescalers and skip connection another.
@@ -70,8 +64,7 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
         affine = torch.cat([(each * slope).reshape(n, -1), offset.reshape(1, -1)])
         first = F.linear(affine, network.fc1.weight)
         hidden = F.linear(values, first[:-1].T, first[-1] + network.fc1.bias)
-        if context is not None:
-            hidden = hidden + network.context(context.to(values.dtype))
+        hidden = hidden + network.context(context.to(values.dtype))
         norm = network.resample_norm
         skip = _interpolated(affine, n) * (2 * norm.mask.sigmoid())
         skip = norm.norm(F.linear(values, skip[:-1].T, skip[-1]))
@@ -228,9 +221,7 @@ def _interpolated(x: Tensor, size: int) -> Tensor:
 class MergedHeads(_InterpretableMultiHeadAttention):
     """Interpretable attention with all heads in one product."""
 
-    def forward(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Queries [B, T, H], keys and values [B, S, H], mask [B, T, S] -> [B, T, H] and attention.
 
         The attention is [B, T, heads, S].
@@ -248,8 +239,7 @@ class MergedHeads(_InterpretableMultiHeadAttention):
             for x, layers in ((q, self.q_layers), (k, self.k_layers))
         )
         attention = torch.matmul(queries, keys.mT) / self.d_k**0.5  # [B, heads, T, S]
-        if mask is not None:
-            attention = attention.masked_fill(mask[:, None], torch.finfo(attention.dtype).min)
+        attention = attention.masked_fill(mask[:, None], torch.finfo(attention.dtype).min)
         attention = attention.softmax(dim=-1)
         heads = self.dropout(torch.matmul(attention, self.v_layer(v)[:, None]))
         return self.dropout(self.w_h(heads.mean(dim=1))), attention.transpose(1, 2)
@@ -263,12 +253,6 @@ class RearrangedTFT(TFTModel):
         for layer in module.modules():
             if type(layer) is _InterpretableMultiHeadAttention:
                 layer.__class__ = MergedHeads
-            elif type(layer) is _VariableSelectionNetwork and _is_batchable(layer):
+            elif type(layer) is _VariableSelectionNetwork and layer.num_inputs > 1:
                 layer.__class__ = BatchedVariableSelection
         return module
-
-
-def _is_batchable(layer: _VariableSelectionNetwork) -> bool:
-    """More than one variable, each interpolated to H, which it is not wide already."""
-    networks = layer.single_variable_grns.values()
-    return len(networks) > 1 and all(hasattr(network, "resample_norm") for network in networks)

@@ -25,38 +25,28 @@ SPECTRAL_GAIN = 1.5
 Below it the direct convolution's better use of caches wins."""
 
 
-def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``conv2d(x, weight, bias, padding='same')`` by the cheaper of two ways.
-
-    x [B, C, H, W], weight [O, C, 2r + 1, 2s + 1], bias [O] -> [B, O, H, W].
-    """
-    radii = weight.shape[2] // 2, weight.shape[3] // 2
-    if x.device.type == "cpu" and _multiplications_ratio(x.shape, weight.shape) > SPECTRAL_GAIN:
-        return _spectral(x, weight, radii) + bias[:, None, None]
-    return F.conv2d(x, weight, bias, padding=radii)
-
-
 def _multiplications_ratio(image: torch.Size, kernel: torch.Size) -> float:
     """Multiplications of the direct sum over those of `_spectral`."""
     batch, channels, height, width = image
     outputs, _, rows, columns = kernel
-    frequencies = _grid(height, rows // 2)[0] * _grid(width, columns // 2)[1]
+    frequencies = _padded(height, rows // 2) * (_padded(width, columns // 2) // 2 + 1)
     pixels, taps = batch * height * width, outputs * channels * rows * columns
     transforms = 2 * frequencies * (pixels * (channels + outputs) + taps)
     return pixels * taps / (transforms + 4 * frequencies * batch * channels * outputs)
 
 
-def _grid(length: int, radius: int) -> tuple[int, int]:
-    """Padded length along one axis, and how many of its frequencies a real signal needs."""
-    padded = length + radius
-    padded += 1 - padded % 2  # of an odd length all but the zero frequency come in conjugate pairs
-    return padded, padded // 2 + 1
+def _padded(length: int, radius: int) -> int:
+    """Odd length along one axis: all but the zero frequency then come in conjugate pairs."""
+    return (length + radius) // 2 * 2 + 1
 
 
-def _spectral(x: Tensor, weight: Tensor, radii: tuple[int, int]) -> Tensor:
-    """Pixels come first in every product: the batched products need no copy of the spectra."""
+def _spectral(x: Tensor, weight: Tensor) -> Tensor:
+    """``conv2d(x, weight, padding='same')``: [B, C, H, W], [O, C, 2r + 1, 2s + 1] -> [B, O, H, W].
+
+    Pixels come first in every product: the batched products need no copy of the spectra.
+    """
     batch, channels, height, width = x.shape
-    outputs = weight.shape[0]
+    outputs, radii = weight.shape[0], (weight.shape[2] // 2, weight.shape[3] // 2)
     analyse, analyse_kernel, synthesise = _transforms(height, width, radii, x.dtype)
     n = analyse.shape[0] // 2
     pixels = x.permute(2, 3, 0, 1).reshape(height * width, batch * channels)
@@ -85,10 +75,9 @@ def _transforms(
     The kernel's is conjugated, so that the product correlates. Real parts come before imaginary
     parts: [2n, pixels], [2n, taps] and [pixels, 2n] for n frequencies.
     """
-    rows, _ = _grid(height, radii[0])
-    columns, column_frequencies = _grid(width, radii[1])
+    rows, columns = _padded(height, radii[0]), _padded(width, radii[1])
     vertical = torch.arange(rows, dtype=torch.float64) / rows
-    horizontal = torch.arange(column_frequencies, dtype=torch.float64) / columns
+    horizontal = torch.arange(columns // 2 + 1, dtype=torch.float64) / columns
 
     def angles(top: int, bottom: int, left: int, right: int) -> Tensor:
         down = torch.outer(torch.arange(top, bottom, dtype=torch.float64), vertical)
@@ -114,6 +103,8 @@ SPECTRUM_MOMENTUM = 0.05
 class MergedInception(Inception_Block_V1):
     """The mean of 'same' convolutions of sizes 1, 3, ... 2K-1 as one with their mean kernel.
 
+    It is computed by the cheaper of two ways.
+
     Each kernel is padded with zeros to the largest size. Rows and columns that can only touch
     padding are cut off, which matters for the long, low images of a long period.
     """
@@ -127,7 +118,10 @@ class MergedInception(Inception_Block_V1):
             bias = bias + convolution.bias
         rows, columns = (max(0, self.num_kernels - length) for length in x.shape[2:])
         weight = weight[:, :, rows : size - rows, columns : size - columns]
-        return same_conv2d(x, weight / self.num_kernels, bias / self.num_kernels)
+        weight, bias = weight / self.num_kernels, bias / self.num_kernels
+        if x.device.type == "cpu" and _multiplications_ratio(x.shape, weight.shape) > SPECTRAL_GAIN:
+            return _spectral(x, weight) + bias[:, None, None]
+        return F.conv2d(x, weight, bias, padding="same")
 
 
 class StablePeriodBlock(TimesBlock):
@@ -177,13 +171,12 @@ class PastCovariateTimesNet(TimesNet):
         conv_hidden_size: int,
         top_k: int,
         dropout: float,
-        num_kernels: int = 6,
         **kwargs: Any,
     ) -> None:
         sizes = {
             "hidden_size": hidden_size,
             "conv_hidden_size": conv_hidden_size,
-            "num_kernels": num_kernels,
+            "num_kernels": 6,  # as in the original
         }
         super().__init__(top_k=top_k, dropout=dropout, **sizes, **kwargs)
         self.enc_embedding = DataEmbedding(

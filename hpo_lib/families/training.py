@@ -61,7 +61,7 @@ def quiet_libraries() -> Iterator[None]:
 SHARES = [i / 20 for i in range(21)]
 
 CLEARLY = 0.5
-"""Standard errors by which a loss is clearly worse; docs/methodology.md compares it with 0 and 1.
+"""Standard errors by which a loss is clearly worse; docs/inputs.md compares it with 0 and 1.
 """
 
 Shares = tuple[float, float]
@@ -82,9 +82,7 @@ def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray
     )
 
 
-def fitted_shares(
-    network: np.ndarray, linear: np.ndarray, actual: np.ndarray, *, standard_errors: float = CLEARLY
-) -> Shares:
+def fitted_shares(network: np.ndarray, linear: np.ndarray, actual: np.ndarray) -> Shares:
     """The shares for quantiles [N, H, Q] of consecutive days with their actuals [N, H].
 
     First that of the median, by its loss, then that of the width, by the pinball loss of all
@@ -100,7 +98,7 @@ def fitted_shares(
         ]
         best = min(losses, key=np.mean)
         worse = [loss - best for loss in losses]
-        near = [more.mean() <= standard_errors * _standard_error(more) for more in worse]
+        near = [more.mean() <= CLEARLY * _standard_error(more) for more in worse]
         return candidates[near.index(True)]
 
     of_median, _ = supported([(share, 0.0) for share in SHARES], slice(MEDIAN, MEDIAN + 1))
@@ -160,7 +158,6 @@ def new_model(
             "pl_trainer_kwargs": {
                 "max_steps": steps,
                 "precision": precision,
-                "accelerator": "auto",
                 "devices": 1,
                 "gradient_clip_val": 1.0,
                 "callbacks": list(callbacks),
@@ -314,8 +311,7 @@ class BestWeights(pl.Callback):
         self.lowest = math.inf
         self.weights: dict[str, torch.Tensor] = {}
 
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, PLForecastingModule)
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         self.forecaster.module = module
         self.steps = self.budget.steps_for(_n_weights(module.parameters()))
         self.source = self.forecaster.source(self.context).to(module.device)

@@ -2,7 +2,7 @@
 
 The hour ahead is a feature, so one model serves all 24. The settings were chosen by validation
 pinball loss on the development splits of the real datasets, one change at a time and with one seed,
-so differences of a percent mean little. docs/methodology.md lists the comparisons.
+so differences of a percent mean little. docs/baselines.md lists the comparisons.
 """
 
 from collections.abc import Mapping

@@ -102,17 +102,12 @@ class Scaling:
         cls,
         dataset: Dataset,
         recipe: Recipe,
-        *,
-        seasons: bool | None = None,
-        trees: int = MOST_TREES,
+        like: "Scaling | None" = None,
     ) -> "Scaling":
-        """From the training split; ``seasons`` replaces the check of what the split covers.
-
-        ``trees`` are the most that a linear baseline gets, see `LinearOptions`.
-        """
+        """From the training split; of a refit ``like`` another, columns and trees are as there."""
         train = dataset.training_frame
         std = train.std(ddof=0)
-        seasons = covers_seasons(dataset, recipe.season_years) if seasons is None else seasons
+        seasons = like.seasons if like else covers_seasons(dataset, recipe.season_years)
         origins = learnt_origins(dataset, recipe)
         ahead = weather_ahead(dataset, dataset.windows(origins), recipe)
         ahead_std = ahead.std(axis=(0, 1))
@@ -121,12 +116,11 @@ class Scaling:
             level = Level.fit(dataset.training_target, recipe.level_hours)
         if recipe.linear_part:
             options = LinearOptions(
-                seasons,
-                recipe.linear_penalty,
-                recipe.linear_weeks,
-                recipe.thermal,
-                trees if recipe.linear_trees else 0,
+                seasons, recipe.linear_penalty, recipe.linear_weeks, recipe.thermal
             )
+            if recipe.linear_trees:
+                fitted = like and like.linear  # of which validation chose how many are used
+                options = fitted.options if fitted else replace(options, trees=MOST_TREES)
             linear = LinearBaseline.fit(dataset, origins, options)
         return cls(
             train.mean().to_dict(),
@@ -247,7 +241,13 @@ class WindowSource:
         if self.calendar_as_past:
             hours_ahead = torch.cat([*linear, weather], dim=2)
             along_last_day = F.pad(hours_ahead, (0, 0, HISTORY - HORIZON, 0))
-            past += [self._calendar_along(history), along_last_day]
+            calendar = self.future[history + HORIZON]  # 24 h early
+            if not self.recipe.repeated_history:
+                calendar[:, :-HORIZON] = 0
+                day = calendar[:, -HORIZON:, self.once_a_day].mean(dim=1)
+                calendar[:, :, self.once_a_day] = 0
+                calendar[:, -1, self.once_a_day] = day
+            past += [calendar, along_last_day]
         else:
             same_hours = []
             if self.recipe.same_hours:
@@ -273,16 +273,6 @@ class WindowSource:
         """The linear baseline's standardised forecasts [N, H, 1]."""
         assert self.expected is not None
         return self.expected[self.row_of_origin[origins]][:, :, None]
-
-    def _calendar_along(self, history: Tensor) -> Tensor:
-        """The calendar of the hours 24 h after the given ones [N, L] -> [N, L, F]."""
-        calendar = self.future[history + HORIZON]
-        if not self.recipe.repeated_history:
-            calendar[:, :-HORIZON] = 0
-            day = calendar[:, -HORIZON:, self.once_a_day].mean(dim=1)
-            calendar[:, :, self.once_a_day] = 0
-            calendar[:, -1, self.once_a_day] = day
-        return calendar
 
     def window_scale(self, origins: Tensor) -> tuple[Tensor, Tensor]:
         """Offset and gain [N, 1, 1] of each window.

@@ -239,7 +239,7 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
 
     Args:
         runs_dir: folder of the records; empty: papermill_runs/ of the project.
-        model: studies of this model only; empty: of all.
+        model: studies of these models only, separated by blanks; empty: of all.
         dataset: studies of this dataset only, as name or path of its TOML; empty: of all.
 
     Raises:
@@ -253,7 +253,7 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         f"{run.study_name}: no trial is complete yet, so it is not in the table."
         for run in study_runs(folder)
         if not run.best_params.exists()
-        and model in ("", run.model)
+        and run.model in (model.split() or [run.model])
         and dataset in ("", run.dataset)
     ]
     shown = of_one_kind(studies, notes, own=bool(runs_dir))

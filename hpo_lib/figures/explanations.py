@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -34,6 +35,7 @@ from hpo_lib.figures.style import (
     on_screen,
     panels,
 )
+from hpo_lib.records.study import StoredStudy
 
 if TYPE_CHECKING:
     from hpo_lib.families.insight import FusionWeights, StackForecasts
@@ -146,6 +148,15 @@ PICTURES = {
 
 # Inside the network of each family
 
+
+def of_network(study: StoredStudy, show: Callable[..., Any], *given: Any) -> Any:
+    """What ``show`` makes of a study's network, or why it says nothing, as a sentence."""
+    why = "at the test budget it has learnt next to nothing" if study.is_test else ""
+    if not any(study.chosen.shares or [1]):
+        why = "nothing of it is kept, the linear baseline forecasts"
+    return Markdown(f"The network is not shown: {why}.") if why else show(*given)
+
+
 LARGEST_FIRST = 12
 """Claims that are shown; a title counts all."""
 
@@ -182,7 +193,8 @@ def draw_stacks(parts: "StackForecasts", data: Dataset) -> Figure:
     spread = np.linspace(0, len(added) - 1, 5, dtype=int)[1:-1]
     for axes, n in zip(row, spread, strict=True):
         fill_steps(axes, added.iloc[n], parts.base[n].mean(), parts.base_name, data.spec.unit)
-        axes.set_title(f"after {parts.forecasts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
+        axes.set_xlabel(axes.get_xlabel().replace(", from", ",\nfrom"))
+        axes.set_title(f"after {parts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
     return marked_by_source(figure, data.source)
 
 

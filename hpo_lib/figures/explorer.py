@@ -25,10 +25,11 @@ from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures import series
 from hpo_lib.figures.evidence import warning_for
 from hpo_lib.figures.studies import RING, draw_study_front
-from hpo_lib.figures.study_page import front_figure, html, picture
+from hpo_lib.figures.study_page import front_figure, picture
 from hpo_lib.figures.style import (
     ACCENT,
     NETWORK_KEPT,
+    PINK,
     SCREEN,
     date_axis,
     hours_axis,
@@ -45,12 +46,15 @@ from hpo_lib.records.study import (
 )
 from hpo_lib.scoring import metrics
 
-SIZE = (9.4, 9.6)
-"""Inches at 100 dots; fits a JupyterLab of 1400 pixels with its file browser open."""
+SIZE = (9.4, 5.5)
+"""Inches at 100 dots: below the facts it fits a JupyterLab of 1440 x 900 with its file browser."""
 
 
 FRONT, RESIDUALS, COVERAGE, DAYS, ERRORS = range(5)
 """Panels, in the order in which they are drawn."""
+
+NAIVE = {"the day before": "24h", "the week before": "168h"}
+"""Naive forecasts that can be beside those of a trial, and how much older their values are."""
 
 REACH = 20
 """Pixels between the mouse and the trial that it means, at most."""
@@ -59,7 +63,8 @@ REACH = 20
 def find_studies(runs_dir: str = "") -> StudiesAndNotes:
     """The studies whose chosen trial has stored forecasts, and a sentence on each other one.
 
-    They are those below a folder; an empty text is the folder of the project.
+    They are those below a folder; an empty text is the folder of the project. The newest come
+    first, those of the test budget last.
     """
     folder, viewable = records_folder(runs_dir), []
     studies, notes = read_studies(folder)
@@ -70,6 +75,9 @@ def find_studies(runs_dir: str = "") -> StudiesAndNotes:
             viewable.append(study)
         else:
             notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")
+    # those of a day stay in the order of their names
+    viewable.sort(key=lambda one: str(one.result["optimization_date"]), reverse=True)
+    viewable.sort(key=lambda one: one.is_test)
     if not viewable:
         raise InputError(
             f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo "
@@ -112,9 +120,17 @@ def trial_counts(study: StoredStudy) -> str:
 
 @mpl.style.context([SCREEN, {"axes.titlelocation": "left"}])
 def draw(
-    figure: Figure, study: StoredStudy, number: int, first: int, count: int
+    figure: Figure,
+    study: StoredStudy,
+    number: int,
+    first: int,
+    count: int,
+    beside: str | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Draw a trial of a study, and ``count`` of its forecasts from position ``first`` on.
+
+    Dashed ``beside`` them: the median of the trial of this number, or what came so long before,
+    such as ``24h``.
 
     Returns:
         What can be clicked, in data coordinates: the trials of the panel `FRONT` by their numbers,
@@ -122,41 +138,49 @@ def draw(
     """
     figure.clear()
     panels = figure.subplot_mosaic(
-        [["front", "residuals"], ["front", "coverage"], [".", "."], ["days"] * 2, ["errors"] * 2],
-        height_ratios=(1, 1, 0.05, 1.7, 1.4),
+        [["front", "residuals", "coverage"], ["front", *["days"] * 2], [".", *["errors"] * 2]],
+        width_ratios=(1.1, 1, 1),
+        height_ratios=(1, 1.5, 1.1),
     )
     # Fixed places, so that nothing jumps from one trial to the next.
-    figure.subplots_adjust(0.075, 0.05, 0.985, 0.97, wspace=0.18, hspace=0.5)
+    figure.subplots_adjust(0.065, 0.06, 0.985, 0.955, wspace=0.3, hspace=0.52)
     front, residuals, coverage, days, errors = panels.values()
     predictions = study.predictions(number)
     viewable = [trial.number for trial in study.viewable]
     trials = draw_study_front(front, study).set_index("trial").loc[viewable]
     points = trials[[objective.name for objective in study.objectives[:2]]]
     look = {**RING, "marker": "o", "ms": 16, "mec": ACCENT, "mew": 1.6}
-    front.plot(*points.loc[number], label="shown below", **look)
+    front.plot(*points.loc[number], label="shown", **look)
     front.margins(0.08)
+    front.locator_params(axis="x", nbins=3)
     front.autoscale_view()  # now, and not when it is drawn, since clicks are looked up in it
-    front.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.125), columnspacing=1)
+    front.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.15), columnspacing=1)
     front.set_title("Pareto front: click a trial")
 
     hourly = series.by_hour(predictions)
     series.draw_band(residuals, hourly)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
     hours_axis(residuals)
-    title = "Residuals by hour ahead: median, 10 to 90 %"
+    title = "Residuals: median, 10 to 90 %"
     residuals.set(xlabel="", ylabel=study.unit, title=title)
     series.draw_coverage(coverage, hourly)
     coverage.set_title("Coverage by hour ahead")
 
     hours = series.hours_of_days(predictions, first, count)
     series.draw_forecast(days, hours, ms=3)
+    if beside:
+        other = predictions if beside in NAIVE.values() else study.predictions(int(beside))
+        whole = series.hours_of_days(other, 0, len(other.origins))
+        line = whole["actual"].shift(freq=beside) if other is predictions else whole["median"]
+        days.plot(line.reindex(hours.index), "--", color=PINK, lw=1.2, label="beside")
     days.set(ylabel=study.unit, title=f"Forecasts of trial {number}, UTC")
-    days.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
+    look = {"handlelength": 1.2, "columnspacing": 1}
+    days.legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 0.98), **look)
     daily = series.daily_errors(predictions)
     errors.axvspan(hours.index[0], hours.index[-1], color="#000000", alpha=0.08, lw=0)
     dots = errors.scatter(daily.index, daily["mae"], c=daily["picp"], vmin=0, vmax=100, s=22)
     figure.colorbar(dots, ax=errors, pad=0.01, aspect=12, label="hours inside, %")
-    errors.set(ylim=(0, 1.1 * daily["mae"].max()), ylabel=f"MAE of the day, {study.unit}")
+    errors.set(ylim=(0, 1.1 * daily["mae"].max()), ylabel=f"MAE, {study.unit}")
     errors.set_title("All days: click one to go there")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
@@ -187,10 +211,13 @@ class Explorer:
     """
 
     def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
-        whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 450, 170))
+        whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 300, 140))
         named = [(study.label, study) for study in studies]
-        self.study_box = widgets.Dropdown(description="Study", options=named, layout=whole)
+        self.study_box = widgets.Dropdown(
+            description="Study", options=named, layout={"width": "640px"}
+        )
         self.trial_box = widgets.Dropdown(description="Trial", layout=half)
+        self.beside = widgets.Dropdown(description="Beside", layout=half)
         self.count = widgets.Dropdown(
             description="Days", options=[1, 3, 7, 14, 28], value=7, layout=short
         )
@@ -198,7 +225,7 @@ class Explorer:
             description="First day", max=0, readout=False, continuous_update=False, layout=half
         )
         self.when = widgets.Label()
-        self.text = widgets.HTML(layout=half)
+        self.text = widgets.HTML(layout=whole)
         self.notes = widgets.HTML("<br>".join(map(escape, notes)))
         self.figure = Figure(figsize=SIZE, dpi=100)
         self.canvas = LockedCanvas(self.figure)
@@ -207,11 +234,11 @@ class Explorer:
         self.canvas.toolbar_position = "right"
         self.canvas.mpl_connect("button_press_event", self._clicked)
         self.study_box.observe(self._show_study, names="index")
-        for box in (self.trial_box, self.first, self.count):
+        for box in (self.trial_box, self.beside, self.first, self.count):
             box.observe(self._show, names="value")
-        controls = widgets.VBox([self.trial_box, self.first, widgets.HBox([self.count, self.when])])
-        facts = widgets.HBox([controls, self.text])
-        self.widget = widgets.VBox([self.notes, self.study_box, facts, self.canvas])
+        study = widgets.HBox([self.study_box, self.beside])
+        trial = widgets.HBox([self.trial_box, self.count, self.first, self.when])
+        self.widget = widgets.VBox([self.notes, study, trial, self.text, self.canvas])
         self._show_study()
 
     def _show_study(self, _: object = None) -> None:
@@ -223,6 +250,9 @@ class Explorer:
             scores = "{0.number}: MAE {0.mae:.4g}, PICP {0.scores[picp]:.1f} %"
             self.trial_box.options = [(scores.format(trial), trial.number) for trial in trials]
             self.trial_box.value = study.chosen.number
+            others = [(f"median of trial {trial.number}", str(trial.number)) for trial in trials]
+            self.beside.options = [*NAIVE.items(), *others, ("nothing", "")]
+            self.beside.value = "24h"
             # no change is observed if the trial has the same number as in the study before
             self._show()
 
@@ -243,12 +273,20 @@ class Explorer:
             origins = study.predictions(number).origins
             self.first.max = max(len(origins) - self.count.value, 0)
             first = self.first.value
-            self.trials, self.days = draw(self.figure, study, number, first, self.count.value)
+            shown = number, first, self.count.value, self.beside.value
+            self.trials, self.days = draw(self.figure, study, *shown)
             self.canvas.draw_idle()
             self.when.value = f"after {origins[first]:%a %Y-%m-%d %H:%M} UTC"
+            facts = " ".join(
+                f"<span style='white-space: nowrap; margin-right: 16px'>{escape(name)} "
+                f"<b>{escape(value)}</b></span>"
+                for name, value in trial_facts(study, number).items()
+            )
             title = escape(f"{study.model} on {study.dataset}, trial {number}")
-            facts = pd.Series(trial_facts(study, number)).to_frame(trial_counts(study))
-            self.text.value = f"<b>{title}</b>{html(facts)}"
+            self.text.value = (
+                f"<div style='line-height: 1.4'><b>{title}</b> of {escape(trial_counts(study))}<br>"
+                f"{facts}</div>"
+            )
 
     def _clicked(self, event: Event) -> None:
         assert isinstance(event, MouseEvent)

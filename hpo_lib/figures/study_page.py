@@ -152,10 +152,10 @@ def provenance_table(study: StoredStudy) -> pd.DataFrame:
 
 def unshortened(table: pd.DataFrame) -> HTML:
     """A table of texts for a notebook."""
-    return HTML(html(table, "texts").replace("<td>", '<td style="text-align: left">'))
+    return HTML(_html(table, "texts").replace("<td>", '<td style="text-align: left">'))
 
 
-def html(table: pd.DataFrame, kind: str = "numbers") -> str:
+def _html(table: pd.DataFrame, kind: str = "numbers") -> str:
     """A table with whole texts: pandas cuts them after 50 letters, which makes paths useless."""
     with pd.option_context("display.max_colwidth", None):
         return f"<div>{table.to_html(classes=kind, border=0, index_names=False)}</div>"
@@ -293,7 +293,9 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
     front = front_figure(study)
     weeks, hours = forecast_weeks(forecasts, unit=unit), by_hour_figure(forecasts, unit=unit)
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
-    mattered = explored_figures(study)
+    mattered, trials = explored_figures(study), front_table(study)
+    same = [name for name in study.chosen.params if trials[name].nunique(dropna=False) == 1]
+    alike = ", ".join(f"{name} {value_in_words(trials[name].iloc[0])}" for name in same)
     for figure in (front, weeks, hours, *proven, *mattered):
         marked(figure, warning_for([study]))
     goals = [
@@ -328,8 +330,8 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             "Pareto front",
             f"Minimised: {', '.join(goals)}. No trial beats a trial of the front in all of "
             "them. The table shows which trial each policy would choose. "
-            f"{stopped_early(study)}",
-            [front, labelled(front_table(study), unit)],
+            f"{stopped_early(study)} In all of them: {alike or 'nothing alike'}.",
+            [front, labelled(trials.drop(columns=same), unit)],
         ),
         (
             "What mattered",
@@ -375,7 +377,7 @@ def write_page(study: StoredStudy) -> Path:
     for title, text, contents in sections(study):
         parts.append(f"<h2>{escape(title)}</h2>\n<p>{escape(text)}</p>")
         parts += [
-            picture(content, title) if isinstance(content, Figure) else html(content)
+            picture(content, title) if isinstance(content, Figure) else _html(content)
             for content in contents
         ]
     sections_of_page = "\n".join(parts)
@@ -396,7 +398,7 @@ def write_page(study: StoredStudy) -> Path:
 <h2>Record</h2>
 <p>Beside this page: {links}. <code>hpo verify</code> recomputes every score from the stored \
 forecasts.</p>
-{html(provenance_table(study), "texts")}
+{_html(provenance_table(study), "texts")}
 </body>
 </html>
 

@@ -300,7 +300,7 @@ SCORES_OF_STUDIES = ("rmse", "mape", "wape", "mase", "mean_width", "winkler", "p
 
 
 def load_studies(runs_dir: Path, model: str = "", dataset: str = "") -> StudiesAndNotes:
-    """As `read_studies`; empty names: of all models or datasets.
+    """As `read_studies`; names are separated by blanks, empty: of all models or datasets.
 
     Raises:
         InputError: none can be read, or none is of that model and dataset; the known ones are
@@ -310,13 +310,14 @@ def load_studies(runs_dir: Path, model: str = "", dataset: str = "") -> StudiesA
     if not studies:
         none = f"{runs_dir}: holds no readable best_params JSON; make one with `hpo run`."
         raise InputError(" ".join([none, *notes]))
-    for key, name in (("model", model), ("dataset", dataset)):
+    for key, names in (("model", model.split()), ("dataset", dataset.split())):
         known = sorted({getattr(study, key) for study in studies})
-        if name and name not in known:
-            raise InputError(
-                f"{key} is {name!r}, of which there is no study; {choices(name, known)}"
-            )
-        studies = [study for study in studies if name in ("", getattr(study, key))]
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    f"{key} is {name!r}, of which there is no study; {choices(name, known)}"
+                )
+        studies = [study for study in studies if getattr(study, key) in (names or known)]
     return studies, notes
 
 

@@ -9,14 +9,11 @@ the kernel. And a writer of whole files.
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import papermill
-from filelock import FileLock, Timeout
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
@@ -47,7 +44,9 @@ def run_notebook(settings: Settings, run: RunPaths) -> None:
     record = str(run.notebook.resolve())
     papermill_io.register(record, AtomicFiles())
     try:
-        with _alone(run), stop_requests.relaying():
+        # The kernel has a lease of its own, but only while the study runs.
+        with Liveness(run, f"notebook_{run.worker}"), stop_requests.relaying():
+            _set_aside(run)
             papermill.execute_notebook(
                 str(paths.HPO_NOTEBOOK),
                 # papermill fills parameters into braces
@@ -76,45 +75,15 @@ def run_notebook(settings: Settings, run: RunPaths) -> None:
         ) from None
 
 
-@contextmanager
-def _alone(run: RunPaths) -> Iterator[None]:
-    """Move the record of an earlier attempt aside, and keep other processes from this one.
-
-    The kernel has a lease only while the study runs, so a run that starts together with this one
-    would not see it.
-
-    Raises:
-        StudyError: this worker of the study runs already.
-        WriteError: there can be no folder for its files.
-    """
-    try:
-        run.workers.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(
-            f"{run.workers}: cannot be made ({error.strerror}); give another runs_dir, or access"
-        ) from None
-    with ExitStack() as locked:
-        try:
-            locked.enter_context(FileLock(run.notebook_lock, timeout=0))
-        except Timeout:
-            raise StudyError(
-                f"another process works on this study (it holds {run.notebook_lock}); wait for "
-                "it, stop it, or choose another job_id"
-            ) from None
-        # Some file systems of clusters have no locks; leases work there, too.
-        except (NotImplementedError, OSError):
-            print(
-                "This file system has no locks, so do not start this study twice at once.",
-                file=sys.stderr,
-            )
-        with Liveness(run, str(run.worker)):
-            if run.notebook.exists():
-                earlier = run.attempt_notebook(len(attempts(run)))
-                run.notebook.rename(earlier)
-                if not read_record(earlier).complete:
-                    kept = f"its incomplete record is kept as {earlier}"
-                    print(f"The previous attempt was cut off; {kept}")
-        yield
+def _set_aside(run: RunPaths) -> None:
+    """Keep the record of an earlier attempt beside the next one."""
+    with Liveness(run, str(run.worker)):
+        if run.notebook.exists():
+            earlier = run.attempt_notebook(len(attempts(run)))
+            run.notebook.rename(earlier)
+            if not read_record(earlier).complete:
+                kept = f"its incomplete record is kept as {earlier}"
+                print(f"The previous attempt was cut off; {kept}")
 
 
 class SignalProofKernel(AsyncKernelManager):

@@ -82,26 +82,20 @@ def submit(script: str, folder: str) -> str:
     return match[1]
 
 
-def requeue(job_id: str) -> None:
-    """Put a running job back into the queue, under the same id.
+def order(what: str, *command: str) -> None:
+    """Have a job, or all tasks of an array, go back into the queue, or end after a request to stop.
+
+    Args:
+        what: in words.
+        *command: that does it; its last word is the job's id.
 
     Raises:
         SlurmError: Slurm refuses.
     """
-    answer = _call("scontrol", "requeue", job_id)
+    answer = _call(*command)
     if answer.returncode:
-        raise SlurmError(f"scontrol refused to requeue job {job_id}: {_said(answer.stderr)}")
-
-
-def cancel(job_id: str) -> None:
-    """End a job, or all tasks of an array, after a request to stop.
-
-    Raises:
-        SlurmError: Slurm refuses.
-    """
-    answer = _call("scancel", job_id)
-    if answer.returncode:
-        raise SlurmError(f"scancel refused to end job {job_id}: {_said(answer.stderr)}")
+        program, *_, job_id = command
+        raise SlurmError(f"{program} refused to {what} job {job_id}: {_said(answer.stderr)}")
 
 
 def state(job_id: str) -> str:
@@ -235,16 +229,16 @@ def read_site(path: Path) -> Site:
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#"):
             continue
-        name, equals, value = (part.strip() for part in line.partition("="))
-        place, key = f"{path}: line {number}", name.lower()
-        if not equals or name not in names:
+        place, found = f"{path}: line {number}", re.fullmatch(r"(\w+)\s*=\s*(['\"]?)(.*)\2", line)
+        if not found or found[1] not in names:
+            name = line.partition("=")[0].strip()
             raise InputError(f"{place} is {line!r}, expected KEY=value; {choices(name, names)}")
+        name, quote, value = found.groups()
+        key = name.lower()
         if key in called:
             raise InputError(f"{place}: {name} is given twice; keep one of the lines")
         called[key] = f"{place}: {name}"
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        elif "#" in value:
+        if "#" in value and not quote:
             raise InputError(f"{called[key]} is {value!r}; a comment needs a line of its own")
         values[key] = value
     try:

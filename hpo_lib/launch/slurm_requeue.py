@@ -105,7 +105,10 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
         code = process.wait()
         ended = ended_trainings(run)
         missing = trials - ended[0]
-        if code == 2 or (code == 0 and missing <= 0 and not _lacks_proof(run)):
+        lacks_proof = False
+        with suppress(InputError):
+            lacks_proof = StoredStudy.read(run).lacks_proof
+        if code == 2 or (code == 0 and missing <= 0 and not lacks_proof):
             return code
         if not (why := _why_requeue(run, code, received)):
             return code
@@ -149,7 +152,7 @@ def _without_progress(run: RunPaths, job: ThisJob, ended: int) -> int:
         with suppress(OSError, ValueError, KeyError, TypeError):
             noted = json.loads(run.requeues.read_text(encoding="utf-8"))
             barren = int(noted["barren"]) + (noted["ended"] >= ended)
-    write_json(run.requeues, {"job": job.slurm_id, "barren": barren, "ended": ended})
+    write_json(run.requeues, {"barren": barren, "ended": ended})
     return barren
 
 
@@ -173,7 +176,7 @@ def _requeue(job: ThisJob, barren: int, *, progressed: bool, code: int) -> int:
         )
         return 1
     print(f"requeue {job.requeues + 1}", flush=True)
-    slurm.requeue(job.slurm_id)
+    slurm.order("requeue", "scontrol", "requeue", job.slurm_id)
     return 0
 
 
@@ -189,10 +192,3 @@ def _why_requeue(run: RunPaths, code: int, received: Sequence[str]) -> str:
     if NO_ANSWER in record.error:
         return NO_ANSWER
     return "" if record.complete and record.error else "its kernel was killed"
-
-
-def _lacks_proof(run: RunPaths) -> bool:
-    try:
-        return StoredStudy.read(run).lacks_proof
-    except InputError:
-        return False

@@ -3,7 +3,6 @@
 And studies without a terminal: ``hpo run --detach`` and ``hpo stop``.
 """
 
-import math
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import family_names
-from hpo_lib.launch.slurm import TEST_COMMENT, Job, cancel
+from hpo_lib.launch.slurm import TEST_COMMENT, Job, order
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Lease
 from hpo_lib.records.read_write import Json, attempts, of_all_workers
@@ -61,7 +60,9 @@ class StudyStatus:
         """The state in a few words: ``running 7 of 50, 3.2 h left``."""
         text, study = self.state, self.study
         if study is None:
-            return text + self.workers
+            return text
+        if text == "queued" and not study.asked:  # its job has not begun
+            return f"{text} ({self.cause.partition(',')[0]})" + self.workers
         if text not in ("failed", "corrupt") and (study.asked or study.finished):
             text += f" {study.finished} of {study.asked or '?'}"
         seconds = [trial.seconds for trial in study.complete]
@@ -76,7 +77,7 @@ class StudyStatus:
 
     def facts(self) -> Json:
         """What JSON and the table say of the study."""
-        mae, picp = self.study.scores if self.study else (math.nan, math.nan)
+        mae, picp = self.study.scores if self.study else (None, None)
         return {
             "model": self.run.model,
             "dataset": self.run.dataset,
@@ -84,9 +85,9 @@ class StudyStatus:
             "state": self.describe(),
             # of the worker with the most attempts
             "attempts": max(len(attempts(worker)) for worker in of_all_workers(self.run)),
-            "mae": None if math.isnan(mae) else mae,
+            "mae": mae,
             "unit": self.study.unit if self.study else "",
-            "picp": None if math.isnan(picp) else picp,
+            "picp": picp,
             "test": self.is_test,
             "cause": self.cause,
             "page": str(self.run.report) if self.run.report.exists() else "",
@@ -94,14 +95,23 @@ class StudyStatus:
 
 
 def study_statuses(runs_dir: Path, jobs: Sequence[Job], database: str = "") -> list[StudyStatus]:
-    """The state of every study below a folder; ``database`` as in `StoredStudy`."""
-    return [study_status(run, jobs, database) for run in study_runs(runs_dir)]
+    """The state of every study below a folder, and of those whose jobs have not begun.
+
+    ``database`` as in `StoredStudy`.
+    """
+    found = study_runs(runs_dir)
+    for (model, dataset), job in product(EXPERIMENTS, jobs):
+        run = RunPaths(runs_dir, model, dataset, job.study_id)
+        active = job.state in ACTIVE and job.comment != TEST_COMMENT
+        if active and job.name == paths.job_name(model, dataset) and run not in found:
+            found.append(run)
+    return [study_status(run, jobs, database) for run in found]
 
 
 def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> StudyStatus:
     """The state of one study, by its files and, where they leave it open, by its job."""
     try:
-        study = StoredStudy.read(run, database=database, brief=True)
+        study = StoredStudy.read(run, database=database)
     except InputError as error:
         return StudyStatus(run, "corrupt", cause=str(error))
     state, cause = study.state()
@@ -134,14 +144,14 @@ def _running_tasks(jobs: Sequence[Job]) -> str:
     return f", {sum(_rank(job) == 0 for job in jobs)} of {len(jobs)} workers"
 
 
-def as_rows(studies: Sequence[StudyStatus], jobs: Sequence[Job], *, slurm: bool) -> list[Json]:
+def as_rows(studies: Sequence[StudyStatus], *, slurm: bool) -> list[Json]:
     """The experiments, then the studies that are not in their table, as plain values.
 
     These are tests, studies of other datasets, and corrupt ones beside one that is in the table.
     ``command`` submits or runs the missing trials, for a machine with or without Slurm; it is empty
     if nothing is missing.
     """
-    rows, counted, beside = [], list[StudyStatus](), list[StudyStatus]()
+    rows, counted, beside = list[Json](), list[StudyStatus](), list[StudyStatus]()
     for model, dataset in EXPERIMENTS:
         candidates = [
             one
@@ -151,42 +161,21 @@ def as_rows(studies: Sequence[StudyStatus], jobs: Sequence[Job], *, slurm: bool)
         best = min(
             candidates,
             key=lambda one: (STATES.index(one.state), -last_written(one.run)),
-            default=None,
+            default=StudyStatus(RunPaths(Path(), model, dataset, ""), "missing"),
         )
         counted += candidates
         beside += [one for one in candidates if one.state == "corrupt" and one is not best]
-        name, ids = paths.job_name(model, dataset), [one.run.job_id for one in candidates]
-        active = [
-            job
-            for job in jobs
-            if job.name == name and job.comment != TEST_COMMENT and job.state in ACTIVE
-        ]
-        pending = [job for job in active if job.study_id not in ids]
-        state, text = (best.state, best.describe()) if best else ("missing", "missing")
-        if pending and state not in NOTHING_TO_START:
-            first = min(pending, key=_rank)
-            state = text = "queued" if first.state == "PENDING" else "running"
-            if first.reason and state == "queued":
-                text += f" ({first.reason.partition(',')[0]})"
-            text += _running_tasks([job for job in pending if job.study_id == first.study_id])
         command = ""
-        if state not in NOTHING_TO_START:
-            trials = (best.study.asked if best and best.study else 0) or DEFAULT_TRIALS
+        if best.state not in NOTHING_TO_START:
+            trials = (best.study.asked if best.study else 0) or DEFAULT_TRIALS
             command = (
                 f"slurm/submit_job.sh {model} {dataset} {trials}"
                 if slurm
                 else f"hpo run --model {model} --dataset {dataset} --trials {trials}"
             )
-            if best and state == "interrupted":
-                command += f" --job-id {best.run.job_id}"
-        rows.append(
-            {
-                **(best.facts() if best else {"model": model, "dataset": dataset}),
-                "state": text,
-                "job_ids": list(dict.fromkeys([*ids, *(job.study_id for job in active)])),
-                "command": command,
-            }
-        )
+            command += f" --job-id {best.run.job_id}" * (best.state == "interrupted")
+        ids = [one.run.job_id for one in candidates]
+        rows.append({**best.facts(), "job_ids": ids, "command": command})
     others = [one for one in studies if one not in counted]
     return rows + [one.facts() for one in (*others, *beside)]
 
@@ -200,9 +189,9 @@ def table_text(rows: Sequence[Json], *, slurm: bool, extra: str = "") -> str:
         title: [] for title in ("Notes", "Other studies", "Test studies", pages, commands)
     }
     for row in rows:
-        mae = "-" if row.get("mae") is None else f"{row['mae']:.3g} {row['unit']}"
-        picp = "-" if row.get("picp") is None else f"{row['picp']:.1f} %"
-        parts[pages] += filter(None, [row.get("page")])
+        mae = "-" if row["mae"] is None else f"{row['mae']:.3g} {row['unit']}"
+        picp = "-" if row["picp"] is None else f"{row['picp']:.1f} %"
+        parts[pages] += filter(None, [row["page"]])
         study = row["model"], row["dataset"]
         if "command" not in row:
             scores = f", MAE {mae}, PICP {picp}" if mae != "-" else ""
@@ -211,11 +200,12 @@ def table_text(rows: Sequence[Json], *, slurm: bool, extra: str = "") -> str:
             parts["Test studies" if row["test"] else "Other studies"].append(line)
             continue
         state, _, more = row["state"].partition(", ")
-        job_id = row.get("job_id") or "".join(row["job_ids"][:1]) or "-"
+        job_id = row["job_id"] or "-"
         lines.append((*study, state, mae, picp, job_id))
         also = " ".join(other for other in row["job_ids"] if other != job_id)
-        attempt = f"attempt {row['attempts']}" if row.get("attempts", 0) > 1 else ""
-        notes = [more, attempt, f"also job {also}" if also else "", row.get("cause")]
+        attempt = f"attempt {row['attempts']}" if row["attempts"] > 1 else ""
+        cause = row["cause"] * (row["cause"] not in row["state"])
+        notes = [more, attempt, f"also job {also}" if also else "", cause]
         if any(notes):
             parts["Notes"].append(f"{' on '.join(study)}: {'; '.join(filter(None, notes))}")
         parts[commands] += [row["command"] + extra] if row["command"] else []
@@ -288,7 +278,7 @@ def stop(name: str, jobs: Sequence[Job], runs_dir: str = "", database: str = "")
     """
     job_id = name.rpartition("_")[2]
     if any(job.study_id == job_id and job.state in ACTIVE for job in jobs):
-        cancel(job_id)
+        order("end", "scancel", job_id)
         return (
             f"Slurm job {job_id} is cancelled: its study is asked to stop, finished trials are kept"
         )

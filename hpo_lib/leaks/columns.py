@@ -227,8 +227,7 @@ class _Audit:
         names = [self.dataset.spec.target, *WEATHER_COLUMNS]
         frame = self.dataset.frame.filter(names).astype(float)
         for part in self.rebuilt[-1:]:
-            for name in frame.columns.intersection(part.columns):
-                frame[name] = part[name].reindex(frame.index).ffill().bfill()
+            frame.update(part.reindex(frame.index).ffill().bfill())
         return frame
 
     @cached_property

@@ -1,7 +1,6 @@
 """Leases: who decides now, and which workers live."""
 
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from hpo_lib import stop_requests
-from hpo_lib.errors import MAKE_ROOM, StudyError, WriteError
+from hpo_lib.errors import StudyError, unwritable
 from hpo_lib.paths import RunPaths
 
 DURATION = 120.0
@@ -29,6 +28,10 @@ POLL = 0.02
 
 STOP_PATIENCE = 60.0
 """Seconds for which a process that is asked to stop waits for a lease."""
+
+
+_SEEN: dict[Path, tuple[tuple[str, int] | None, float]] = {}
+"""Lease -> its holder and refresh as this process saw them last, and since when they are so."""
 
 
 class Lease:
@@ -47,8 +50,6 @@ class Lease:
             file, lease_duration=DURATION, heartbeat_interval=min(REFRESH, DURATION / 4)
         )
         self.patience = 1.5 * DURATION
-        self._seen: tuple[str, int] | None = None
-        self._since = 0.0
 
     @property
     def held(self) -> bool:
@@ -70,16 +71,28 @@ class Lease:
                 return True
             os.utime(self.file.parent)  # on a read-only file system its holder cannot give it up
         except OSError as error:
-            raise WriteError(
-                f"{self.file}: cannot be written ({error.strerror or error}); {MAKE_ROOM}"
-            ) from None
-        # The clock before the file: a pause of this process between the two is no silence.
-        silent = time.monotonic() - self._since > self.patience
-        if (refreshed := self.refreshed()) != self._seen:
-            self._seen, self._since = refreshed, time.monotonic()
-        elif silent:
+            raise unwritable(self.file, error) from None
+        if self.silence() > self.patience:
             self._lease.break_lock()
         return False
+
+    def silence(self) -> float:
+        """For how many seconds this process has seen no sign of its holder."""
+        # The clock before the file: a pause of this process between the two is no silence.
+        now, refreshed = time.monotonic(), self.refreshed()
+        if refreshed != _SEEN.get(self.file, (None, 0.0))[0]:
+            _SEEN[self.file] = refreshed, time.monotonic()
+        return now - _SEEN.get(self.file, (None, now))[1]
+
+    def tell(self) -> None:
+        """Say who holds it, and how long its holder may be silent yet."""
+        owner = self._lease.owner
+        who = f"process {owner.pid} on {owner.hostname}" if owner else "a process without a name"
+        print(
+            f"{self.file} is held by {who}; waiting up to {self.patience - self.silence():.0f} s "
+            "to see whether it still runs",
+            file=sys.stderr,
+        )
 
     @property
     def lives(self) -> bool:
@@ -113,8 +126,10 @@ class Lease:
         self._lease.release()
 
     def __enter__(self) -> "Lease":
-        begun = time.monotonic()
+        begun, told = time.monotonic(), False
         while not self.take():
+            if not told and (told := self.silence() > 2 * REFRESH):
+                self.tell()
             if stop_requests.requested() and time.monotonic() - begun > STOP_PATIENCE:
                 raise StudyError(
                     f"{self.file}: is held by another process, and a stop was asked for; finished "
@@ -138,17 +153,16 @@ class Liveness:
     def __init__(self, run: RunPaths, name: str) -> None:
         self._run, self.name = run, name
         # What a trial keeps of its worker.
-        self.identity = {"name": name, "machine": platform.node()}
+        self.identity = {"name": name}
         self._lease = Lease(run.worker_lease(name))
         self._others: dict[str, Lease] = {}
 
     def __enter__(self) -> "Liveness":
         seen = self._lease.refreshed()
         if not self._lease.take():
-            wait = f"waiting up to {self._lease.patience:.0f} s to see whether it still runs"
-            print(
-                f"Worker {self.name} of this study has not ended in order; {wait}", file=sys.stderr
-            )
+            self._lease.tell()
+            for file in self._run.workers.glob("*.lease"):  # all are silent at once after a crash
+                Lease(file).silence()
         while not self._lease.held and not self._lease.take():
             time.sleep(POLL)
             before, seen = seen, self._lease.refreshed()

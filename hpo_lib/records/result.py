@@ -16,8 +16,16 @@ from hpo_lib.families.models import read_recipe
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.provenance import Provenance
 from hpo_lib.records.read_write import Count, Json, Name, Params, Part, check, checked_json
-from hpo_lib.records.trial import TrialRecord, Trials, check_trial, default_trial
-from hpo_lib.records.trial_choice import Selection, Settled, pareto_front, select
+from hpo_lib.records.trial import (
+    Selection,
+    Settled,
+    TrialRecord,
+    Trials,
+    check_trial,
+    default_trial,
+    pareto_front,
+    select,
+)
 from hpo_lib.scoring.objectives import FORMER_PAIR, OBJECTIVES, Objective
 
 SCHEMA_VERSION = 2
@@ -109,27 +117,13 @@ class _Record(Part):
     provenance: Provenance
 
 
-_OLD_KEYS = (
-    "job_id",
-    "optimization_date",
-    "n_trials",
-    "n_completed",
-    "n_pruned",
-    "n_pareto_optimal",
-    "best_trial_number",
-    "best_mae",
-    "best_picp_approx",
-    "all_pareto_trials",
-    "validation_metrics",
-    "study_name",
-    "storage_path",
-    "training_time_hours",
-)
-"""Each variant of the original HPO plan's JSON lacked some of these."""
-_MAYBE: Json = {key: (_Record.__annotations__[key] | None, None) for key in _OLD_KEYS}
+_OPTIONAL: Json = {key: (kind | None, None) for key, kind in _Record.__annotations__.items()}
 _OldRecord = create_model(
-    "_OldRecord", __base__=Part, model=Name, dataset=Name, best_params=Params, **_MAYBE
+    "_OldRecord",
+    __base__=Part,
+    **{**_OPTIONAL, "model": Name, "dataset": Name, "best_params": Params},
 )
+"""The original HPO plan's JSON in both of its variants, each of which lacked some keys."""
 
 
 def study_result(
@@ -250,8 +244,8 @@ def load_result(path: Path) -> Json:
     if schema < SCHEMA_VERSION:
         record = {_RENAMED.get(key, key): value for key, value in record.items()}
         check(_OldRecord, record, path, what)
-        known = {key: record.get(key) for key in _OldRecord.model_fields}
-        record = {**dict.fromkeys(_Record.model_fields), **known, "schema_version": schema}
+        known = {key: record.get(key) for key in _Record.model_fields}
+        record = {**known, "schema_version": schema}
     else:
         check(_Record, record, path, what)
     objectives = objectives_of(record["objectives"], path)

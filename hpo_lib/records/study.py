@@ -16,13 +16,12 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import somebody_lives
 from hpo_lib.records.read_write import Json, load_predictions, of_all_workers, read_record
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
-from hpo_lib.records.trial import TrialRecord, default_trial
-from hpo_lib.records.trial_choice import PROVEN, pareto_front
+from hpo_lib.records.trial import PROVEN, TrialRecord, default_trial, pareto_front
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import Objective
 
 if TYPE_CHECKING:
-    import optuna
+    from hpo_lib.records.storage import Stored
 
 
 TELLING_TRIALS = 15
@@ -41,25 +40,22 @@ class StoredStudy:
         file: the JSON, which old studies have in another folder.
         database: URL of a database that the user named. It is read if the record names it too:
             what only a file names is never connected to.
-        brief: unless a database is named, no storage is read if the JSON is of a complete study,
-            and not older.
     """
 
     run: RunPaths
     result: Json
     file: Path
     database: str = ""
-    brief: bool = False
 
     @classmethod
-    def read(cls, run: RunPaths, *, database: str = "", brief: bool = False) -> "StoredStudy":
+    def read(cls, run: RunPaths, *, database: str = "") -> "StoredStudy":
         """The study of these paths, whether or not it has a JSON yet.
 
         Raises:
             InputError: the JSON is damaged.
         """
         result = load_result(run.best_params) if run.best_params.exists() else {}
-        return cls(run, result, run.best_params, database, brief)
+        return cls(run, result, run.best_params, database)
 
     @classmethod
     def of_file(cls, file: Path, runs_dir: Path | None = None) -> "StoredStudy":
@@ -144,22 +140,18 @@ class StoredStudy:
         return objectives_of([{"name": name} for name in names], self.file)
 
     @cached_property
-    def optuna_study(self) -> "optuna.study.Study | None":
+    def optuna_study(self) -> "Stored | None":
         """The study in its storage, to be read only; None if the storage is not among the files.
 
         Raises:
             InputError: the storage is damaged.
         """
-        if self.brief and not self.database and self.is_complete:
-            written = self.file.stat().st_mtime_ns
-            if all(file.stat().st_mtime_ns <= written for file in self._storage_files):
-                return None
         from hpo_lib.records.storage import Storage  # loads optuna
 
         recorded = self.result.get("storage_path") or self.database
         return Storage(self.run, self.database if recorded == self.database else "").read()
 
-    @cached_property
+    @property
     def has_storage(self) -> bool:
         return self.optuna_study is not None
 
@@ -184,7 +176,7 @@ class StoredStudy:
             return tuple(trials[number] for number in sorted(trials))
         from hpo_lib.records.storage import trial_records
 
-        stored = trial_records(self.optuna_study, self.objectives)
+        stored = trial_records(self.optuna_study, self.objectives, self.run.study_name)
         number = self.result.get("best_trial_number")
         complete = [trial.number for trial in stored if trial.state == "complete"]
         if number is not None and number not in complete:
@@ -196,13 +188,11 @@ class StoredStudy:
     @cached_property
     def search_space(self) -> Mapping[str, Dimension]:
         """Hyperparameter -> the values that its trials could draw; empty without the storage."""
-        if self.optuna_study is None:
-            return {}
         from hpo_lib.records.storage import dimension
 
         return {
             name: dimension(distribution)
-            for trial in self.optuna_study.get_trials(deepcopy=False)
+            for trial in (self.optuna_study.trials if self.optuna_study else ())
             for name, distribution in trial.distributions.items()
         }
 
@@ -279,12 +269,12 @@ class StoredStudy:
         return selection.get("policy") == PROVEN and not self.result["proof"]
 
     @property
-    def scores(self) -> tuple[float, float]:
-        """MAE and PICP in percent of the choice or, without a record, of the lowest MAE; or NaN."""
-        lowest = min(self.front, key=lambda trial: trial.mae, default=None)
-        if lowest is not None and not self.result:
-            return lowest.mae, lowest.scores.get("picp", math.nan)
-        return self.result.get("best_mae") or math.nan, self.result.get("best_picp") or math.nan
+    def scores(self) -> tuple[float | None, float | None]:
+        """MAE and PICP in percent of the choice or, without a record, of the lowest MAE."""
+        if self.front and not self.result:
+            lowest = min(self.front, key=lambda trial: trial.mae)
+            return lowest.mae, lowest.scores.get("picp")
+        return self.result.get("best_mae"), self.result.get("best_picp")
 
     def state(self) -> tuple[str, str]:
         """``running``, ``done``, ``failed``, ``interrupted`` or ``corrupt``, and why, by its files.
@@ -304,14 +294,9 @@ class StoredStudy:
             return "failed", ended[-1].cause
         notebooks = [worker.notebook for worker in of_all_workers(self.run)]
         records = [read_record(notebook) for notebook in notebooks if notebook.exists()]
-        errors = [
-            record
-            for record in records
-            if record.error and "before the study stopped" not in record.error
-        ]
-        if errors:
-            worst = min(errors, key=lambda record: record.complete)
-            return "failed" if worst.complete else "interrupted", worst.error
+        for record in sorted(records, key=lambda record: record.complete):
+            if record.error and "before the study stopped" not in record.error:
+                return "failed" if record.complete else "interrupted", record.error
         if self.result.get("status") == "stopped" or all(record.complete for record in records):
             return "interrupted", "it was asked to stop, or its time was up"
         return "interrupted", "its process was killed"
@@ -331,11 +316,8 @@ class StoredStudy:
     @property
     def files(self) -> list[Path]:
         """The records behind a figure of this study."""
-        return [self.file, *(self._storage_files if self.has_storage else ())]
-
-    @property
-    def _storage_files(self) -> list[Path]:
-        return [file for file in (self.run.sqlite, self.run.journal) if file.exists()]
+        kept = (self.run.sqlite, self.run.journal) if self.has_storage else ()
+        return [self.file, *(file for file in kept if file.exists())]
 
     @property
     def identity(self) -> Json:

@@ -1,14 +1,31 @@
-"""A trial as every reader sees it."""
+"""A trial as every reader sees it, and the choice among those of a study.
+
+The choice is made by the Pareto front and policies, or by the proof of a challenger.
+"""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from hpo_lib.errors import sentence
-from hpo_lib.records.read_write import Json, Pair
+from hpo_lib.data.scales import Scales
+from hpo_lib.errors import InputError, StudyError, choices, sentence
+from hpo_lib.records.read_write import Count, Json, Pair, Part
+from hpo_lib.records.trainings import TrainingFailed
+from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
+from hpo_lib.scoring.uncertainty import (
+    MIN_COMPARED_DAYS,
+    DailyScores,
+    compare_seeds,
+    covers,
+    daily_scores,
+    leaders,
+    prospect,
+)
 
 
 @dataclass(frozen=True)
@@ -116,3 +133,265 @@ def default_trial(trials: Trials) -> TrialRecord:
         if trial.retry_of == default.number:
             default = trial
     return default
+
+
+# The choice
+
+
+FRESH_SEEDS, CHALLENGERS = 2, 2
+"""Fresh seeds of each configuration, and the most trials that challenge the defaults; the test
+preset has one each.
+"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The choice by trainings of some trials with fresh seeds.
+
+    Attributes:
+        seed: of the trials; the fresh ones follow.
+        small: one challenger and one fresh seed, to see that everything works.
+        scales: of the series, for the correction of the intervals.
+        scored: gives the daily scores of a trial by its number.
+        replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing` and
+            `TrainingFailed`.
+    """
+
+    seed: int
+    small: bool
+    scales: Scales
+    scored: Callable[[int], DailyScores]
+    replicate: Callable[[TrialRecord, int], QuantileForecasts]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The fresh ones."""
+        return [self.seed + 1 + i for i in range(1 if self.small else FRESH_SEEDS)]
+
+    def trained(self, trial: TrialRecord) -> Iterator[DailyScores]:
+        """The daily scores of a trial with each fresh seed."""
+        return (daily_scores(self.replicate(trial, seed), self.scales) for seed in self.seeds)
+
+    def challengers(self, trials: Trials) -> tuple[list[int], str]:
+        """Numbers of the trials that may beat the untuned defaults, best first; or why none."""
+        default = default_trial(trials)
+        if default.state != "complete":
+            failed = f"the untuned defaults (trial {default.number}) did not complete"
+            return [], f"{failed}, so nothing is compared with them"
+        days = {t.number: self.scored(t.number) for t in trials if t.state == "complete"}
+        untuned = days.pop(default.number)
+        if (n_days := len(untuned["mae"])) < MIN_COMPARED_DAYS:
+            few = f"validation has {n_days} days, and fewer than {MIN_COMPARED_DAYS} prove nothing"
+            return [], few
+        best = leaders(days, untuned, 1 if self.small else CHALLENGERS)
+        none = "no trial is better than the untuned defaults with the study's own seed"
+        return best, "" if best else none
+
+    def entry(self, trials: Trials) -> Json:
+        """Compare challengers with the defaults over fresh seeds, one by one until one is proven.
+
+        Returns:
+            The JSON's entry: ``seeds``, ``days``, ``challengers``, ``trainings`` and ``cause`` (why
+            nothing was compared).
+
+        Raises:
+            TrainingMissing: so is one of the trainings.
+        """
+        numbers, cause = self.challengers(trials)
+        proof: Json = {"seeds": self.seeds, "days": 0, "challengers": [], "trainings": 0}
+        proof["cause"] = cause
+        if cause:
+            return proof
+
+        def trained(trial: TrialRecord) -> list[DailyScores]:
+            days = []
+            proof["trainings"] += 1
+            for scores in self.trained(trial):
+                days.append(scores)
+                proof["trainings"] += len(days) < len(self.seeds)
+            return days
+
+        try:
+            untuned = trained(default_trial(trials))
+        except TrainingFailed as failure:
+            return {**proof, "cause": f"the untuned defaults failed with a fresh seed ({failure})"}
+        proof["days"] = len(untuned[0]["mae"])
+        for trial in (trial for number in numbers for trial in trials if trial.number == number):
+            try:
+                result = {**asdict(compare_seeds(trained(trial), untuned)), "cause": ""}
+            except TrainingFailed as failure:
+                result = {"proven": False, "cause": str(failure)}
+            proof["challengers"].append({"trial": trial.number, **result})
+            if result["proven"]:
+                break
+        return proof
+
+    def outlook(self, trials: Trials, finished: Sequence[int], asked: int) -> Json | None:
+        """By what a study settles with the finished ones of ``asked`` trials, see `prospect`.
+
+        None if the others are expected to pay.
+
+        Raises:
+            TrainingMissing, TrainingFailed: so is one of the untuned defaults.
+        """
+        default = default_trial(trials)
+        complete = [t.number for t in trials if t.state == "complete" and t.number in finished]
+        others = [self.scored(number) for number in complete if number != default.number]
+        untuned = [self.scored(default.number), *self.trained(default)]
+        found = prospect(untuned, others, asked / len(finished))
+        if found["gain"] >= found["luck"]:
+            return None
+        return {"asked": asked, "finished": [*finished], "days": len(untuned[0]["mae"]), **found}
+
+
+def chosen_of(proof: Json, default: int) -> tuple[int, str]:
+    """The trial that a proof chooses, and why, in one sentence."""
+    challengers, n_seeds, stay = proof["challengers"], len(proof["seeds"]), "untuned defaults stay"
+    if proof["cause"]:
+        return default, f"the {stay}: {proof['cause']}"
+    over = f"over {n_seeds} fresh seed{'s' * (n_seeds > 1)} and {proof['days']} days"
+    for challenger in challengers:
+        if challenger["proven"]:
+            trial, (mean, low, high) = challenger["trial"], challenger["score_change"]
+            return trial, (
+                f"trial {trial} beats the untuned defaults by {-mean:.1f} % of MAE and calibrated "
+                f"interval score [{-high:.1f}, {-low:.1f}] with probability "
+                f"{challenger['probability']:.2f} {over}"
+            )
+    compared = [challenger for challenger in challengers if not challenger["cause"]]
+    if not compared:
+        trial, cause = challengers[0]["trial"], challengers[0]["cause"]
+        return default, f"the {stay}: trial {trial} failed with a fresh seed ({cause})"
+    best = min(compared, key=lambda challenger: challenger["score_change"][0])
+    change, coverage = best["score_change"][0], best["picp_calibrated"]
+    return default, (
+        "no challenger was proven better than the untuned defaults: the best, trial "
+        f"{best['trial']}, is {abs(change):.1f} % {'better' if change <= 0 else 'worse'} with "
+        f"probability {best['probability']:.2f} {over}"
+        + ("" if covers(coverage) else f", and its calibrated interval covers {coverage:.0f} %")
+    )
+
+
+NEARLY_NEAREST = 2.5
+"""If no trial is within the tolerance: points by which the choice may be farther from 80 % than the
+nearest trial. One year of data cannot resolve coverage more finely."""
+
+
+class Selection(Part):
+    """The chosen trial, its policy and reason, and the choices of all policies without proof."""
+
+    policy: str
+    trial: Count
+    reason: str
+    alternatives: dict[str, Count]
+
+
+class Settled(Part):
+    """With how many trials of those asked a study settled, and by what, see `prospect`.
+
+    ``finished`` are the trials that it was computed from; others ran.
+    """
+
+    trials: Count
+    finished: list[Count] | None = None
+    asked: Count
+    days: Count
+    change: float
+    seed_change: float
+    luck: float
+    gain: float
+
+
+def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> list[TrialRecord]:
+    """Complete trials that no other one beats, by ascending value of the first objective.
+
+    One beats another if it is at least as good in every objective and better in one, beyond their
+    tolerances. Trials that are equal are all kept, as in optuna's ``best_trials``.
+    """
+    complete = [trial for trial in trials if trial.state == "complete"]
+    excesses = np.array([[o.excess(t.values[o.name]) for o in objectives] for t in complete])
+    front = [
+        trial
+        for trial, excess in zip(complete, excesses, strict=True)
+        if not ((excesses <= excess).all(axis=1) & (excesses < excess).any(axis=1)).any()
+    ]
+    return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
+
+
+def _calibrated(front: Trials) -> tuple[TrialRecord, str]:
+    front = sorted(front, key=lambda t: t.mae)
+    near = [t for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
+    if near:
+        return near[0], f"lowest MAE with |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
+    nearest = min(front, key=lambda t: t.picp_penalty)
+    chosen = next(t for t in front if t.picp_penalty <= nearest.picp_penalty + NEARLY_NEAREST)
+    which = "the one"
+    if chosen is not nearest:
+        which = f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
+    none = f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
+    return chosen, f"{none}, so {which} nearest to 80 % coverage"
+
+
+def _lowest_mae(front: Trials) -> tuple[TrialRecord, str]:
+    return min(front, key=lambda t: t.mae), "lowest MAE, whatever its coverage"
+
+
+def _knee(front: Trials) -> tuple[TrialRecord, str]:
+    """The point with the lowest sum of its objectives, each scaled to 0..1 over the front.
+
+    Of two objectives that is the point farthest below the straight line between the ends of the
+    front.
+    """
+    values = np.array([list(trial.values.values()) for trial in front])
+    ranges = np.ptp(values, axis=0)
+    if not ranges.any():
+        return front[0], "the front has one point"
+    scaled = (values - values.min(axis=0)) / np.where(ranges, ranges, 1.0)
+    lowest = int(scaled.sum(axis=1).argmin())
+    return front[lowest], "farthest from the line between the ends of the front"
+
+
+POLICIES = {"calibrated": _calibrated, "lowest_mae": _lowest_mae, "knee": _knee}
+"""Those that choose from the front."""
+
+PROVEN = "proven"
+"""The policy that keeps the untuned defaults unless a trial is proven better."""
+
+
+def select(
+    front: Trials,
+    policy: str,
+    *,
+    default: TrialRecord | None = None,
+    proof: Json | None = None,
+) -> Selection:
+    """Choose a trial: one of a Pareto front (ascending MAE), or the one that a proof chooses.
+
+    The latter may be off the front. Without a proof ``proven`` keeps the untuned ``default``; if
+    that failed, its choice is that of ``calibrated``.
+
+    Raises:
+        InputError: unknown policy.
+        StudyError: the front is empty, because no trial completed.
+    """
+    if policy not in (PROVEN, *POLICIES):
+        raise InputError(f"policy is {policy!r}; {choices(policy, (PROVEN, *POLICIES))}")
+    if not front:
+        raise StudyError(
+            "no trial completed, so there is nothing to choose from; see the causes of the "
+            "failed trials"
+        )
+    selected = {name: rule(front) for name, rule in POLICIES.items()}
+    alternatives = {name: trial.number for name, (trial, _) in selected.items()}
+    if policy in alternatives:
+        number, reason = alternatives[policy], selected[policy][1]
+    elif default is None or default.state != "complete":
+        number, reason = alternatives["calibrated"], selected["calibrated"][1]
+        reason = f"the untuned defaults are not complete, so nothing is proven: {reason}"
+    elif proof is None:
+        number, reason = default.number, "nothing is proven yet, so the untuned defaults stay"
+    else:
+        number, reason = chosen_of(proof, default.number)
+    if policy == PROVEN:
+        alternatives = {PROVEN: number, **alternatives}
+    return Selection(policy=policy, trial=number, reason=reason, alternatives=alternatives)

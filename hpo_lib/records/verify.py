@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from hpo_lib.data.dataset import Dataset, load_dataset
@@ -15,8 +14,7 @@ from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
-from hpo_lib.records.trial import TrialRecord
-from hpo_lib.records.trial_choice import CHALLENGERS, prove
+from hpo_lib.records.trial import Proof, TrialRecord
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error
@@ -127,16 +125,20 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
         TrainingMissing: so are forecasts of a trial, and so is what front and choice follow from.
     """
     trials = [_scored(study, trial, scales) for trial in _trials(study, messages)]
-    proof = study.result["proof"]
-    if proof:
-        proof = prove(
-            trials,
-            lambda number: daily_scores(study.predictions(number), scales),
-            1 if study.is_test else CHALLENGERS,
-            proof["seeds"],
-            partial(replicate, study.run),
-            scales,
-        )
+    again_proven = Proof(
+        study.provenance["seed"],
+        study.is_test,
+        scales,
+        lambda number: daily_scores(study.predictions(number), scales),
+        lambda trial, seed: replicate(study.run, trial.number, seed),
+    )
+    proof = study.result["proof"] and again_proven.entry(trials)
+    n_complete = sum(trial.state == "complete" for trial in trials)
+    if (settled := study.settled) and n_complete == study.result["n_completed"]:
+        finished = settled.get("finished") or [t.number for t in trials if t.finished]
+        counted = study.finished if study.is_complete else settled["trials"]
+        found = again_proven.outlook(trials, finished, settled["asked"])
+        settled = found and {**settled, "trials": counted, **found}
     # A storage may be older than a field of the recipe.
     stated, stored = (
         {**entries, "recipe": read_recipe(entries.get("recipe") or {})}
@@ -148,7 +150,7 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
             messages.append(("DRIFT", differs))
     policy = study.result["selection"]["policy"]
     again = choice_entries(trials, study.objectives, policy, proof, study.provenance)
-    again["proof"] = proof
+    again |= {"proof": proof, "settled": settled}
     del again["selection"]["reason"]  # prose with rounded numbers
     return again
 

@@ -62,8 +62,7 @@ def calibrate(
     """
     if checked_mode(mode) == "none":
         return forecasts
-    if warm_up is None:
-        warm_up = forecasts.rows(slice(0))
+    warm_up = warm_up or forecasts.rows(slice(0))
     if mode == "split" and not len(warm_up.origins):
         raise InputError("calibration split needs validation forecasts, found none")
     if not len(forecasts.origins):
@@ -71,7 +70,8 @@ def calibrate(
     both, earlier = QuantileForecasts.joined([warm_up, forecasts]), len(warm_up.origins)
     by_origin = scales.at(both.origins)
     levels = by_origin["level"].to_numpy()[:, None]
-    scores, margin = interval_errors(both) / levels, np.zeros_like(forecasts.actual)
+    outside = np.maximum(both.lower - both.actual, both.actual - both.upper)
+    scores, margin = outside / levels, np.zeros_like(forecasts.actual)
     if mode == "split":
         margin += _margin(scores[:earlier], np.ones(earlier))
     else:
@@ -85,32 +85,24 @@ def calibrate(
                 weights = 1 - age[usable] / ROLLING_DAYS
                 margin[i] = _margin(scores[usable], weights)
     margin *= levels[earlier:]
-    inner = forecasts.values[:, :, 1:-1]
-    if not inner.size:  # bounds move in no farther than to the middle
-        inner = forecasts.values.mean(axis=2, keepdims=True)
     lowest = 0.0 if by_origin["least"].iloc[earlier] >= 0 else -np.inf
     values = forecasts.values.copy()
-    values[:, :, 0] = np.minimum(np.maximum(forecasts.lower - margin, lowest), inner[:, :, 0])
-    values[:, :, -1] = np.maximum(forecasts.upper + margin, inner[:, :, -1])
+    values[:, :, 0] = np.minimum(np.maximum(forecasts.lower - margin, lowest), values[:, :, 1])
+    values[:, :, -1] = np.maximum(forecasts.upper + margin, values[:, :, -2])
     return replace(forecasts, values=values)
-
-
-def interval_errors(f: QuantileForecasts) -> np.ndarray:
-    """[N, H] conformity scores ``max(lower - y, y - upper)``: above 0 outside the interval."""
-    return np.asarray(np.maximum(f.lower - f.actual, f.actual - f.upper))
 
 
 def smallest_level(target: np.ndarray, share: float) -> float:
     """Smallest level to divide by: a share of the mean size of the target [T], NaN where missing.
 
-    All of the mean size if the target is ever negative, as in `recent_levels`.
+    All of the mean size if the target is ever negative, as in `Scales`.
     """
     known = target[~np.isnan(target)]
     return float((share if known.min() >= 0 else 1.0) * np.abs(known).mean())
 
 
-def conformal_quantile(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The ceil((n + 1) coverage)-th smallest of n equally weighted scores along the first axis.
+def conformal_quantile(scores: np.ndarray, weights: np.ndarray) -> float:
+    """The ceil((n + 1) coverage)-th smallest of n equally weighted scores [n].
 
     If n is too small, it is the largest. Of exchangeable scores the next one is at most this with a
     probability of at least ``coverage``, the nominal one, and less than ``coverage + 1 / (n + 1)``
@@ -121,13 +113,11 @@ def conformal_quantile(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     (Barber et al., 2023, eq. 10).
     """
     needed = round(float(NOMINAL_COVERAGE / 100 * (weights.sum() + weights.max())), 9)
-    order = np.argsort(scores, axis=0)
-    reached = np.cumsum(weights[order], axis=0) >= needed - 1e-9
-    rank = np.where(reached.any(axis=0), reached.argmax(axis=0), len(scores) - 1)
-    chosen = np.take_along_axis(order, rank[None], axis=0)
-    return np.asarray(np.take_along_axis(scores, chosen, axis=0)[0])
+    order = np.argsort(scores)
+    below = int(np.searchsorted(np.cumsum(weights[order]), needed - 1e-9))
+    return float(scores[order[min(below, len(scores) - 1)]])
 
 
 def _margin(scores: np.ndarray, weights: np.ndarray) -> float:
     """From the scores [N, H] of N days with these weights [N]."""
-    return float(conformal_quantile(scores.ravel(), np.repeat(weights, scores.shape[1])))
+    return conformal_quantile(scores.ravel(), np.repeat(weights, scores.shape[1]))

@@ -55,7 +55,13 @@ def mixture(
         weights[day] = softmax(np.where(speaks[day], trust, -np.inf))
         mixed = np.tensordot(weights[day], values[:, day], axes=1)
         days.values[day] = np.maximum.accumulate(mixed, axis=1)
-        gains[day] = _gains(values[:, day], days.rows(slice(day, day + 1))) * speaks[day]
+        # By the linearised loss: the mean over known hours and levels of the slope of the pinball
+        # loss at the mixture times the distance from the member; above 0 where that is better.
+        if (known := ~np.isnan(days.actual[day])).any():
+            mixed = days.values[day]
+            slope = (days.actual[day, :, None] < mixed) - np.asarray(days.levels)
+            gain = ((mixed - values[:, day]) * slope)[:, known].mean(axis=(1, 2))
+            gains[day] = gain * speaks[day]
     return days, weights
 
 
@@ -63,19 +69,6 @@ def mean_of(members: Sequence[QuantileForecasts]) -> QuantileForecasts:
     """The mean of the members' quantiles [N, H, Q], level by level: of a model's seeds."""
     check_comparable(members)
     return replace(members[0], values=np.mean([member.values for member in members], axis=0))
-
-
-def _gains(values: np.ndarray, mixed: QuantileForecasts) -> np.ndarray:
-    """[M] what members [M, H, Q] gain against the mixture of one day, by its linearised loss.
-
-    The mean over known hours and levels of the slope of the pinball loss at the mixture times the
-    distance from the member; above 0 where the member is better.
-    """
-    known = ~np.isnan(mixed.actual[0])
-    if not known.any():
-        return np.zeros(len(values))
-    slope = (mixed.actual[0][:, None] < mixed.values[0]) - np.asarray(mixed.levels)
-    return np.asarray(((mixed.values[0] - values) * slope)[:, known].mean(axis=(1, 2)))
 
 
 def _aligned(members: Sequence[QuantileForecasts]) -> tuple[np.ndarray, QuantileForecasts]:

@@ -1,13 +1,10 @@
 """What a study can optimise: scores -> one value per objective; lower is better for all of them.
 
-A new objective is one function of the scores and one line in `OBJECTIVES`, and its name in
-`hpo_lib/settings.py`.
+A new objective is one line in `OBJECTIVES`, and its name in `hpo_lib/settings.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from operator import itemgetter
 from typing import Literal
 
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
@@ -27,18 +24,31 @@ class Objective:
     Attributes:
         name: in records and parameters.
         label: on axes, without the unit.
-        value: its function of the scores that `evaluate` returns.
-        unit: its own unit; empty: that of the target.
+        score: name of the score that `evaluate` returns. Of a coverage, the value is its distance
+            from the nominal one.
         tolerance: values up to here are equally good. Stored values are as computed; comparisons
             use `excess`.
     """
 
     name: str
     label: str
-    value: Callable[[Scores], float]
-    unit: str = ""
+    score: str
     tolerance: float = 0.0
     direction: Literal["minimize"] = "minimize"
+
+    @property
+    def is_coverage(self) -> bool:
+        """Whether it is a distance from the nominal coverage."""
+        return self.score.startswith("picp")
+
+    @property
+    def unit(self) -> str:
+        """Its own unit, percentage points; empty: that of the target."""
+        return "pp" if self.is_coverage else ""
+
+    def value(self, scores: Scores) -> float:
+        """Of the scores of forecasts."""
+        return coverage_error(scores, self.score) if self.is_coverage else scores[self.score]
 
     def excess(self, value: float) -> float:
         """By how much a value is above the tolerance; fronts and early stopping compare it."""
@@ -48,39 +58,26 @@ class Objective:
         """The label with its unit."""
         return f"{self.label} in {self.unit or target_unit}"
 
-    @property
-    def is_coverage(self) -> bool:
-        """Whether it is a distance from the nominal coverage."""
-        return self.unit == POINTS
-
 
 def coverage_error(scores: Scores, picp: str = "picp") -> float:
     """|PICP - 80|, in percentage points: both too narrow and too wide intervals cost."""
     return abs(scores[picp] - NOMINAL_COVERAGE)
 
 
-POINTS = "pp"
-"""Percentage points."""
-
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective
     for objective in (
-        Objective("mae", "MAE", itemgetter("mae")),
-        Objective("picp_penalty", "|PICP \u2212 80|", coverage_error, POINTS, COVERAGE_TOLERANCE),
-        Objective("winkler", "Winkler score", itemgetter("winkler")),
-        Objective(
-            "winkler_calibrated",
-            "Winkler score after calibration",
-            itemgetter("winkler_calibrated"),
-        ),
+        Objective("mae", "MAE", "mae"),
+        Objective("picp_penalty", "|PICP \u2212 80|", "picp", COVERAGE_TOLERANCE),
+        Objective("winkler", "Winkler score", "winkler"),
+        Objective("winkler_calibrated", "Winkler score after calibration", "winkler_calibrated"),
         Objective(
             "picp_penalty_calibrated",
             "|PICP \u2212 80| after calibration",
-            partial(coverage_error, picp="picp_calibrated"),
-            POINTS,
+            "picp_calibrated",
             COVERAGE_TOLERANCE,
         ),
-        Objective("pinball", "pinball loss", itemgetter("pinball")),
+        Objective("pinball", "pinball loss", "pinball"),
     )
 }
 """By name. A study optimises two or three of them."""

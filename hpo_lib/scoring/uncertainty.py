@@ -117,6 +117,8 @@ class DieboldMariano(NamedTuple):
 def diebold_mariano(losses_a: np.ndarray, losses_b: np.ndarray) -> DieboldMariano:
     """Test whether two series of daily losses have the same mean (Diebold and Mariano, 1995).
 
+    There are to be `MIN_COMPARED_DAYS` at least.
+
     With d the difference of the losses, n its length and h the days over which differences may be
     correlated: the variance of its mean is estimated from autocovariances up to lag h - 1 with
     Bartlett weights ``1 - k / h`` (Newey and West, 1987), which cannot be negative, and the
@@ -129,18 +131,9 @@ def diebold_mariano(losses_a: np.ndarray, losses_b: np.ndarray) -> DieboldMarian
     Args:
         losses_a: [N] daily losses, see `daily_losses`.
         losses_b: [N] daily losses of the other forecasts over the same origins.
-
-    Raises:
-        ValueError: lengths differ, or there are not more than 2 h days.
     """
-    if losses_a.shape != losses_b.shape or losses_a.ndim != 1:
-        raise ValueError(
-            f"losses of shape {losses_a.shape} and {losses_b.shape} cannot be compared day by day"
-        )
     n = len(losses_a)
     h = 1 + int(4 * (n / 100) ** (2 / 9))
-    if n <= 2 * h:
-        raise ValueError(f"{n} days are too few for a Diebold-Mariano test, expected over {2 * h}")
     d = losses_a - losses_b
     difference = d.mean()
     centred = d - difference
@@ -278,19 +271,14 @@ def compare_seeds(challenger: Sequence[DailyScores], default: Sequence[DailyScor
     configurations, with 2 (S - 1) degrees of freedom. With one seed each, as in the test preset,
     nothing is known of seeds, and only the days are drawn.
     """
-    seeds, n = len(challenger), len(default[0]["mae"])
-    drawn = drawn_days(n)
-    freedom = 2 * (seeds - 1)
-    t = (
-        np.random.default_rng(1).standard_t(freedom, BOOTSTRAP_REPEATS)
-        if freedom
-        else np.zeros(BOOTSTRAP_REPEATS)
-    )
+    seeds, drawn = len(challenger), drawn_days(len(default[0]["mae"]))
+    freedom = max(1, 2 * (seeds - 1))  # a seed alone has no spread, which makes the error 0
+    t = np.random.default_rng(1).standard_t(freedom, BOOTSTRAP_REPEATS)
 
     def changes(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, np.ndarray]:
         """Of daily scores [S, N] in percent: the mean change, and that of each draw."""
         spread = [np.square(side.mean(axis=1) - side.mean()).sum() for side in (ours, theirs)]
-        error = np.sqrt(2 / seeds * sum(spread) / freedom) if freedom else 0.0
+        error = np.sqrt(2 / seeds * sum(spread) / freedom)
         daily = (ours - theirs).mean(axis=0)
         return float(daily.mean()), daily[drawn].mean(axis=1) + t * error
 

@@ -9,18 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hpo_lib.records.trial import TrialRecord, default_trial
-from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, coverage_error
 
 CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
 """Scores that are kept of every check of a training, beside its ``step``."""
 
-LABELS = {
-    "mae": "MAE",
-    "pinball": "pinball loss",
-    "winkler": "interval score",
-    "picp_penalty": "|PICP - 80|",
-}
-"""What trials can be ranked by, in words."""
+RANKED_BY = ("mae", "winkler")
+"""A trial beats another if none of these scores is higher and one is lower."""
 
 Scores = Mapping[str, float]
 
@@ -50,18 +44,13 @@ class StoppingRule:
 
     Attributes:
         rungs: by ascending share of the steps.
-        ranked_by: scores of `CURVE_METRICS`, or ``picp_penalty``; a trial beats another if none of
-            them is higher and one is lower.
         warm_up: complete trials before trials are ranked; until then one ends if the untuned
             defaults were better by more than ``margin`` at the same check.
         margin: a share of both scores; None: no trial ends until then, as in older studies.
-        tolerance: ``picp_penalty`` up to here, in percentage points, is equally good.
     """
 
     rungs: tuple[Rung, ...] = (Rung(0.1, 0.2), Rung(0.3, 0.2))
-    ranked_by: tuple[str, ...] = ("mae", "winkler")
     warm_up: int = 5
-    tolerance: float = COVERAGE_TOLERANCE
     margin: float | None = None
 
     def rung_at(self, check: int, checks: int) -> Rung | None:
@@ -79,7 +68,7 @@ class StoppingRule:
         """Let the trial go on or end it, at its last check so far.
 
         It ends if at least a share ``keep`` of all trials that reached this rung, itself included,
-        beat it by ``ranked_by``. Each trial counts with its best check (by pinball loss) up to the
+        beat it by `RANKED_BY`. Each trial counts with its best check (by pinball loss) up to the
         rung, whose weights it would keep. The trial of the untuned defaults is never stopped.
 
         Args: curve: this trial's checks so far. checks: checks of a whole training. number: of this
@@ -93,35 +82,27 @@ class StoppingRule:
         rung = self.rung_at(check, checks)
         if rung is None or not trials or number == (default := default_trial(trials)).number:
             return
-        best, names = best_check(curve), " and ".join(LABELS[name] for name in self.ranked_by)
-        after = f"in {names} after {check / checks:.0%} of their steps"
+        best, share = best_check(curve), check / checks
+        after = f"in MAE and interval score after {share:.0%} of their steps"
         complete = [t.number for t in trials if t.state == "complete"]
         if len(complete) < self.warm_up:
             if self.margin is None or default.number not in complete:
                 return
             untuned = best_check(default.curve[:check])
-            if all(best[name] > (1 + self.margin) * untuned[name] for name in self.ranked_by):
+            if all(best[name] > (1 + self.margin) * untuned[name] for name in RANKED_BY):
                 behind = f"the untuned defaults were more than {self.margin:.0%} better {after}"
-                raise StoppedEarly(behind, check / checks, curve)
+                raise StoppedEarly(behind, share, curve)
             return
         reached = [
             best_check(t.curve[:check])
             for t in trials
             if t.number != number and t.state in ("complete", "stopped") and len(t.curve) >= check
         ]
-        better = sum(self._beats(other, best) for other in reached)
+        higher = [[other[name] - best[name] for name in RANKED_BY] for other in reached]
+        better = sum(max(by) <= 0 > min(by) for by in higher)
         if better >= rung.keep * (len(reached) + 1):
             beaten = f"{better} of {len(reached)} other trials were better {after}"
-            raise StoppedEarly(beaten, check / checks, curve)
-
-    def _beats(self, other: Scores, scores: Scores) -> bool:
-        values = [(self._value(other, name), self._value(scores, name)) for name in self.ranked_by]
-        return all(a <= b for a, b in values) and any(a < b for a, b in values)
-
-    def _value(self, scores: Scores, name: str) -> float:
-        if name == "picp_penalty":
-            return max(0.0, coverage_error(scores) - self.tolerance)
-        return scores[name]
+            raise StoppedEarly(beaten, share, curve)
 
 
 def best_check(curve: Curve) -> Scores:

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import STANDARD, ByName, Family, Recipe
+from hpo_lib.families.models import STANDARD, ByName, Family
 from hpo_lib.families.search_space import (
     WITH_TEMPERATURE,
     SearchSpace,
@@ -18,6 +17,8 @@ from hpo_lib.families.search_space import (
     is_whole,
 )
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies
+from hpo_lib.settings import Settings
+from hpo_lib.study.proof import Trainings
 
 BEGINNING = 6
 """Trials before the sampler's first. What the portfolio leaves of them is drawn near the defaults:
@@ -35,21 +36,17 @@ class FirstTrial:
     origin: str
 
 
-def first_trials(
-    family: Family,
-    space: str,
-    dataset: Dataset,
-    recipe: Recipe,
-    seed: int,
-    others: Sequence[StoredStudy] = (),
-) -> list[FirstTrial]:
+def first_trials(trainings: Trainings) -> list[FirstTrial]:
     """What a new study tries first, without repeating itself.
 
     In the space of the plan these are the defaults alone. In the wide one the portfolio, the best
-    trials of the studies ``others``, draws near the defaults and the defaults on trees make up
-    `BEGINNING` trials. The trees come last: their fit takes a minute on years of data.
+    trials of the user's own studies where the settings say so, draws near the defaults and the
+    defaults on trees make up `BEGINNING` trials. The trees come last: their fit takes a minute on
+    years of data.
     """
-    defaults = family.untuned(space, recipe, dataset)
+    settings, dataset = trainings.settings, trainings.dataset
+    family, space = trainings.family, settings.space
+    defaults = family.untuned(space, trainings.recipe, dataset)
     trials = [FirstTrial(defaults, "untuned defaults")]
     if space == "wide":
         dimensions = family.searched(space, dataset)
@@ -58,9 +55,10 @@ def first_trials(
             ({**standard, **params}, f"portfolio, won on {on}")
             for on, params in family.portfolio.items()
         ]
+        others = best_of_others(family, dataset, settings) if settings.warm_start else []
         won += [(s.result["best_params"], f"best of {s.run.study_name}") for s in others]
         trials += [FirstTrial(_adapted(params, dimensions), origin) for params, origin in won]
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(settings.seed)
         trials += [
             FirstTrial(draw(dimensions, random, defaults), "near the defaults")
             for _ in range(BEGINNING - 1 - len(trials))
@@ -92,11 +90,9 @@ def _adapted(params: ByName, space: SearchSpace) -> ByName:
     }
 
 
-def best_of_others(
-    family: Family, runs_dir: Path, dataset: Dataset, budget_name: str
-) -> list[StoredStudy]:
+def best_of_others(family: Family, dataset: Dataset, settings: Settings) -> list[StoredStudy]:
     """The user's newest studies of a family in the wide space on other series, see `doubts`."""
-    space = family.searched("wide", dataset)
+    space, is_test = family.searched("wide", dataset), settings.budget_name == "test"
 
     def fits(study: StoredStudy) -> bool:
         try:
@@ -110,8 +106,8 @@ def best_of_others(
             # ``heat_dev`` has other splits than ``heat``, but the same hours.
             and study.dataset.removesuffix("_dev") != dataset.spec.name.removesuffix("_dev")
             and study.data.get("sha256") != dataset.sha256
-            and not any(study.doubts(test=budget_name == "test", simulated=dataset.is_simulated))
+            and not any(study.doubts(test=is_test, simulated=dataset.is_simulated))
         )
 
-    studies, _ = read_studies(runs_dir)
+    studies, _ = read_studies(settings.runs_dir)
     return newest_first(filter(fits, studies))[:MOST_STUDIES]

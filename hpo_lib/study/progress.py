@@ -79,32 +79,19 @@ RECENT = 5
 """The longest of this many trials is what the next one is expected to take."""
 
 
-class TimeBudget:
-    """The time budget of one run of a study; its clock starts when it is made.
+def out_of_time(limit_hours: float, spent: float, trials: Sequence[TrialRecord]) -> str:
+    """Why no further trial should start after so many seconds, or an empty text.
 
-    Args:
-        limit_hours: 0 for no limit.
+    The limit is 0 for none.
     """
-
-    def __init__(self, limit_hours: float) -> None:
-        self.limit_hours = limit_hours
-        self._started = time.monotonic()
-
-    @property
-    def spent(self) -> float:
-        """Seconds since the run began."""
-        return time.monotonic() - self._started
-
-    def out_of_time(self, trials: Sequence[TrialRecord]) -> str:
-        """Why no further trial should start, or an empty text."""
-        seconds = [trial.seconds for trial in trials if trial.state == "complete"]
-        expected = max(seconds[-RECENT:], default=0.0)
-        if not self.limit_hours or self.spent + expected <= self.limit_hours * 3600:
-            return ""
-        return (
-            f"time budget of {self.limit_hours:g} h: {self.spent / 3600:.2f} h are spent and a "
-            f"trial takes up to {expected / 3600:.2f} h"
-        )
+    seconds = [trial.seconds for trial in trials if trial.state == "complete"]
+    expected = max(seconds[-RECENT:], default=0.0)
+    if not limit_hours or spent + expected <= limit_hours * 3600:
+        return ""
+    return (
+        f"time budget of {limit_hours:g} h: {spent / 3600:.2f} h are spent and a trial takes up to "
+        f"{expected / 3600:.2f} h"
+    )
 
 
 # Interactive figures as HTML files that share one copy of plotly

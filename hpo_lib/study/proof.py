@@ -1,9 +1,9 @@
 """Trainings after the search: those that prove its choice, and the chosen network once more."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -29,10 +29,9 @@ from hpo_lib.records.trainings import (
     replicate,
     store,
 )
-from hpo_lib.records.trial import TrialRecord, default_trial
-from hpo_lib.records.trial_choice import CHALLENGERS, FRESH_SEEDS, prove
+from hpo_lib.records.trial import Proof, TrialRecord, Trials, default_trial
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.uncertainty import DailyScores, daily_scores, prospect
+from hpo_lib.scoring.uncertainty import DailyScores, daily_scores
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
 
@@ -41,54 +40,57 @@ MIN_FINISHED, MIN_COMPLETE = 10, 5
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the trainings of a study have in common."""
+class Trainings:
+    """The trainings of a study: those of its trials, and those that prove its choice.
 
-    run: RunPaths
+    Each of the latter is made once, by any of its workers.
+    """
+
+    settings: Settings
     family: Family
     dataset: Dataset
-    budget: Budget
-    recipe: Recipe
 
-    def fit(self, params: Params, seed: int, on_check: OnCheck | None = None) -> Forecaster:
-        """Train a configuration."""
+    @cached_property
+    def run(self) -> RunPaths:
+        """The study's files."""
+        return self.settings.files(self.dataset.spec.name)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """Of every training."""
+        return self.family.budgets[self.settings.budget_name]
+
+    @property
+    def recipe(self) -> Recipe:
+        """Of every training, unless its params say otherwise."""
+        return RECIPES[self.settings.recipe]
+
+    def fit(
+        self, params: Params, on_check: OnCheck | None = None, *, seed: int | None = None
+    ) -> Forecaster:
+        """Train a configuration, with the study's own seed unless another is given."""
+        seed = self.settings.seed if seed is None else seed
         return self.family.fit(
             params, self.dataset, self.budget, seed=seed, recipe=self.recipe, on_check=on_check
         )
 
-
-@dataclass(frozen=True)
-class Proof:
-    """The proof of a study's choice, each of whose trainings is made once, by any of its workers.
-
-    Attributes:
-        plan: of its trials.
-        seed: of its trials; the fresh ones follow.
-        small: one challenger and one fresh seed, to see that everything works.
-    """
-
-    plan: Plan
-    seed: int
-    small: bool
-
-    @property
-    def _seeds(self) -> list[int]:
-        """The fresh ones."""
-        return [self.seed + 1 + i for i in range(1 if self.small else FRESH_SEEDS)]
-
     @cached_property
     def _scored(self) -> Callable[[int], DailyScores]:
         """The daily scores of a trial by its number, each computed once."""
-        file, scales = self.plan.run.trial_predictions, self.plan.dataset.scales
+        file, scales = self.run.trial_predictions, self.dataset.scales
         return cache(lambda number: daily_scores(load_predictions(file(number)), scales))
 
-    def train(self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool]) -> None:
-        """Train what is missing, until ``must_stop`` says so between two trainings.
+    def _proof(self, must_stop: Callable[[], bool]) -> Proof:
+        small, trained = self.settings.budget_name == "test", partial(self._trained, must_stop)
+        return Proof(self.settings.seed, small, self.dataset.scales, self._scored, trained)
+
+    def prove(self, trials: Trials, must_stop: Callable[[], bool]) -> None:
+        """Train what is missing of the proof, until ``must_stop`` says so between two trainings.
 
         Raises:
             StopRequested: during a training.
         """
-        lease = Lease(self.plan.run.proof_lease)
+        lease = Lease(self.run.proof_lease)
         while not lease.take():
             if must_stop():
                 return
@@ -98,9 +100,7 @@ class Proof:
         finally:
             lease.release()
 
-    def settles(
-        self, trials: Sequence[TrialRecord], asked: int, must_stop: Callable[[], bool]
-    ) -> Json | None:
+    def settles(self, trials: Trials, asked: int, must_stop: Callable[[], bool]) -> Json | None:
         """By what a study settles, if the other trials of those ``asked`` are not expected to pay.
 
         The luck of seeds is known from the untuned defaults with fresh ones, which are trained here
@@ -110,65 +110,50 @@ class Proof:
         Raises:
             StopRequested: during a training.
         """
-        complete = [trial.number for trial in trials if trial.state == "complete"]
-        default, n_finished = default_trial(trials), sum(trial.finished for trial in trials)
-        if self.small or n_finished < MIN_FINISHED or len(complete) < MIN_COMPLETE:
+        finished = [trial.number for trial in trials if trial.finished]
+        n_complete = sum(trial.state == "complete" for trial in trials)
+        proof, lease = self._proof(must_stop), Lease(self.run.proof_lease)
+        if proof.small or len(finished) < MIN_FINISHED or n_complete < MIN_COMPLETE:
             return None
-        lease = Lease(self.plan.run.proof_lease)
-        if default.number not in complete or not lease.take():
+        if default_trial(trials).state != "complete" or not lease.take():
             return None
-        untuned = [self._scored(default.number)]
         try:
-            for seed in self._seeds:
-                trained = self._trained(default.number, default.params, seed, must_stop)
-                untuned.append(daily_scores(trained, self.plan.dataset.scales))
+            return proof.outlook(trials, finished, asked)
         except (TrainingMissing, TrainingFailed):
             return None
         finally:
             lease.release()
-        others = [self._scored(number) for number in complete if number != default.number]
-        found = prospect(untuned, others, asked / n_finished)
-        found = {"asked": asked, "days": len(untuned[0]["mae"]), **found}
-        return found if found["gain"] < found["luck"] else None
 
-    def entry(
-        self, trials: Sequence[TrialRecord], must_stop: Callable[[], bool] = lambda: True
-    ) -> Json | None:
+    def entry(self, trials: Trials, must_stop: Callable[[], bool] = lambda: True) -> Json | None:
         """The record's entry; None if it had to stop before a training that is missing."""
-        params = {trial.number: trial.params for trial in trials}
-        most, scales = 1 if self.small else CHALLENGERS, self.plan.dataset.scales
-
-        def trained(number: int, seed: int) -> QuantileForecasts:
-            return self._trained(number, params[number], seed, must_stop)
-
         try:
-            return prove(trials, self._scored, most, self._seeds, trained, scales)
+            return self._proof(must_stop).entry(trials)
         except TrainingMissing:
             return None
 
     def _trained(
-        self, number: int, params: Params, seed: int, must_stop: Callable[[], bool]
+        self, must_stop: Callable[[], bool], trial: TrialRecord, seed: int
     ) -> QuantileForecasts:
         """A trial with another seed, trained unless it is stored; raises as `replicate` does."""
-        plan = self.plan
-        key = family_key(plan.family, params, plan.budget, plan.recipe, plan.dataset, seed=seed)
+        number, params = trial.number, trial.params
+        key = family_key(self.family, params, self.budget, self.recipe, self.dataset, seed=seed)
         try:
-            return replicate(plan.run, number, seed, key)
+            return replicate(self.run, number, seed, key)
         except TrainingMissing:
             if must_stop():
                 raise
         begun, failure, forecasts = time.monotonic(), "", {}
         try:
-            forecasts["validation"] = plan.fit(params, seed).validation
+            forecasts["validation"] = self.fit(params, seed=seed).validation
         except StopRequested:
             raise
         except Exception as error:  # of whichever library: it puts the challenger out
             failure = cause_of(error)
         seconds = time.monotonic() - begun
         record = {"key": key, "cause": failure, "seconds": seconds}
-        store(plan.run.replicate(number, seed), record, **forecasts)
+        store(self.run.replicate(number, seed), record, **forecasts)
         print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
-        return replicate(plan.run, number, seed, key)
+        return replicate(self.run, number, seed, key)
 
 
 def cause_of(error: Exception) -> str:
@@ -187,9 +172,8 @@ def train_again(study: StoredStudy, settings: Settings, data: Dataset) -> Foreca
 
     Prints how far its forecasts are from the stored ones.
     """
-    family, chosen = get_family(settings.model), study.chosen
-    budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
-    forecaster = family.fit(chosen.params, data, budget, seed=settings.seed, recipe=recipe)
+    chosen = study.chosen
+    forecaster = Trainings(settings, get_family(settings.model), data).fit(chosen.params)
     stored = study.predictions(chosen.number).values
     difference = np.abs(forecaster.validation.values - stored).max()
     same = difference < SAME_FORECAST_TOLERANCE * np.abs(stored).mean()

@@ -14,25 +14,21 @@ from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
-from hpo_lib.families.models import RECIPES, get_family
-from hpo_lib.records.leases import Liveness
+from hpo_lib.families.models import get_family
 from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
 from hpo_lib.records.read_write import Json, write_predictions
 from hpo_lib.records.result import study_result
-from hpo_lib.records.storage import Storage
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION, replicate_seconds
-from hpo_lib.records.trial import TrialRecord
-from hpo_lib.records.trial_choice import PROVEN
+from hpo_lib.records.trial import PROVEN, TrialRecord
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS, by_step
-from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
 from hpo_lib.study.early_stopping import CURVE_METRICS, RULE, StoppedEarly, StoppingRule
-from hpo_lib.study.first_trials import FirstTrial, best_of_others, first_trials, origins
-from hpo_lib.study.progress import TimeBudget, in_short, say, telling, write_optuna_figures
-from hpo_lib.study.proof import Plan, Proof, cause_of
+from hpo_lib.study.first_trials import FirstTrial, first_trials, origins
+from hpo_lib.study.progress import in_short, out_of_time, say, telling, write_optuna_figures
+from hpo_lib.study.proof import Trainings, cause_of
 from hpo_lib.study.trial_queue import TrialQueue
 from hpo_lib.study.workers import run_workers
 
@@ -62,12 +58,12 @@ def run_study(
         run_workers(settings, run, say)
         return StoredStudy.read(run, database=settings.storage)
     worker = _Worker(settings, dataset)
-    with worker.liveness, stop_requests.listening(worker.plan.run.workers):
+    with worker.queue.liveness, stop_requests.listening(worker.run.workers):
         first, finished = worker.open(), worker.n_finished()
         if len(first) > 1 and not finished:
             print(origins(first[: settings.trials]))
         if finished < worker.queue.ends_with:
-            worker.run(progress)
+            worker.work(progress)
         elif finished >= settings.trials:
             print(
                 f"The study holds {finished} finished trials, so no trial is trained; ask for "
@@ -87,36 +83,27 @@ class _Worker:
         dataset = dataset or load_dataset(
             settings.dataset, settings.data_dir, simulated=settings.simulated
         )
-        spec = dataset.spec
-        budget, recipe = family.budgets[settings.budget_name], RECIPES[settings.recipe]
-        run = settings.files(spec.name)
-        self.settings, self.plan = settings, Plan(run, family, dataset, budget, recipe)
-        storage = Storage(run, settings.storage)
-        self.liveness = Liveness(run, str(settings.worker))
-        objectives = settings.objectives.split(",")
-        self.objectives = [OBJECTIVES[name] for name in objectives]
-        space = family.searched(settings.space, dataset)
-        self.time_budget, self.stop_reason = TimeBudget(settings.time_budget_hours), ""
-        self.proof = Proof(self.plan, settings.seed, small=settings.budget_name == "test")
-        self.queue = TrialQueue(
-            storage, self.liveness, space, self.objectives, settings.trials, settings.seed
-        )
+        self.settings, self.dataset = settings, dataset
+        self.begun, self.stop_reason = time.monotonic(), ""
+        self.trainings = Trainings(settings, family, dataset)
+        self.run = self.trainings.run
+        self.queue = TrialQueue(settings, self.run, family.searched(settings.space, dataset))
         self.records = self.queue.records
         setup = {
             "seed": settings.seed,
             "preset": settings.budget_name,
-            "budget": asdict(budget),
-            "recipe": recipe.stored(),
+            "budget": asdict(self.trainings.budget),
+            "recipe": self.trainings.recipe.stored(),
             "space": settings.space,
             "early_stopping": asdict(RULE) if settings.early_stopping else "off",
         }
         self.identity = {
             "model": settings.model,
-            "dataset": spec.name,
+            "dataset": self.run.dataset,
             "data_sha256": dataset.sha256,
-            "train_end": str(spec.splits.train_end),
-            "val_end": str(spec.splits.val_end),
-            "objectives": objectives,
+            "train_end": str(dataset.spec.splits.train_end),
+            "val_end": str(dataset.spec.splits.val_end),
+            "objectives": [objective.name for objective in self.queue.objectives],
             **setup,
         }
         self.provenance = {
@@ -127,7 +114,7 @@ class _Worker:
         }
         self.stated = {
             "n_trials": settings.trials,
-            "storage_path": storage.recorded,
+            "storage_path": self.queue.stored.recorded,
             "optimization_date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "baselines": validation_baselines(dataset),
             "provenance": self.provenance,
@@ -135,13 +122,8 @@ class _Worker:
 
     def open(self) -> list[FirstTrial]:
         """Create the study or continue it; its first trials."""
-        settings, plan = self.settings, self.plan
-        family, dataset, others = plan.family, plan.dataset, list[StoredStudy]()
-        if settings.warm_start:
-            others = best_of_others(family, settings.runs_dir, dataset, settings.budget_name)
-        first = first_trials(family, settings.space, dataset, plan.recipe, settings.seed, others)
-        first = self.queue.open(self.identity, first, not settings.settle)
-        write_scales(plan.run.scales, dataset, dataset.validation_origins)
+        first, dataset = self.queue.open(self.identity, first_trials(self.trainings)), self.dataset
+        write_scales(self.run.scales, dataset, dataset.validation_origins)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
         self.rule = None if rule == "off" else TypeAdapter(StoppingRule).validate_python(rule)
         self.provenance["early_stopping"] = rule
@@ -151,7 +133,7 @@ class _Worker:
     def n_finished(self) -> int:
         return sum(record.finished for record in self.records())
 
-    def run(self, progress: bool) -> None:
+    def work(self, progress: bool) -> None:
         """Work until the study holds all its trials, settles or has to stop."""
         asked, begun_with = self.settings.trials, self.n_finished()
         may_settle = self.settings.settle and self.settings.policy == PROVEN
@@ -160,7 +142,7 @@ class _Worker:
                 try:
                     settles = None
                     if may_settle and not self.queue.settled:
-                        settles = self.proof.settles(self.records(), asked, self._must_stop)
+                        settles = self.trainings.settles(self.records(), asked, self._must_stop)
                     trial = self.queue.claim(settles)
                     if trial is None:
                         # The others run all that is left; if one dies, its trial is tried here.
@@ -171,7 +153,8 @@ class _Worker:
                     continue
                 records = self.records()
                 finished = sum(t.finished for t in records)
-                line, summary = in_short(record, self.plan.dataset.spec.unit, self._write(records))
+                unit = self.dataset.spec.unit
+                line, summary = in_short(record, unit, self._write(records))
                 bar.update(finished - bar.n)
                 bar.set_postfix_str(summary)
                 trained = f"trial {record.number}: {line} ({record.seconds:.0f} s)"
@@ -201,27 +184,25 @@ class _Worker:
 
     def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> Json:
         """Its scores and what else its record holds; the checks go to ``curve``."""
-        plan = self.plan
 
         def on_check(step: int, forecasts: QuantileForecasts) -> None:
             scores = {name: METRICS[name](forecasts) for name in CURVE_METRICS}
             curve.append({"step": step, **scores})
-            checks = plan.budget.checks
+            checks = self.trainings.budget.checks
             # The others are read from the storage, so only where they are compared with.
             if self.rule and self.rule.rung_at(len(curve), checks):
                 self.rule.judge(curve, checks, trial.number, self.records())
 
-        forecaster = plan.fit(trial.params, self.settings.seed, on_check)
+        forecaster = self.trainings.fit(trial.params, on_check)
         # Scored as stored, so that every figure can be computed again from the file alone.
-        stored = write_predictions(plan.run.trial_predictions(trial.number), forecaster.validation)
-        scores = evaluate(stored, plan.dataset.scales)
+        stored = write_predictions(self.run.trial_predictions(trial.number), forecaster.validation)
+        scores = evaluate(stored, self.dataset.scales)
         for name, score in scores.items():
             if not math.isfinite(score):
                 raise ArithmeticError(f"score {name} is {score}")
         return {
             "scores": scores,
             "by_step": by_step(stored),
-            "n_origins": len(stored.origins),
             "best_step": forecaster.best_step,
             "shares": forecaster.shares,
             "curve": curve,
@@ -234,7 +215,7 @@ class _Worker:
         alike = len(endings) == 1 and finished[0].state == "failed"
         if alike and len(finished) >= ALIKE_FAILURES:
             raise StudyError(
-                f"the first {len(finished)} trials of {self.plan.run.study_name} all failed alike "
+                f"the first {len(finished)} trials of {self.run.study_name} all failed alike "
                 f"({finished[0].cause}); fix that and run again under another job_id"
             )
 
@@ -242,7 +223,8 @@ class _Worker:
         if signal := stop_requests.requested():
             self.stop_reason = f"request to stop ({signal})"
         else:
-            self.stop_reason = self.time_budget.out_of_time(self.records())
+            limit, spent = self.settings.time_budget_hours, time.monotonic() - self.begun
+            self.stop_reason = out_of_time(limit, spent, self.records())
         return self.stop_reason != ""
 
     def _write(self, records: list[TrialRecord]) -> Json | None:
@@ -252,18 +234,18 @@ class _Worker:
         return self.queue.write(self._result)
 
     def _result(self, records: list[TrialRecord]) -> Json:
-        settings, run = self.settings, self.plan.run
+        policy = self.settings.policy
         ended = sum(record.finished for record in records) >= self.queue.ends_with
-        asks = settings.policy == PROVEN
-        proof = self.proof.entry(records) if ended and asks else None
+        asks = policy == PROVEN
+        proof = self.trainings.entry(records) if ended and asks else None
         done = ended and (not asks or proof is not None)
         return study_result(
-            run,
+            self.run,
             records,
-            self.objectives,
-            settings.policy,
+            self.queue.objectives,
+            policy,
             proof,
-            replicate_seconds(run),
+            replicate_seconds(self.run),
             status="complete" if done else "stopped" if self.stop_reason else "running",
             settled=self.queue.settled,
             **self.stated,
@@ -273,7 +255,7 @@ class _Worker:
         """Prove the choice, and write the last record and the optuna figures."""
         if self.settings.policy == PROVEN and self.n_finished() >= self.queue.ends_with:
             try:
-                self.proof.train(self.records(), self._must_stop)
+                self.trainings.prove(self.records(), self._must_stop)
             except stop_requests.StopRequested:
                 self._must_stop()
         if self.stop_reason:
@@ -284,7 +266,7 @@ class _Worker:
                 "job_id to go on."
             )
         self.queue.write(self._result)
-        stored = StoredStudy.read(self.plan.run, database=self.settings.storage)
+        stored = StoredStudy.read(self.run, database=self.settings.storage)
         write_optuna_figures(self.queue.study, stored)
         if stored.settled:
             say(stored.settled_line)

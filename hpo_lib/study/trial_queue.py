@@ -8,9 +8,9 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 import optuna
@@ -21,13 +21,23 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from hpo_lib import stop_requests
-from hpo_lib.errors import MAKE_ROOM, NO_ANSWER, InputError, StudyError, WriteError, in_one_line
-from hpo_lib.families.search_space import Dimension, is_drawn, is_whole
+from hpo_lib.errors import (
+    MAKE_ROOM,
+    NO_ANSWER,
+    InputError,
+    StudyError,
+    WriteError,
+    in_one_line,
+    unwritable,
+)
+from hpo_lib.families.search_space import SearchSpace, is_drawn, is_whole
+from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.storage import Storage, damaged, distribution, quiet_optuna, trial_record
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.scoring.objectives import Objective
+from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.settings import Settings
 from hpo_lib.study.first_trials import FirstTrial
 
 MAX_ATTEMPTS = 3
@@ -36,7 +46,7 @@ counts as failed.
 """
 
 STARTUP_TRIALS = 6
-"""Finished trials, first ones included, from which the sampler learns; docs/methodology.md
+"""Finished trials, first ones included, from which the sampler learns; docs/search.md
 compares samplers.
 """
 
@@ -76,9 +86,7 @@ def _patient(ask: Callable[..., T]) -> Callable[..., T]:
             try:
                 return ask(self, *arguments)
             except OSError as error:
-                raise WriteError(
-                    f"{error.filename or self.run.folder}: {error.strerror or error}; {MAKE_ROOM}"
-                ) from None
+                raise unwritable(error.filename or self.run.folder, error) from None
             except json.JSONDecodeError as error:
                 raise damaged(self.stored.file, error) from None
             except (StorageInternalError, SQLAlchemyError) as error:
@@ -114,37 +122,28 @@ def _decision(decide: Callable[..., T]) -> Callable[..., T]:
     return _patient(holding)
 
 
-@dataclass
 class TrialQueue:
     """One study in its storage, as one of its workers uses it; only it writes to the storage.
 
-    Attributes:
-        stored: where the study is.
-        liveness: of this worker, entered.
+    Args:
+        settings: of the study. It ends with as many trials, of all workers together, unless it
+            settles.
+        run: its files.
         space: the search space, a dimension after the one that it depends on.
-        objectives: what the study minimises, in the order of its values.
-        trials: finished trials in the end, of all workers together, unless the study settles.
-        seed: of the sampler.
     """
 
-    stored: Storage
-    liveness: Liveness
-    space: Mapping[str, Dimension]
-    objectives: Sequence[Objective]
-    trials: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        self.run = self.stored.run
-        self.lease = Lease(self.run.decision_lease)
+    def __init__(self, settings: Settings, run: RunPaths, space: SearchSpace) -> None:
+        self.settings, self.run, self.space = settings, run, space
+        self.stored = Storage(run, settings.storage)
+        self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
+        self.liveness = Liveness(run, str(settings.worker))
+        self.lease = Lease(run.decision_lease)
 
     @_decision
-    def open(
-        self, identity: Json, first: Sequence[FirstTrial], goes_on: bool = False
-    ) -> list[FirstTrial]:
+    def open(self, identity: Json, first: Sequence[FirstTrial]) -> list[FirstTrial]:
         """Create the study, or continue the existing one after checking that it is the same one.
 
-        One that has settled ``goes_on`` only if asked.
+        One that has settled goes on only if its settings say so.
 
         Returns:
             The study's first trials: ``first``, or those that it was begun with.
@@ -175,8 +174,8 @@ class TrialQueue:
                         "settings are not mixed: choose another job_id, or go back to that "
                         f"{key}"
                     )
-        self.study.set_user_attr("trials_asked", self.trials)
-        if goes_on:
+        self.study.set_user_attr("trials_asked", self.settings.trials)
+        if not self.settings.settle:
             self.study.set_user_attr("settled", None)
         self.first = [FirstTrial(**trial) for trial in self.study.user_attrs["first_trials"]]
         if not self._requeue():
@@ -192,7 +191,8 @@ class TrialQueue:
     @property
     def ends_with(self) -> int:
         """So many finished trials the study ends with: all, or those that it settled with."""
-        return min(self.trials, settled["trials"]) if (settled := self.settled) else self.trials
+        asked = self.settings.trials
+        return min(asked, settled["trials"]) if (settled := self.settled) else asked
 
     @_patient
     def records(self) -> list[TrialRecord]:
@@ -220,7 +220,7 @@ class TrialQueue:
         )
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         # A retry that waits may yet complete.
-        if settles and taken < self.trials and not (self.settled or waiting):
+        if settles and taken < self.settings.trials and not (self.settled or waiting):
             self.study.set_user_attr("settled", {"trials": taken, **settles})
         if taken >= self.ends_with:
             return None
@@ -230,7 +230,7 @@ class TrialQueue:
         )
         if drawn < len(self.first) and not waiting:
             self.study.enqueue_trial(self.first[drawn].params)
-        digest = hashlib.sha256(f"{self.seed}/{drawn}".encode()).digest()
+        digest = hashlib.sha256(f"{self.settings.seed}/{drawn}".encode()).digest()
         # The groups are the dimensions that are drawn together.
         self.study.sampler = optuna.samplers.TPESampler(
             seed=int.from_bytes(digest[:4], "big"),

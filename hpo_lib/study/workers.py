@@ -101,10 +101,9 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
         words = [*settings.as_words(), "--job-id", settings.job_id, "--worker", str(number)]
         deaths, before = 0, ended_trainings(run, settings.storage)
         while not stopping.is_set():
-            budget = []
-            if limit := settings.time_budget_hours:
-                left = limit - (time.monotonic() - begun) / 3600
-                budget = ["--time-budget-hours", str(max(left, 1e-6))]
+            limit = settings.time_budget_hours  # 0 for none
+            left = limit and max(limit - (time.monotonic() - begun) / 3600, 1e-6)
+            budget = ["--time-budget-hours", str(left)]
             process = processes[number] = subprocess.Popen(
                 [sys.executable, "-u", "-m", "hpo_lib", "run", *words, *budget],
                 env=environment,

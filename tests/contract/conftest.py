@@ -1,7 +1,11 @@
 """What a forecast may know: the same for families, baselines and the zero-shot model."""
 
-import numpy as np
+import functools
 
+import numpy as np
+import pytest
+
+from hpo_lib.baselines.contract import baselines
 from hpo_lib.data.information_set import Windows
 from hpo_lib.data.splits import HISTORY, HORIZON
 
@@ -16,10 +20,17 @@ KNOWN, CALENDAR = (
 # not).
 INFORMATION_SET = [
     (KNOWN, slice(ORIGIN + 1, None), False),
+    (KNOWN, slice(ORIGIN, ORIGIN + 1), True),
     ((*KNOWN, *CALENDAR), slice(0, ORIGIN - HISTORY + 1), False),
     (CALENDAR, slice(ORIGIN + 1, ORIGIN + 1 + HORIZON), True),
     (CALENDAR, slice(ORIGIN + 1 + HORIZON, None), False),
 ]
+
+
+@pytest.fixture(scope="session")
+def quickly_fitted(tiny_dataset):
+    """Name of a baseline -> its quick training of the tiny dataset, which nobody may change."""
+    return functools.cache(lambda name: baselines()[name].fit(tiny_dataset, seed=1, quick=True))
 
 
 def disturbed(frame, columns, rows):
@@ -39,3 +50,8 @@ def holding_the_future(frame, *origins):
     A `Context`, which real forecasts are made from, does not hold it.
     """
     return Windows(frame, np.array(origins, dtype=np.int64))
+
+
+def forecast(forecaster, frame, *origins):
+    """[N, H, Q] of the given origins."""
+    return forecaster.predict(holding_the_future(frame, *origins)).values

@@ -16,21 +16,12 @@ from hpo_lib.families.feature_table import make_feature_table
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import seasonal_naive
-from tests.contract.conftest import KNOWN, ORIGIN, disturbed, holding_the_future
+from tests.contract.conftest import KNOWN, ORIGIN, disturbed, forecast
 
 
 @pytest.fixture(scope="module", params=baselines())
 def baseline(request):
     return baselines()[request.param]
-
-
-@pytest.fixture(scope="module")
-def trained(baseline, tiny_dataset):
-    return baseline.fit(tiny_dataset, seed=1, quick=True)
-
-
-def forecast(forecaster, frame, *origins):
-    return forecaster.predict(holding_the_future(frame, *origins)).values
 
 
 @pytest.mark.slow
@@ -44,56 +35,30 @@ def test_when_a_baseline_is_trained_in_full_then_it_beats_the_naive_forecast(
     assert 50 < metrics.picp(forecaster.validation) < 98
 
 
-@pytest.mark.parametrize("column", ["water_consumption", "temp"])
-def test_when_a_past_column_changes_at_the_origin_then_the_feature_table_changes(
-    column, tiny_dataset
+@pytest.mark.parametrize("with_two_years", [True, False])
+def test_when_training_covers_no_two_years_then_the_time_of_year_does_not_count(
+    with_two_years, baseline, quickly_fitted, tiny_dataset, monkeypatch
 ):
-    frame = disturbed(tiny_dataset.frame, (column,), slice(ORIGIN, ORIGIN + 1))
-    before = make_feature_table(tiny_dataset, tiny_dataset.windows(np.array([ORIGIN])))
-    after = make_feature_table(tiny_dataset, Windows(frame, np.array([ORIGIN])))
-    assert (before.features != after.features).any()
+    """Of 1680 hours to train on; with validation 2040, which may not change the columns that
+    validation judged.
+    """
+    monkeypatch.setattr(linear_baseline, "HOURS_OF_A_YEAR", 700 if with_two_years else 900)
+    like = None if with_two_years else quickly_fitted(baseline.name)
+    fitted = baseline.fit(tiny_dataset, seed=1, quick=True, like=like)
+    later = tiny_dataset.frame.set_index(tiny_dataset.index + pd.Timedelta(days=140))
+    moved = forecast(fitted, later, ORIGIN) != forecast(fitted, tiny_dataset.frame, ORIGIN)
+    assert moved.any() == with_two_years
 
 
 def test_when_the_first_training_days_change_then_a_quick_training_changes_too(
-    baseline, trained, tiny_dataset
+    baseline, quickly_fitted, tiny_dataset
 ):
     """It learns from days of the whole split, as families do; beside them, the last days alone
     would look too bad.
     """
     frame = disturbed(tiny_dataset.frame, KNOWN, slice(0, 48))
     again = baseline.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
-    assert (again.validation.values != trained.validation.values).any()
-
-
-@pytest.mark.parametrize("hours_of_a_year", [700, 900])
-def test_when_training_covers_no_two_years_then_the_time_of_year_does_not_count(
-    hours_of_a_year, baseline, tiny_dataset, monkeypatch
-):
-    """Of 1680 hours to train on; with validation 2040, which may not change the columns that
-    validation judged.
-    """
-    monkeypatch.setattr(linear_baseline, "HOURS_OF_A_YEAR", hours_of_a_year)
-    later = tiny_dataset.frame.set_index(tiny_dataset.index + pd.Timedelta(days=140))
-    fitted = None
-    for _ in ("fitted", "refitted"):
-        fitted = baseline.fit(tiny_dataset, seed=1, quick=True, like=fitted)
-        moved = forecast(fitted, later, ORIGIN) != forecast(fitted, tiny_dataset.frame, ORIGIN)
-        assert moved.any() == (hours_of_a_year == 700)
-
-
-def test_when_it_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(
-    baseline, trained, tiny_dataset, tmp_path
-):
-    from hpo_lib.families.stored_model import load, save
-
-    save(trained, tmp_path / "model.pt")
-    read = load(tmp_path / "model.pt", baseline, {}, tiny_dataset, "v001")
-    again, before = (
-        one.forecasts(tiny_dataset, tiny_dataset.test_origins) for one in (read, trained)
-    )
-    assert np.array_equal(again.values, before.values)
-    assert read.best_step == trained.best_step
-    assert (tmp_path / "model.pt").stat().st_size < 400_000
+    assert (again.validation.values != quickly_fitted(baseline.name).validation.values).any()
 
 
 # The feature table
@@ -102,17 +67,22 @@ def test_when_it_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_
 def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(tiny_dataset):
     """The target counts hours from 1000: the level of origin 1999 is the mean of 2976 ... 2999."""
     frame = tiny_dataset.frame.assign(water_consumption=1000.0 + np.arange(len(tiny_dataset.frame)))
-    table = make_feature_table(tiny_dataset, Windows(frame, np.array([1999])))
+    table = make_feature_table(tiny_dataset, Windows(frame, np.array([1999, 400])), weeks=3)
     level = 2987.5
-    assert table.level.tolist() == [level]
+    assert table.level.tolist() == [level, 1388.5]
 
-    def feature(name):
-        return (table.features[0, :, table.names.index(name)] + 1) * level
+    def feature(name, origin=0):
+        return (table.features[origin, :, table.names.index(name)] + 1) * table.level[origin]
 
     ahead = np.arange(1.0, 25)
     assert (table.target[0] + 1) * level == pytest.approx(2999 + ahead)
-    for days in range(1, 8):
+    for days in (*range(1, 8), 14, 21):
         assert feature(f"same_hour_{days}d") == pytest.approx(2999 + ahead - 24 * days)
+    for weeks_before, name in enumerate(("week_mean", "week_mean_2", "week_mean_3")):
+        mean = 2999 - 83.5 - 168 * weeks_before
+        assert feature(name) == pytest.approx(np.full(24, mean))
+    # A third week before the first hour counts as the second.
+    assert np.array_equal(feature("same_hour_14d", 1), feature("same_hour_21d", 1))
     assert feature("same_hour_mean") == pytest.approx(2999 + ahead - 24 * 4)
     assert feature("hour_before_1d") == pytest.approx(2999 + ahead - 25)
     assert feature("hour_after_1d") == pytest.approx(np.minimum(2999 + ahead - 23, 2999))
@@ -163,28 +133,15 @@ def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend
     assert feature("same_hour_mean") == pytest.approx(np.full(24, (2 * 110 + 5 * 100) / 7))
 
 
-def test_when_validation_is_added_to_training_then_nothing_is_left_to_validate_on(
-    tiny_dataset,
-):
-    extended = tiny_dataset.trained_through_validation()
-    assert extended.positions.train.stop == tiny_dataset.positions.val.stop
-    assert len(extended.validation_origins) == 0
-    assert (extended.test_origins == tiny_dataset.test_origins).all()
-    assert tiny_dataset.positions.train.stop == 1680
-
-
 # The linear baseline alone
 
 
-@pytest.mark.parametrize("refit", [False, True])
 def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fold_residuals(
-    refit, tiny_dataset
+    tiny_dataset, quickly_fitted
 ):
-    fit = baselines()["RESIDUAL_LINEAR"].fit
-    fitted = fit(tiny_dataset)
-    if refit:
-        fitted = fit(tiny_dataset, like=fitted)
-    learnt = tiny_dataset.trained_through_validation() if refit else tiny_dataset
+    fitted = quickly_fitted("RESIDUAL_LINEAR")
+    fitted = baselines()["RESIDUAL_LINEAR"].fit(tiny_dataset, like=fitted)
+    learnt = tiny_dataset.trained_through_validation()
     origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
     linear = LinearBaseline.fit(learnt, origins, LinearOptions(False))
     table = make_feature_table(learnt, learnt.windows(origins), seasons=False)

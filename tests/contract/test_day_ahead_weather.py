@@ -12,7 +12,7 @@ from hpo_lib.baselines.contract import baselines
 from hpo_lib.data.day_ahead_weather import day_ahead_weather
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.errors import InputError
-from hpo_lib.families.feature_table import exponential_mean, make_feature_table, weather_inputs
+from hpo_lib.families.feature_table import make_feature_table, weather_inputs
 from hpo_lib.families.models import Budget, family_names, get_family
 from tests.contract.conftest import ORIGIN
 from tests.contract.test_families import UNSHRUNK, smallest, with_small_networks
@@ -115,14 +115,6 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
 
 
 # The inputs
-
-
-def test_when_a_temperature_rises_at_once_then_its_mean_follows_by_its_time_constant():
-    step = np.concatenate([np.zeros(1), np.full(72, 10.0)])[None]
-    found = exponential_mean(step, 24)[0]
-    assert found[0] == 0
-    assert found[[24, 48]] == pytest.approx([10 * (1 - np.exp(-1)), 10 * (1 - np.exp(-2))])
-    assert exponential_mean(np.full((1, 30), 4.0), 6)[0] == pytest.approx(np.full(30, 4.0))
 
 
 def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_they_are_zero(

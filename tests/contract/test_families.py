@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -19,22 +18,20 @@ import pytest
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import (
-    RECIPES,
     STANDARD,
     Budget,
-    Forecaster,
     family_names,
     get_family,
 )
-from hpo_lib.families.search_space import Choice, FloatRange, IntRange
+from hpo_lib.families.search_space import Choice, FloatRange, IntRange, in_words, is_whole
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.forecasts import NonFiniteForecast, QuantileForecasts
+from hpo_lib.scoring.forecasts import NonFiniteForecast
 from tests.contract.conftest import (
     CALENDAR,
     KNOWN,
     ORIGIN,
     disturbed,
-    holding_the_future,
+    forecast,
 )
 
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
@@ -50,14 +47,6 @@ SEEN = [
 ]
 
 
-@dataclass(frozen=True)
-class Trained:
-    """One tiny training, with what it reported on the way."""
-
-    forecaster: Forecaster
-    checks: list[tuple[int, QuantileForecasts]]
-
-
 @pytest.fixture(scope="module", params=family_names())
 def family(request):
     return with_small_networks(get_family(request.param))
@@ -65,7 +54,7 @@ def family(request):
 
 @pytest.fixture(scope="module")
 def trained(family, tiny_dataset):
-    return train(family, tiny_dataset)
+    return train(family, tiny_dataset)[0]
 
 
 def with_small_networks(family):
@@ -99,6 +88,7 @@ def smallest(family):
 
 
 def train(family, dataset, budget=BUDGET, seed=SEED):
+    """A forecaster, and the steps and forecasts of its checks."""
     checks = []
     forecaster = family.fit(
         smallest(family),
@@ -108,28 +98,14 @@ def train(family, dataset, budget=BUDGET, seed=SEED):
         recipe=UNSHRUNK,
         on_check=lambda step, forecasts: checks.append((step, forecasts)),
     )
-    return Trained(forecaster, checks)
+    return forecaster, checks
 
 
 def with_frame(dataset, frame):
     return dataclasses.replace(dataset, frame=frame)
 
 
-def forecast(trained, frame, *origins):
-    """[N, H, Q] of the given origins."""
-    return trained.forecaster.predict(holding_the_future(frame, *origins)).values
-
-
 # What a forecast is
-
-
-def test_when_a_family_forecasts_then_in_the_unit_of_the_target_and_not_in_its_scaled_form(
-    family, tiny_dataset
-):
-    calm = family.fit({**smallest(family), "lr": 1e-3}, tiny_dataset, BUDGET, seed=SEED)
-    level = tiny_dataset.target.mean()
-    found = calm.forecasts(tiny_dataset, np.array([ORIGIN])).values
-    assert np.abs(found - level).max() < level
 
 
 # What a forecast may know
@@ -143,50 +119,6 @@ def test_when_a_column_that_a_family_sees_changes_then_its_forecast_does(
     assert (found != forecast(trained, tiny_dataset.frame, ORIGIN)).any()
 
 
-def test_when_other_windows_are_asked_for_too_then_a_forecast_stays_the_same_to_the_last_bit(
-    trained, tiny_dataset
-):
-    from hpo_lib.families.training import PREDICT_BATCH
-
-    origins = np.arange(
-        1500, 1500 + 4 * (PREDICT_BATCH + 10), 4
-    )  # more than one pass, the last one not full
-    everything = trained.forecaster.forecasts(tiny_dataset, origins).values
-    permutation = np.random.default_rng(1).permutation(len(origins))
-    permuted = trained.forecaster.forecasts(tiny_dataset, origins[permutation]).values
-    assert np.array_equal(permuted, everything[permutation])
-    chosen = np.array([3, PREDICT_BATCH + 5, 40])
-    assert np.array_equal(
-        trained.forecaster.forecasts(tiny_dataset, origins[chosen]).values, everything[chosen]
-    )
-    for position in (0, PREDICT_BATCH + 5):
-        assert np.array_equal(
-            forecast(trained, tiny_dataset.frame, origins[position]), everything[position][None]
-        )
-
-
-def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_carries_no_data(
-    family, trained, tiny_dataset, tmp_path
-):
-    from hpo_lib.families.stored_model import load, save
-
-    file, origins = tmp_path / "model.pt", tiny_dataset.test_origins
-    alone = copy.copy(trained.forecaster)  # the linear baseline, without anything of the network
-    alone.recipe, alone.shares = STANDARD, (0.0, 0.0)
-    sizes = []
-    for forecaster in (trained.forecaster, alone):
-        save(forecaster, file)
-        read = load(file, family, smallest(family), tiny_dataset, "v001")
-        again, before = (f.forecasts(tiny_dataset, origins) for f in (read, forecaster))
-        assert np.array_equal(again.values, before.values)
-        assert (read.best_step, read.shares) == (forecaster.best_step, forecaster.shares)
-        raw = tiny_dataset.frame["temp"].to_numpy()[:200].tobytes()
-        for data in (raw, raw.decode("latin1").encode()):  # as a tensor, and as an array
-            assert data not in file.read_bytes()
-        sizes.append(file.stat().st_size)
-    assert sizes[1] < sizes[0], "weights of which nothing is kept are not stored"
-
-
 def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_says_so(
     family, trained, tiny_dataset, tmp_path
 ):
@@ -195,7 +127,7 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
     from hpo_lib.families.stored_model import ALLOWED, load, save
 
     file = tmp_path / "model.pt"
-    save(trained.forecaster, file)
+    save(trained, file)
     with torch.serialization.safe_globals(ALLOWED):
         stored = torch.load(file, weights_only=True)
     recipe = copy.copy(stored["parts"]["recipe"])
@@ -228,7 +160,7 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
 
 
 def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goes_on(
-    family, tiny_dataset
+    tiny_dataset,
 ):
     """darts' TFT keeps a mask by batch size: one made while forecasting, in the check, met the next
     training step.
@@ -240,18 +172,11 @@ def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goe
     budget = dataclasses.replace(
         BUDGET, steps=2 * math.ceil(windows / batch), batch_size=batch, checks=2
     )
-    assert [step for step, _ in train(family, tiny_dataset, budget).checks] == [3, 6]
+    _, checks = train(with_small_networks(get_family("TFT_Q")), tiny_dataset, budget)
+    assert [step for step, _ in checks] == [3, 6]
 
 
-def test_when_a_training_is_checked_then_checks_are_spread_evenly_and_the_best_one_is_kept(
-    trained, tiny_dataset
-):
-    assert [step for step, _ in trained.checks] == [2, 4]
-    assert not np.array_equal(trained.checks[0][1].values, trained.checks[1][1].values)
-    assert_keeps_the_best(trained, tiny_dataset)
-
-
-def test_when_the_last_check_is_not_the_best_then_earlier_weights_are_kept(
+def test_when_the_last_of_even_checks_is_not_the_best_then_earlier_weights_are_kept(
     family, tiny_dataset, monkeypatch
 ):
     losses = {}
@@ -260,28 +185,25 @@ def test_when_the_last_check_is_not_the_best_then_earlier_weights_are_kept(
         return losses.setdefault(forecasts.values.tobytes(), (3.0, 1.0, 2.0)[len(losses) % 3])
 
     monkeypatch.setattr(metrics, "pinball", second_is_best)
-    trained = train(family, tiny_dataset, Budget(steps=3, batch_size=8, checks=3))
+    forecaster, checks = train(family, tiny_dataset, Budget(steps=6, batch_size=8, checks=3))
     assert list(losses.values()) == [3.0, 1.0, 2.0]
-    assert trained.forecaster.best_step == 2
-    assert_keeps_the_best(trained, tiny_dataset)
-
-
-def assert_keeps_the_best(trained, dataset):
-    step, best = min(trained.checks, key=lambda check: metrics.pinball(check[1]))
-    assert trained.forecaster.best_step == step
-    assert np.array_equal(trained.forecaster.validation.values, best.values)
-    again = trained.forecaster.forecasts(dataset, dataset.validation_origins)
-    assert np.array_equal(again.values, best.values)
-    assert np.array_equal(again.actual, best.actual)
+    assert [step for step, _ in checks] == [2, 4, 6]
+    assert forecaster.best_step == 4
+    best, again = checks[1][1], forecaster.forecasts(tiny_dataset, tiny_dataset.validation_origins)
+    for forecasts in (forecaster.validation, again):
+        assert np.array_equal(forecasts.values, best.values)
+        assert np.array_equal(forecasts.actual, best.actual)
+    weights = forecaster.module.parameters()
+    assert {str(weight.dtype) for weight in weights} == {"torch.float32"}
 
 
 def test_when_the_work_is_bounded_then_a_large_model_gets_fewer_steps_and_its_schedule_spans_them(
     family, tiny_dataset
 ):
-    short = train(family, tiny_dataset, Budget(steps=2, batch_size=8, checks=2))
-    bounded = train(family, tiny_dataset, Budget(steps=1000, batch_size=8, checks=2, max_work=1e-6))
-    assert [step for step, _ in bounded.checks] == [1, 2]
-    assert np.array_equal(bounded.checks[-1][1].values, short.checks[-1][1].values)
+    _, short = train(family, tiny_dataset, Budget(2, 8, 2))
+    _, bounded = train(family, tiny_dataset, Budget(1000, 8, 2, max_work=1e-6))
+    assert [step for step, _ in bounded] == [1, 2]
+    assert np.array_equal(bounded[-1][1].values, short[-1][1].values)
 
 
 def test_when_everything_after_the_training_split_changes_then_the_same_weights_are_trained(
@@ -290,15 +212,14 @@ def test_when_everything_after_the_training_split_changes_then_the_same_weights_
     columns = tuple(tiny_dataset.frame.columns)
     train_stop = tiny_dataset.positions.train.stop
     changed = disturbed(tiny_dataset.frame, columns, slice(train_stop, None))
-    expected = train(family, tiny_dataset, ONE_CHECK)
-    found = train(family, with_frame(tiny_dataset, changed), ONE_CHECK)
+    (expected, _), (found, _) = (
+        train(family, data, ONE_CHECK) for data in (tiny_dataset, with_frame(tiny_dataset, changed))
+    )
     origin = train_stop - HORIZON - 1
     assert np.array_equal(
         forecast(found, tiny_dataset.frame, origin), forecast(expected, tiny_dataset.frame, origin)
     )
-    assert not np.array_equal(
-        found.forecaster.validation.values, expected.forecaster.validation.values
-    )
+    assert not np.array_equal(found.validation.values, expected.validation.values)
 
 
 def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_sees_no_more_than_a_fit(
@@ -313,24 +234,6 @@ def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_sees_no
         smallest(family), tiny_dataset, BUDGET, like=fitted, seed=SEED, recipe=recipe
     )
     assert [one.scaling.seasons for one in (fitted, refitted)] == [False, False]
-
-
-def test_when_a_family_is_refitted_then_for_as_many_steps_as_validation_chose(
-    family, trained, tiny_dataset
-):
-    forecasts = []
-    for steps in (2, 3):
-        like, params = copy.copy(trained.forecaster), smallest(family)
-        like.best_step = steps
-        refitted = family.fit(params, tiny_dataset, BUDGET, like=like, seed=1, recipe=UNSHRUNK)
-        assert refitted.best_step == steps
-        forecasts.append(refitted.forecasts(tiny_dataset, np.array([ORIGIN])).values)
-    assert not np.array_equal(*forecasts)
-
-
-def test_when_the_recipe_is_plain_then_the_forecast_is_another(family, trained, tiny_dataset):
-    plain = family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, recipe=RECIPES["plain"])
-    assert not np.array_equal(plain.validation.values, trained.forecaster.validation.values)
 
 
 def test_when_a_training_goes_astray_then_it_fails_and_names_the_step(family, tiny_dataset):
@@ -376,16 +279,6 @@ def restored_sigint():
     signal.signal(signal.SIGINT, before)
 
 
-def test_when_a_family_has_weights_then_they_are_float32(trained):
-    from hpo_lib.families.training import DartsForecaster
-
-    if not isinstance(trained.forecaster, DartsForecaster):
-        pytest.skip("not a torch family")
-    parameters = list(trained.forecaster.module.parameters())
-    assert parameters
-    assert {str(parameter.dtype) for parameter in parameters} == {"torch.float32"}
-
-
 TRAIN_IN_A_NEW_PROCESS = """
 import hashlib, pickle, sys
 from hpo_lib.families.models import get_family
@@ -421,53 +314,52 @@ def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(
 
 # What a family declares
 
-LOG_LR, DROPOUT = FloatRange(1e-5, 1e-2, log=True), FloatRange(0.05, 0.4)
+LEARNING_RATE = {"lr": "1e-05 to 0.01, log", "dropout": "0.05 to 0.4"}
 SEARCH_SPACES = {
     "NHITS_Q": {
-        "num_stacks": IntRange(2, 5),
-        "num_blocks": IntRange(1, 3),
-        "num_layers": IntRange(2, 4),
-        "layer_widths": Choice((256, 512, 1024)),
-        "lr": LOG_LR,
-        "dropout": DROPOUT,
-        "weight_decay": FloatRange(1e-7, 1e-3, log=True),
+        "num_stacks": "2 to 5",
+        "num_blocks": "1 to 3",
+        "num_layers": "2 to 4",
+        "layer_widths": "256, 512, 1024",
+        "weight_decay": "1e-07 to 0.001, log",
     },
     "TFT_Q": {
-        "hidden_size": Choice((32, 64, 128, 256)),
-        "lstm_layers": IntRange(1, 3),
-        "num_attention_heads": Choice((2, 4, 8)),
-        "dropout": DROPOUT,
-        "lr": LOG_LR,
+        "hidden_size": "32, 64, 128, 256",
+        "lstm_layers": "1 to 3",
+        "num_attention_heads": "2, 4, 8",
     },
     "TIMESNET_Q": {
-        "hidden_size": Choice((64, 128, 256)),
-        "conv_hidden_size": Choice((32, 64, 128)),
-        "top_k": IntRange(2, 5),
-        "lr": LOG_LR,
-        "dropout": DROPOUT,
+        "hidden_size": "64, 128, 256",
+        "conv_hidden_size": "32, 64, 128",
+        "top_k": "2 to 5",
     },
 }
 
 
 @pytest.mark.parametrize("name", SEARCH_SPACES)
-def test_when_a_family_of_the_original_hpo_plan_is_searched_then_its_space_is_the_plans(
-    name,
-):
-    assert dict(get_family(name).search_space) == SEARCH_SPACES[name]
+def test_when_a_family_of_the_original_hpo_plan_is_searched_then_its_space_is_the_plans(name):
+    space = get_family(name).search_space
+    found = {parameter: in_words(dimension) for parameter, dimension in space.items()}
+    assert found == SEARCH_SPACES[name] | LEARNING_RATE
+    whole = {parameter for parameter, dimension in space.items() if "whole" in str(dimension)}
+    assert whole == {parameter for parameter, words in found.items() if words[1:5] == " to "}
 
 
 @pytest.mark.parametrize("name", family_names())
-def test_when_a_family_is_declared_then_name_title_and_budgets_are_there(name):
+def test_when_a_family_is_declared_then_budgets_grow_and_defaults_and_portfolio_are_in_its_space(
+    name,
+):
     family = get_family(name)
-    assert family.name == name
-    assert family.title
-    assert {"test", "laptop", "a100"} <= set(family.budgets)
-    for budget in family.budgets.values():
-        assert budget.steps >= budget.checks >= 1
-        assert budget.batch_size >= 1
-    assert (
-        family.budgets["test"].steps < family.budgets["laptop"].steps < family.budgets["a100"].steps
-    )
+    assert (family.name, bool(family.title)) == (name, True)
+    budgets = [family.budgets[preset] for preset in ("test", "laptop", "a100")]
+    assert all(one.steps >= one.checks >= 1 <= one.batch_size for one in budgets)
+    assert budgets[0].steps < budgets[1].steps < budgets[2].steps
+    family.check_params(family.defaults)
+    for series, won in family.portfolio.items():
+        params = {**family.untuned("wide"), **won}
+        family.check_params(params)
+        assert is_whole(params, family.searched("wide"))
+        assert "," in series, "what won on one series alone says nothing of others"
 
 
 def test_when_a_budget_bounds_the_work_then_steps_do_too_but_every_check_is_made():
@@ -480,11 +372,6 @@ def test_when_a_budget_bounds_the_work_then_steps_do_too_but_every_check_is_made
         8,
     ]
     assert Budget(steps=400, batch_size=8, checks=8).steps_for(10**12) == 400
-
-
-@pytest.mark.parametrize("name", family_names())
-def test_when_a_family_is_declared_then_its_defaults_are_inside_the_search_space(name):
-    get_family(name).check_params(get_family(name).defaults)
 
 
 def test_when_a_training_gets_wrong_parameters_then_it_refuses_them(family, tiny_dataset):

@@ -22,7 +22,7 @@ from hpo_lib.families.models import (
     get_family,
     registered,
 )
-from hpo_lib.families.search_space import RECIPE_SPACE, Choice, FloatRange, IntRange, is_whole
+from hpo_lib.families.search_space import RECIPE_SPACE, Choice, FloatRange, IntRange
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS
@@ -39,90 +39,46 @@ def random_forecasts(seed):
     return QuantileForecasts(values, centre, ORIGINS)
 
 
-def perfect(f):
-    return QuantileForecasts(np.repeat(f.actual[:, :, None], 3, axis=2), f.actual, f.origins)
+# Metrics and objectives
 
 
-# Metrics
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_when_forecasts_are_scored_then_a_metric_is_a_finite_float_and_changes_nothing(
-    name,
-):
-    for seed in range(5):
-        f = random_forecasts(seed)
-        before = f.values.copy(), f.actual.copy()
-        score = METRICS[name](f)
-        assert type(score) is float
-        assert math.isfinite(score)
-        assert (f.values == before[0]).all()
-        assert (f.actual == before[1]).all()
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_when_a_forecast_is_perfect_then_no_other_scores_better(name):
-    best = METRICS[name](perfect(random_forecasts(0)))
-    scores = [METRICS[name](random_forecasts(seed)) for seed in range(20)]
-    if METRICS[name].best == "nominal":
-        assert best == 100 > max(scores)
-    else:
-        assert best == 0 < min(scores)
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_when_origins_come_in_another_order_then_a_metric_is_the_same(name):
-    f, order = random_forecasts(1), np.random.default_rng(2).permutation(30)
-    shuffled = QuantileForecasts(f.values[order], f.actual[order], f.origins[order])
-    assert METRICS[name](shuffled) == pytest.approx(METRICS[name](f))
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_when_a_metric_is_added_then_it_is_documented_and_found_by_its_own_name(name):
-    function = METRICS[name].function
-    assert inspect.getdoc(function)
-    assert getattr(metrics, name) in (function, METRICS[name])
-    assert list(inspect.signature(function).parameters) == ["f"]
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_when_a_metric_states_its_unit_then_columns_named_after_it_are_in_that_unit(name):
+@pytest.mark.parametrize(("name", "metric"), METRICS.items())
+def test_when_a_metric_is_added_then_it_keeps_what_all_of_them_promise(name, metric):
+    assert inspect.getdoc(metric.function), "it is documented"
+    assert getattr(metrics, name) in (metric.function, metric)
     for column in (name, f"val_{name}", f"{name}_low", f"seed_{name}_sd"):
-        assert metrics.in_target_unit(column) == (METRICS[name].unit == "target")
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_when_a_metric_is_a_mean_of_hours_then_its_days_and_hours_ahead_average_to_it(name):
-    f, metric = random_forecasts(4), METRICS[name]
+        assert metrics.in_target_unit(column) == (metric.unit == "target")
+    f, order = random_forecasts(1), np.random.default_rng(2).permutation(30)
+    before, score = (f.values.copy(), f.actual.copy()), metric(f)
+    assert type(score) is float
+    assert (f.values == before[0]).all(), "nothing changes"
+    assert (f.actual == before[1]).all()
+    shuffled = QuantileForecasts(f.values[order], f.actual[order], f.origins[order])
+    assert metric(shuffled) == pytest.approx(score)
     if metric.of_hours:
         days, hours_ahead = metric.mean(f, "hours"), metric.mean(f, "days")
         assert (len(days), len(hours_ahead)) == (30, 24)
-        assert days.mean() == pytest.approx(metric(f))
-        assert hours_ahead.mean() == pytest.approx(metric(f))
+        assert days.mean() == pytest.approx(score)
+        assert hours_ahead.mean() == pytest.approx(score)
+    scores = [metric(random_forecasts(seed)) for seed in range(20)]
+    assert np.isfinite(scores).all()
+    perfect = metric(QuantileForecasts(np.stack([f.actual] * 3, axis=2), f.actual, f.origins))
+    if metric.best == "nominal":
+        assert perfect == 100 > max(scores)
+    else:
+        assert perfect == 0 < min(scores)
 
 
-# Objectives
-
-
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_when_an_objective_is_added_then_it_has_its_name_a_label_and_a_direction(name):
-    objective = OBJECTIVES[name]
-    assert objective.name == name
-    assert objective.label.strip()
-    assert objective.direction == "minimize"
-
-
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_when_scores_are_those_of_a_study_then_an_objective_is_finite_and_reads_nothing_else(
-    name,
+@pytest.mark.parametrize(("name", "objective"), OBJECTIVES.items())
+def test_when_an_objective_is_added_then_it_is_finite_and_has_a_label_and_a_direction(
+    name, objective
 ):
-    for seed in range(5):
-        scores = metrics.score(random_forecasts(seed), 0.7)
-        scores |= {
-            "winkler_calibrated": 1.5,
-            "picp_calibrated": 79.0,
-        }  # `evaluate` needs the dataset for them
-        assert math.isfinite(OBJECTIVES[name].value(scores))
+    assert (objective.name, objective.direction) == (name, "minimize")
+    assert objective.label.strip()
+    # `evaluate` needs the dataset for the last two.
+    scores = metrics.score(random_forecasts(0), 0.7)
+    scores |= {"winkler_calibrated": 1.5, "picp_calibrated": 79.0}
+    assert math.isfinite(objective.value(scores))
 
 
 # Families
@@ -283,15 +239,3 @@ def test_when_hyperparameters_are_on_the_bounds_or_fields_of_the_recipe_then_the
     params,
 ):
     Fake().check_params(params)
-
-
-@pytest.mark.parametrize("name", family_names())
-def test_when_a_portfolio_is_shipped_then_its_entries_are_whole_configurations_of_the_wide_space(
-    name,
-):
-    family = get_family(name)
-    for series, won in family.portfolio.items():
-        params = {**family.untuned("wide"), **won}
-        family.check_params(params)
-        assert is_whole(params, family.searched("wide"))
-        assert "," in series, "what won on one series alone says nothing of others"

@@ -139,34 +139,6 @@ def test_when_a_block_forecasts_then_a_window_does_not_depend_on_its_batch_mates
         assert (theirs(together)[:1] - theirs(daily)).abs().max() > 1e-2
 
 
-def test_when_training_shows_a_daily_wave_then_only_its_period_is_used_to_forecast(
-    layers, original, monkeypatch
-):
-    import torch
-
-    ours, _ = period_blocks(layers, original)
-    periods = []
-    convolve = layers.StablePeriodBlock._convolve
-
-    def spy(self, x, period):
-        periods.append(period)
-        result = convolve(self, x, period)
-        return result
-
-    monkeypatch.setattr(layers.StablePeriodBlock, "_convolve", spy)
-    ours.train()
-    ours(waves(24, 24))
-    assert periods[0] == 24
-    frequency = int(ours.mean_amplitude[1:].argmax()) + 1
-    assert 192 // frequency == 24
-
-    ours.eval()
-    periods.clear()
-    with torch.no_grad():
-        ours(waves(40, 40) * 10)
-    assert periods[0] == 24, "the periods come from training, not from the window"
-
-
 def test_when_batches_follow_then_the_spectrum_is_their_running_mean_in_training_alone(
     layers, original
 ):

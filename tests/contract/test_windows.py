@@ -93,36 +93,31 @@ def test_when_a_model_has_no_future_input_then_its_last_day_has_the_calendar_of_
     assert batch.past_covariates[1, -1].tolist() == [10_500, 20_500, 30_524, 40_524, 50_524]
 
 
-def test_when_windows_reach_beyond_the_frame_then_it_is_an_error_and_nothing_wraps_round(
-    windows, counted
+def test_when_windows_reach_beyond_the_frame_or_are_others_than_asked_for_then_it_is_an_error(
+    counted,
 ):
-    scaling = windows.Scaling.fit(counted, PLAIN)
+    import torch
+
     origin = len(counted.frame) - 24
-    source = made(counted, scaling=scaling, as_past=False, origins=[origin])
-    with pytest.raises(IndexError):
-        gathered(source, origin, with_target=False)
+    beyond = made(counted, as_past=False, origins=[origin])
+    other = dataclasses.replace(made(counted, origins=[500]), expected=torch.ones((1, 24)))
+    for source, asked in ((beyond, origin), (other, 501)):
+        with pytest.raises(IndexError):
+            gathered(source, asked, with_target=source is other)
 
 
-def test_when_scaling_is_fitted_then_training_rows_have_mean_0_and_deviation_1(
-    windows, tiny_dataset
-):
-    scaling = windows.Scaling.fit(tiny_dataset, PLAIN)
-    training = windows.Scaling.transform(
-        scaling, tiny_dataset.frame, tuple(tiny_dataset.frame.columns)
-    )[:1680]
-    np.testing.assert_allclose(training.mean(dim=0), 0, atol=1e-5)
-    np.testing.assert_allclose(training.std(dim=0, correction=0), 1, atol=1e-5)
-
-
-def test_when_a_column_is_constant_in_training_then_it_is_centred_and_keeps_its_unit(
+def test_when_scaling_is_fitted_then_training_rows_have_mean_0_and_deviation_1_but_for_constants(
     windows, tiny_dataset
 ):
     frame = tiny_dataset.frame.assign(is_weekend=1.0)
     frame.iloc[2000:, -1] = 3.0
     scaling = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame), PLAIN)
-    values = scaling.transform(frame, ("is_weekend",))
-    assert str(values.dtype) == "torch.float32"
-    assert values[[0, 1999, 2000], 0].tolist() == [0, 0, 2]
+    scaled = scaling.transform(frame, tuple(frame.columns))
+    assert str(scaled.dtype) == "torch.float32"
+    training, constant = scaled[:1680, :-1], scaled[:, -1]
+    np.testing.assert_allclose(training.mean(dim=0), 0, atol=1e-5)
+    np.testing.assert_allclose(training.std(dim=0, correction=0), 1, atol=1e-5)
+    assert constant[[0, 1999, 2000]].tolist() == [0, 0, 2], "it keeps its unit"
 
 
 def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_alone_is_the_same(
@@ -159,25 +154,9 @@ def test_when_windows_are_normalised_then_the_target_is_relative_to_the_mean_of_
     log = batch.past_covariates[1, :, 2]
     assert log.unique().tolist() == pytest.approx([np.log(mean / 100) / 2])
     assert batch.past_covariates[1, -1, [0, 1, 3]].tolist() == [10_500, 20_500, 30_524]
-
-
-def test_when_normalised_values_are_taken_back_then_they_are_what_they_were(windows, tiny_dataset):
-    import torch
-
-    scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
-    source = made(tiny_dataset, scaling=scaling)
-    origins = torch.tensor(ORIGINS)
-    values = source.in_unit(source.gather(origins, with_target=True).future_target, origins)
-    expected = tiny_dataset.target.to_numpy()[np.array(ORIGINS)[:, None] + np.arange(1, 25)]
-    np.testing.assert_allclose(values[:, :, 0], expected, rtol=1e-5)
-
-
-def test_when_the_level_falls_below_the_floor_then_the_floor_is_divided_by(windows, counted):
-    import torch
-
-    level = windows.Level(hours=24, floor=1000.0, spread=0.5, log_mean=0.0, log_std=1.0)
-    offset, gain = made(counted, level=level).window_scale(torch.tensor([500]))
-    assert (offset.item(), gain.item()) == (488.5, pytest.approx(1 / 500))
+    above = dataclasses.replace(level, floor=1000.0)
+    target = gathered(made(counted, level=above)).past_target
+    assert target[1, -1, 0].item() == pytest.approx((500 - mean) / 500)  # the floor is divided by
 
 
 def test_when_the_level_is_fitted_then_five_percent_of_the_mean_size_are_its_floor(
@@ -188,12 +167,19 @@ def test_when_the_level_is_fitted_then_five_percent_of_the_mean_size_are_its_flo
     assert (signed.floor, signed.spread, signed.unit) == pytest.approx((200, 1, 200))
 
 
-def test_when_the_level_is_fitted_then_training_targets_have_unit_size(windows, tiny_dataset):
+def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_can_be_taken_back(
+    windows, tiny_dataset
+):
+    import torch
+
     scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
     origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
     source = made(tiny_dataset, scaling=scaling, origins=origins)
     batch = gathered(source, *origins)
     assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
+    back = source.in_unit(batch.future_target, torch.from_numpy(origins))
+    expected = tiny_dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
+    np.testing.assert_allclose(back[:, :, 0], expected, rtol=1e-5)
     log = batch.past_covariates[:, 0, 2]
     assert (log.mean().item(), log.std(correction=0).item()) == (
         pytest.approx(0, abs=1e-3),
@@ -240,16 +226,6 @@ def test_when_there_is_a_linear_baseline_then_targets_are_residuals_and_it_is_an
     decoder = dataclasses.replace(source, calendar_as_past=False).gather(origins, with_target=False)
     np.testing.assert_allclose(decoder.future_covariates[0, :, -1], shown[144:])
     assert torch.equal(decoder.historic_future_covariates[:, :, -1:], decoder.past_target)
-
-
-def test_when_another_window_is_gathered_than_the_source_was_made_for_then_it_is_an_error(
-    counted,
-):
-    import torch
-
-    source = dataclasses.replace(made(counted, origins=[500]), expected=torch.ones((1, 24)))
-    with pytest.raises(IndexError):
-        gathered(source, 501)
 
 
 def test_when_history_is_not_repeated_then_lags_and_the_earlier_calendar_are_left_out(
@@ -309,16 +285,10 @@ def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
         ("hour_sin", "month", "season", "is_weekend") if seasons else ("hour_sin", "is_weekend")
     )
     assert windows.future_columns(dataset, scaling, PLAIN) == expected
+    without_calendar = dataclasses.replace(PLAIN, calendar=False)
+    assert windows.future_columns(dataset, scaling, without_calendar) == ("hour_sin",)
     source = made(dataset, scaling=scaling, as_past=False)
     assert source.future.shape[1] == len(expected)
-
-
-def test_when_a_recipe_hides_the_calendar_then_a_network_sees_the_hours_alone(
-    windows, tiny_dataset
-):
-    recipe = dataclasses.replace(PLAIN, calendar=False)
-    scaling = windows.Scaling.fit(tiny_dataset, recipe)
-    assert windows.future_columns(tiny_dataset, scaling, recipe) == ("hour_sin", "hour_cos")
 
 
 def test_when_there_are_many_origins_then_fewer_of_every_hour_of_day_are_learnt_from(

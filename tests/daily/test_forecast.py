@@ -221,6 +221,9 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
     else:
         file.write_bytes(b"PK no more")
     capsys.readouterr()
+    assert in_use.run("forecast", "--model", "NHITS_Q", "--out", str(in_use.folder / "days")) == 0
+    written = sorted(file.name for file in (in_use.folder / "days").iterdir())
+    assert written == ["2019-06-09T00.csv", "2019-06-09T00.png"]
     out = in_use.folder / "beside.csv"
     assert in_use.run("forecast", "--out", str(out.with_suffix(".png"))) == 2
     assert "name the table, such as x.csv" in capsys.readouterr().err

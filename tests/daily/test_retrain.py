@@ -2,13 +2,14 @@
 put in use.
 """
 
+import json
 from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.daily.retrain import Verdict, _notes, _parameters, _verdict
+from hpo_lib.daily.retrain import Verdict, _notes, _Training, _verdict
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, relative_mae, store, with_ends
 from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.daily.watch import Watched, watch
@@ -116,7 +117,8 @@ def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_o
             "NHITS_Q", str(in_use.toml), preset=preset, runs_dir=str(in_use.folder / "runs")
         )
         before = with_facts(version, provenance={"data": {"source": source}})
-        found[preset, source] = _parameters(settings, data, "", before).params["lr"]
+        training = _Training(settings, data, data, data, before)
+        found[preset, source] = training.parameters("").params["lr"]
     assert found == {
         ("test", "csv"): SMALL["lr"],
         ("laptop", "csv"): 2e-3,
@@ -144,8 +146,13 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
     assert "v001 (TEST BUDGET) was already trained in this way" in capsys.readouterr().out
     before = utility.models.current.read_bytes()
     # Without a file the parameters are those of the version in use.
-    assert command(utility, "--test", "--seed", "1") == 0
-    assert "v001 (TEST BUDGET) was already trained in this way" in capsys.readouterr().out
+    capsys.readouterr()
+    assert command(utility, "--test", "--seed", "1", "--json") == 0
+    told, progress = capsys.readouterr()
+    assert "v001 (TEST BUDGET) was already trained in this way" in progress
+    folder, card = utility.models.version(1), utility.models.card(1)
+    own = version_in_use(utility.models).facts
+    assert json.loads(told) == {**own, "folder": str(folder), "card": str(card)}
     assert utility.models.current.read_bytes() == before
     dataset = utility.dataset()
     for which, own in zip((FITTED, REFITTED), trained, strict=True):

@@ -8,7 +8,6 @@ import pytest
 
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.day_ahead_weather import (
-    DayAheadWeather,
     day_ahead_weather,
     heating_threshold,
     read_archive,
@@ -33,35 +32,29 @@ def archive(folder, text=ARCHIVE):
 
 
 def made(spec, dataset, table=None):
+    """The weather of the day ahead, [T, H, 1], and of an hour that is not in the data."""
     weather = day_ahead_weather(
         spec, dataset.frame, table, dataset.training_frame, dataset.spec.target
     )
-    return weather.at(dataset.index)
+    found = weather.at(dataset.index.append(dataset.index[-1:].shift(1)))
+    assert np.isnan(found[-1]).all()
+    return found[:-1]
 
 
 def test_when_an_hour_was_forecast_twice_then_the_newest_forecast_issued_by_the_origin_counts(
     tiny_dataset, tmp_path
 ):
-    found = made(DayAheadWeatherSpec("forecast", ("temp",)), tiny_dataset, archive(tmp_path))[
-        :, :, 0
-    ]
+    spec, table = DayAheadWeatherSpec("forecast", ("temp",)), archive(tmp_path)
+    found = made(spec, tiny_dataset, table)[:, :, 0]
     # Rows are origins from 2019-03-01 00:00, columns 1 to 24 hours ahead.
     assert np.isnan(found[5]).all()  # nothing was issued yet
     assert found[6, :3].tolist() == [1.0, 2.0, 3.0]
     assert found[7, :2].tolist() == [2.0, 3.0]  # 07:30 is later than this origin
     assert found[8, :2].tolist() == [3.5, 4.5]
     assert np.isnan(found[6, 3:]).all()
-
-
-def test_when_an_archive_is_unordered_or_lacks_a_value_then_the_newest_issued_value_counts(
-    tiny_dataset, tmp_path
-):
     header, *rows = ARCHIVE.splitlines()
     turned = archive(tmp_path, "\n".join([header, *rows[::-1]]))
-    spec = DayAheadWeatherSpec("forecast", ("temp",))
-    np.testing.assert_array_equal(
-        made(spec, tiny_dataset, turned), made(spec, tiny_dataset, archive(tmp_path))
-    )
+    np.testing.assert_array_equal(made(spec, tiny_dataset, turned)[:, :, 0], found)
     holed = archive(tmp_path, ARCHIVE.replace("09:00,3.5", "09:00,"))
     assert made(spec, tiny_dataset, holed)[8, :2, 0].tolist() == [3.0, 4.5]
 
@@ -101,14 +94,7 @@ def test_when_an_archive_is_wrong_then_the_error_names_the_cell(old, new, senten
         archive(tmp_path, ARCHIVE.replace(old, new, 1))
 
 
-def test_when_weather_is_observed_then_it_is_what_came(tiny_dataset):
-    found = made(DayAheadWeatherSpec("observed", ("temp",)), tiny_dataset)[:, :, 0]
-    temp = tiny_dataset.frame["temp"].to_numpy()
-    assert np.array_equal(found[100], temp[101:125])
-    assert np.isnan(found[-5]).tolist() == [False] * 4 + [True] * 20
-
-
-def test_when_weather_is_degraded_then_its_errors_have_the_stated_size_and_memory(
+def test_when_weather_is_observed_then_it_came_so_and_degraded_has_errors_of_stated_size_and_memory(
     tiny_dataset,
 ):
     spec = DayAheadWeatherSpec(
@@ -116,6 +102,9 @@ def test_when_weather_is_degraded_then_its_errors_have_the_stated_size_and_memor
     )
     temp = tiny_dataset.frame["temp"].to_numpy()
     ahead = np.arange(len(temp) - 24)[:, None] + np.arange(1, 25)
+    observed = made(DayAheadWeatherSpec("observed", ("temp",)), tiny_dataset)[:, :, 0]
+    assert np.array_equal(observed[:-24], temp[ahead])
+    assert np.isnan(observed[-5]).tolist() == [False] * 4 + [True] * 20
     errors = made(spec, tiny_dataset)[:-24, :, 0] - temp[ahead]
     assert errors.mean() == pytest.approx(0, abs=0.05)
     spread = errors.std(axis=0)
@@ -145,23 +134,10 @@ def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found():
 # In a dataset
 
 
-def test_when_days_after_training_change_then_the_threshold_of_a_dataset_stays(
-    tiny_dataset, tmp_path
-):
-    observed = DayAheadWeatherSpec("observed", ("temp",))
-    spec = dataclasses.replace(tiny_dataset.spec, day_ahead_weather=observed)
-    known = set()
-    for later in (1.0, 0.2):
-        frame = tiny_dataset.frame.copy()
-        frame.loc[frame.index[1680:], ["water_consumption", "temp"]] *= later
-        frame.to_csv(tmp_path / "tiny.csv")
-        weather = load_dataset(spec, tmp_path).weather
-        known.add((weather.threshold, weather.usual_demand))
-    assert len(known) == 1
-
-
 def with_weather(name, **weather):
-    spec = dataclasses.replace(load_spec(name), day_ahead_weather=DayAheadWeatherSpec(**weather))
+    start = pd.Timestamp("2022-09-01", tz="UTC")
+    seen = DayAheadWeatherSpec(**weather)
+    spec = dataclasses.replace(load_spec(name), start=start, day_ahead_weather=seen)
     return load_dataset(spec, simulated=True)
 
 
@@ -178,7 +154,8 @@ def twins():
 def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_and_without_they_stay(
     twins,
 ):
-    plain = load_dataset(load_spec("heat"), simulated=True)
+    start = twins["none"].spec.start
+    plain = load_dataset(dataclasses.replace(load_spec("heat"), start=start), simulated=True)
     assert (twins["none"].sha256, twins["none"].source, twins["none"].weather) == (
         plain.sha256,
         "simulated",
@@ -231,19 +208,16 @@ def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fin
     pd.DataFrame(rows, columns=["issued", "valid", "temp"]).to_csv(tmp_path / "w.csv", index=False)
     dataset = load_dataset(spec, tmp_path)
     assert (dataset.source, dataset.kind_of_weather) == ("csv", "forecast")
+    later = tiny_dataset.frame.copy()
+    later.loc[later.index[1680:], ["water_consumption", "temp"]] *= 0.2
+    later.to_csv(tmp_path / "tiny.csv")
+    other = load_dataset(spec, tmp_path).weather
+    fitted = dataset.weather.threshold, dataset.weather.usual_demand
+    assert fitted == (other.threshold, other.usual_demand), "days after training do not count"
+    tiny_dataset.frame.to_csv(tmp_path / "tiny.csv")
     assert dataset.context(dataset.validation_origins[:1]).weather[0, :, 0].tolist() == list(
         range(29, 53)
     )
     rows[0] = (*rows[0][:2], 6.5)
     pd.DataFrame(rows, columns=["issued", "valid", "temp"]).to_csv(tmp_path / "w.csv", index=False)
     assert load_dataset(spec, tmp_path).sha256 != dataset.sha256
-
-
-def test_when_an_origin_is_none_of_the_weathers_then_its_weather_is_unknown():
-    hours = pd.date_range("2019-01-01", periods=3, freq="h", tz="UTC")
-    weather = DayAheadWeather(
-        "observed", ("temp",), hours[:2], np.arange(48.0).reshape(2, 24, 1), None, 1.0
-    )
-    found = weather.at(hours[1:])
-    assert found[0, :, 0].tolist() == list(range(24, 48))
-    assert np.isnan(found[1]).all()

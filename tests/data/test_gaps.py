@@ -38,6 +38,11 @@ def test_when_a_gap_is_too_long_to_fill_then_origins_whose_window_touches_it_are
     assert dataset.origins_left_out() == {"train": 0, "validation": 8, "test": 0}
     assert (len(dataset.missing), dataset.n_filled) == (4, 0)
     assert np.flatnonzero(dataset.is_missing).tolist() == list(GAP)
+    assert dataset.validation_origins is dataset.validation_origins, "computed once"
+    gappy.edit_toml("max_hours = 3", "max_hours = 4")
+    after = gappy.load()
+    assert (after.n_filled, len(after.missing), len(after.validation_origins)) == (4, 0, 15)
+    assert after.sha256 != dataset.sha256, "the same file under another rule is other data"
     refitted = dataset.trained_through_validation().training_origins()
     assert sorted(set(range(167, 1800)) - set(refitted)) == list(range(1476, 1671))
 
@@ -114,14 +119,6 @@ def test_when_hours_are_missing_then_banner_table_and_record_say_how_many_origin
     assert table["left out by gaps"].tolist() == [0, 8, 0]
     record = data_provenance(dataset)
     assert (record["hours_missing"], record["origins_left_out"]["validation"]) == (4, 8)
-
-
-def test_when_the_rule_fills_more_then_the_same_file_is_other_data(gappy):
-    before = gappy.load()
-    gappy.edit_toml("max_hours = 3", "max_hours = 4")
-    after = gappy.load()
-    assert (after.n_filled, len(after.missing), len(after.validation_origins)) == (4, 0, 15)
-    assert after.sha256 != before.sha256
 
 
 def test_when_a_raw_series_has_a_long_gap_then_the_prepared_csv_is_empty_there_and_loads(small):

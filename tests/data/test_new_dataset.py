@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hpo_lib.cli.main import main
-from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.dataset import dataset_of_frame, load_dataset
 from hpo_lib.data.spec import RawFile, load_spec
 
 HOURS = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
@@ -56,6 +56,23 @@ def test_when_the_file_is_a_plain_raw_csv_then_its_dataset_has_its_name_and_no_t
     ]
 
 
+def test_when_a_table_of_pandas_is_given_then_its_dataset_is_that_of_a_file_and_edits_stay(
+    tmp_path,
+):
+    frame = pd.DataFrame({"flow [l/s]": VALUES}, HOURS)
+    toml = dataset_of_frame(frame, "Europe/Rome", tmp_path / "my_flow.toml")
+    dataset = load_dataset(load_spec(toml))
+    spec = dataset.spec
+    assert (spec.name, spec.target, spec.unit, spec.country) == ("my_flow", "flow", "l/s", "IT")
+    assert dataset.target.to_numpy() == pytest.approx(VALUES[24:])
+    assert len(dataset.validation_origins) > 15
+    toml.write_text(toml.read_text("utf-8").replace('"l/s"', '"m3/h"'), encoding="utf-8")
+    dataset_of_frame(2 * frame, "Europe/Rome", toml)
+    again = load_dataset(load_spec(toml))
+    assert again.spec.unit == "m3/h"
+    assert again.target.to_numpy() == pytest.approx(2 * VALUES[24:])
+
+
 @pytest.mark.parametrize(("kept", "prepare"), [("Europe/Rome", ()), ("UTC", ("--timezone", "UTC"))])
 def test_when_times_have_no_offset_then_they_are_local_unless_another_zone_is_given(
     kept, prepare, tmp_path
@@ -72,8 +89,13 @@ def test_when_times_have_no_offset_then_they_are_local_unless_another_zone_is_gi
 def test_when_rows_are_quarters_of_an_hour_and_some_are_negative_then_that_is_written(tmp_path):
     quarters = pd.date_range(HOURS[0], periods=4 * len(HOURS), freq="15min")
     file = write(tmp_path / "net.csv", "time,net load (MW)", quarters, np.repeat(VALUES - 12, 4))
-    dataset = prepared(file, zone="Australia/Melbourne")
+    weather = tmp_path / "weather.csv"
+    weather.write_text(
+        "dt_iso,wind_speed,temp,sun\n2020-02-01 00:00:00 +0000 UTC,1,2,3\n", encoding="utf-8"
+    )
+    dataset = prepared(file, "--weather", str(weather), zone="Australia/Melbourne")
     spec = dataset.spec
+    assert spec.optional_covariates == spec.past_covariates[:2] == ("temp", "wind_speed")
     assert (spec.target, spec.unit, spec.may_be_negative, spec.raw.aggregate) == (
         "net_load",
         "MW",
@@ -83,16 +105,6 @@ def test_when_rows_are_quarters_of_an_hour_and_some_are_negative_then_that_is_wr
     assert (spec.country, spec.hemisphere) == ("AU", "south")
     assert dataset.target.to_numpy() == pytest.approx(VALUES[24:] - 12)
     assert dataset.lowest is None
-
-
-def test_when_a_weather_file_is_given_then_its_columns_are_optional_covariates(tmp_path):
-    file = write(tmp_path / "meter.csv", ",0", HOURS, VALUES)
-    weather = tmp_path / "weather.csv"
-    weather.write_text(
-        "dt_iso,wind_speed,temp,sun\n2020-02-01 00:00:00 +0000 UTC,1,2,3\n", encoding="utf-8"
-    )
-    spec = prepared(file, "--weather", str(weather)).spec
-    assert spec.optional_covariates == spec.past_covariates[:2] == ("temp", "wind_speed")
 
 
 def test_when_a_toml_is_there_or_the_zone_is_of_no_place_then_nothing_is_written(tmp_path, capsys):

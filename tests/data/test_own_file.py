@@ -212,12 +212,6 @@ WRONG = {
         "line 3, column 'time' is 'yesterday', expected a time such as '2018-04-01 00:00' or "
         "'01.04.2018 00:00'; fix it",
     ),
-    "no_time": (
-        ["day,load", "x,1", "y,2"],
-        RawFile(),
-        "line 2, column 'day' is 'x', expected a time such as '2018-04-01 00:00' or "
-        "'01.04.2018 00:00'; fix it",
-    ),
     "two_values": (
         ["time,a,b", f"{TWO[0]},1,2", f"{TWO[1]},2,2"],
         RawFile(),

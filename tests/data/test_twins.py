@@ -38,15 +38,12 @@ def test_when_a_twin_is_simulated_then_columns_hours_and_level_are_those_of_the_
     assert table[spec.target].min() > 0
     assert spec.twin is not None
     assert table[spec.target].mean() == pytest.approx(spec.twin.mean_level, rel=1e-3)
-
-
-def test_when_a_twin_is_simulated_again_then_it_is_equal_and_as_the_committed_records_have_it(
-    twins,
-):
-    pd.testing.assert_frame_equal(simulate(load_spec("heat")), twins["heat"], check_exact=True)
     # A change here changes every simulated result and its fingerprint: make it on purpose.
-    for name, values in PINNED.items():
-        assert twins[name].iloc[[0, 30000, -1], 0].tolist() == pytest.approx(values, abs=2e-9)
+    pinned = pytest.approx(PINNED[spec.name], abs=2e-9)
+    assert table.iloc[[0, 30000, -1], 0].tolist() == pinned
+    for lag in (24, 168):  # a sizeable error remains
+        error = (table[spec.target] - table[spec.target].shift(lag)).abs().mean()
+        assert 0.05 < error / spec.twin.mean_level < 0.4
 
 
 def test_when_seed_or_level_differ_then_weather_and_demand_do_or_demand_alone_scales(twins):
@@ -58,15 +55,6 @@ def test_when_seed_or_level_differ_then_weather_and_demand_do_or_demand_alone_sc
     double = simulate(replace(spec, twin=TwinSpec("heat", 11, 3.8)))
     np.testing.assert_allclose(double[spec.target], 2 * heat[spec.target], rtol=0, atol=1e-8)
     assert (double["temp"] == heat["temp"]).all()
-    waters = np.corrcoef(*(twins[name]["water_consumption"] for name in PINNED if name != "heat"))
-    assert 0.5 < waters[0, 1] < 0.98
-
-
-def test_when_yesterday_or_last_week_is_the_forecast_then_a_sizeable_error_remains(named):
-    spec, table = named
-    y = table[spec.target]
-    for hours in (24, 168):
-        assert 0.05 < (y - y.shift(hours)).abs().mean() / y.mean() < 0.4
 
 
 def test_when_the_weather_is_looked_at_then_it_has_seasons_days_and_snow_instead_of_rain(named):
@@ -91,8 +79,6 @@ def test_when_seasons_and_hours_are_compared_then_demand_follows_them_in_local_t
         profile = y[work].groupby(table["hour"]).mean()
         assert profile.loc[4:10].idxmax() == 7
         assert profile.idxmin() in (0, 1, 2, 3)
-    late = y[table["is_weekend"] == 1].groupby(table["hour"]).mean().loc[:13].idxmax()
-    assert late >= y[~off].groupby(table["hour"]).mean().loc[:13].idxmax() + 2
 
 
 @pytest.mark.parametrize(

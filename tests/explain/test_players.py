@@ -53,7 +53,7 @@ def test_when_all_groups_are_swapped_then_only_the_hour_of_the_day_is_the_own_on
     own, other = contexts
     found = mixed(parts, contexts, *players(parts))
     assert (found.frame.index == other.frame.index).all()
-    for name in own.known_until:
+    for name in own.frame:
         expected = own if name.startswith("hour") else other
         # Lags of the hours before the block are of the week that is repeated there.
         hours = slice(HORIZON, None)

@@ -4,7 +4,6 @@ import io
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,6 @@ from hpo_lib.benchmark.explain import (
 from hpo_lib.benchmark.explanations import (
     ALL,
     MEAN,
-    NONE,
     REFITTED,
     Explanation,
     Explanations,
@@ -79,16 +77,6 @@ def of_one(*seeds):
     return Explanations(parts)
 
 
-def test_when_a_model_is_explained_then_its_values_sum_to_what_all_information_adds(explained):
-    table = explained.table()
-    for _, rows in table.groupby(["model", "params", "seed", "what"]):
-        values = rows.set_index("group")["value"]
-        groups = values.drop([NONE, ALL])
-        assert groups.sum() == pytest.approx(values[ALL] - values[NONE], rel=1e-9, abs=1e-12)
-    assert (table["low"] <= table["value"]).all()
-    assert (table["value"] <= table["high"]).all()
-
-
 def test_when_everything_is_known_then_the_forecast_is_that_of_the_benchmark(
     linear, paths, toml, explained
 ):
@@ -122,7 +110,9 @@ def test_when_the_parts_of_a_series_are_known_then_the_values_are_in_their_order
 
 
 def test_when_checks_are_printed_then_they_hold(explained):
-    lines = explained.report()
+    lines, table = explained.report(), explained.table()
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
     checks = pd.read_fwf(io.StringIO(lines[4]), colspecs="infer", na_values="-")
     assert list(checks)[-5:] == ["planted", "donors", "halves", "deletion", "refitted"]
     assert (checks["sum"] < 1e-9).all()
@@ -136,16 +126,7 @@ def test_when_checks_are_printed_then_they_hold(explained):
     assert "Kendall's tau" in text
 
 
-def test_when_it_is_called_again_then_nothing_is_trained_and_the_files_are_as_before(
-    toml, out, paths, monkeypatch
-):
-    before = {file: file.read_bytes() for file in sorted(out.rglob("*.*"))}
-    monkeypatch.setattr(run, "coalition_values", lambda *_: pytest.fail("explained again"))
-    explained_by(toml, out, ["RESIDUAL_LINEAR"])
-    assert {file: file.read_bytes() for file in sorted(out.rglob("*.*"))} == before
-
-
-def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are_left(
+def test_when_a_run_is_killed_then_the_next_one_goes_on_and_then_nothing_is_explained_again(
     toml, tmp_path, monkeypatch
 ):
     values, calls = run.coalition_values, []
@@ -166,9 +147,13 @@ def test_when_a_run_is_killed_then_the_next_one_goes_on_with_the_models_that_are
     # two halves of the model and its planted column; of the refitted one the killed half and both
     assert len(calls) == 6
     assert len(paths.explanations()) == 2
+    before = {file: file.read_bytes() for file in sorted(tmp_path.rglob("*.*"))}
+    explained_by(toml, tmp_path, ["RESIDUAL_LINEAR"])
+    assert len(calls) == 6
+    assert {file: file.read_bytes() for file in sorted(tmp_path.rglob("*.*"))} == before
 
 
-def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys, tmp_path):
+def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys):
     assert main(["verify", str(paths.table("shapley"))]) == 0
     assert "figures recomputed" in capsys.readouterr().out
     text = paths.table("shapley").read_text(encoding="utf-8")
@@ -178,8 +163,6 @@ def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys, tm
     try:
         assert main(["verify", str(paths.table("shapley"))]) == 1
         assert f"DRIFT  {paths.table('shapley')}: it differs" in capsys.readouterr().out
-        table.iloc[1:].to_csv(paths.table("shapley"), index=False)
-        assert main(["verify", str(paths.table("shapley"))]) == 1
     finally:
         paths.table("shapley").write_text(text, encoding="utf-8")
 
@@ -227,16 +210,6 @@ def test_when_a_folder_explains_other_days_then_it_is_refused_and_kept(toml, out
     assert {file: file.read_bytes() for file in paths.explanations()} == before
 
 
-def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path):
-    frame = pd.read_csv(toml.with_name("parts.csv"))
-    frame.iloc[100, 1] += 1
-    frame.to_csv(tmp_path / "parts.csv", index=False)
-    other = tmp_path / "parts.toml"
-    other.write_text(toml.read_text(encoding="utf-8"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"was made on other data .* give another --out"):
-        explained_by(other, out, ["RESIDUAL_LINEAR"])
-
-
 @pytest.fixture(scope="module")
 def planted(parts):
     """Values of a model that has learnt from a column of noise, by day."""
@@ -258,23 +231,10 @@ def test_when_a_model_has_learnt_from_noise_then_the_interval_of_its_value_is_ov
     )
 
 
-def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
-    copy = replace(
-        parts, frame=parts.frame.assign(copied=parts.frame["a"]), past=(*parts.past, "copied")
-    )
-    forecaster = baselines()["RESIDUAL_LINEAR"].fit(copy)
-    donors = draw_donors(copy, copy.test_origins[:4], copy)
-    groups = {"level": (), "one": ["a"], "other": ["copied"]}
-    values = coalition_values(forecaster, copy, donors, groups)
-    _, one, other = shapley_values(values[..., 1])
-    assert np.abs(one).max() > 0
-    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
-
-
 def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validation(parts):
     forecaster = baselines()["RESIDUAL_LINEAR"].fit(parts)
     days = np.arange(len(parts.validation_origins))
-    claims = pd.DataFrame(dict.fromkeys(("level", "calendar"), days % 5.0))
+    claims = pd.DataFrame({"level": days % 5.0, "calendar": days % 7.0})
     table = agreement(forecaster, parts, claims)
     assert ("level", "calendar") in table.index
     known = table.dropna()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpo_lib.families.models import get_family
-from hpo_lib.families.search_space import is_drawn, is_whole
+from hpo_lib.families.search_space import is_whole
 from hpo_lib.paths import RUNS_DIR
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.study.early_stopping import Rung, StoppingRule
@@ -23,7 +23,7 @@ from measurements.record_curves import NEAR, append, configuration, counts, reco
 from measurements.settling import Replayed
 from measurements.settling import complete as complete_ones
 
-BY_MAE = StoppingRule((Rung(0.5, 0.5),), ("mae",), warm_up=1)
+BY_MAE = StoppingRule((Rung(0.5, 0.5),), warm_up=1)
 
 
 def trial(
@@ -56,31 +56,47 @@ def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_ste
         assert by_params[6].state == "stopped"
         assert cost(by_params[6]) == 0.5
         assert cost(by_params[3]) == 1.5
-    assert (measure(FOUR, StoppingRule((), ("mae",)), 4) == [1, 1, 4]).all()
+    assert (measure(FOUR, StoppingRule(()), 4) == [1, 1, 4]).all()
 
 
 def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost():
     """Trial 1, the best, looks bad halfway; without it the best MAE is 2, outside of the box up to
     1.25.
     """
-    steps, kept, _ = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), ("mae",), warm_up=1), 4).T
+    steps, kept, _ = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), warm_up=1), 4).T
     assert kept.min() == 0
     assert steps.max() < 1
 
 
-def test_when_coverage_is_within_the_tolerance_then_the_hypervolume_does_not_tell_it_apart():
-    study = Recorded(
-        "hand", [trial(0, (1,), picp=80), trial(1, (1,), picp=84.9), trial(2, (1,), picp=95)]
-    )
-    pair = ("mae", "picp_penalty")
+def test_when_scores_are_weighed_then_the_box_is_a_quarter_above_the_best_and_tolerance_counts():
+    study = Recorded("hand", [trial(0, (1,), winkler=1.1), trial(1, (1.125,), winkler=1.0)])
+    assert study.hypervolume(study.trials[:1], ("mae", "winkler")) == pytest.approx(0.6)
+    assert study.hypervolume(study.trials, ("mae", "winkler")) == pytest.approx(0.6 + 0.5 * 0.4)
+    pair, picps = ("mae", "picp_penalty"), (80, 84.9, 95)
+    study = Recorded("hand", [trial(i, (1,), picp=picp) for i, picp in enumerate(picps)])
     assert [study.hypervolume([t], pair) for t in study.trials] == [1, 1, 0.5]
     assert study.hypervolume(study.trials, pair) == 1
 
 
-def test_when_both_scores_count_then_the_box_is_a_quarter_above_the_best_of_each():
-    study = Recorded("hand", [trial(0, (1,), winkler=1.1), trial(1, (1.125,), winkler=1.0)])
-    assert study.hypervolume(study.trials[:1], ("mae", "winkler")) == pytest.approx(0.6)
-    assert study.hypervolume(study.trials, ("mae", "winkler")) == pytest.approx(0.6 + 0.5 * 0.4)
+@pytest.mark.parametrize(("first", "least", "most"), [(0, 8, 15), (NEAR, 2, 7)])
+def test_when_configurations_are_drawn_then_they_are_inside_the_space_and_maybe_near_the_defaults(
+    first, least, most
+):
+    family = get_family("NHITS_Q")
+    space, defaults = family.searched("wide"), configuration(family, 0)
+    del space["linear_trees"]
+    drawn_ones = [configuration(family, first + number) for number in range(1, 61)]
+    assert len({json.dumps(params) for params in drawn_ones}) == 60
+    for params in drawn_ones:
+        assert is_whole(params, space)
+        assert all(space[name].contains(value) for name, value in params.items())
+    moved = [
+        {name for name in defaults if params.get(name) != defaults[name]} for params in drawn_ones
+    ]
+    assert least <= np.mean([len(names) for names in moved]) <= most
+    assert set().union(*moved) == set(defaults)
+    rates = np.log([params["lr"] for params in drawn_ones])
+    assert np.ptp(rates) > 0.7 * np.log(space["lr"].high / space["lr"].low)  # on the log scale
 
 
 def test_when_more_trials_are_asked_than_were_recorded_then_some_come_twice():
@@ -89,6 +105,7 @@ def test_when_more_trials_are_asked_than_were_recorded_then_some_come_twice():
     assert (many[0], set(many)) == (0, {0, 1, 2, 3})
     assert len(many) == 30
     assert many.count(0) == 1
+    assert counts(["NHITS_Q=20", "TFT_Q=3"]) == {"NHITS_Q": 20, "TFT_Q": 3}
 
 
 def test_when_the_shipped_table_is_read_then_trials_are_whole_and_drawn_as_it_says():
@@ -104,19 +121,6 @@ def test_when_the_shipped_table_is_read_then_trials_are_whole_and_drawn_as_it_sa
         for t in study.trials:
             params = configuration(family, t.number)
             assert t.params == pytest.approx(params, rel=1e-12)  # the last digit is the processor's
-
-
-def test_when_configurations_are_drawn_then_they_are_inside_the_space():
-    family = get_family("NHITS_Q")
-    space = family.searched("wide")
-    del space["linear_trees"]
-    drawn_ones = [configuration(family, number) for number in range(1, 40)]
-    for params in drawn_ones:
-        assert all(space[name].contains(value) for name, value in params.items())
-        assert set(params) == {name for name in space if is_drawn(name, params)}
-    assert len({json.dumps(params) for params in drawn_ones}) == 39
-    rates = np.log([params["lr"] for params in drawn_ones])
-    assert np.ptp(rates) > 0.7 * np.log(space["lr"].high / space["lr"].low)  # on the log scale
 
 
 def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(
@@ -139,24 +143,7 @@ def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(
     assert list(record([tiny_dataset], {"NHITS_Q": range(2)}, "test", table)) == []
 
 
-def test_when_trials_are_counted_by_family_then_words_name_them():
-    assert counts(["NHITS_Q=20", "TFT_Q=3"]) == {"NHITS_Q": 20, "TFT_Q": 3}
-
-
-def test_when_drawn_near_the_defaults_then_most_dimensions_keep_them():
-    family = get_family("NHITS_Q")
-    defaults = configuration(family, 0)
-    drawn_ones = [configuration(family, NEAR + number) for number in range(1, 61)]
-    moved = [
-        {name for name in defaults if params.get(name) != defaults[name]} for params in drawn_ones
-    ]
-    assert 2 <= np.mean([len(names) for names in moved]) <= 7  # of 15
-    assert set().union(*moved) == set(defaults)
-    space = family.searched("wide")
-    del space["linear_trees"]
-    assert all(is_whole(params, space) for params in drawn_ones)
-
-
+@pytest.mark.slow
 def test_when_a_published_study_is_replayed_then_it_settles_before_its_end_on_the_same_choice():
     run = next(one for one in study_runs(RUNS_DIR) if one.model == "NHITS_Q")
     study = Replayed(StoredStudy.read(run), stopping=False)

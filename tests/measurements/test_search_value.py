@@ -10,8 +10,7 @@ import pytest
 
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.records.trainings import Training, training_key
-from hpo_lib.scoring.forecasts import QuantileForecasts
-from measurements import search_value
+from measurements import search_purpose, search_value
 from measurements.search_value import (
     changes,
     markdown,
@@ -19,6 +18,7 @@ from measurements.search_value import (
     rows_of,
     series_rows,
 )
+from tests.conftest import made_forecasts
 
 TWIN = Path(__file__).resolve().parents[2] / "measurements" / "centrum_twin.toml"
 
@@ -62,19 +62,16 @@ def store(plan, model, params, validation, test):
     ):
         actual = np.stack([dataset.target.to_numpy()[o + 1 : o + 25] for o in origins])
         median = actual + multiple * random.standard_normal(actual.shape)
-        values = median[:, :, None] + multiple * np.array([-1.3, 0.0, 1.3])
-        forecasts.append(QuantileForecasts(values, actual, dataset.index[origins]))
+        start = dataset.index[origins[0]].tz_localize(None)
+        forecasts.append(made_forecasts(actual, 1.3 * multiple, median, start))
     record = {"model": model, "params": params, "seed": 42, "seconds": 1.0}
     record["key"] = training_key(dataset, refit=True)
     Training(record, *forecasts).store(plan.paths)
 
 
-def test_when_losses_are_a_multiple_of_others_day_by_day_then_the_change_is_sure():
-    losses = np.random.default_rng(0).uniform(1, 3, 50)
-    assert percent_change(0.9 * losses, losses) == pytest.approx((-10, -10, -10))
-
-
 def test_when_losses_differ_by_chance_then_the_interval_holds_zero_and_shrinks_with_more_days():
+    losses = np.random.default_rng(0).uniform(1, 3, 50)
+    assert percent_change(0.9 * losses, losses) == pytest.approx((-10, -10, -10)), "day by day"
     random = np.random.default_rng(0)
     mean, low, high = percent_change(random.uniform(1, 3, 100), random.uniform(1, 3, 100))
     assert low < 0 < high
@@ -83,17 +80,15 @@ def test_when_losses_differ_by_chance_then_the_interval_holds_zero_and_shrinks_w
     assert wide - narrow < 0.6 * (high - low)
 
 
-def test_when_rows_are_compared_then_changes_are_in_percent_within_their_bounds(plan):
-    rows = rows_of(plan)
-    tuned = changes("tuned", rows["NHITS_Q", "best"], rows["NHITS_Q", "default"], plan.dataset)
-    assert tuned["tuned_mae"] == pytest.approx(100 * (0.92 / 0.95 - 1), abs=0.1)
-    assert tuned["tuned_winkler"] == pytest.approx(100 * (0.92 / 0.95 - 1), abs=1)
-    assert tuned["tuned_mae_low"] <= tuned["tuned_mae"] <= tuned["tuned_mae_high"]
-
-
 def test_when_the_strongest_baseline_is_named_then_validation_names_it_and_test_gives_the_numbers(
     plan,
 ):
+    of_series = rows_of(plan)
+    pair = of_series["NHITS_Q", "best"], of_series["NHITS_Q", "default"]
+    tuned = changes("tuned", *pair, plan.dataset)
+    assert tuned["tuned_mae"] == pytest.approx(100 * (0.92 / 0.95 - 1), abs=0.1)
+    assert tuned["tuned_winkler"] == pytest.approx(100 * (0.92 / 0.95 - 1), abs=1)
+    assert tuned["tuned_mae_low"] <= tuned["tuned_mae"] <= tuned["tuned_mae_high"]
     rows = pd.DataFrame(series_rows(plan)).set_index("row")
     assert rows.index[rows["chosen"]].tolist() == ["RESIDUAL_LINEAR own"]
     assert rows.index[rows["best_in_hindsight"]].tolist() == ["LINEAR_Q own"]
@@ -103,13 +98,10 @@ def test_when_the_strongest_baseline_is_named_then_validation_names_it_and_test_
     assert sum("| MIXTURE own | " in line for line in lines) == 1
     assert any("| RESIDUAL_LINEAR own (c) | " in line for line in lines)
     assert any("| NHITS_Q best | " in line and "| -8.0 [" in line for line in lines)
-
-
-def test_when_only_baselines_are_stored_then_the_series_has_rows_without_families(plan):
     for file in plan.paths.runs.glob("NHITS_Q-*"):
         file.unlink()
-    rows = [row["row"] for row in series_rows(plan)]
-    assert rows == ["LINEAR_Q own", "RESIDUAL_LINEAR own", "MIXTURE own"]
+    left = [row["row"] for row in series_rows(plan)]
+    assert left == ["LINEAR_Q own", "RESIDUAL_LINEAR own", "MIXTURE own"]
 
 
 def test_when_trials_are_given_by_family_or_for_all_then_each_model_gets_its_number():
@@ -137,3 +129,23 @@ def test_when_the_command_runs_again_then_nothing_is_trained_and_the_table_is_th
     assert "validation MAE" not in capsys.readouterr().out
     search_value.main([*words, "--table-only"])
     assert (tmp_path / "search_value.md").read_text(encoding="utf-8") == table
+
+
+def test_when_a_search_starts_from_plain_defaults_then_the_first_trial_near_todays_is_named(
+    tmp_path, monkeypatch, capsys
+):
+    """Percent of today's defaults: of MAE 10, and of the interval score 100."""
+
+    def scores(arguments, name, trials, *, recipe, space):
+        of_plain = {"plan": [20, 15, 30], "wide": [20, 10.3, 9]}[space]
+        mae = [10] if recipe == "standard" else of_plain
+        return [{"mae": np.full(5, one), "winkler": np.full(5, 100.0)} for one in mae]
+
+    monkeypatch.setattr(search_purpose, "scores", scores)
+    search_purpose.main(["bikes.toml", "--out", str(tmp_path)])
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert rows == [
+        "| bikes | plan | +50.0 | +25.0 | over 3 |",
+        "| bikes | wide | +50.0 | -5.0 | 3 |",
+    ]
+    assert (tmp_path / "search_purpose.png").exists()

@@ -14,25 +14,17 @@ from measurements.table import Bar, Measured, row
 from measurements.throughput import overhead
 
 
-def test_when_durations_are_compared_then_the_ratio_is_the_median_of_the_paired_runs():
-    # Pairs 10/1, 20/4, 60/10: medians of each side would give 20/4 = 5, too, but the spread is that
-    # of the pairs.
-    found = row("work", Measured((10.0, 20.0, 60.0), (1.0, 4.0, 10.0), "s"), Bar(6))
-    assert found["ratio"] == 6.0
-    assert found["spread"] == [5.0, 10.0]
-    assert (found["reference"], found["ours"]) == (20.0, 4.0)
-    assert found["met"] is True
-
-
-def test_when_rates_are_compared_then_more_is_better():
-    found = row(
-        "work",
-        Measured((2.0, 4.0, 5.0), (10.0, 12.0, 40.0), "1/s", higher_is_better=True),
-        Bar(5.5),
-    )
-    assert found["ratio"] == 5.0
-    assert found["spread"] == [3.0, 8.0]
-    assert found["met"] is False
+@pytest.mark.parametrize("higher_is_better", [False, True], ids=["durations", "rates"])
+def test_when_runs_are_compared_then_the_ratio_is_the_median_of_the_pairs(higher_is_better):
+    """Pairs 10/1, 20/4, 60/10: medians of each side would give 20/4 = 5."""
+    sides = [(10.0, 20.0, 60.0), (1.0, 4.0, 10.0)]
+    sides = sides[::-1] if higher_is_better else sides
+    for bar, met in ((6, True), (6.5, False)):
+        found = row("work", Measured(*sides, "s", higher_is_better=higher_is_better), Bar(bar))
+        assert (found["ratio"], found["spread"], found["met"]) == (6.0, [5.0, 10.0], met)
+        assert [found["reference"], found["ours"]] == [sorted(side)[1] for side in sides]
+    with pytest.raises(ValueError, match="zip"):
+        row("work", Measured((1.0, 2.0), (1.0,), "s"), None)
 
 
 def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_hold():
@@ -47,17 +39,14 @@ def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_ho
         assert row("work", measured, bar)["met"] is met
 
 
-def test_when_runs_are_not_paired_then_no_ratio_is_made_up():
-    with pytest.raises(ValueError, match="zip"):
-        row("work", Measured((1.0, 2.0), (1.0,), "s"), None)
-
-
 def test_when_a_row_raises_then_it_is_shown_and_stored_as_failed_and_the_others_go_on(
     tmp_path, monkeypatch, capsys
 ):
     def broken(context):
         raise RuntimeError("no such luck")
 
+    names = [r.name for r in run.ROWS]
+    assert len(names) == len(set(names))
     fine = run.Row("fine", "fine work", Bar(2), lambda context: Measured((6.0,), (2.0,), "s"))
     monkeypatch.setattr(run, "ROWS", (run.Row("broken", "broken work", Bar(2), broken), fine))
     out = tmp_path / "results" / "latest.json"
@@ -87,11 +76,6 @@ def test_when_the_benchmark_runs_at_tiny_sizes_then_no_row_fails_and_networks_ar
     for found in json.loads(out.read_text(encoding="utf-8"))["rows"]:
         assert found["ratio"] > 0
         assert "evaluation" not in name or found["details"]["network_passes"] > 0
-
-
-def test_when_rows_are_named_then_each_has_a_name_of_its_own():
-    names = [r.name for r in run.ROWS]
-    assert len(names) == len(set(names))
 
 
 def test_when_costs_grow_then_the_family_that_grows_most_counts_for_all():

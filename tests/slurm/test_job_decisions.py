@@ -13,7 +13,7 @@ from hpo_lib.errors import NO_ANSWER
 from hpo_lib.launch.slurm_requeue import ThisJob, run_job
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import write_json
-from tests.conftest import essentials
+from tests.conftest import essentials, executed
 
 MAX_REQUEUES = 2
 SCONTROL = """#!/bin/sh
@@ -186,11 +186,7 @@ def test_when_the_job_is_warned_then_the_study_is_told(decide):
 def test_when_the_study_failed_then_the_job_fails_too_but_for_a_database_that_is_down(
     sentence, outcome, decide, run
 ):
-    output = {"output_type": "error", "ename": "StudyError", "evalue": sentence}
-    cell = {"cell_type": "code", "source": "x", "outputs": [output], "execution_count": 1}
-    papermill = {"end_time": "2026-01-16T12:00:00", "exception": True}
-    notebook = {"metadata": {"papermill": papermill}, "cells": [cell]}
-    write_json(run.notebook, notebook)
+    write_json(run.notebook, executed(error=sentence))
     assert decide("exit 1", after=1)[::2] == outcome
 
 

@@ -124,12 +124,6 @@ def refusal(tmp_path, monkeypatch, capsys):
             ["--model", "NHITS_Q; rm -rf x"],
             "hpo: model is 'NHITS_Q; rm -rf x', which is not a model family",
         ),
-        (["--dataset", "$(touch x)"], "hpo: dataset is '$(touch x)', which is not in the registry"),
-        (["--job-id", "4711/../x"], "hpo: job_id is '4711/../x', expected 1 to 100 letters"),
-        (
-            ["--workers", "4", "--storage", "sqlite"],
-            "hpo: storage is 'sqlite', which serves one worker, but",
-        ),
         (
             ["--site", "no-such.env"],
             "hpo: no-such.env: cannot be read (No such file or directory); name a site file",

@@ -13,6 +13,15 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 DEFAULTS = {"width": 4, "depth": 2, "lr": 1e-3}
 
 
+def around(dataset, rng, error, half_width):
+    """Forecasts of the validation split with normal errors and an interval of equal width."""
+    origins = dataset.validation_origins
+    actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
+    median = actual + error * rng.standard_normal(actual.shape)
+    values = median[:, :, None] + half_width * np.array([-1, 0, 1])
+    return QuantileForecasts(values, actual, dataset.index[origins])
+
+
 class Canned(Forecaster):
     best_step = 7
     shares = (0.25, 1.0)
@@ -64,14 +73,9 @@ class FakeFamily(DartsFamily):
         raise NotImplementedError
 
     def forecasts(self, params, dataset):
-        origins = dataset.validation_origins
-        actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
         digest = hashlib.sha256(repr(sorted(params.items())).encode()).digest()
-        rng = np.random.default_rng(digest[0])
-        median = actual + self.scale * rng.standard_normal(actual.shape) / params["width"]
-        width = 0.1 + self.scale * params["depth"] / 8
-        values = np.stack([median - width, median, median + width], axis=2)
-        return QuantileForecasts(values=values, actual=actual, origins=dataset.index[origins])
+        rng, half_width = np.random.default_rng(digest[0]), 0.1 + self.scale * params["depth"] / 8
+        return around(dataset, rng, self.scale / params["width"], half_width)
 
 
 class Died(BaseException):

@@ -56,7 +56,7 @@ def stored_trials(files, storage="auto"):
     """All trials of a study; none while its tables are being made."""
     with suppress(InputError):
         if study := Storage(files, storage).read():
-            return study.get_trials(deepcopy=False)
+            return study.trials
     return []
 
 
@@ -100,12 +100,15 @@ class Study:
     def all_begun(self):
         return [*self.files.runs_dir.glob("begun-*")]
 
-    def hpo_run(self, trials):
-        """The command on the tiny dataset with the smallest budget."""
+    def words(self, trials):
+        """Of the command on the tiny dataset with the smallest budget."""
         folders = ("--data-dir", str(self.toml.parent), "--runs-dir", str(self.files.runs_dir))
         names = ("--model", self.files.model, "--dataset", str(self.toml), "--job-id", "a")
         setup = ("--test", "--space", "plan", "--policy", "calibrated", "--storage", self.storage)
-        return self.start("-m", "hpo_lib", "run", *names, *folders, *setup, "--trials", str(trials))
+        return ("-m", "hpo_lib", "run", *names, *folders, *setup, "--trials", str(trials))
+
+    def hpo_run(self, trials):
+        return self.start(*self.words(trials))
 
     def trials(self):
         return stored_trials(self.files, self.storage)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 
 import filelock
@@ -22,8 +22,7 @@ from hpo_lib.families.search_space import IntRange
 from hpo_lib.paths import RunPaths
 from hpo_lib.records import leases
 from hpo_lib.records.leases import Lease, Liveness, somebody_lives
-from hpo_lib.records.storage import Storage
-from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.settings import Settings
 from hpo_lib.study.first_trials import FirstTrial
 from hpo_lib.study.trial_queue import LeaseLost, TrialQueue, _Guarded
 from tests.conftest import refusal
@@ -36,11 +35,15 @@ IDENTITY = {"budget": {}, "recipe": {}, "early_stopping": "off"}
 SPACE = {"width": IntRange(1, 9)}
 
 
-def queue_of(run, worker):
-    """The queue of a study of two trials."""
-    queue = TrialQueue(Storage(run, "journal"), worker, SPACE, [OBJECTIVES["mae"]], 2, 42)
-    queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
-    return queue
+@contextmanager
+def working(run, worker=1):
+    """The queue of a study of two trials, whose worker lives."""
+    queue = TrialQueue(
+        Settings.create("TFT_Q", "heat", trials=2, worker=worker, storage="journal"), run, SPACE
+    )
+    with queue.liveness:
+        queue.open(IDENTITY, [FirstTrial({"width": 4}, "defaults")])
+        yield queue
 
 
 @pytest.fixture
@@ -140,17 +143,6 @@ def test_when_a_holder_is_paused_or_killed_then_another_takes_the_lease_and_keep
     mine.release()
     assert not mine.held
     assert not file.exists()
-
-
-def test_when_two_take_an_expired_lease_at_once_then_one_of_them_is_told_that_it_is_not_the_holder(
-    tmp_path,
-):
-    one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
-    with one:
-        assert not other.take()
-        one.file.unlink()  # as the other does that has seen the same silence
-        with other:
-            assert (one.held, other.held) == (False, True)
 
 
 def test_when_the_looker_is_paused_in_the_middle_of_a_look_then_a_refreshed_lease_is_not_broken(
@@ -275,23 +267,6 @@ def test_when_a_worker_is_killed_then_it_lives_no_more_and_another_may_take_its_
         assert not me.lives(other)
 
 
-def test_when_the_work_ends_badly_then_the_worker_lives_no_more(run):
-    with Liveness(run, "1"):
-        assert somebody_lives(run)
-    with pytest.raises(ZeroDivisionError), Liveness(run, "1"):
-        raise ZeroDivisionError
-    assert not somebody_lives(run)
-    with Liveness(run, "1"), Liveness(RunPaths(run.runs_dir, "TFT_Q", "heat", "2"), "1"):
-        pass
-
-
-def test_when_a_worker_comes_back_then_trials_of_itself_have_no_owner(run):
-    with Liveness(run, "1") as me, Liveness(run, "11") as other:
-        assert not me.lives(None)
-        assert not me.lives(me.identity)
-        assert me.lives(other.identity)
-
-
 def test_when_a_worker_elsewhere_is_silent_then_it_is_dead_after_a_while_and_may_start_again(
     run, short
 ):
@@ -345,6 +320,36 @@ def test_when_others_look_at_a_killed_worker_while_it_starts_again_then_it_is_no
         assert clock.polls == 2
 
 
+@pytest.mark.usefixtures("short")
+def test_when_a_crash_left_empty_leases_then_they_are_waited_for_once_and_it_is_said_once(
+    run, capsys
+):
+    run.workers.mkdir(parents=True)
+    run.worker_lease("1").touch()
+    run.decision_lease.write_text(ELSEWHERE.format(0.5), encoding="utf-8")
+    patience = Lease(run.decision_lease).patience
+    with Liveness(run, "1"), Lease(run.proof_lease):
+        waited = seconds_until(Lease(run.decision_lease).take)
+    assert waited < patience / 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told == (
+        f"{run.worker_lease('1')} is held by a process without a name; waiting up to "
+        f"{patience:.0f} s to see whether it still runs"
+    )
+
+
+@pytest.mark.usefixtures("short")
+def test_when_only_the_lease_of_decisions_is_silent_then_who_waits_says_whose_it_is(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(leases, "REFRESH", 0.05)
+    (file := tmp_path / "lease").write_text(ELSEWHERE.format(0.5), encoding="utf-8")
+    with Lease(file):
+        pass
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"{file} is held by process 1 on elsewhere; waiting up to 1 s to see")
+
+
 def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run):
     file = run.worker_lease("3")
     file.parent.mkdir(parents=True)
@@ -359,8 +364,7 @@ def test_when_the_lease_is_lost_while_the_record_is_made_then_it_is_made_again(r
     monkeypatch.setattr(
         "hpo_lib.study.trial_queue.write_json", lambda _, content: written.append(content)
     )
-    with Liveness(run, "1") as worker:
-        queue = queue_of(run, worker)
+    with working(run) as queue:
 
         def content(records):
             made.append(records)
@@ -375,8 +379,7 @@ def test_when_the_lease_is_lost_while_the_record_is_made_then_it_is_made_again(r
 
 def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other_begins(run):
     with ExitStack() as living:
-        workers = [living.enter_context(Liveness(run, name)) for name in ("1", "2", "3")]
-        queues = [queue_of(run, worker) for worker in workers]
+        queues = [living.enter_context(working(run, number)) for number in (1, 2, 3)]
         first, second, third = (queue.claim() for queue in queues)
         assert third is None
         assert first is not None
@@ -392,9 +395,7 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
 
 
 def test_when_two_workers_settle_a_study_then_one_verdict_stands_and_what_runs_counts(run):
-    with ExitStack() as living:
-        workers = [living.enter_context(Liveness(run, name)) for name in ("1", "2")]
-        first, second = (queue_of(run, worker) for worker in workers)
+    with working(run) as first, working(run, 2) as second:
         trial = first.claim({"asked": 2})
         assert first.settled is None, "a configuration that waits is tried first"
         assert second.claim({"asked": 2}) is None

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.data.csv_checks import WEATHER_COLUMNS
 from hpo_lib.data.spec import load_spec
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import load_predictions
@@ -18,7 +17,7 @@ from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.settings import PARAMETERS
-from tests.conftest import SIMULATED_RUNS, short_twin
+from tests.conftest import short_twin
 from tests.study.processes import python
 
 TEMPLATE = "hpo_template.ipynb"
@@ -90,11 +89,8 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
 
     record = json.loads(file.read_text(encoding="utf-8"))
     assert load_result(file).items() >= record.items()
-    assert (record["model"], record["dataset"], record["job_id"]) == (model, dataset, stem[1])
     assert (record["status"], record["n_trials"], record["n_completed"]) == ("complete", 3, 3)
-    assert record["best_picp_approx"] == record["best_picp"] == record["validation_metrics"]["picp"]
     assert record["provenance"]["data"]["source"] == "simulated"
-    assert record["provenance"]["data"]["unit"] == load_spec(dataset).unit
 
     assert verify(file, tmp_path, str(toml)).told == ()
     objectives = given.get("objectives", "mae,picp_penalty").split(",")
@@ -134,23 +130,8 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
         for number, cell in enumerate(code)
         if any(output.output_type == "error" for output in cell.outputs)
     )
-    tags = [cell.metadata.get("tags", []) for cell in code[:failed]]
-    assert tags[-2:] == [["parameters"], ["injected-parameters"]], (
-        "an earlier cell than the first one after them ran"
-    )
+    assert code[failed - 1].metadata["tags"] == ["injected-parameters"]
     assert not any(cell.execution_count for cell in code[failed + 1 :])
-
-
-@pytest.mark.slow
-def test_when_papermill_analyses_records_then_the_notebook_shows_and_stores_them(
-    executed, tmp_path
-):
-    """As those of all families and `explore.ipynb` are, it is run in ``tests/browser`` too."""
-    parameters = {"dataset": "heat", "model": "TFT_Q", "out": tmp_path}
-    _, text = executed("analysis.ipynb", runs_dir=SIMULATED_RUNS, **parameters)
-    assert "no complete study beyond the test preset" in text
-    assert text.count('"image/png"') >= 4  # front, history, trials by hyperparameter, cost
-    assert pd.read_csv(tmp_path / "studies.csv")["model"].tolist() == ["TFT_Q"]
 
 
 @pytest.mark.slow
@@ -161,38 +142,18 @@ def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_stu
     noise = np.random.default_rng(1).random(len(hours))
     demand = 2 + np.sin(2 * np.pi * np.arange(len(hours)) / 24) + 0.1 * noise
     pd.Series(demand, index=hours, name="0").to_csv(tmp_path / "raw.csv")
-    issued = hours[hours.hour == 0].repeat(48)
-    lead = np.tile(np.arange(1, 49), len(issued) // 48)
-    archive = pd.DataFrame(
-        {"issued": issued, "valid": issued + pd.to_timedelta(lead, unit="h"), "temp": 10.0}
-    )
-    times = hours.strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
-    observed = pd.DataFrame({**dict.fromkeys(WEATHER_COLUMNS, 10.0), "pressure": 1000.0}, times)
-    observed.to_csv(tmp_path / "weather.csv", index_label="dt_iso")
-    toml = tmp_path / "heat.toml"
-    weather = (
-        '[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = '
-        '"weather_forecasts.csv"\n'
-    )
-    heat = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
-    toml.write_text(f"{heat}\n{weather}", encoding="utf-8")
-    files = {"raw": "raw.csv", "weather": "weather.csv"}
-    parameters = {name: tmp_path / file for name, file in files.items()}
     data_dir = tmp_path / "data"
     features = data_dir / load_spec("heat").csv
-    features.parent.mkdir(parents=True)
-    archive.to_csv(features.with_name("weather_forecasts.csv"), index=False)
     ended = papermill(
         root,
         out := tmp_path / "out.ipynb",
         "data_preparation.ipynb",
-        dataset=toml,
+        dataset="heat",
+        raw=tmp_path / "raw.csv",
         data_dir=data_dir,
-        **parameters,
     )
     assert ended.returncode == 0, ended.stderr
     text = out.read_text(encoding="utf-8")
     assert features.exists()
-    assert "weather of the day ahead: forecast" in text
     assert "SIMULATED" not in text
     assert '"image/png"' in text

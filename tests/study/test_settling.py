@@ -13,6 +13,7 @@ from hpo_lib.launch.status import study_status
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.uncertainty import expected_drop, prospect
 from hpo_lib.study import run as study_run
+from tests.conftest import change
 from tests.study.conftest import opened
 from tests.study.fakes import DEFAULTS, Died
 from tests.study.test_proof import family as seeded_family
@@ -59,8 +60,21 @@ def test_a_settled_study_says_so_in_numbers_everywhere(settle, family, files, ca
     assert line in next(text for title, text, _ in sections(run) if "choice" in title)
     status = study_status(files, [])
     assert (status.state, status.describe()) == ("done", "done 10 of 30, settled")
-    told = verify(files.best_params, toml.parent, str(toml)).told
-    assert {kind for kind, _ in told} <= {"note"}
+
+    def told():
+        return [
+            sentence
+            for kind, sentence in verify(files.best_params, toml.parent, str(toml)).told
+            if kind != "note"
+        ]
+
+    assert told() == []
+    for key, wrong in (("gain", 9.0), ("trials", 11), ("seed_change", 0.0), ("days", 14)):
+        right, _ = change(files.best_params, ("settled", key), lambda _, wrong=wrong: wrong)
+        assert told() == [f"settled.{key} is {wrong!r}, recomputed {right!r}"]
+        change(files.best_params, ("settled", key), lambda _, right=right: right)
+    files.replicate(0, 44).record.unlink()
+    assert "replicate_0000_seed_44.json: no such file" in told()[0]
 
 
 def test_a_settled_study_goes_on_only_if_asked(settle, family, files, capsys):

@@ -12,6 +12,7 @@ from hpo_lib.families.search_space import is_whole
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.settings import Settings
 from hpo_lib.study.first_trials import best_of_others
 from tests.conftest import essentials
 from tests.study.fakes import DEFAULTS, Died
@@ -171,26 +172,27 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
 def test_when_own_studies_are_many_then_the_newest_three_complete_and_real_ones_are_tried(
     family, tiny_dataset, tmp_path
 ):
-    made = (
-        ("old", "2026-01-01", {}),
-        ("port", "2026-01-02", {}),
-        ("quay", "2026-01-03", {}),
-        ("pier", "2026-01-04", {}),
-        ("cut", "2026-01-05", {"status": "stopped"}),
-        ("small", "2026-01-06", {"preset": "test"}),
-    )
-    for number, (name, date, other) in enumerate(made):
-        data = {"source": "csv", "sha256": name}
-        record = essentials({**family.untuned("wide"), "lr": 1e-4 * (number + 1)}) | {
+    def make(number, name, status="complete", preset="laptop"):
+        record = essentials({**family.untuned("wide"), "lr": 1e-4 * number}) | {
             "model": "FAKE_Q",
             "dataset": name,
             "job_id": "a",
-            "optimization_date": date,
+            "optimization_date": f"2026-01-0{number}",
             "space": "wide",
-            "provenance": {"preset": other.get("preset", "laptop"), "data": data},
-            "status": other.get("status", "complete"),
+            "provenance": {"preset": preset, "data": {"source": "csv", "sha256": name}},
+            "status": status,
         }
         write_json(RunPaths(tmp_path, "FAKE_Q", name, "a").best_params, record)
-    studies = best_of_others(family, tmp_path, tiny_dataset, "laptop")
+
+    for number, name in enumerate(("old", "port", "quay", "pier"), 1):
+        make(number, name)
+    make(5, "cut", status="stopped")
+    make(6, "small", preset="test")
+
+    def best(preset):
+        settings = Settings.create("FAKE_Q", "tiny", runs_dir=tmp_path, preset=preset)
+        return best_of_others(family, tiny_dataset, settings)
+
+    studies = best("laptop")
     assert [study.dataset for study in studies] == ["pier", "quay", "port"]
-    assert best_of_others(family, tmp_path, tiny_dataset, "test")[0].dataset == "small"
+    assert best("test")[0].dataset == "small"

@@ -142,10 +142,7 @@ def test_when_a_study_is_attached_to_then_it_is_followed_until_its_end_by_all_wh
 @pytest.mark.slow
 def test_when_a_study_of_two_workers_is_detached_then_it_survives_and_stop_ends_both(study_in):
     study = study_in("journal", "NHITS_Q")
-    folders = ("--data-dir", str(study.toml.parent), "--runs-dir", str(study.files.runs_dir))
-    names = ("--model", "NHITS_Q", "--dataset", str(study.toml), "--job-id", "a")
-    words = (*names, *folders, "--test", "--policy", "calibrated", "--workers", "2")
-    begun = python(study.root, "-m", "hpo_lib", "run", *words, "--detach", "--trials", "50")
+    begun = python(study.root, *study.words(50), "--workers", "2", "--detach")
     assert (begun.returncode, begun.stderr) == (0, "")
     shown = dict(re.findall(r"^(\w+) +(.*)", begun.stdout, re.M))
     assert shown["log"] == str(study.files.log)

@@ -97,15 +97,6 @@ def test_when_a_worker_stops_in_a_decision_or_a_training_then_no_result_counts_t
     assert_complete(study, 5)
 
 
-def test_when_a_worker_that_runs_is_started_again_then_the_second_is_refused(study_in):
-    study = study_in("journal")
-    first = study.worker(2, trials=3, seconds=1000)
-    until(lambda: study.running("2"), "worker 2 runs a trial", [first])
-    second = study.worker(2, trials=3, seconds=1000)
-    said = end(second, 1)
-    assert "another process works on this study" in said.splitlines()[-1]
-
-
 RUN = """
 import sys
 from pathlib import Path
