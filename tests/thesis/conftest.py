@@ -12,6 +12,7 @@ from hpo_lib.families.search_space import FloatRange
 from hpo_lib.figures.evidence import Evidence, find_evidence
 from hpo_lib.paths import BenchmarkPaths, RunPaths
 from hpo_lib.records.study import StoredStudy
+from hpo_lib.records.trainings import Training
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
@@ -70,18 +71,15 @@ def forecasts(dataset, origins, error=0.0, half_width=1.0):
 
 def made_up_benchmark(dataset, rows):
     """Rows of model, params, error of validation and test, and half the width."""
-    origins = dataset.validation_origins, dataset.test_origins
-    made = [
-        BenchmarkRow(
-            model,
-            params,
-            *(
-                forecasts(dataset, split, float(error), float(width))
-                for split, error in zip(origins, errors, strict=True)
-            ),
-        )
-        for model, params, *errors, width in map(str.split, rows.strip().splitlines())
-    ]
+    splits, made = (dataset.validation_origins, dataset.test_origins), []
+    for model, params, *errors, width in map(str.split, rows.strip().splitlines()):
+        both = [
+            forecasts(dataset, split, float(error), float(width))
+            for split, error in zip(splits, errors, strict=True)
+        ]
+        record = {"seconds": 1.0, "key": {}}
+        trainings = [] if model == "MIXTURE" else [Training(record, *both)]
+        made.append(BenchmarkRow(model, params, *both, trainings))
     paths = BenchmarkPaths(Path("out"), "tiny", "laptop-standard")
     return Benchmark(paths, dataset.spec, dataset.scales, made)
 
