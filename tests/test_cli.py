@@ -41,25 +41,30 @@ def test_when_hpo_is_typed_alone_then_its_commands_are_listed_once_by_what_they_
     assert max(map(len, out.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("words", ["heta", "--dataset heta"])
 @pytest.mark.parametrize(
-    ("command", "given"),
-    [("forecast", "heat"), ("run --model NHITS_Q", "heat"), ("doctor", ["heat", "bike_dc"])],
+    "command", ["audit", "benchmark", "doctor", "explain", "forecast", "run", "watch"]
 )
-def test_when_a_dataset_is_given_alone_then_it_is_that_of_the_option_and_not_both(
-    command, given, capsys
-):
-    parse, words = _parser().parse_args, [given] if isinstance(given, str) else given
-    for option in ([], ["--dataset"]):
-        assert parse([*command.split(), *option, *words]).dataset == given
-    with pytest.raises(SystemExit):
-        parse([*command.split(), "water_centrum", "--dataset", *words])
-    assert "not allowed with argument" in capsys.readouterr().err
+def test_when_a_dataset_is_given_alone_then_it_is_that_of_the_option(command, words, capsys):
+    model = ["--model", "NHITS_Q"] if command == "run" else []
+    assert main([command, *words.split(), *model]) in (1, 2)
+    assert "'heta', which is not in the registry; did you mean heat?" in capsys.readouterr()[
+        command != "doctor"
+    ].replace("\n", " ")
+
+
+def test_when_a_word_is_beside_a_dataset_then_it_belongs_to_no_option(capsys):
+    for words in ("forecast heat --at 2020-05-07T00:00 tomorrow", "status tomorrow"):
+        with pytest.raises(SystemExit):
+            main(words.split())
+        assert "'tomorrow' belongs to no option" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["audit", "analyze", "benchmark", "explain", "watch"])
 def test_when_several_models_are_named_then_in_one_option_or_in_several(command):
     for words in ("--models A B C", "--model A --model B C", "--model A --models B --model C"):
-        assert _parser().parse_args([command, "heat", *words.split()]).models == ["A", "B", "C"]
+        dataset = ["--dataset", "heat"]
+        assert _parser().parse_args([command, *dataset, *words.split()]).models == ["A", "B", "C"]
 
 
 def test_when_out_is_a_folder_then_the_file_in_it_has_its_usual_name(tmp_path):

@@ -124,7 +124,8 @@ def test_when_a_document_shows_python_then_it_compiles_and_its_imports_work(file
 def test_when_all_commands_are_listed_then_each_row_is_what_its_parser_says():
     rows = []
     for name, parser in main._parser()._subparsers._group_actions[0].choices.items():
-        alone, cells = {action.dest for action in parser._get_positional_actions()}, [name]
+        alone = {action.dest for action in parser._get_positional_actions()} or {"dataset"}
+        cells = [name]
         for word in ("dataset", "model", "out", "json"):
             option = parser._option_string_actions.get(f"--{word}")
             several = " ..." if option and option.nargs == "+" else ""

@@ -167,6 +167,12 @@ def test_when_a_python_user_follows_the_first_notebook_then_six_calls_lead_to_a_
     assert (np.diff(values) >= 0).all()
 
 
+def test_when_make_lab_serves_notebooks_then_it_serves_what_they_link_to():
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in lines if "/jupyter lab" in line]
+    assert line.endswith("--LabApp.default_url=/lab/tree/notebooks"), "all of the project"
+
+
 def test_when_a_notebook_exists_then_the_list_of_notebooks_has_it():
     listed = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
     assert [path.name for path in NOTEBOOKS if f"../notebooks/{path.name})" not in listed] == []

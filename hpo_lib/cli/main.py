@@ -26,9 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     train_with_one_thread()
     words, parser = sys.argv[1:] if argv is None else list(argv), _parser()
-    known = parser.get_default("commands")
-    if words and words[0] not in known and not words[0].startswith("-"):
-        parser.error(f"command is {words[0]!r}; {choices(words[0], known)}")
+    known, (name, value, *_) = parser.get_default("commands"), [*words, "-", "-"]
+    if name not in known and not name.startswith("-"):
+        parser.error(f"command is {name!r}; {choices(name, known)}")
+    # A dataset follows its command without an option.
+    if not value.startswith("-") and known.get(name, parser).get_default("takes_dataset"):
+        words.insert(1, "--dataset")
     arguments, unknown = parser.parse_known_args(words)
     for word in unknown:
         arguments.parser.error(_unknown(word, arguments.parser))
@@ -79,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     of_study = tuple(named)
     named |= entries.pop("group")
     alone = {"command": lambda _: parser.print_help(), "parser": parser}
-    parser.set_defaults(commands=[*entries], json=False, **alone)
+    parser.set_defaults(commands=subparsers.choices, json=False, **alone)
     for name, entry in entries.items():
         if goal := entry.get("for"):
             shown += [f"\n{goal}"] * (f"\n{goal}" not in shown)
@@ -96,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         if "all" in options:
             options[:1] = [name for name in of_study if name not in entry.get("without", ())]
         add_options(sub, [named.get(str(option), option) for option in options])
+        takes_dataset = "--dataset" in sub._option_string_actions
+        sub.set_defaults(takes_dataset=takes_dataset and not sub._get_positional_actions())
     parser.description = "\n".join(shown)
     return parser
 
@@ -105,7 +110,7 @@ Option = Sequence[Any]
 
 Words are its spellings and what the help calls its value (``--out FILE``; ``mean|sum``: the only
 values), or the name of an argument without option (``file...``: any number of them). With
-``--dataset dataset`` the value may be given with and without its option. The default
+``--dataset dataset...`` values may be given with and without their option. The default
 ``required`` means that it must be given, True or False a switch, a list or tuple any number of
 values, ``path`` or a type a value of it or None, and ``$NAME`` what the environment says.
 """
@@ -117,8 +122,7 @@ def _option(parameter: Field[Any]) -> Option:
         default = "required"
     elif default and default is not True:
         text += f" (default: {default})"
-    words = option_of(parameter.name) + " dataset" * (parameter.name == "dataset")
-    return words, default, text
+    return option_of(parameter.name), default, text
 
 
 def add_options(parser: Any, options: Iterable[Option]) -> None:
@@ -134,9 +138,7 @@ def _add(parser: Any, words: str, default: Any, text: str) -> None:
     spelt = [word for word in words.split() if word.startswith("-")]
     name = words.split()[-1].removesuffix("...")
     if f"--{name}" in spelt:
-        parser = parser.add_mutually_exclusive_group(required=default == "required")
-        nargs, default = ("*", default) if isinstance(default, list) else ("?", "")
-        parser.add_argument(name, nargs=nargs, default=argparse.SUPPRESS, help=f"as {spelt[0]}")
+        parser.add_argument(name, nargs="*", default=argparse.SUPPRESS, help=f"as {spelt[0]}")
         name = spelt[0]
     how: dict[str, Any] = {"help": text}
     if "|" in name:

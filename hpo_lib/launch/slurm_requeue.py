@@ -152,7 +152,7 @@ def _without_progress(run: RunPaths, job: ThisJob, ended: int) -> int:
         with suppress(OSError, ValueError, KeyError, TypeError):
             noted = json.loads(run.requeues.read_text(encoding="utf-8"))
             barren = int(noted["barren"]) + (noted["ended"] >= ended)
-    write_json(run.requeues, {"job": job.slurm_id, "barren": barren, "ended": ended})
+    write_json(run.requeues, {"barren": barren, "ended": ended})
     return barren
 
 

@@ -3,7 +3,6 @@
 And studies without a terminal: ``hpo run --detach`` and ``hpo stop``.
 """
 
-import math
 import subprocess
 import sys
 import time
@@ -78,7 +77,7 @@ class StudyStatus:
 
     def facts(self) -> Json:
         """What JSON and the table say of the study."""
-        mae, picp = self.study.scores if self.study else (math.nan, math.nan)
+        mae, picp = self.study.scores if self.study else (None, None)
         return {
             "model": self.run.model,
             "dataset": self.run.dataset,
@@ -86,9 +85,9 @@ class StudyStatus:
             "state": self.describe(),
             # of the worker with the most attempts
             "attempts": max(len(attempts(worker)) for worker in of_all_workers(self.run)),
-            "mae": None if math.isnan(mae) else mae,
+            "mae": mae,
             "unit": self.study.unit if self.study else "",
-            "picp": None if math.isnan(picp) else picp,
+            "picp": picp,
             "test": self.is_test,
             "cause": self.cause,
             "page": str(self.run.report) if self.run.report.exists() else "",

@@ -157,13 +157,11 @@ class Storage:
                 return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
             url = f"sqlite:///{file}" if kind == "sqlite" else kind
             url = url.replace("{", "{{").replace("}", "}}")  # optuna fills its version into braces
-            # A connection may break while a trial is trained.
-            options = {"pool_pre_ping": True}
             for _ in range(5):
                 # Workers that make the tables of a new database at once disturb each other.
                 with suppress(IntegrityError, ProgrammingError):
-                    return _database(url, options)
-            return _database(url, options)
+                    return _database(url)
+            return _database(url)
         except ImportError as error:
             raise InputError(
                 f"storage {self.recorded}: needs {error.name or 'its driver'}, which is not "
@@ -204,9 +202,11 @@ class Storage:
             elif file is not None:
                 address = urllib.parse.quote(str(file.resolve()))
                 with closing(sqlite3.connect(f"file:{address}?mode=ro", uri=True)) as sqlite:
+                    sqlite.execute("begin")  # a worker may write meanwhile
                     stored = _stored(name, sqlite.execute)
             elif "://" in self.setting:
-                engine = create_engine(self.setting, connect_args={"connect_timeout": 5})
+                patience, whole = {"connect_timeout": 5}, "REPEATABLE READ"
+                engine = create_engine(self.setting, connect_args=patience, isolation_level=whole)
                 with engine.connect() as connection:
                     stored = _stored(name, connection.exec_driver_sql)
             if stored:
@@ -309,7 +309,7 @@ def damaged(file: Path | None, error: BaseException) -> InputError:
     return InputError(f"{file}: not a readable study ({why}); {RESTORE}")
 
 
-def _database(url: str, options: Mapping[str, Any]) -> RDBStorage:
+def _database(url: str) -> RDBStorage:
     """A database with all its tables and indexes.
 
     SQLite commits a table and its index apart, and optuna does not look for indexes: one that was
@@ -320,7 +320,8 @@ def _database(url: str, options: Mapping[str, Any]) -> RDBStorage:
     from optuna.storages._rdb.models import BaseModel
 
     try:
-        storage = RDBStorage(url, engine_kwargs=dict(options))
+        # A connection may break while a trial is trained.
+        storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except CommandError as error:
         raise ValueError(str(error)) from None
     for table in BaseModel.metadata.tables.values():

@@ -269,12 +269,12 @@ class StoredStudy:
         return selection.get("policy") == PROVEN and not self.result["proof"]
 
     @property
-    def scores(self) -> tuple[float, float]:
-        """MAE and PICP in percent of the choice or, without a record, of the lowest MAE; or NaN."""
-        lowest = min(self.front, key=lambda trial: trial.mae, default=None)
-        if lowest is not None and not self.result:
-            return lowest.mae, lowest.scores.get("picp", math.nan)
-        return self.result.get("best_mae") or math.nan, self.result.get("best_picp") or math.nan
+    def scores(self) -> tuple[float | None, float | None]:
+        """MAE and PICP in percent of the choice or, without a record, of the lowest MAE."""
+        if self.front and not self.result:
+            lowest = min(self.front, key=lambda trial: trial.mae)
+            return lowest.mae, lowest.scores.get("picp")
+        return self.result.get("best_mae"), self.result.get("best_picp")
 
     def state(self) -> tuple[str, str]:
         """``running``, ``done``, ``failed``, ``interrupted`` or ``corrupt``, and why, by its files.
@@ -294,14 +294,9 @@ class StoredStudy:
             return "failed", ended[-1].cause
         notebooks = [worker.notebook for worker in of_all_workers(self.run)]
         records = [read_record(notebook) for notebook in notebooks if notebook.exists()]
-        errors = [
-            record
-            for record in records
-            if record.error and "before the study stopped" not in record.error
-        ]
-        if errors:
-            worst = min(errors, key=lambda record: record.complete)
-            return "failed" if worst.complete else "interrupted", worst.error
+        for record in sorted(records, key=lambda record: record.complete):
+            if record.error and "before the study stopped" not in record.error:
+                return "failed" if record.complete else "interrupted", record.error
         if self.result.get("status") == "stopped" or all(record.complete for record in records):
             return "interrupted", "it was asked to stop, or its time was up"
         return "interrupted", "its process was killed"

@@ -133,7 +133,8 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
         lambda trial, seed: replicate(study.run, trial.number, seed),
     )
     proof = study.result["proof"] and again_proven.entry(trials)
-    if settled := study.settled:
+    n_complete = sum(trial.state == "complete" for trial in trials)
+    if (settled := study.settled) and n_complete == study.result["n_completed"]:
         finished = settled.get("finished") or [t.number for t in trials if t.finished]
         counted = study.finished if study.is_complete else settled["trials"]
         found = again_proven.outlook(trials, finished, settled["asked"])
