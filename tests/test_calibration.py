@@ -16,7 +16,6 @@ from hpo_lib.scoring.calibration import (
     ROLLING_DAYS,
     calibrate,
     conformal_quantile,
-    interval_errors,
 )
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.conftest import made_forecasts
@@ -184,7 +183,7 @@ def test_when_a_window_is_given_then_days_before_it_do_not_count():
 def test_when_validation_is_given_then_the_first_test_days_live_on_it():
     warm_up, test = split_in_two(forecasts(normal(40, seed=9), 0.2), 35)
     calibrated = calibrated_by(test, warm_up, flat_target(41), days=30)
-    level, scores = 100, interval_errors(warm_up)[-30:] / 100
+    level, scores = 100, (np.abs(warm_up.actual - 100) - 0.2)[-30:] / 100
     weights = np.repeat(np.arange(1, 31) / 30, H)  # the newest day 1, the oldest 1/30
     margin = conformal_quantile(scores.ravel(), weights)
     assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * margin)

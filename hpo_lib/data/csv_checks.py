@@ -10,7 +10,6 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,21 +61,12 @@ TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?(?:Z|[+-]\d\d
 """What a timestamp is; pandas alone reads "now", too."""
 
 
-class Csv(NamedTuple):
-    """A CSV: every cell as text without blanks around it, by line number and column; and the file.
-
-    ``separator`` is what its columns are separated by.
-    """
-
-    cells: pd.DataFrame
-    content: bytes
-    separator: str
-
-
 def read_csv(
     path: Path, what: str, advice: str = "give a filled CSV file", *, separators: str = ","
-) -> Csv:
-    """A CSV, whose cells each are in one line.
+) -> tuple[pd.DataFrame, bytes, str]:
+    """A CSV, whose cells each are in one line: its cells, the file, and its separator.
+
+    The cells are text without blanks around it, by line number and column.
 
     Args:
         path: the CSV; byte order marks at its start and blank lines at its end are ignored.
@@ -93,15 +83,6 @@ def read_csv(
         line = text.count("\n", 0, text.index("\x00")) + 1
         raise InputError(f"not a text file (NUL byte in line {line}); save it as CSV in UTF-8")
     separator = max(separators, key=re.split(r"[\r\n]", text, maxsplit=1)[0].count)
-    header, *rows = _rows(text, separator)
-    if not rows:
-        raise InputError(f"this {what} has a header but no rows; {advice}")
-    cells = pd.DataFrame(rows, index=range(2, len(rows) + 2), columns=header, dtype=str)
-    return Csv(cells, content.encode(), separator)
-
-
-def _rows(text: str, separator: str) -> list[list[str]]:
-    """The fields of all lines, as many as the header has."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     rows: list[list[str]] = []
     try:
@@ -121,7 +102,11 @@ def _rows(text: str, separator: str) -> list[list[str]]:
             rows.append([field.strip() for field in row or [""] * width])
     except csv.Error as error:
         raise InputError(f"not readable as CSV ({error}); save it again as CSV") from None
-    return rows
+    header = rows.pop(0)
+    if not rows:
+        raise InputError(f"this {what} has a header but no rows; {advice}")
+    cells = pd.DataFrame(rows, index=range(2, len(rows) + 2), columns=header, dtype=str)
+    return cells, content.encode(), separator
 
 
 def check_header(header: Sequence[str], required: Sequence[str], advice: str) -> None:

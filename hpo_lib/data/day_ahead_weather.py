@@ -136,7 +136,7 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         columns: the weather columns that are wanted; others are ignored.
     """
     with about(path):
-        cells = read_csv(path, "archive of weather forecasts").cells
+        cells, *_ = read_csv(path, "archive of weather forecasts")
         advice = "see docs/day_ahead_weather.md for the format"
         check_header(list(cells.columns), [ISSUED, VALID, *columns], advice)
         issued, valid = utc_times(cells[ISSUED]), utc_times(cells[VALID])

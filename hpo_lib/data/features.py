@@ -68,11 +68,13 @@ def calendar_columns(
     or 1. ``school_holidays`` lists ``start_date`` and ``end_date``, local dates, both inclusive;
     None gives zeros.
     """
-    dates = local_dates(index, spec)
+    dates, school = local_dates(index, spec), school_holidays
+    spans = () if school is None else zip(school["start_date"], school["end_date"], strict=True)
+    days_off = [day for span in spans for day in pd.date_range(*span)]
     columns = {
         **local_columns(index, spec),
         "is_public_holiday": dates.isin(_public_holidays(spec, dates)),
-        "is_school_holiday": dates.isin(_school_days(school_holidays)),
+        "is_school_holiday": dates.isin(pd.DatetimeIndex(days_off)),
     }
     frame = pd.DataFrame(columns, index=index)
     return frame.astype(
@@ -158,8 +160,3 @@ def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeI
             f"expected {expected}; fix country"
         ) from None
     return pd.DatetimeIndex(list(days))
-
-
-def _school_days(table: pd.DataFrame | None) -> pd.DatetimeIndex:
-    spans = [] if table is None else zip(table["start_date"], table["end_date"], strict=True)
-    return pd.DatetimeIndex([day for span in spans for day in pd.date_range(*span)])

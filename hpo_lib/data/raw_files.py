@@ -261,7 +261,7 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
 
 
 def _read_columns(path: Path, what: str, columns: Sequence[str]) -> pd.DataFrame:
-    cells = read_csv(path, what).cells
+    cells, *_ = read_csv(path, what)
     advice = f"fix the header, which must hold {', '.join(columns)}"
     check_header(list(cells.columns), columns, advice)
     return cells[list(columns)]
@@ -360,16 +360,16 @@ def write_new_dataset(
         raise InputError(f"{out}: is there already; remove it, or name another file with --out")
     country, hemisphere = _place(timezone)
     with about(file):
-        table = read_csv(file, "file of a meter", separators=SEPARATORS)
-        time, value = columns_of(table.cells, raw)
+        table, *_ = read_csv(file, "file of a meter", separators=SEPARATORS)
+        time, value = columns_of(table, raw)
         quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
         target = _word(file.stem if quantity in ("", "0") else quantity)
-        numbers = pd.to_numeric(table.cells[value].str.replace(",", "."), errors="coerce")
+        numbers = pd.to_numeric(table[value].str.replace(",", "."), errors="coerce")
         negative = bool((numbers < 0).any())
     header: list[str] = []
     if weather is not None:
         with about(weather):
-            header = list(read_csv(weather, "weather file").cells.columns)
+            header = list(read_csv(weather, "weather file")[0].columns)
     there = [name for name in WEATHER_COLUMNS if name in header]
     is_plain = [time, value] == PLAIN
     stated = asdict(raw if is_plain else RawFile(time, value, timezone, "mean"))

@@ -22,20 +22,18 @@ _ARRAYS = [bytes, np.ndarray, np.dtype, np.dtypes.Float64DType, np.empty(0).__re
 ALLOWED: list[Any] = [Recipe, Scaling, Level, LinearBaseline, LinearOptions, *_ARRAYS]
 """What a file may hold beside tensors and built-in values: fields of these classes, and arrays."""
 
-OF_WEATHER = "kind", "columns", "threshold", "usual_demand"
-"""What a model keeps of the weather of the day ahead that it was trained with."""
-
 
 def save(forecaster: Forecaster, file: Path) -> None:
     """Store all that `load` needs but model and parameters, without the training's data."""
     dataset, weather = forecaster.dataset, forecaster.dataset.weather
+    of_weather = "kind", "columns", "threshold", "usual_demand"
     stored = {
         "format": FORMAT,
         "target": dataset.spec.target,
         "unit": dataset.spec.unit,
         "past": dataset.past,
         "future": dataset.future,
-        "weather": weather and {name: getattr(weather, name) for name in OF_WEATHER},
+        "weather": weather and {name: getattr(weather, name) for name in of_weather},
         "lowest": forecaster.lowest,
         "best_step": forecaster.best_step,
         "parts": forecaster.parts(),

@@ -70,7 +70,8 @@ def calibrate(
     both, earlier = QuantileForecasts.joined([warm_up, forecasts]), len(warm_up.origins)
     by_origin = scales.at(both.origins)
     levels = by_origin["level"].to_numpy()[:, None]
-    scores, margin = interval_errors(both) / levels, np.zeros_like(forecasts.actual)
+    outside = np.maximum(both.lower - both.actual, both.actual - both.upper)
+    scores, margin = outside / levels, np.zeros_like(forecasts.actual)
     if mode == "split":
         margin += _margin(scores[:earlier], np.ones(earlier))
     else:
@@ -89,11 +90,6 @@ def calibrate(
     values[:, :, 0] = np.minimum(np.maximum(forecasts.lower - margin, lowest), values[:, :, 1])
     values[:, :, -1] = np.maximum(forecasts.upper + margin, values[:, :, -2])
     return replace(forecasts, values=values)
-
-
-def interval_errors(f: QuantileForecasts) -> np.ndarray:
-    """[N, H] conformity scores ``max(lower - y, y - upper)``: above 0 outside the interval."""
-    return np.asarray(np.maximum(f.lower - f.actual, f.actual - f.upper))
 
 
 def smallest_level(target: np.ndarray, share: float) -> float:

@@ -23,7 +23,7 @@ from measurements.record_curves import NEAR, append, configuration, counts, reco
 from measurements.settling import Replayed
 from measurements.settling import complete as complete_ones
 
-BY_MAE = StoppingRule((Rung(0.5, 0.5),), ("mae",), warm_up=1)
+BY_MAE = StoppingRule((Rung(0.5, 0.5),), warm_up=1)
 
 
 def trial(
@@ -56,14 +56,14 @@ def test_when_a_study_is_replayed_then_trials_cost_their_part_of_the_default_ste
         assert by_params[6].state == "stopped"
         assert cost(by_params[6]) == 0.5
         assert cost(by_params[3]) == 1.5
-    assert (measure(FOUR, StoppingRule((), ("mae",)), 4) == [1, 1, 4]).all()
+    assert (measure(FOUR, StoppingRule(()), 4) == [1, 1, 4]).all()
 
 
 def test_when_the_best_trial_is_stopped_then_the_hypervolume_says_what_is_lost():
     """Trial 1, the best, looks bad halfway; without it the best MAE is 2, outside of the box up to
     1.25.
     """
-    steps, kept, _ = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), ("mae",), warm_up=1), 4).T
+    steps, kept, _ = measure(FOUR, StoppingRule((Rung(0.5, 0.1),), warm_up=1), 4).T
     assert kept.min() == 0
     assert steps.max() < 1
 
