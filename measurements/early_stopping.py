@@ -159,7 +159,11 @@ def left_by(rule: StoppingRule, trials: Sequence[TrialRecord], checks: int) -> l
                 rule.judge(trial.curve[:check], checks, trial.number, done)
             except StoppedEarly as stop:
                 left = TrialRecord(
-                    trial.number, "stopped", trial.params, curve=stop.curve, stopped_at=stop.share
+                    trial.number,
+                    "stopped",
+                    trial.params,
+                    curve=trial.curve[:check],
+                    stopped_at=stop.share,
                 )
                 break
         done.append(left)

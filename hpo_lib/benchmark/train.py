@@ -95,11 +95,6 @@ class Plan:
             )
 
     @property
-    def is_test(self) -> bool:
-        """Whether it only shows that everything works: the baselines are quick then, too."""
-        return self.preset == "test"
-
-    @property
     def paths(self) -> BenchmarkPaths:
         setting = f"{self.preset}-{self.recipe}" + ("-refit" if self.refit else "")
         return BenchmarkPaths(self.out, self.dataset.spec.name, setting)

@@ -81,8 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     named = {parameter.name: _option(parameter) for parameter in PARAMETERS}
     of_study = tuple(named)
     named |= entries.pop("group")
-    alone = {"command": lambda _: parser.print_help(), "parser": parser}
-    parser.set_defaults(commands=subparsers.choices, json=False, **alone)
+    how = {"command": lambda _: parser.print_help(), "parser": parser}
+    parser.set_defaults(commands=subparsers.choices, json=False, **how)
     for name, entry in entries.items():
         if goal := entry.get("for"):
             shown += [f"\n{goal}"] * (f"\n{goal}" not in shown)
@@ -99,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         if "all" in options:
             options[:1] = [name for name in of_study if name not in entry.get("without", ())]
         add_options(sub, [named.get(str(option), option) for option in options])
-        takes_dataset = "--dataset" in sub._option_string_actions
-        sub.set_defaults(takes_dataset=takes_dataset and not sub._get_positional_actions())
+        alone = "--dataset" in sub._option_string_actions and not sub._get_positional_actions()
+        sub.set_defaults(takes_dataset=alone)
     parser.description = "\n".join(shown)
     return parser
 

@@ -138,7 +138,20 @@ def forecast_day(
         needed.
     """
     data = load_dataset(dataset, data_dir, simulated=simulated)
-    origin = _origin(data, at)
+    first, origin = data.index[[0, -1]]
+    if at:
+        begin = pd.to_datetime(at, utc=True, errors="coerce")
+        if pd.isna(begin) or begin != begin.floor("h"):
+            raise InputError(
+                f"at is {at!r}, expected a full hour in UTC such as '2020-05-07T00:00'"
+            )
+        if not first < begin <= origin + HOUR:
+            raise InputError(
+                f"{data.path}: holds {first:%Y-%m-%d %H:%M} to {origin:%Y-%m-%d %H:%M} UTC, so not "
+                f"the hours before {begin:%Y-%m-%d %H:%M}; add them, or forecast another day with "
+                "--at"
+            )
+        origin = begin - HOUR
     if lack := _lack(_until(data, origin)):
         raise InputError(lack)
     holidays = read_school_holidays(Path(school_holidays)) if school_holidays else None
@@ -233,21 +246,6 @@ def _day_after(
     return DayAhead(
         version, dataset, replace(forecasts, actual=actual), tuple(notes), with_calendar
     )
-
-
-def _origin(dataset: Dataset, at: str) -> pd.Timestamp:
-    first, last = dataset.index[[0, -1]]
-    if not at:
-        return last
-    begin = pd.to_datetime(at, utc=True, errors="coerce")
-    if pd.isna(begin) or begin != begin.floor("h"):
-        raise InputError(f"at is {at!r}, expected a full hour in UTC such as '2020-05-07T00:00'")
-    if not first < begin <= last + HOUR:
-        raise InputError(
-            f"{dataset.path}: holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, so not "
-            f"the hours before {begin:%Y-%m-%d %H:%M}; add them, or forecast another day with --at"
-        )
-    return pd.Timestamp(begin - HOUR)
 
 
 def _calendar(

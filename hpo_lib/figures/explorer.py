@@ -120,12 +120,7 @@ def trial_counts(study: StoredStudy) -> str:
 
 @mpl.style.context([SCREEN, {"axes.titlelocation": "left"}])
 def draw(
-    figure: Figure,
-    study: StoredStudy,
-    number: int,
-    first: int,
-    count: int,
-    beside: str | None = None,
+    figure: Figure, study: StoredStudy, number: int, first: int, count: int, beside: str
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Draw a trial of a study, and ``count`` of its forecasts from position ``first`` on.
 
@@ -273,7 +268,7 @@ class Explorer:
             origins = study.predictions(number).origins
             self.first.max = max(len(origins) - self.count.value, 0)
             first = self.first.value
-            shown = number, first, self.count.value, self.beside.value
+            shown = number, first, self.count.value, self.beside.value or ""
             self.trials, self.days = draw(self.figure, study, *shown)
             self.canvas.draw_idle()
             self.when.value = f"after {origins[first]:%a %Y-%m-%d %H:%M} UTC"

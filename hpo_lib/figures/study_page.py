@@ -295,7 +295,7 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
     mattered, trials = explored_figures(study), front_table(study)
     same = [name for name in study.chosen.params if trials[name].nunique(dropna=False) == 1]
-    alike = ", ".join(f"{name} {value_in_words(trials[name].iloc[0])}" for name in same)
+    alike = ", ".join(f"{name} {value_in_words(study.chosen.params[name])}" for name in same)
     for figure in (front, weeks, hours, *proven, *mattered):
         marked(figure, warning_for([study]))
     goals = [
@@ -333,12 +333,19 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             f"{stopped_early(study)} In all of them: {alike or 'nothing alike'}.",
             [front, labelled(trials.drop(columns=same), unit)],
         ),
-        (
-            "What mattered",
-            "Every trial over the value of each hyperparameter. Below a name is its importance, "
-            "where trials are enough: the share of PED-ANOVA, which compares the best tenth with "
-            "all trials, and its 90 % interval over trials drawn with replacement.",
-            mattered,
+        *(
+            [
+                (
+                    "What mattered",
+                    "Every trial over the value of each hyperparameter. Below a name is its "
+                    "importance, where trials are enough: the share of PED-ANOVA, which compares "
+                    "the best tenth with all trials, and its 90 % interval over trials drawn with "
+                    "replacement.",
+                    mattered,
+                )
+            ]
+            if mattered
+            else []
         ),
     ]
 

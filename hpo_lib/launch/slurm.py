@@ -51,14 +51,14 @@ class Job:
         return self.job_id.partition("_")[0]
 
 
-def submit(script: str, folder: str) -> str:
-    """Submit a script with sbatch, from within ``folder``, and return the job's id.
+def submit(script: str) -> str:
+    """Submit a script with sbatch, from within the project, and return the job's id.
 
     Raises:
         SlurmError: sbatch is missing or refuses; then nothing was submitted.
     """
     try:
-        answer = _call("sbatch", "--parsable", stdin=script, folder=folder)
+        answer = _call("sbatch", "--parsable", stdin=script)
     except subprocess.TimeoutExpired as error:
         said, why = _said(error.stderr), "got no answer from Slurm"
         advice = "see whether `sinfo` answers on this machine"
@@ -145,7 +145,7 @@ def jobs() -> list[Job]:
 
 
 def _call(
-    program: str, *arguments: str, stdin: str | None = None, folder: str | None = None
+    program: str, *arguments: str, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     if shutil.which(program) is None:
         raise SlurmError(
@@ -155,7 +155,7 @@ def _call(
     return subprocess.run(
         [program, *arguments],
         input=stdin,
-        cwd=folder,
+        cwd=paths.PROJECT_ROOT,
         capture_output=True,
         text=True,
         timeout=ANSWER_SECONDS,
@@ -278,7 +278,7 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
     if dry_run:
         return script
     paths.SLURM_LOGS.mkdir(parents=True, exist_ok=True)
-    job_id = submit(script, str(paths.PROJECT_ROOT))
+    job_id = submit(script)
     name, workers = paths.job_name(run.model, run.dataset), settings.workers
     task, several, others = job_id, "", ""
     if workers > 1:

@@ -272,8 +272,8 @@ def _stored(name: str, ask: Callable[[str], Iterable[Any]]) -> Stored | None:
 _distribution = cache(json_to_distribution)
 
 
-def importances(stored: Stored, draws: int = 30) -> pd.DataFrame:
-    """[draws + 1, hyperparameters] shares of the importance for the first objective, in percent.
+def importances(stored: Stored) -> pd.DataFrame:
+    """[31, hyperparameters] shares of the importance for the first objective, in percent.
 
     It is that of PED-ANOVA (Watanabe et al., 2023), which compares the best tenth of the trials
     with all: first of all trials, then of trials drawn with replacement. Stopped trials count as
@@ -290,7 +290,7 @@ def importances(stored: Stored, draws: int = 30) -> pd.DataFrame:
         for trial in ended
     )
     found = []
-    for draw in range(draws + 1):
+    for draw in range(31):
         with quiet_optuna():
             drawn = optuna.create_study()
             drawn.add_trials(

@@ -89,7 +89,7 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
         if data is not None:
             again["baselines"] = validation_baselines(data)
         figures = dict(_figures("", again))
-        stored = dict(_figures("", {name: study.result[name] for name in again}))
+        stored = dict(_figures("", {name: study.result.get(name) for name in again}))
         for key in {**figures, **stored}:
             value = figures.get(key)
             if not _equal(stored.get(key), value) and key != "selection.reason":

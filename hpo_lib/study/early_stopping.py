@@ -23,11 +23,11 @@ Curve = Sequence[Scores]
 
 
 class StoppedEarly(Exception):
-    """Ends a training from one of its checks; holds the share of the steps and the curve so far."""
+    """Ends a training from one of its checks; holds the share of the steps so far."""
 
-    def __init__(self, reason: str, share: float, curve: Curve) -> None:
+    def __init__(self, reason: str, share: float) -> None:
         super().__init__(reason)
-        self.share, self.curve = share, curve
+        self.share = share
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class StoppingRule:
             untuned = best_check(default.curve[:check])
             if all(best[name] > (1 + self.margin) * untuned[name] for name in RANKED_BY):
                 behind = f"the untuned defaults were more than {self.margin:.0%} better {after}"
-                raise StoppedEarly(behind, share, curve)
+                raise StoppedEarly(behind, share)
             return
         reached = [
             best_check(t.curve[:check])
@@ -102,7 +102,7 @@ class StoppingRule:
         better = sum(max(by) <= 0 > min(by) for by in higher)
         if better >= rung.keep * (len(reached) + 1):
             beaten = f"{better} of {len(reached)} other trials were better {after}"
-            raise StoppedEarly(beaten, share, curve)
+            raise StoppedEarly(beaten, share)
 
 
 def best_check(curve: Curve) -> Scores:

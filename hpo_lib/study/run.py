@@ -38,6 +38,10 @@ ALIKE_FAILURES = 3
 POLL = 2.0
 """Seconds between two looks at a study whose last trials are run by other workers."""
 
+GIGABYTES, MUCH = 200e-9, 2.0
+"""Of memory: what a trial needs for each value of a covariate in training, about and beside 1 GB;
+and what a study that needs more says first."""
+
 
 def run_study(
     settings: Settings, dataset: Dataset | None = None, *, progress: bool = True
@@ -58,6 +62,12 @@ def run_study(
         run_workers(settings, run, say)
         return StoredStudy.read(run, database=settings.storage)
     worker = _Worker(settings, dataset)
+    hours, covariates = (worker.dataset.training_frame.iloc[:, 1:]).shape
+    if (memory := 1 + GIGABYTES * hours * covariates) > MUCH:
+        print(
+            f"note: {covariates} covariates over {hours} hours of training: a trial needs about "
+            f"{memory:.1f} GB of memory; with less, take covariates out of the dataset's TOML"
+        )
     with worker.queue.liveness, stop_requests.listening(worker.run.workers):
         first, finished = worker.open(), worker.n_finished()
         if len(first) > 1 and not finished:

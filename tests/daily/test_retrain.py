@@ -69,6 +69,15 @@ def trains(monkeypatch, trained):
     return asked
 
 
+def asked_for(monkeypatch):
+    """Which models of stored versions are asked for."""
+    asked, model = set(), Version.model
+    monkeypatch.setattr(
+        Version, "model", lambda own, which, data: asked.add(which) or model(own, which, data)
+    )
+    return asked
+
+
 def number_in_use(utility):
     return int(read_json(utility.models.current, "the version in use")["version"])
 
@@ -131,10 +140,7 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
 ):
     """The trainings are those of the fixture; here it matters which are asked for."""
     asked = trains(monkeypatch, trained)
-    compared, model = set(), Version.model
-    monkeypatch.setattr(
-        Version, "model", lambda own, which, data: compared.add(which) or model(own, which, data)
-    )
+    compared = asked_for(monkeypatch)
     words = "--test", "--params", str(study(utility, "2025-01-01")), "--replace"
     for seed in ("1", "2", "1"):
         assert command(utility, *words, "--seed", seed) == 0
@@ -159,6 +165,16 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
         stored = version_in_use(utility.models).model(which, dataset)
         again, before = (one.forecasts(dataset, dataset.test_origins) for one in (stored, own))
         assert np.array_equal(again.values, before.values)
+
+
+def test_when_days_after_its_refit_are_compared_then_the_version_in_use_speaks_as_before_it(
+    in_use, trained, monkeypatch
+):
+    trains(monkeypatch, trained)
+    compared = asked_for(monkeypatch)
+    assert command(in_use, "--test", "--seed", "7", "--replace") == 0
+    assert number_in_use(in_use) == 2
+    assert compared == {FITTED}
 
 
 @pytest.mark.parametrize(("pinball", "code", "used"), [(0.61, 1, 1), (0.6, 0, 2), (0.59, 0, 2)])

@@ -21,6 +21,7 @@ from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.trainings import MODEL_VERSION
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.objectives import OBJECTIVES
+from hpo_lib.study import run as run_module
 from tests.conftest import refusal
 from tests.study.conftest import opened
 from tests.study.fakes import DEFAULTS, Died
@@ -50,6 +51,20 @@ def states(run):
 
 
 # A study from beginning to end
+
+
+def test_when_a_trial_will_need_much_memory_then_the_study_says_so_first(
+    start, tiny_dataset, capsys, monkeypatch
+):
+    hours, covariates = tiny_dataset.training_frame.iloc[:, 1:].shape
+    monkeypatch.setattr(run_module, "GIGABYTES", 2 / (hours * covariates))
+    start(trials=1)
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert f"{covariates} covariates over {hours} hours" in first
+    assert "needs about 3.0 GB of memory" in first
+    monkeypatch.setattr(run_module, "GIGABYTES", 1 / (hours * covariates))
+    start(trials=2)
+    assert "memory" not in capsys.readouterr().out
 
 
 def test_when_a_study_ends_then_it_holds_the_trials_asked_for_and_its_record_says_how(
