@@ -64,7 +64,7 @@ class Context(Windows):
         Columns are those known up to an origin, of which the target is the first, and always.
         """
         columns = [*up_to_origin, *always]
-        rows = positions[:, None] + np.arange(1 + HORIZON - LENGTH, 1 + HORIZON)
+        rows = np.asarray(positions)[:, None] + np.arange(1 + HORIZON - LENGTH, 1 + HORIZON)
         rows = np.where(rows < 0, rows % HISTORY, rows)
         values = frame[columns].to_numpy(float)[rows]  # [N, hours, columns]
         values[:, -HORIZON:, : len(up_to_origin)] = np.nan
