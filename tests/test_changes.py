@@ -47,8 +47,9 @@ EDITS = {
     "figure": {
         "hpo_lib/figures/studies.py": (
             '    "cost": (',
-            '    "mirror": (cost, draw_cost, ""),\n    "cost": (',
+            '    "mirror": (cost, draw_cost),\n    "cost": (',
         ),
+        "hpo_lib/figures/captions.toml": ('cost = """', 'mirror = "A mirror."\ncost = """'),
     },
     "stopping rule": {"hpo_lib/study/early_stopping.py": ("Rung(0.3, 0.2)", "Rung(0.4, 0.2)")},
     "storage": {
@@ -78,7 +79,8 @@ KNOWS = {
         assert "MIRROR" in baselines() and baselines()["MIRROR"].title == "Mirror" """,
     "figure": """
         from hpo_lib.figures.build import PICTURES
-        assert "mirror" in PICTURES""",
+        from hpo_lib.figures.tables import CAPTIONS
+        assert "mirror" in PICTURES and CAPTIONS["mirror"] == "A mirror." """,
     "stopping rule": """
         from hpo_lib.study.early_stopping import StoppingRule
         assert StoppingRule().rungs[1].share == 0.4""",

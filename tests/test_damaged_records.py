@@ -204,8 +204,8 @@ def report(run):
     _ = improvement_report(found)
     none = run.runs_dir / "none"
     evidence = find_evidence(run.runs_dir, none)
-    of_studies = (make for make, kind in TABLES.values() if evidence.records(kind))
-    for make in (*(make for make, *_ in PICTURES.values()), *of_studies):
+    of_studies = (make for make, kind in TABLES.values() if getattr(evidence, kind))
+    for make in (*(make for make, _ in PICTURES.values()), *of_studies):
         make(evidence)
     for study in evidence.studies:
         trial_facts(study, study.chosen.number)

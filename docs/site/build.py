@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import papermill
 import yaml
 from nbconvert import MarkdownExporter
 
@@ -27,6 +28,13 @@ DOCUMENTS = ("*.md", "docs/*.md", "data/*.md", "datasets/*.md", "model_cards/*.m
 NOTEBOOKS = ("notebooks/*.ipynb",)
 RECORDS = ("papermill_runs/*/*published.ipynb", "benchmark_results/*_dev/*.ipynb")
 """Those that git sees: what somebody made beside them is not published."""
+SHOWN_BY = {"hpo_template": RECORDS[0], "benchmark": RECORDS[1]} | {
+    name: RECORDS[0].replace("*", f"{name.upper()}_*", 1)
+    for name in ("nhits_q", "tft_q", "timesnet_q")
+}
+"""Which records show a notebook with its pictures."""
+EXECUTED = "analysis", "data_preparation", "from_python"
+"""Notebooks that show pictures without records of the reader's; they take seconds."""
 LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\s\"#]+)")
 FRAME = re.compile(
     r"<style scoped>.*?</style>\s*|(?<=<table) border=\"1\" class=\"dataframe\"", re.DOTALL
@@ -56,11 +64,12 @@ def stage(pages: Path, root: Path = ROOT) -> None:
         exclude_output_prompt=True, exclude_input_prompt=True, display_data_priority=PRIORITY
     )
     for file in find(NOTEBOOKS + RECORDS, root):
-        notebook = tidy(nbformat.read(root / file, as_version=4))
-        if file not in find(NOTEBOOKS, root):  # those that were given follow the defaults
-            notebook.cells = [
-                cell for cell in notebook.cells if "parameters" not in cell.metadata.get("tags", [])
-            ]
+        notebook = tidy(nbformat.read(executed(root / file, pages.parent), as_version=4))
+        # Of a record those that were given are shown, of a notebook the defaults.
+        hidden = "injected-parameters" if file in find(NOTEBOOKS, root) else "parameters"
+        notebook.cells = [
+            cell for cell in notebook.cells if hidden not in cell.metadata.get("tags", [])
+        ]
         text, resources = exporter.from_notebook_node(
             notebook, {"output_files_dir": f"{file.stem}_files"}
         )
@@ -71,6 +80,10 @@ def stage(pages: Path, root: Path = ROOT) -> None:
         if file not in find(NOTEBOOKS, root):
             head = f"# {_title(file)}\n\n{result(root / file)}This is the record `{file}`, as it "
             text = re.sub(r"\A# .*\n", f"{head}was executed.\n".replace("\\", r"\\"), text)
+        elif records := find((SHOWN_BY[file.stem],) if file.stem in SHOWN_BY else (), root):
+            as_record = f"Executed, with its pictures: [{_title(records[0])}](../{records[0]})."
+            text = re.sub(r"\A(# .*\n)", rf"\1\n{as_record}\n", text)
+        text = text.replace(f"{pages.parent}/", "")
         _write(pages / file.with_suffix(".md"), FRAME.sub("", text), root / file, pages, root)
 
 
@@ -95,6 +108,17 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def executed(notebook: Path, work: Path) -> Path:
+    """A notebook of `EXECUTED` as it was executed just now, below ``work``; others as they are."""
+    if notebook.stem not in EXECUTED or notebook.parent.name != "notebooks":
+        return notebook
+    copy, given = work / "executed.ipynb", {"out": str(work / "out"), "test": True}
+    known = papermill.inspect_notebook(str(notebook))
+    parameters = {name: value for name, value in given.items() if name in known}
+    papermill.execute_notebook(str(notebook), str(copy), parameters, progress_bar=False)
+    return copy
+
+
 def gallery(root: Path) -> str:
     """All published figures with the first sentence of their captions, as a part of a page."""
     figures = []
@@ -102,8 +126,8 @@ def gallery(root: Path) -> str:
         caption = json.loads(file.read_text(encoding="utf-8"))["caption"]
         picture = f"figures/{file.stem}.png"
         figures.append(
-            f'<figure><a href="{picture}"><img alt="{file.stem}" src="{picture}" loading="lazy">'
-            f"</a><figcaption>{re.split(r'[.:;] ', caption)[0]}.</figcaption></figure>"
+            f'<figure><a href="{picture}"><img alt="{file.stem}" src="{picture}">'
+            f"</a><figcaption>{re.split(r'[.:;,] | [(]', caption)[0]}.</figcaption></figure>"
         )
     grid = '<div class="gallery">' + "\n".join(figures) + "</div>"
     how = "Every figure of the published records; [what each shows](docs/reproducing.md)."

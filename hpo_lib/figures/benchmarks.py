@@ -3,22 +3,23 @@
 Every table names its ``dataset``, ``title`` and ``unit``, and is of the test split.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
+from itertools import pairwise, zip_longest
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.dates import DateFormatter, HourLocator
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hpo_lib.benchmark import tables
+from hpo_lib.benchmark.explanations import LINEAR
 from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, of_rows
-from hpo_lib.families.models import model_names
 from hpo_lib.figures import series, style
 from hpo_lib.figures.evidence import Evidence
+from hpo_lib.figures.explanations import fill_steps
 from hpo_lib.figures.style import (
     BLUE,
     INK,
@@ -31,8 +32,8 @@ from hpo_lib.figures.style import (
 )
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import GROUPS
-from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
-from hpo_lib.scoring.uncertainty import holm
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
+from hpo_lib.scoring.uncertainty import daily_losses, drawn_days, holm
 
 WEEK_SEASONS = ("winter", "summer", "spring", "autumn")
 """The first two of which the test split has a whole week are drawn."""
@@ -57,14 +58,35 @@ def _of_benchmarks(tables_of: Callable[[Benchmark], Frames]) -> Callable[[Eviden
     return table
 
 
-def validation_loss(row: BenchmarkRow) -> float:
-    """The loss by which models are picked: the test split chooses nothing."""
-    return metrics.pinball(row.validation)
+def best(rows: Sequence[BenchmarkRow]) -> list[BenchmarkRow]:
+    """The row of the lowest validation loss: the test split chooses nothing. None of none."""
+    return sorted(rows, key=lambda row: metrics.pinball(row.validation))[:1]
 
 
 def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
     trained = [row for row in benchmark.row_per_model if row.kind not in ("family", "naive")]
-    return [*benchmark.families, *sorted(trained, key=validation_loss)[:1]]
+    return [*benchmark.families, *best(trained)]
+
+
+def change(
+    ours: QuantileForecasts, theirs: QuantileForecasts, score: str, whole: QuantileForecasts
+) -> tuple[float, float, float]:
+    """The mean change of a score, below 0 where ours is lower, in percent of that of the whole.
+
+    With the ends of its 95 % interval by a circular block bootstrap of the days, which are paired.
+    """
+    ours_daily, theirs_daily, whole_daily = (daily_losses(f)[score] for f in (ours, theirs, whole))
+    daily = 100 * (ours_daily - theirs_daily) / whole_daily.mean()
+    low, high = np.quantile(daily[drawn_days(len(daily))].mean(axis=1), [0.025, 0.975])
+    return daily.mean(), low, high
+
+
+CHANGE = ["change", "change_low", "change_high"]
+
+
+def certain_changes(rows: pd.DataFrame) -> pd.Series:
+    """Whether 0 is outside the interval of a change."""
+    return rows["change_low"] * rows["change_high"] > 0
 
 
 @_of_benchmarks
@@ -75,15 +97,13 @@ def weeks(benchmark: Benchmark) -> Frames:
     ``upper`` are raw, ``lower_calibrated`` and ``upper_calibrated`` corrected.
     """
     spec = benchmark.spec
-    for row in sorted(benchmark.families, key=validation_loss)[:1]:
+    for row in best(benchmark.families):
         corrected = benchmark.calibrated[row, benchmark.correction]
-        whole = [
-            (season, first)
-            for season in WEEK_SEASONS
-            if (first := series.middle_week(row.test, season, spec.hemisphere)) is not None
-        ]
-        for season, first in whole[:2]:
-            hours, bounds = (series.hours_of_days(f, first, 7) for f in (row.test, corrected))
+        middle = series.middle_weeks(row.test, spec.hemisphere)
+        for season in [season for season in WEEK_SEASONS if season in middle][:2]:
+            hours, bounds = (
+                series.hours_of_days(f, middle[season], 7) for f in (row.test, corrected)
+            )
             hours = hours.join(bounds[["lower", "upper"]].add_suffix("_calibrated"))
             names = {"model": row.model, "target": spec.target_words, "season": season}
             local = hours.tz_convert(spec.tz).tz_localize(None).assign(**names)
@@ -92,32 +112,31 @@ def weeks(benchmark: Benchmark) -> Frames:
 
 def draw_weeks(data: pd.DataFrame) -> Figure:
     """Forecasts of two weeks with their interval and the actual values; a row per dataset."""
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(len(datasets), 2, height=0.7 + 1.6 * len(datasets))
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for panels, rows in zip(grid, datasets, strict=True):
-        for axes, (_, week) in zip(panels, rows.groupby("season", sort=False), strict=False):
-            axes.set_axis_on()
-            _draw_week(axes, week.set_index("hour"))
+    figure, datasets = style.dataset_panels(data, 2, height=0.7, each=1.6)
+    for panels, rows in datasets:
+        weeks = [week.set_index("hour") for _, week in rows.groupby("season", sort=False)]
+        for axes, week in zip_longest(panels, weeks):
+            if week is None:
+                axes.set_axis_off()
+                continue
+            series.draw_forecast(axes, week, ms=0)
+            bounds, dashes = week.filter(like="_calibrated"), (0, (2, 1))
+            labels = ["calibrated interval", "_"]
+            axes.plot(bounds, color=BLUE, lw=0.6, ls=dashes, label=labels)
+            days: Look = {"major_locator": HourLocator(12), "major_formatter": DateFormatter("%a")}  # type: ignore[no-untyped-call]
+            axes.xaxis.set(**days)
+            # Ticks must not depend on the panel's height, which the layout changes later.
+            axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+            axes.set(xlim=week.index[[0, -1]])
+            if week["actual"].min() >= 0:  # as demand is, though an interval may reach below
+                axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
+            one, begin = week.iloc[0], f"{week.index[0]:%-d %B %Y}"
+            whose = f"{one['title']}, {model_name(one['model'])}"
+            axes.set_title(f"{whose}\n{one['season']} week from {begin}")
         panels[0].set_ylabel(f"{rows['target'].iloc[0]} ({style.unit_of(rows)})")
-    figure.align_ylabels(grid[:, 0])
-    style.legend_below(figure, grid[0, 0].get_legend_handles_labels()[0])
+    figure.align_ylabels()
+    style.legend_below(figure, figure.axes[0].get_legend_handles_labels()[0])
     return figure
-
-
-def _draw_week(axes: Axes, week: pd.DataFrame) -> None:
-    series.draw_forecast(axes, week, ms=0)
-    for bound, label in (("lower", "calibrated interval"), ("upper", "_")):
-        axes.plot(week[f"{bound}_calibrated"], color=BLUE, lw=0.6, ls=(0, (2, 1)), label=label)
-    axes.xaxis.set(major_locator=HourLocator(12), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
-    # Ticks must not depend on the panel's height, which the layout changes after measuring them.
-    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes.set(xlim=(week.index[0], week.index[-1]))
-    if week["actual"].min() >= 0:  # as demand is, though an interval may reach below
-        axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
-    whose = f"{week['title'].iloc[0]}, {model_name(week['model'].iloc[0])}"
-    axes.set_title(f"{whose}\n{week['season'].iloc[0]} week from {week.index[0]:%-d %B %Y}")
 
 
 @_of_benchmarks
@@ -135,27 +154,19 @@ def draw_reliability(data: pd.DataFrame) -> Figure:
     levels = sorted(set(data["level"]))
     places = data["level"].map(levels.index) + style.beside(data["model"], 0.16)
     excess = 100 * data.filter(like="observed").sub(data["level"], axis=0)
-    figure, columns = style.dataset_columns(
+    figure, columns = style.dataset_panels(
         data.assign(place=places, **excess), 1, height=2.5, sharey=True
     )
     for (axes,), rows in columns:
         axes.axhline(0, **TARGET)
         style.draw_models(axes, rows, "place", "observed", ms=3.5, ls="", mfc="white")
-        _draw_intervals(axes, rows, "observed", "_calibrated")
+        style.draw_intervals(axes, rows, "observed", "_calibrated")
         axes.set(xlabel="quantile level", xlim=(-0.6, len(levels) - 0.4))
         axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
         axes.grid(axis="x", visible=False)
     figure.axes[0].set_ylabel("observed share less level in pp")
     style.legend_below(figure, [*style.model_handles(data["model"], ls=""), *RAW_AND_CALIBRATED])
     return figure
-
-
-def _draw_intervals(axes: Axes, data: pd.DataFrame, score: str, suffix: str = "") -> None:
-    """Scores with their intervals over the column ``place``."""
-    middle, low, high = (f"{score}{end}{suffix}" for end in ("", "_low", "_high"))
-    colours = list(map(model_colour, data["model"]))
-    axes.vlines(data["place"], data[low], data[high], colors=colours, lw=0.6, alpha=0.7)
-    style.draw_models(axes, data, "place", middle, ms=3.5, ls="")
 
 
 @_of_benchmarks
@@ -177,15 +188,9 @@ TICKS = {
 def draw_coverage(data: pd.DataFrame) -> Figure:
     """PICP by hour, weekday, season and level, with intervals; a row per dataset."""
     beside = style.beside(data["model"], 0.2)
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(
-        len(datasets),
-        len(GROUPS),
-        height=0.7 + 1.7 * len(datasets),
-        sharey=True,
-        width_ratios=(1.5, 1.2, 0.8, 0.7),
-    )
-    for panels, of_dataset in zip(grid, datasets, strict=True):
+    shape: Look = {"sharey": True, "width_ratios": (1.5, 1.2, 0.8, 0.7)}
+    figure, datasets = style.dataset_panels(data, len(GROUPS), height=0.7, each=1.7, **shape)
+    for panels, of_dataset in datasets:
         for axes, (by, (label, step, letters)) in zip(panels, TICKS.items(), strict=True):
             part = of_dataset[of_dataset["by"] == by]
             groups = [group for group in GROUPS[by] if group in set(part["group"])]
@@ -193,13 +198,13 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
             if by == "hour":
                 style.draw_models(axes, part, "place", "picp", marker="", lw=0.8)
             else:
-                _draw_intervals(axes, part.assign(place=part["place"] + beside), "picp")
+                style.draw_intervals(axes, part.assign(place=part["place"] + beside), "picp")
             style.coverage_line(axes)
             ticks = [group[:letters] for group in groups[::step]]
             axes.set_xticks(range(0, len(groups), step), ticks)
-            axes.set_xlabel(label if axes in grid[-1] else "")
+            axes.set_xlabel(label if axes.get_subplotspec().is_last_row() else "")
         panels[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
-    grid[0, 0].set_ylim(_picp_limits(data["picp_low"]))
+    figure.axes[0].set_ylim(_picp_limits(data["picp_low"]))
     style.legend_below(figure, style.model_handles(data["model"]))
     return figure
 
@@ -224,7 +229,7 @@ def by_hour(benchmark: Benchmark) -> Frames:
 
 def draw_by_hour(data: pd.DataFrame) -> Figure:
     """Change of MAE and PICP per hour ahead, the baseline dashed; a column per dataset."""
-    figure, columns = style.dataset_columns(data, 2, height=3.6, sharex=True, sharey="row")
+    figure, columns = style.dataset_panels(data, 2, height=3.6, sharex=True, sharey="row")
     for (top, bottom), rows in columns:
         for axes, score in ((top, "change"), (bottom, "picp")):
             style.draw_models(axes, rows, "ahead", score, marker="")
@@ -242,7 +247,7 @@ def drift(benchmark: Benchmark) -> Frames:
 
     It is that of the family that validation prefers: those of others hardly differ.
     """
-    for row in sorted(benchmark.families, key=validation_loss)[:1]:
+    for row in best(benchmark.families):
         daily = pd.Series((row.test.actual - row.test.median).mean(axis=1))
         errors = {"day": row.test.days.tz_localize(None), "error": daily.rolling(DRIFT_DAYS).mean()}
         yield benchmark.in_unit(pd.DataFrame(errors).dropna().assign(model=row.model))
@@ -250,7 +255,7 @@ def drift(benchmark: Benchmark) -> Frames:
 
 def draw_drift(data: pd.DataFrame) -> Figure:
     """How the mean error over four weeks moves through the test split; a panel per dataset."""
-    figure, columns = style.dataset_columns(data, 1, height=2.2)
+    figure, columns = style.dataset_panels(data, 1, height=2.2)
     for (axes,), rows in columns:
         style.draw_models(axes, rows, "day", "error", marker="")
         axes.axhline(0, **TARGET)
@@ -271,60 +276,104 @@ def mixture_weights(benchmark: Benchmark) -> Frames:
 
 def draw_mixture_weights(data: pd.DataFrame) -> Figure:
     """Who was trusted when: weights as stacked areas; a panel per dataset."""
-    figure, columns = style.dataset_columns(data, 1, height=2.4, sharey=True)
+    figure, columns = style.dataset_panels(data, 1, height=2.4, sharey=True)
     for (axes,), rows in columns:
         models = in_order(rows["model"])
         by_day = rows.pivot(index="day", columns="model", values="weight")[models]
         axes.stackplot(by_day.index, by_day.T, colors=list(map(model_colour, models)), lw=0)
         axes.axvline(rows["begin"].iloc[0], **TARGET)
-        axes.set(ylim=(0, 1), ylabel="weight", xlim=by_day.index[[0, -1]])
+        axes.set(ylim=(0, 1), xlim=by_day.index[[0, -1]])
         style.date_axis(axes, 2, 6)
+    figure.axes[0].set_ylabel("weight")
     style.legend_below(figure, style.model_handles(data["model"], marker="", lw=5, ls="-"))
     return figure
 
 
 @_of_benchmarks
 def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
-    """Raw test scores with 95 % bootstrap bounds by ascending MAE, and the calibrated PICP.
+    """Raw test scores by ascending MAE with 95 % bootstrap bounds, and the calibrated PICP.
 
-    A row is a ``model`` untuned (``default``), tuned (``best``), or of another kind (``own``).
+    A row is a ``model`` untuned (``default``), tuned (``best``), both (``same``), or of another
+    kind (``own``), but not naive. ``change`` is that of its MAE from the ``baseline`` which
+    validation prefers, in percent.
     """
-    yield benchmark.shown
+    rows = {(row.model, row.params): row for row in benchmark.rows if row.kind != "naive"}
+    for baseline in _families_and_best_baseline(benchmark)[-1:]:
+        changes = pd.DataFrame(
+            {
+                names: change(row.test, baseline.test, "mae", baseline.test)
+                for names, row in rows.items()
+            },
+            CHANGE,
+        )
+        shown = benchmark.shown.assign(tuning=lambda shown: shown["params"].replace("same", "best"))
+        yield shown.join(changes.T, ["model", "tuning"], "inner").assign(baseline=baseline.model)
 
 
 def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
-    """MAE and PICP of every row with intervals, the lowest MAE on top; two panels per dataset."""
-    datasets = style.by_dataset(data)
-    figure, grid = style.panels(
-        len(datasets),
-        2,
-        height=min(0.5 + 0.55 * len(datasets) + 0.16 * len(data), 7.8),
-        sharey="row",
-        height_ratios=[*map(len, datasets)],
-        width_ratios=(3, 2),
-    )
-    for (left, right), rows in zip(grid, datasets, strict=True):
+    """Change of MAE, and PICP, of every row with intervals; two panels per dataset."""
+    height, sizes = min(0.5 + 0.16 * len(data), 6.2), data.groupby("dataset").size().tolist()
+    shape: Look = {"sharey": "row", "height_ratios": sizes, "width_ratios": (3, 2)}
+    figure, datasets = style.dataset_panels(data, 2, height=height, each=0.55, **shape)
+    for (left, right), rows in datasets:
         rows = style.labelled(rows).assign(place=range(len(rows)))
-        limit = 1.1 * rows["mae_high"][~rows["model"].isin(model_names("naive"))].max()
-        beyond = rows["mae"] > limit
-        for axes, score, part in ((left, "mae", rows[~beyond]), (right, "picp", rows)):
-            ends = part["place"], part[f"{score}_low"], part[f"{score}_high"]
-            axes.hlines(*ends, colors=part["model"].map(model_colour), lw=0.9)
-        style.draw_models(left, rows[~beyond], "mae", "place", ms=4, ls="")
-        at_edge: Look = {"transform": left.get_yaxis_transform(), "ha": "right", "va": "center"}
-        for row in rows[beyond].itertuples():
-            look = {**at_edge, "color": model_colour(row.model), "fontsize": 7}
-            left.text(1, row.place, f"{style.number(row.mae)} →", **look)
-        for score, look in (("picp", {"mfc": "white"}), ("picp_calibrated", {})):
-            style.draw_models(right, rows, score, "place", ms=3.5, ls="", **look)
-        kept = (" (" + rows["network"] + ")").replace(f" ({style.MISSING})", "")
-        left.set_yticks(rows["place"], rows["label"] + kept)
-        left.set(xlabel=f"MAE in {style.unit_of(rows)}", xlim=(None, limit))
-        left.set_ylim(len(rows) - 0.4, -0.6)
-        left.set_title(rows["title"].iloc[0], loc="left")
+        style.draw_intervals(left, rows, "change", upright=False)
+        style.draw_intervals(right, rows, "picp", upright=False, mfc="white")
+        style.draw_models(right, rows, "picp_calibrated", "place", ms=3.5, ls="")
+        left.axvline(0, **TARGET)
         right.axvline(NOMINAL_COVERAGE, **TARGET)
+        left.set_yticks(
+            rows["place"], list(map(style.with_network, rows["label"], rows["network"]))
+        )
+        left.set_ylim(len(rows) - 0.4, -0.6)
+        left.set_xlabel(f"MAE less that of {model_name(rows['baseline'].iloc[0])} in %")
+        left.set_title(rows["title"].iloc[0], loc="left")
         right.set(xlabel="PICP in %", xlim=_picp_limits(rows["picp_low"]))
     style.legend_below(figure, [handle("95 % bootstrap interval", color=INK), *RAW_AND_CALIBRATED])
+    return figure
+
+
+@_of_benchmarks
+def skill_split(benchmark: Benchmark) -> Frames:
+    """What each ``step`` changes, from the naive forecast to calibrated intervals of the mixture.
+
+    A row per step and ``score``: its ``label``, its ``share`` of the score of the naive forecast in
+    percent, and the ``change`` from the step before in the same percent. Steps of which nothing is
+    stored are left out.
+    """
+    for naive in best([row for row in benchmark.rows if row.kind == "naive"]):
+        linear = [row for row in benchmark.rows if row.model == LINEAR]
+        mixtures = [row for row in benchmark.rows if row.kind == "mixture"]
+        rows = [naive, *best(linear), *best(benchmark.families), *mixtures]
+        kept = [style.network_kept(row.shares) for row in rows]
+        names = map(style.with_network, [model_name(row.model) for row in rows], kept)
+        steps = [(name, row.test) for name, row in zip(names, rows, strict=True)]
+        steps.append(("Calibration", benchmark.calibrated[rows[-1], benchmark.correction]))
+        for (_, before), (label, test) in pairwise([steps[0], *steps]):
+            for score in SKILL:
+                share = 100 * metrics.METRICS[score](test) / metrics.METRICS[score](naive.test)
+                changes = dict(zip(CHANGE, change(test, before, score, naive.test), strict=True))
+                row = {"label": label, "score": score, "share": share, **changes}
+                yield pd.DataFrame([row])
+
+
+SKILL = {"mae": "MAE", "winkler": "interval score"}
+
+
+def draw_skill_split(data: pd.DataFrame) -> Figure:
+    """The steps as a waterfall of either score, with intervals; two panels per dataset."""
+    figure, datasets = style.dataset_panels(data, 2, height=0.3, each=1.35)
+    for panels, of_dataset in datasets:
+        for axes, (score, name) in zip(panels, SKILL.items(), strict=True):
+            naive, *_ = of_dataset["label"]
+            rows = of_dataset[of_dataset["score"] == score].set_index("label").drop(naive)
+            texts = style.with_intervals(rows, "change", [10.0])
+            fill_steps(axes, rows["change"], 100.0, "", "", texts)
+            for text, certain in zip(axes.texts, certain_changes(rows), strict=True):
+                text.set_fontweight("bold" if certain else "normal")
+            axes.set(xlabel=f"{name} in % of {naive}", xlim=(0, 110))
+            axes.tick_params(labelleft=axes is panels[0])
+        panels[0].set_title(of_dataset["title"].iloc[0], loc="left")
     return figure
 
 
@@ -352,86 +401,35 @@ def draw_significance(data: pd.DataFrame) -> Figure:
     figure, grid = style.panels(n_rows, 2, height=0.6 + 2.75 * n_rows)
     for axes in grid.flat[len(datasets) :]:
         axes.set_axis_off()
+    looks: Look = {"cmap": "RdBu_r", "vmin": -10, "vmax": 10, "cbar": False, "fmt": ""}
     for axes, rows in zip(grid.flat, datasets, strict=False):
-        _draw_matrix(axes, rows)
+        models = rows.groupby("row")["difference"].mean().sort_values(kind="stable").index
+        names, pairs = models.map(model_name), rows.set_index(["row", "column"])
+        differences, p_values = (
+            pairs[key].unstack().loc[models, models] for key in ("difference", "p_holm")
+        )
+        texts = differences.map("{:+.0f}".format).replace(["+0", "-0", "+nan"], ["0", "0", ""])
+        texts = texts.replace("-", "\u2212", regex=True)
+        sns.heatmap(differences, annot=texts, annot_kws={"size": 7}, ax=axes, **looks)
+        for text, p_value in zip(axes.texts, p_values.stack().dropna(), strict=True):
+            text.set_fontweight("bold" if p_value < SIGNIFICANCE else "normal")
+        axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(axes.get_yticks(), names)
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+        axes.set(xlabel="", ylabel="", title=rows["title"].iloc[0])
     return figure
 
 
-def _draw_matrix(axes: Axes, rows: pd.DataFrame) -> None:
-    models = rows.groupby("row")["difference"].mean().sort_values(kind="stable").index
-    differences, p_values = (
-        rows.pivot(index="row", columns="column", values=key).loc[models, models]
-        for key in ("difference", "p_holm")
-    )
-    names = [model_name(model) for model in models]
-    looks = {"cmap": "RdBu_r", "vmin": -10, "vmax": 10, "cbar": False, "annot_kws": {"size": 7}}
-    looks |= {"xticklabels": names, "yticklabels": names}
-    sns.heatmap(differences, annot=True, fmt="+.0f", ax=axes, **looks)
-    # No text is on the diagonal.
-    for text, p_value in zip(axes.texts, p_values.stack().dropna(), strict=True):
-        percent = text.get_text()
-        text.set_text("0" if int(percent) == 0 else percent.replace("-", "\u2212"))
-        text.set_fontweight("bold" if p_value < SIGNIFICANCE else "normal")
-    axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    axes.set(xlabel="", ylabel="", title=rows["title"].iloc[0])
-
-
 PICTURES = {
-    "forecast_weeks": (
-        weeks,
-        draw_weeks,
-        "Forecasts of two weeks in local time, issued once a day, by the model with the lowest "
-        "pinball loss on validation: the middle ones of two seasons.",
-    ),
-    "reliability": (
-        reliability,
-        draw_reliability,
-        "Reliability: share of actual values at or below each quantile less its level, in "
-        "percentage points; at 0 a quantile holds. Lines: 95 % intervals once calibrated, of a "
-        "bootstrap over weeks.",
-    ),
-    "by_hour_ahead": (
-        by_hour,
-        draw_by_hour,
-        "By hour ahead: MAE relative to that of the baseline which validation prefers (dashed), "
-        "and raw PICP.",
-    ),
-    "drift": (
-        drift,
-        draw_drift,
-        "Mean error, actual less median, of the last 28 days, by the family that validation "
-        "prefers: above 0 forecasts are too low.",
-    ),
-    "mixture_weights": (
-        mixture_weights,
-        draw_mixture_weights,
-        "Who was trusted when: each model's weight in the mixture, from the first validation "
-        "day on; the test split begins at the dashed line.",
-    ),
-    "baseline_vs_optimised": (
-        baseline_vs_optimised,
-        draw_baseline_vs_optimised,
-        "Untuned and tuned models beside baselines, by ascending MAE. All share their days, so "
-        "they can differ although their intervals overlap; an arrow marks an MAE beyond the panel. "
-        "(30/100): of a network validation kept 30 % in the median and 100 % in the width, all "
-        "else is the linear baseline. No gain: tuned and untuned forecasts are the same.",
-    ),
-    "significance": (
-        significance,
-        draw_significance,
-        "Pinball loss of the row's model relative to the column's, in %: below 0 the row is "
-        "better. Raw quantiles; tuned parameters where a study has proven them. Bold: p < 0.05 "
-        "in a Diebold-Mariano test over days, after Holm's correction for all pairs of the "
-        "dataset. Colours end at \u00b110 %. Naive forecasts are left out.",
-    ),
-    "conditional_coverage": (
-        coverage,
-        draw_coverage,
-        "Coverage of calibrated intervals by local hour, weekday, season and level of the median "
-        "forecast, of which low, middle and high are a third of the training hours each; 80 % is "
-        "asked for. Upright lines: 95 % intervals of a bootstrap over weeks.",
-    ),
+    "forecast_weeks": (weeks, draw_weeks),
+    "reliability": (reliability, draw_reliability),
+    "by_hour_ahead": (by_hour, draw_by_hour),
+    "drift": (drift, draw_drift),
+    "mixture_weights": (mixture_weights, draw_mixture_weights),
+    "skill_split": (skill_split, draw_skill_split),
+    "baseline_vs_optimised": (baseline_vs_optimised, draw_baseline_vs_optimised),
+    "significance": (significance, draw_significance),
+    "conditional_coverage": (coverage, draw_coverage),
 }
-"""Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""
+"""Name of the files and of the caption -> the plain data of a figure, and its drawer."""

@@ -30,7 +30,7 @@ from hpo_lib.figures.evidence import (
     warning_for,
 )
 from hpo_lib.figures.latex import booktabs, html, included
-from hpo_lib.figures.tables import TABLES, caption, load_studies, overview, studies_frame
+from hpo_lib.figures.tables import TABLES, caption, load_studies, overview, studies_frame, tabled
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
 from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.study import records_folder, study_runs
@@ -38,12 +38,11 @@ from hpo_lib.records.study import records_folder, study_runs
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: from which records, its plain data and drawer, its caption without the data."""
+    """A figure: from which records, its plain data and its drawer."""
 
     records: str
     data: Callable[[Evidence], Any]
     draw: Callable[..., Figure]
-    shows: str
 
 
 PICTURES = {
@@ -60,7 +59,7 @@ def drawn(name: str, evidence: Evidence) -> Figure | None:
     data = picture.data(evidence)
     if not len(data):
         return None
-    return finished(picture.draw, [data], evidence.records(picture.records))
+    return finished(picture.draw, [data], getattr(evidence, picture.records))
 
 
 def finished(draw: Callable[..., Figure], data: Sequence[Any], records: Records) -> Figure:
@@ -114,12 +113,12 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     numbered = list(enumerate(evidence.pages(), 1))
     for (name, picture), (number, page) in product(PICTURES.items(), numbered):
         file = name if number == 1 else f"{name}_{number}"
-        figure, records = drawn(name, page), page.records(picture.records)
+        figure, records = drawn(name, page), getattr(page, picture.records)
         if figure is None:
             notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
             continue
         pdf, png, tex = out.figure(file)
-        text = caption(picture.shows, records)
+        text = caption(name, records)
         snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
         contents = {  # without date and version, which would change the bytes each time
             pdf: _as_file(figure, format="pdf", metadata={"CreationDate": None}),
@@ -127,16 +126,17 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
             tex: snippet.encode(),
         }
         written += _write(contents, text, records)
-    for name, (make, kind) in TABLES.items():
-        records = evidence.records(kind)
-        table = make(evidence) if records else None
+    for name, (_, kind) in TABLES.items():
+        table, records = tabled(name, evidence), getattr(evidence, kind)
         if table is None or table.frame.empty:
             notes.append(f"No table {name}: there are no readable {kind} for it.")
             continue
-        table = replace(table, caption=caption(table.caption, records))
         tex, csv = out.table(name)
         latex = booktabs(table, name, warning_for(records))
-        contents = {tex: latex.encode(), csv: table.frame.to_csv(index=False).encode()}
+        contents = {
+            tex: latex.encode(),
+            csv: table.frame.to_csv(index=False, float_format="%.12g").encode(),
+        }
         written += _write(contents, table.caption, records)
     for study in evidence.studies:
         label, benchmark = f"{study.model} on {study.dataset}", evidence.benchmark(study.dataset)
@@ -230,7 +230,8 @@ def picture(name: str, evidence: Evidence) -> Image | None:
 
 def table(name: str, evidence: Evidence) -> HTML:
     """A table of `TABLES`."""
-    return HTML(html(TABLES[name][0](evidence)))
+    made = tabled(name, evidence)
+    return HTML(html(made) if made else "")
 
 
 def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
@@ -255,7 +256,7 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         and run.model in (model.split() or [run.model])
         and dataset in ("", run.dataset)
     ]
-    shown = of_one_kind({study.file: study for study in studies}, notes, own=bool(runs_dir))
+    shown = of_one_kind(studies, notes, own=bool(runs_dir))
     evidence = gather_studies(shown, tomls)
     lacking = [
         f"{study.file}: its storage is not among the files, so the figures show only its untuned "

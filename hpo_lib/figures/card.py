@@ -52,6 +52,16 @@ def render_card(
     budget = "\n* Trained with the test budget, which only shows that everything works." * is_test
     names = [_row(name, value_in_words(value)) for name, value in sorted(params.items())]
     paragraphs = "\n\n".join(notes)
+    scores, calibration = list[str](), list[str]()
+    for name, f in forecasts.items():
+        intervals = bootstrap_intervals(f)
+        ranges = [with_interval(*intervals[key]) for key in ("mae", "picp", "winkler")]
+        scores.append(_row(name, len(f.origins), *ranges, number(metrics.pinball(f))))
+        observed = [f"{share:.3f}" for share in reliability(f)["observed"]]
+        by_hour = np.array(metrics.by_step(f)["picp"])
+        off = np.abs(by_hour - NOMINAL_COVERAGE)
+        ends = [f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin())]
+        calibration.append(_row(name, *observed, *ends))
     packages = [f"{name} {version}" for name, version in provenance["packages"].items()]
     return f"""# Model card: {model_name(model)} on {title}
 
@@ -82,7 +92,7 @@ brackets are 95 % intervals of a bootstrap of blocks of 7 days.
 
 | forecasts | days | MAE | PICP in % | Winkler | pinball |
 | --- | --- | --- | --- | --- | --- |
-{_lines(_scores(name, scored) for name, scored in forecasts.items())}
+{_lines(scores)}
 
 {paragraphs}
 
@@ -93,7 +103,7 @@ hours ahead.
 
 | forecasts | at 0.1 | at 0.5 | at 0.9 | PICP farthest from 80 | PICP nearest to 80 |
 | --- | --- | --- | --- | --- | --- |
-{_lines(_calibration(name, scored) for name, scored in forecasts.items())}
+{_lines(calibration)}
 
 ## Intended use
 
@@ -122,20 +132,6 @@ here.
 
 def _lines(lines: Iterable[str]) -> str:
     return "\n".join(lines)
-
-
-def _scores(name: str, f: QuantileForecasts) -> str:
-    intervals = bootstrap_intervals(f)
-    scores = [with_interval(*intervals[key]) for key in ("mae", "picp", "winkler")]
-    return _row(name, len(f.origins), *scores, number(metrics.pinball(f)))
-
-
-def _calibration(name: str, f: QuantileForecasts) -> str:
-    observed = [f"{share:.3f}" for share in reliability(f)["observed"]]
-    by_hour = np.array(metrics.by_step(f)["picp"])
-    off = np.abs(by_hour - NOMINAL_COVERAGE)
-    ends = [f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin())]
-    return _row(name, *observed, *ends)
 
 
 def _row(*cells: object) -> str:

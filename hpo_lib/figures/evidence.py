@@ -1,7 +1,7 @@
 """The records behind figures, tables and cards: one study per model, one benchmark per dataset."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,26 +11,30 @@ from hpo_lib.benchmark.chosen_params import STUDIED
 from hpo_lib.benchmark.tables import Benchmark, load_benchmark
 from hpo_lib.data.spec import DatasetSpec, development_datasets, known_datasets, load_spec
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.figures.style import in_order, warning_text
+from hpo_lib.figures.style import warning_text
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies, records_folder
 from hpo_lib.settings import PRESETS
 
-_OF_DATA = (
-    "source",
-    "path",
-    "sha256",
-    "train_end",
-    "val_end",
-    "unit",
-    "first_hour",
-    "last_hour",
-    "hours_filled",
-    "past_covariates",
-    "future_covariates",
+NEEDED = (
+    "hpo_lib",
+    "packages",
+    "device",
+    "preset",
+    "seed",
+    "data.source",
+    "data.path",
+    "data.sha256",
+    "data.train_end",
+    "data.val_end",
+    "data.unit",
+    "data.first_hour",
+    "data.last_hour",
+    "data.hours_filled",
+    "data.past_covariates",
+    "data.future_covariates",
 )
-_OF_CODE = ("hpo_lib", "packages", "device", "preset", "seed")
-
+"""What figures, tables and cards take from the provenance of a study."""
 
 Records = Sequence[StoredStudy | Benchmark]
 
@@ -44,11 +48,6 @@ class Evidence:
     specs: Mapping[str, DatasetSpec]
     notes: tuple[str, ...]
 
-    def records(self, kind: str) -> Records:
-        """The ``studies``, the ``benchmarks`` or the ``explanations``."""
-        records: Records = getattr(self, kind)
-        return records
-
     @property
     def explanations(self) -> tuple[Benchmark, ...]:
         """The benchmarks whose models `hpo explain` has explained."""
@@ -57,13 +56,6 @@ class Evidence:
     @property
     def datasets(self) -> list[str]:
         return sorted({study.dataset for study in self.studies})
-
-    def by_model(self) -> list[tuple[str, list[StoredStudy]]]:
-        """Each studied family with its studies, by dataset."""
-        return [
-            (model, [study for study in self.studies if study.model == model])
-            for model in in_order(study.model for study in self.studies)
-        ]
 
     def benchmark(self, dataset: str) -> Benchmark | None:
         return next((one for one in self.benchmarks if one.dataset == dataset), None)
@@ -102,40 +94,43 @@ def find_evidence(
     """
     runs = records_folder(str(runs_dir))
     benchmark_results = Path(benchmark_dir or paths.BENCHMARK_DIR).expanduser()
-    readable, notes = read_studies(runs)
     own = bool(runs_dir or benchmark_dir)
-    shown = of_one_kind({study.file: study for study in readable}, notes, own=own)
-    gathered = gather_studies(shown, datasets)
+    readable, notes = read_studies(runs)
+    gathered = gather_studies(of_one_kind(readable, notes, own=own), datasets)
     studies, notes = list[StoredStudy](), [*notes, *gathered.notes]
     for study in gathered.studies:
-        lacking = [f"data.{key}" for key in _OF_DATA if study.data.get(key) is None]
-        lacking += [key for key in _OF_CODE if study.provenance.get(key) is None]
+        data = {f"data.{name}": value for name, value in study.data.items()}
+        stated = {**study.provenance, **data}
+        lacking = [name for name in NEEDED if stated.get(name) is None]
         if lacking:
             missing = f"provenance.{lacking[0]} is missing; restore it from a copy"
             notes.append(Damage(f"Passed over {study.file}: {missing}."))
         else:
             studies.append(study)
-    stored = {one.folder: one for one in paths.benchmarks(benchmark_results)}
-    benchmarks = _benchmarks(of_one_kind(stored, notes, own=own), gathered.specs, notes)
+    stored = of_one_kind(paths.benchmarks(benchmark_results), notes, own=own)
+    benchmarks = _benchmarks(stored, gathered.specs, notes)
     if not studies and not benchmarks:
         none = f"{runs}: holds no readable best_params JSON, and {benchmark_results} no benchmark;"
         raise InputError(" ".join([none, "make one with `hpo run`.", *notes]))
     return Evidence(tuple(studies), benchmarks, gathered.specs, tuple(notes))
 
 
-def of_one_kind(records: Mapping[Path, Any], notes: list[str], *, own: bool) -> list[Any]:
-    """The published records by their place or, with ``own``, the others; all if there are none.
+def of_one_kind(records: Iterable[Any], notes: list[str], *, own: bool) -> list[Any]:
+    """The published studies or benchmarks or, with ``own``, the others; all if there are none.
 
     So what somebody made beside the published records neither mixes with them nor marks them.
     """
-    kept = [
-        record
-        for place, record in records.items()
-        if own is not bool(re.search(paths.PUBLISHED, str(place)))
-    ] or [*records.values()]
-    if left := len(records) - len(kept):
+    groups: dict[bool, list[Any]] = {True: [], False: []}
+    for record in records:
+        place = record.file if isinstance(record, StoredStudy) else record.folder
+        groups[own is not bool(re.search(paths.PUBLISHED, str(place)))].append(record)
+    kept, left = groups[True], groups[False]
+    if not kept:
+        return left
+    if left:
         notes.append(
-            f"Left out {left} records: published ones are shown or, if a folder is named, its own."
+            f"Left out {len(left)} records: published ones are shown or, if a folder is named, its "
+            "own."
         )
     return kept
 
@@ -181,9 +176,15 @@ def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> E
 def _benchmarks(
     benchmarks: Sequence[BenchmarkPaths], specs: Mapping[str, DatasetSpec], notes: list[str]
 ) -> tuple[Benchmark, ...]:
+    def rank(benchmark: BenchmarkPaths) -> tuple[int, str]:
+        """Larger budgets first, and refitted models before others."""
+        budget, *how = benchmark.setting.split("-")
+        place = PRESETS.index(budget) if budget in PRESETS else -1
+        return -place, "" if "refit" in how else benchmark.setting
+
     by_dataset: dict[str, Benchmark] = {}
-    for stored in sorted(benchmarks, key=_setting_rank):
-        name, reason = stored.dataset, ""
+    for stored in sorted(benchmarks, key=rank):
+        name = stored.dataset
         if name in by_dataset:
             reason = f"{by_dataset[name].paths.setting} is shown"
         elif name not in specs:
@@ -193,16 +194,9 @@ def _benchmarks(
                 by_dataset[name] = load_benchmark(stored, specs[name])
             except InputError as error:
                 notes.append(Damage(f"Passed over a benchmark: {error}."))
-        if reason:
-            notes.append(f"Passed over {stored.folder}: {reason}.")
+            continue
+        notes.append(f"Passed over {stored.folder}: {reason}.")
     return tuple(by_dataset[name] for name in sorted(by_dataset))
-
-
-def _setting_rank(benchmark: BenchmarkPaths) -> tuple[int, str]:
-    """Larger budgets first, and refitted models before others."""
-    budget, *how = benchmark.setting.split("-")
-    place = PRESETS.index(budget) if budget in PRESETS else -1
-    return -place, "" if "refit" in how else benchmark.setting
 
 
 def warning_for(records: Records) -> str:

@@ -24,12 +24,12 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.figures import style
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.series import spread_origins
 from hpo_lib.figures.style import (
     ACCENT,
     BLUE,
     INK,
     TARGET,
+    Look,
     marked_by_source,
     model_colour,
     on_screen,
@@ -39,14 +39,6 @@ from hpo_lib.records.study import StoredStudy
 
 if TYPE_CHECKING:
     from hpo_lib.families.insight import FusionWeights, StackForecasts
-
-ESTIMAND = (
-    "Explained are the days that the title counts, spread over the split. Shapley values: a "
-    "group's mean effect over all orders in which groups may become known; a hidden group is that "
-    "of donor days of training of the same season (21 days of the year around the day) and hour, "
-    "for the history also of the same kind of day. Means over the seeds, with 95 % block bootstrap "
-    "intervals over days. Refitted: the linear baseline fitted again without the hidden groups."
-)
 
 
 def explained(evidence: Evidence) -> list[Explanations]:
@@ -58,7 +50,7 @@ def explained(evidence: Evidence) -> list[Explanations]:
 
 
 def draw(
-    fill: Callable[[Axes, Explanations], Iterable[str]], data: Sequence[Explanations]
+    fill: Callable[[Axes, Explanations], Iterable[str]], look: Look, data: Sequence[Explanations]
 ) -> Figure:
     """A figure with a panel for each dataset, filled by a function that returns drawn models."""
     figure, [row] = panels(1, len(data), height=3.6)
@@ -67,7 +59,7 @@ def draw(
         axes.set_title(one.facts["title"])
         models.extend(fill(axes, one))
     if models:
-        style.legend_below(figure, style.model_handles(models))
+        style.legend_below(figure, style.model_handles(models, **look))
     return figure
 
 
@@ -78,13 +70,12 @@ def losses(one: Explanations) -> pd.DataFrame:
 
 def fill_losses(axes: Axes, one: Explanations) -> Iterable[str]:
     """Groups below each other, in each the models: means with intervals, and ticks for seeds."""
-    rows, groups = losses(one), one.facts["players"]
-    rows["y"] = rows["group"].map(groups.index) + style.beside(rows["model"], 0.12)
+    rows = losses(one).rename(columns={"low": "value_low", "high": "value_high"})
+    groups = one.facts["players"]
+    rows["place"] = rows["group"].map(groups.index) + style.beside(rows["model"], 0.12)
     means, seeds = rows[rows["seed"] == MEAN], rows[rows["seed"] != MEAN]
-    axes.plot(seeds["value"], seeds["y"], "|", color=INK)
-    colours = [*means["model"].map(model_colour)]
-    axes.hlines(means["y"], means["low"], means["high"], colours)
-    style.draw_models(axes, means, "value", "y", ls="")
+    axes.plot(seeds["value"], seeds["place"], "|", color=INK)
+    style.draw_intervals(axes, means, "value", upright=False)
     axes.axvline(0, **TARGET)
     axes.set_yticks(range(len(groups)), groups)
     axes.set_xlabel(f"added to the MAE in {one.unit}")
@@ -122,11 +113,14 @@ def reasons(daily: np.ndarray, groups: Iterable[str], average: float) -> pd.Seri
     return pd.Series([daily[0] - average, *shapley_values(daily)], ["model", *groups])
 
 
-def fill_steps(axes: Axes, added: pd.Series, start: float, begins: str, unit: str) -> None:
-    """A waterfall of what is ``added`` to a daily mean."""
+def fill_steps(
+    axes: Axes, added: pd.Series, start: float, begins: str, unit: str, texts: Sequence[str] = ()
+) -> None:
+    """A waterfall of what is ``added`` to a daily mean; ``texts``: other labels than numbers."""
     ends = start + np.cumsum([0, *added])
     bars = axes.barh(added.index, added, left=ends[:-1], color=np.where(added > 0, ACCENT, BLUE))
-    axes.bar_label(bars, [*map(style.number, added)], padding=4, fontsize=6)
+    numbers = style.aligned(added, [added.abs().max()])
+    axes.bar_label(bars, texts or numbers, padding=4, fontsize=6)
     first, last = style.aligned(ends[[0, -1]])
     axes.set_xlabel(f"daily mean in {unit}, from {first} ({begins}) to {last}")
     axes.invert_yaxis()
@@ -145,32 +139,12 @@ def fill_deletions(axes: Axes, one: Explanations) -> Iterable[str]:
 
 
 PICTURES = {
-    "explanation_loss": (
-        explained,
-        partial(draw, fill_losses),
-        "What each group of information adds to the MAE of each model; ticks are seeds. "
-        f"{ESTIMAND}",
-    ),
-    "explanation_hours": (
-        explained,
-        partial(draw, fill_hours),
-        "By how much each group moves the median and the width of the interval by hour ahead, of "
-        f"the explained model with the lowest MAE. {ESTIMAND}",
-    ),
-    "explanation_day": (
-        explained,
-        partial(draw, fill_day),
-        "From the linear baseline's forecast without any information to the forecast, of the day "
-        f"that the groups move furthest. {ESTIMAND}",
-    ),
-    "explanation_deletion": (
-        explained,
-        partial(draw, fill_deletions),
-        "MAE as groups are hidden one after the other, the most valuable of each model first; "
-        f"dashed: in the mean over all orders. {ESTIMAND}",
-    ),
+    "explanation_loss": (explained, partial(draw, fill_losses, {"ls": "-"})),
+    "explanation_hours": (explained, partial(draw, fill_hours, {})),
+    "explanation_day": (explained, partial(draw, fill_day, {})),
+    "explanation_deletion": (explained, partial(draw, fill_deletions, {"ls": "-", "marker": ""})),
 }
-"""Name of the files -> the data of a figure, its drawer, and its caption without the data."""
+"""Name of the files and of the caption -> the data of a figure, and its drawer."""
 
 # Inside the network of each family
 
@@ -216,7 +190,8 @@ def draw_stacks(parts: "StackForecasts", data: Dataset) -> Figure:
     """N-HiTS: the daily means of three forecasts as sums of what the stacks add."""
     figure, (row,) = panels(1, 3, height=2.4, width=9, sharey=True)
     added = pd.DataFrame(parts.stacks[..., MEDIAN].mean(axis=2), columns=parts.sizes.columns)
-    for axes, n in zip(row, spread_origins(len(added), 4), strict=False):
+    spread = np.linspace(0, len(added) - 1, 5, dtype=int)[1:-1]
+    for axes, n in zip(row, spread, strict=True):
         fill_steps(axes, added.iloc[n], parts.base[n].mean(), parts.base_name, data.spec.unit)
         axes.set_xlabel(axes.get_xlabel().replace(", from", ",\nfrom"))
         axes.set_title(f"after {parts.origins[n]:%A %Y-%m-%d %H:%M} UTC")

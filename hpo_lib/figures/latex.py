@@ -65,20 +65,20 @@ class Table:
     """A table, all of whose texts are plain ones.
 
     Attributes:
-        frame: its numbers with full precision, for a CSV.
+        frame: its numbers, for a CSV: 12 digits, since others differ from machine to machine.
         sections: the columns that are printed; rows of one section, such as those of one dataset,
             are below a line with its title unless that is empty.
-        caption: of the table.
         align: one letter per column, ``l`` or ``r``.
         groups: names above the header, each with the number of columns that it spans; an empty
             name is left out.
+        caption: of the table.
     """
 
     frame: pd.DataFrame
     sections: Sequence[tuple[str, Columns]]
-    caption: str
     align: str
     groups: Sequence[tuple[str, int]] = ()
+    caption: str = ""
 
     @property
     def header(self) -> list[str]:

@@ -145,17 +145,16 @@ def hours_of_days(forecasts: QuantileForecasts, first: int, count: int) -> pd.Da
     return pd.DataFrame({name: getattr(part, name).ravel() for name in COLUMNS}, part.hours)
 
 
-def middle_week(f: QuantileForecasts, season: str, hemisphere: str = "north") -> int | None:
-    """Position of the first forecast of the middle whole week of a season; None without one.
+def middle_weeks(f: QuantileForecasts, hemisphere: str = "north") -> dict[str, int]:
+    """Season -> position of the first forecast of its middle whole week, where it has one.
 
     Weeks are from Monday to Sunday, UTC.
     """
     days = f.days.tz_localize(None)
-    seasons = season_of(days.month.to_numpy(), hemisphere)
-    inside = pd.Series(np.flatnonzero(seasons == SEASON_NAMES.index(season)))
-    weeks = inside.groupby(days[inside].to_period("W"))
-    whole = weeks.min()[weeks.size() == 7]
-    return whole.iloc[len(whole) // 2] if len(whole) else None
+    seasons = np.take(SEASON_NAMES, season_of(days.month.to_numpy(), hemisphere))
+    weeks = pd.Series(range(len(days))).groupby([seasons, days.to_period("W")])
+    whole = weeks.min()[weeks.size() == 7].groupby(level=0)
+    return {str(season): week.iloc[len(week) // 2] for season, week in whole}
 
 
 def daily_errors(forecasts: QuantileForecasts) -> pd.DataFrame:
@@ -173,12 +172,6 @@ def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:
     hours = pd.RangeIndex(1, residuals.shape[1] + 1, name="hours ahead")
     band = dict(zip(BAND, residuals, strict=True))
     return pd.DataFrame({**metrics.by_step(forecasts), **band}, hours)
-
-
-def spread_origins(n_origins: int, count: int) -> list[int]:
-    """``count`` positions spread evenly over the forecasts, so that several seasons are seen."""
-    count = min(count, n_origins)
-    return [int((i + 0.5) * n_origins / count) for i in range(count)]
 
 
 def draw_band(axes: Axes, table: pd.DataFrame) -> None:
@@ -233,8 +226,7 @@ def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     begins = range(0, max(len(errors) - 6, 1), 7)
     means = {first: errors.iloc[first : first + 7].mean() for first in begins}
     ranked = sorted(means, key=means.__getitem__)
-    middle = ranked[len(ranked) // 2]
-    names = {ranked[-1]: "hardest", middle: "middle", ranked[0]: "easiest"}
+    names = {ranked[-1]: "hardest", ranked[len(ranked) // 2]: "middle", ranked[0]: "easiest"}
     tables = {}
     for first in sorted(names):
         begin = f"{names[first]} week, from {errors.index[first]:%A %Y-%m-%d}"

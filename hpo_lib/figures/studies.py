@@ -6,12 +6,12 @@ The thesis, a study's notebook and page, and the explorer draw with the same fun
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import cycle
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -29,7 +29,7 @@ from hpo_lib.figures.style import (
     Look,
     beside,
     by_model,
-    dataset_columns,
+    dataset_panels,
     draw_models,
     handle,
     in_order,
@@ -37,12 +37,10 @@ from hpo_lib.figures.style import (
     legend_below,
     model_colour,
     model_handles,
-    model_marker,
     model_name,
     panels,
     unit_of,
     unit_text,
-    write_inside,
 )
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
@@ -89,18 +87,18 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
     Beside the columns of `trials_of`, with objectives in ``unit``: ``dataset``, ``title``,
     ``model``, ``objectives`` (joined by commas), ``hours``, ``device`` and ``has_storage`` of the
     study; the first objective as ``value``, with its ``change`` in percent from that of the untuned
-    defaults (NaN if that is not above 0), and ``best`` up to the trial; and of complete trials
-    their ``order`` from 1, and ``hypervolume`` up to them.
+    defaults (NaN if that is not above 0), and of the complete trials up to each one the ``best``
+    value and the ``hypervolume``.
     """
     tables = []
     for study in evidence.studies:
+        trials, objectives = trials_of(study), study.objectives
         unit, factor = readable_unit(study.unit, study.chosen.mae)
-        trials, names = trials_of(study), [objective.name for objective in study.objectives]
         complete = trials["state"] == "complete"
-        excesses = [trials.loc[complete, one.name].map(one.excess) for one in study.objectives]
+        excesses = [trials.loc[complete, one.name].map(one.excess) for one in objectives]
         volumes = pd.Series(hypervolumes(np.transpose(excesses)), trials.index[complete])
-        trials[[objective.name for objective in study.objectives if not objective.unit]] *= factor
-        value = trials[names[0]]
+        trials[[one.name for one in objectives if not one.unit]] *= factor
+        value = trials[objectives[0].name]
         before = value[trials["default"]].iloc[0]
         tables.append(
             trials.assign(
@@ -108,15 +106,14 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
                 title=evidence.title(study.dataset),
                 unit=unit,
                 model=study.model,
-                objectives=",".join(names),
+                objectives=",".join(objective.name for objective in objectives),
                 hours=study.result["training_time_hours"],
                 device=study.provenance.get("device"),
                 has_storage=study.has_storage,
                 value=value,
                 change=100 * (value / before - 1) if before > 0 else np.nan,
-                best=value.where(complete).cummin(),
-                order=complete.cumsum(),
-                hypervolume=volumes,
+                best=value.where(complete).cummin().ffill(),
+                hypervolume=volumes.reindex(trials.index).ffill(),
             )
         )
     trials = joined(tables)
@@ -124,7 +121,7 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
 
 
 fronts = partial(_trials, condition="finished")
-history = partial(_trials, condition="state == 'complete' and has_storage")
+history = partial(_trials, condition="finished and has_storage")
 """A JSON alone lists defaults and front, which is no history."""
 cost = partial(_trials, condition="finished and seconds > 0")
 
@@ -181,43 +178,46 @@ def _objectives(data: pd.DataFrame) -> list[Objective]:
     return [OBJECTIVES[name] for name in dict.fromkeys(names)]
 
 
-def within_reach(trials: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def within_reach(trials: pd.DataFrame, *names: str) -> pd.DataFrame:
     """Trials with those that are far worse than most moved to the edge, so that others spread.
 
     The edge is half as far again as four fifths of the values, the front, the defaults, the choice.
     """
-    kept = trials[["front", "default", "chosen"]].any(axis=1)
-    reach = trials[[*names]].quantile(0.8).combine(trials.loc[kept, [*names]].max(), max)
-    edge = reach + 0.5 * (reach - trials[[*names]].min())
-    return trials.assign(**{name: trials[name].clip(upper=edge[name]) for name in names})
+    values = trials[[*names]]
+    kept = values[trials[["front", "default", "chosen"]].any(axis=1)]
+    reach = np.fmax(values.quantile(0.8), kept.max())
+    return trials.assign(**values.clip(upper=1.5 * reach - 0.5 * values.min(), axis=1))
 
 
 def draw_front(
     axes: Axes,
     trials: pd.DataFrame,
     objectives: Sequence[Objective],
-    colour: str,
     *,
+    colour: str = INK,
+    unit: str = "",
     size: float = 1.0,
-) -> None:
-    """Trials by their first two objectives, with markers of this relative ``size``.
+) -> pd.DataFrame:
+    """Trials `within_reach` by their first two objectives, with markers of this relative ``size``.
 
     Stopped trials are hollow, at the scores of their last check, and failed ones are counted. If
     there are two objectives, a line bounds what the front beats, within the tolerance of coverage
-    (grey) or, thin, without any. The untuned defaults and the choice are marked.
+    (grey) or, thin, without any. The untuned defaults and the choice are marked. A third objective
+    is only named. Returns the trials as they are drawn.
     """
     x, y = (objective.name for objective in objectives[:2])
+    trials = within_reach(trials, x, y)
     spans: list[Any] = [axes.axvspan, axes.axhspan]
-    for objective, span in zip(objectives, spans, strict=False):
+    for axis, objective, span in zip("xy", objectives, spans, strict=False):
         if objective.is_coverage:
             label = f"PICP {NOMINAL_COVERAGE:g} % ± {COVERAGE_TOLERANCE:g} pp"
-            span(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.06, lw=0, label=label)
+            band = span(0, COVERAGE_TOLERANCE, color="#000000", alpha=0.06, lw=0, label=label)
+            getattr(band.sticky_edges, axis).append(0)  # nothing is below
 
     def draw_points(mark: pd.Series, label: str, marker: str, ms: float, **look: Any) -> None:
-        marked = trials[mark]
-        look |= {"label": label, "marker": marker, "ms": ms * size, "ls": "", "clip_on": False}
         # Without points it would take the room down to the corner of the figure.
-        axes.plot(marked[x], marked[y], in_layout=mark.any(), **look)
+        look |= {"label": label, "marker": marker, "ms": ms * size, "in_layout": mark.any()}
+        axes.plot(trials[x][mark], trials[y][mark], **{"ls": "", "clip_on": False, **look})
 
     hollow: Look = {"mfc": "none", "mec": GREY, "mew": 0.8}
     draw_points(trials["state"] == "stopped", "stopped early, last check", "o", 3, **hollow)
@@ -233,94 +233,76 @@ def draw_front(
     draw_points(trials["chosen"], "chosen", "*", 10, **RING)
     if failed := (trials["state"] == "failed").sum():
         axes.text(1, 1, f"{failed} failed", transform=axes.transAxes, ha="right", va="top")
-
-
-def draw_study_front(axes: Axes, study: StoredStudy) -> pd.DataFrame:
-    """`draw_front` of one study on a screen, with labels in its own unit; its trials as drawn."""
-    x, y = study.objectives[:2]
-    trials = within_reach(trials_of(study), [x.name, y.name])
-    draw_front(axes, trials, study.objectives, model_colour(study.model), size=1.6)
-    unit = unit_text(study.unit)
-    axes.set(xlabel=x.axis(unit), ylabel=y.axis(unit))
-    if x.is_coverage:
-        axes.set_xlim(0, None)
-    if y.is_coverage:
-        axes.set_ylim(0, None)
-    axes.text(
-        0.5, 0.99, not_drawn(study.objectives), transform=axes.transAxes, ha="center", va="top"
-    )
+    others = [f"({objective.label} is not drawn)" for objective in objectives[2:]]
+    axes.set_ylabel("\n".join([objectives[1].axis(unit), *others]))
+    axes.set_xlabel(objectives[0].axis(unit))
     return trials
 
 
-def not_drawn(objectives: Sequence[Objective]) -> str:
-    """Names a third objective, which a figure of the first two leaves out; empty without one."""
-    return "".join(f"({objective.label} is not drawn)" for objective in objectives[2:])
+def draw_study_front(axes: Axes, study: StoredStudy) -> pd.DataFrame:
+    """`draw_front` of one study on a screen, in its own unit."""
+    look: Look = {"colour": model_colour(study.model), "unit": unit_text(study.unit), "size": 1.6}
+    return draw_front(axes, trials_of(study), study.objectives, **look)
 
 
 def draw_fronts(data: pd.DataFrame) -> Figure:
     """The first two objectives of every trial, a panel per model and dataset."""
     models, alike = in_order(data["model"]), data["objectives"].nunique() == 1
     one_scale = alike and _objectives(data)[1].is_coverage
-    figure, columns = dataset_columns(
-        data,
-        len(models),
-        height=0.75 + 1.75 * len(models),
-        sharey=one_scale,
-    )
+    height = 0.75 + 1.75 * len(models)
+    figure, columns = dataset_panels(data, len(models), height=height, sharey=one_scale)
     for column, (grid, of_dataset) in enumerate(columns):
-        unit = unit_of(of_dataset)
         for axes, model in zip(grid, models, strict=True):
             trials = of_dataset[of_dataset["model"] == model]
             objectives = _objectives(data if alike or trials.empty else trials)
+            look: Look = {"colour": model_colour(model), "unit": unit_of(of_dataset)}
+            draw_front(axes, trials, objectives, **look)
             axes.xaxis.set_major_locator(MaxNLocator(3))
             if trials.empty:
-                write_inside(axes, "no study")
-            else:
-                near = within_reach(trials, [objective.name for objective in objectives[:2]])
-                draw_front(axes, near, objectives, model_colour(model))
-            if model == models[-1] or not alike:
-                axes.set_xlabel(objectives[0].axis(unit))
-            texts = [] if column else [model_name(model)]
-            if not (column and one_scale):
-                texts += [objectives[1].axis(unit), not_drawn(objectives)]
-            axes.set_ylabel("\n".join(filter(None, texts)))
-    for axes in figure.axes:  # once all is drawn: panels share their axes
-        axes.set_ylim(max(0, axes.get_ylim()[0]), None)
+                axes.text(0.5, 0.5, "no study", ha="center", transform=axes.transAxes)
+            if alike and model != models[-1]:
+                axes.set_xlabel("")
+            label = "" if column and one_scale else axes.get_ylabel()
+            axes.set_ylabel(label if column else f"{model_name(model)}\n{label}")
     key = Figure().subplots()
     by_coverage = sorted(_objectives(data), key=lambda objective: not objective.is_coverage)
-    draw_front(key, data.head(0), by_coverage[:2], INK)
+    draw_front(key, data.head(0), by_coverage[:2])
     handles, labels = key.get_legend_handles_labels()
     legend_below(figure, list(dict(zip(labels, handles, strict=True)).values()))
     return figure
 
 
 def draw_history(data: pd.DataFrame) -> Figure:
-    """The first objective of each complete trial and its lowest so far, and hypervolume."""
-    figure, columns = dataset_columns(data, 2, height=3.9, sharex=True)
+    """The first objective of every trial, and of complete ones its lowest so far and hypervolume.
+
+    Stopped trials are hollow. Trials that are far worse are at the edge.
+    """
+    figure, columns = dataset_panels(data, 2, height=3.9, sharex=True)
     points: Look = {"ls": "", "ms": 2.5, "alpha": 0.5}
+    hollow: Look = {**points, "mfc": "none", "mew": 0.7}
     for (top, bottom), of_dataset in columns:
+        near = within_reach(of_dataset, "value")
+        draw_models(top, near[near["state"] == "stopped"], "trial", "value", **hollow)
+        draw_models(top, near[near["state"] == "complete"], "trial", "value", **points)
         for model, trials in by_model(of_dataset):
-            colour, order = model_colour(model), trials["order"]
-            top.plot(order, trials["value"], model_marker(model), color=colour, **points)
             for axes, column in ((top, "best"), (bottom, "hypervolume")):
-                axes.step(order, trials[column], where="post", color=colour)
+                axes.step("trial", column, data=trials, where="post", color=model_colour(model))
         unit, names = unit_of(of_dataset), of_dataset["objectives"].str.split(",").str[0]
         top.set_ylabel("\n".join(OBJECTIVES[name].axis(unit) for name in names.unique()))
-        bottom.set(xlabel="complete trials", ylim=(0, 1.02))
+        bottom.set(xlabel="trial", ylim=(0, 1.02))
         bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     figure.axes[len(columns)].set_ylabel("hypervolume, share of box")
     lines = [
         handle("best so far", color=INK),
-        handle("each trial", marker="o", color=INK, **points),
+        handle("complete trial", marker="o", color=INK, **points),
+        handle("stopped early, last check", marker="o", color=INK, **hollow),
     ]
     legend_below(figure, model_handles(data["model"], ms=3) + lines)
     return figure
 
 
-DATASET_LOOKS = [
-    {"color": colour, "marker": marker}
-    for colour, marker in zip((BLUE, ACCENT, PINK, SKY_BLUE, "#009E73", INK), "o^sDvP", strict=True)
-]
+COLOURS = (BLUE, ACCENT, PINK, SKY_BLUE, "#009E73", INK)
+DATASET_LOOKS = cycler(color=COLOURS, marker=list("o^sDvP"))
 COLUMNS, FEW_VALUES = 4, 5
 
 
@@ -332,18 +314,15 @@ def draw_explored(
     Stopped trials are hollow, at their last check; the best tenth of each study has a dark edge.
     ``importance`` of a parameter is above its panel. Trials that are far worse are at the edge.
     """
-    looks = dict(zip(data.sort_values("dataset")["title"].unique(), cycle(DATASET_LOOKS)))
-    data = data[data["model"] == model]
-    low, high = data["change"].min(), max(2.0, float(data["change"].quantile(0.8)))
-    data = data.assign(change=data["change"].clip(upper=high))
+    looks = dict(zip(data.sort_values("dataset")["title"].unique(), DATASET_LOOKS(), strict=False))
+    data = within_reach(data[data["model"] == model], "change")
     parameters = data.groupby("parameter")
     rows = -(-len(parameters) // COLUMNS)
     figure, grid = panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
-    for axes in grid.flat:
-        axes.set_axis_off()
     marks = ["title", "chosen", "leads", "state"]
+    for axes in grid.flat[len(parameters) :]:
+        axes.set_axis_off()
     for axes, (parameter, trials) in zip(grid.flat, parameters, strict=False):
-        axes.set_axis_on()
         axes.axhline(0, **TARGET)
         placed = trials.assign(place=_places(axes, trials["value"]))
         for (title, chosen, leads, state), group in placed.groupby(marks, sort=False):
@@ -354,16 +333,16 @@ def draw_explored(
         label = f"{parameter}\n{importance.get(parameter, '')}".replace("_", " ")
         axes.set_xlabel(label.rstrip(), labelpad=1)
     grid[0, 0].set_title(model_name(model), loc="left")
-    grid[0, 0].set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     goal = _objectives(data)[0].label
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
-    handles = [
-        handle(title, ls="", **looks[title]) for title in looks if title in set(data["title"])
-    ]
     edge: Look = {"ls": "", "marker": "o", "ms": 4}
-    handles.append(handle("stopped early, last check", mfc="none", mec=GREY, **edge))
-    handles.append(handle("best tenth", color=GREY, mec=INK, **edge))
-    legend_below(figure, [*handles, handle("chosen", marker="*", ms=6, **RING)])
+    handles = [
+        *(handle(title, ls="", **looks[title]) for title in looks if title in set(data["title"])),
+        handle("stopped early, last check", mfc="none", mec=GREY, **edge),
+        handle("best tenth", color=GREY, mec=INK, **edge),
+        handle("chosen", marker="*", ms=6, **RING),
+    ]
+    legend_below(figure, handles)
     return figure
 
 
@@ -384,49 +363,47 @@ def _places(axes: Axes, values: pd.Series) -> Any:
 
 
 def draw_cost(data: pd.DataFrame) -> Figure:
-    """Seconds of every trial, with the median of complete ones, and time of the whole study."""
+    """Seconds of every trial and their medians, and the time of each study by what it was spent on.
+
+    Complete trials are apart from others. What is left of a study's time is that of its proof.
+    """
     unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
     titles, width = list(data["title"].unique()), 0.8 / data["model"].nunique()
-    places = data["title"].map(titles.index) + beside(data["model"], width)
-    data = data.assign(place=places, duration=factor * data["hours"])
-    whole, studies = data["state"] == "complete", data.drop_duplicates("place")
+    data = data.assign(place=data["title"].map(titles.index) + beside(data["model"], width))
+    studies = data.drop_duplicates("place").set_index("place")
+    left_over, bottom = factor * studies["hours"], 0.0 * studies["hours"]
     figure, ((left, right),) = panels(1, 2, height=2.6)
-    for part, marker in ((data[~whole], "x"), (data[whole], "o")):
-        draw_models(left, part, "place", "seconds", ls="", marker=marker, ms=3, alpha=0.6)
-    left.plot(data[whole].groupby("place")["seconds"].median(), ls="", marker="_", ms=9, color=INK)
-    colours = list(map(model_colour, studies["model"]))
-    right.bar(studies["place"], studies["duration"], width, color=colours)
+    bars: Look = {"width": width, "color": studies["model"].map(model_colour)}
+    for state, marker, side, alpha in (("complete", "o", 0.2, 1.0), ("others", "x", -0.2, 0.5)):
+        part = data[(data["state"] == "complete") == (state == "complete")]
+        part = part.assign(beside=part["place"] + side * width)
+        draw_models(left, part, "beside", "seconds", ls="", marker=marker, ms=3, alpha=0.6)
+        medians = part.groupby("beside")["seconds"].median()
+        left.plot(medians, ls="", marker="_", ms=7, color=INK)
+        spent = part.groupby("place")["seconds"].sum().reindex(studies.index, fill_value=0)
+        spent *= factor / 3600
+        right.bar(studies.index, spent, bottom=bottom, alpha=alpha, **bars)
+        left_over, bottom = left_over - spent, bottom + spent
+    right.bar(studies.index, left_over, bottom=bottom, alpha=0.2, **bars)
     for axes in (left, right):
         axes.set_xticks(range(len(titles)), [title.replace(", ", ",\n") for title in titles])
     left.set(yscale="log", ylabel="seconds per trial")
     left.yaxis.set_major_formatter("{x:g}")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
     right.set_ylabel(f"{unit} of training per study")
-    legend_below(figure, model_handles(data["model"], ls="", marker="o"))
+    handles = [
+        *model_handles(data["model"], ls="", marker="s"),
+        handle("complete", ls="", marker="o", color=INK),
+        handle("stopped early", ls="", marker="x", color=INK),
+        handle("median", ls="", marker="_", ms=7, color=INK),
+    ]
+    legend_below(figure, handles)
     return figure
 
 
 PICTURES = {
-    "pareto_fronts": (
-        fronts,
-        draw_fronts,
-        "Pareto fronts of the studies: each point is a trial, lower left is better. Hollow ones "
-        "were stopped early and have the scores of their last check; those far worse are at the "
-        "edge. Within the grey band all coverage counts as equally good; the thin line is the "
-        "front without this tolerance.",
-    ),
-    "optimisation_history": (
-        history,
-        draw_history,
-        "Optimisation history: the first objective of each complete trial with the lowest so "
-        "far, and the share of the box of all objectives that the trials so far dominate "
-        "(hypervolume).",
-    ),
-    "cost": (
-        cost,
-        draw_cost,
-        "Training time of every trial (cross: stopped early; bar: median of the complete ones), "
-        "and of the whole studies.",
-    ),
+    "pareto_fronts": (fronts, draw_fronts),
+    "optimisation_history": (history, draw_history),
+    "cost": (cost, draw_cost),
 }
-"""Name of the files -> the plain data of a figure, its drawer, and its caption without the data."""
+"""Name of the files and of the caption -> the plain data of a figure, and its drawer."""

@@ -43,8 +43,8 @@ def model_marker(model: str) -> str:
 
 def in_order(models: Iterable[str]) -> list[str]:
     """Each model once, in the order of the registry, then others by name."""
-    names, known = set(models), list(registered())
-    return [name for name in known if name in names] + sorted(names.difference(known))
+    names = set(models)
+    return [name for name in dict.fromkeys([*registered(), *sorted(names)]) if name in names]
 
 
 def number(value: float) -> str:
@@ -69,6 +69,11 @@ def network_kept(shares: Sequence[float] | None) -> str:
     if shares is None or any(map(math.isnan, shares)):
         return MISSING
     return "/".join(f"{100 * share:.0f}" for share in shares) if any(shares) else "none"
+
+
+def with_network(label: str, network: str) -> str:
+    """A label followed by what is kept of the network in brackets, if there is one."""
+    return label if network == MISSING else f"{label} ({network})"
 
 
 PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "same": "no gain", "own": ""}
@@ -101,6 +106,13 @@ def aligned(values: Iterable[float], like: Iterable[float] = ()) -> list[str]:
     sizes = [abs(value) for value in list(like) or values if value and math.isfinite(value)]
     digits = max(0, 2 - math.floor(math.log10(min(sizes, default=1))))
     return [_text(value, f".{digits}f") for value in values]
+
+
+def with_intervals(rows: pd.DataFrame, score: str, like: Iterable[float] = ()) -> list[str]:
+    """A score with its interval in brackets, all with the decimals of the score, or of ``like``."""
+    sizes = list(like) or rows[score]
+    columns = (aligned(rows[score + end], sizes) for end in ("", "_low", "_high"))
+    return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
 
 
 def unit_text(unit: str) -> str:
@@ -154,9 +166,9 @@ def marked(figure: Figure, warning: str, *, above: bool = False) -> Figure:
     return figure
 
 
-def hours_axis(axes: Axes, step: int = 3) -> None:
-    """The hours ahead, with a tick every few of them."""
-    axes.set(xlabel="hours ahead", xlim=(0.5, HORIZON + 0.5), xticks=range(step, HORIZON + 1, step))
+def hours_axis(axes: Axes) -> None:
+    """The hours ahead, with a tick every three of them."""
+    axes.set(xlabel="hours ahead", xlim=(0.5, HORIZON + 0.5), xticks=range(3, HORIZON + 1, 3))
 
 
 def date_axis(axes: Axes, least: int, most: int) -> None:
@@ -192,15 +204,20 @@ def panels(
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def dataset_columns(
-    data: pd.DataFrame, rows: int, **options: Any
+def dataset_panels(
+    data: pd.DataFrame, count: int, *, height: float, each: float = 0, **options: Any
 ) -> tuple[Figure, list[tuple[Any, pd.DataFrame]]]:
-    """A figure of `panels`, and for each dataset a column of them, titled, with its rows."""
+    """A figure with so many `panels` for each dataset, and these beside its rows.
+
+    They are a titled column or, with a height for ``each`` dataset, a row.
+    """
     datasets = by_dataset(data)
-    figure, grid = panels(rows, len(datasets), **options)
-    for axes, of_dataset in zip(grid[0], datasets, strict=True):
-        axes.set_title(of_dataset["title"].iloc[0])
-    return figure, list(zip(grid.T, datasets, strict=True))
+    shape = (len(datasets), count) if each else (count, len(datasets))
+    figure, grid = panels(*shape, height=height + each * len(datasets), **options)
+    parts = list(zip(grid if each else grid.T, datasets, strict=True))
+    for (first, *_), rows in [] if each else parts:
+        first.set_title(rows["title"].iloc[0])
+    return figure, parts
 
 
 def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -239,6 +256,17 @@ def draw_models(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> 
         axes.plot(rows[x], rows[y], **{**model_look(model), **look})
 
 
+def draw_intervals(
+    axes: Axes, data: pd.DataFrame, score: str, end: str = "", *, upright: bool = True, **look: Any
+) -> None:
+    """Scores with their intervals over the column ``place``, or beside it; ``end`` of the names."""
+    middle, low, high = (f"{score}{bound}{end}" for bound in ("", "_low", "_high"))
+    draw_lines, colours = axes.vlines if upright else axes.hlines, map(model_colour, data["model"])
+    draw_lines(data["place"], data[low], data[high], colors=list(colours), lw=0.8)
+    names = ("place", middle) if upright else (middle, "place")
+    draw_models(axes, data, *names, **{"ms": 3.5, "ls": "", **look})
+
+
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     """One legend for all panels, in a row of its own below them; long labels take several rows."""
     most = 6 if sum(len(handle.get_label()) for handle in handles) < 72 else 3
@@ -265,10 +293,3 @@ def model_handles(models: Iterable[str], **look: Any) -> list[Line2D]:
 def coverage_line(axes: Axes) -> None:
     """The coverage that intervals should have."""
     axes.axhline(NOMINAL_COVERAGE, **TARGET)
-
-
-def write_inside(axes: Axes, text: str, colour: str = "#777777") -> None:
-    """A text in the middle of a panel, for example that there is no record for it."""
-    axes.text(
-        0.5, 0.5, text, ha="center", va="center", fontsize=8, color=colour, transform=axes.transAxes
-    )

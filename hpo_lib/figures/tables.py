@@ -1,8 +1,10 @@
 """The tables of the thesis and of notebooks, as plain numbers and as rows of text."""
 
-import math
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,9 @@ import pandas as pd
 from hpo_lib.benchmark.tables import Benchmark, of_rows
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import in_words, value_in_words
-from hpo_lib.figures import explanations
+from hpo_lib.figures import benchmarks, explanations
 from hpo_lib.figures.evidence import Evidence, Records
-from hpo_lib.figures.latex import Columns, Table, best_bold
+from hpo_lib.figures.latex import Bold, Columns, Table, best_bold
 from hpo_lib.figures.style import (
     MISSING,
     aligned,
@@ -24,6 +26,7 @@ from hpo_lib.figures.style import (
     model_name,
     number,
     unit_text,
+    with_intervals,
 )
 from hpo_lib.paths import atomic, consolidated
 from hpo_lib.records.study import StoredStudy, StudiesAndNotes, read_studies
@@ -33,13 +36,24 @@ from hpo_lib.scoring.metrics import readable_unit
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 
 
-def caption(shows: str, records: Records) -> str:
-    """A few sentences that begin with ``shows``; ``records`` are all studies or all benchmarks.
+CAPTIONS = {
+    name: " ".join(text.split())
+    for name, text in tomllib.loads(Path(__file__).with_name("captions.toml").read_text()).items()
+}
+"""Name of a figure or table -> what it shows."""
 
-    Spans and numbers of days stand once, in the table of datasets.
-    """
-    split = "Validation" if isinstance(records[0], StoredStudy) else "Test"
-    return f"{shows} {split} split. {'; '.join(dict.fromkeys(map(_budget, records)))}."
+
+def caption(name: str, records: Records) -> str:
+    """What a figure or table shows; ``records`` are all studies or all benchmarks."""
+    benchmarks = [one for one in records if isinstance(one, Benchmark)]
+    tested = {one.spec.title: one.rows[0].test.days for one in benchmarks}
+    spans = [
+        f"{title}: {len(days)} daily origins, {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}"
+        for title, days in tested.items()
+    ]
+    shows = CAPTIONS[name].format(days="; ".join(spans), rolling_days=ROLLING_DAYS)
+    budgets = "; ".join(dict.fromkeys(map(_budget, records)))
+    return f"{shows} {'Test' if benchmarks else 'Validation'} split. {budgets}."
 
 
 def _budget(record: StoredStudy | Benchmark) -> str:
@@ -52,43 +66,25 @@ def _budget(record: StoredStudy | Benchmark) -> str:
     return f"{budget.capitalize()} budget, seeds: {' or '.join(map(str, seeds))}{again}"
 
 
-def _days(first: pd.Timestamp, last: pd.Timestamp) -> int:
-    """Whole days from the first to the last hour."""
-    return max(0, (last + _HOUR - first) // _DAY)
-
-
-# The printed columns of a table: heading, column of the frame, and how a value becomes a cell, or
-# the whole column where it is one of `_OF_COLUMNS`.
-Declared = Sequence[tuple[str, str, Callable[..., Any]]]
+# The printed columns of a table: heading, column of the frame, and how its values become cells.
+Declared = Sequence[tuple[str, str, Callable[[pd.Series], Iterable[str]]]]
 Section = tuple[str, Columns]
 
 
 def _section(title: str, rows: pd.DataFrame, declared: Declared, **cells: list[str]) -> Section:
     """Rows of a frame as cells; those that need several columns are given."""
-    return title, [
-        (
-            heading,
-            cells.get(key) or (text(rows[key]) if text in _OF_COLUMNS else rows[key].map(text)),
-        )
-        for heading, key, text in declared
-    ]
+    return title, [(heading, cells.get(key) or text(rows[key])) for heading, key, text in declared]
+
+
+def _each(text: Callable[[Any], str]) -> Callable[[pd.Series], Iterable[str]]:
+    return lambda values: values.map(text)
 
 
 def _best(values: pd.Series) -> list[str]:
     return best_bold(aligned(values), values)
 
 
-_OF_COLUMNS = (aligned, _best)
-
-
-def _with_interval(rows: pd.DataFrame, score: str) -> list[str]:
-    """A score with its interval in brackets, all with the decimals of the score."""
-    columns = (aligned(rows[score + end], like=rows[score]) for end in ("", "_low", "_high"))
-    return [f"{value} [{low}, {high}]" for value, low, high in zip(*columns, strict=True)]
-
-
-def _count(value: float) -> str:
-    return MISSING if math.isnan(value) else f"{value:.0f}"
+_counts = partial(aligned, like=[100.0])
 
 
 def _value(value: Any) -> str:
@@ -96,8 +92,8 @@ def _value(value: Any) -> str:
 
 
 SCORES: Declared = (
-    ("Model", "label", str),
-    ("Network", "network", str),
+    ("Model", "label", list),
+    ("Network", "network", list),
     ("MAE", "mae", aligned),
     ("PICP", "picp", aligned),
     ("Winkler", "winkler", _best),
@@ -112,22 +108,34 @@ def scores_of_test_split(evidence: Evidence) -> Table:
 
     No coverage is bold: within 5 percentage points of 80 % all is equally good.
     """
-    caption = (
-        "Scores on the test split by ascending MAE, in brackets the 95 % interval of a block "
-        "bootstrap over weeks. MAE, Winkler score and pinball loss in the unit of the dataset, "
-        "PICP in % (80 is asked for). Bold: the lowest. Network: how much of a network validation "
-        "kept in the median/in the width, in % (of the first seed); all else is the linear "
-        "baseline. No gain: tuned and untuned forecasts are the same."
-    )
     frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:
         rows, mode = labelled(benchmark.shown), benchmark.correction
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
-        maes, picps = (_with_interval(rows, score) for score in ("mae", "picp"))
+        maes, picps = (with_intervals(rows, score) for score in ("mae", "picp"))
         cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
         sections.append(_section(_title(benchmark), rows, SCORES, **cells))
     groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
-    return Table(joined(frames), sections, caption, "llrrrrrr", groups)
+    return Table(joined(frames), sections, "llrrrrrr", groups)
+
+
+def skill_split(evidence: Evidence) -> Table:
+    """What each step from the naive forecast to the calibrated mixture changes."""
+    data, sections = benchmarks.skill_split(evidence), list[Section]()
+    for benchmark in evidence.benchmarks:
+        rows = data[data["dataset"] == benchmark.dataset]
+        columns: list[tuple[str, Iterable[str]]] = [("Step", rows["label"].unique())]
+        for score in benchmarks.SKILL:
+            part = rows[rows["score"] == score]
+            texts, certain = (
+                with_intervals(part, "change", [10.0]),
+                benchmarks.certain_changes(part),
+            )
+            bold = [Bold(one) if sure else one for one, sure in zip(texts, certain, strict=True)]
+            columns += [("% of naive", aligned(part["share"], [10.0])), ("change", bold)]
+        sections.append((_title(benchmark), columns))
+    groups = (("", 1), *((name, 2) for name in benchmarks.SKILL.values()))
+    return Table(data, sections, "lrrrr", groups)
 
 
 CALIBRATED_SCORES = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler score"}
@@ -135,11 +143,6 @@ CALIBRATED_SCORES = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler 
 
 def ablation(evidence: Evidence) -> Table:
     """Coverage, width and Winkler score raw, after split and after rolling calibration."""
-    caption = (
-        "Conformal calibration on the test split: raw forecasts, one correction from all of "
-        f"validation (split), one from the {ROLLING_DAYS} days before each origin (rolling). PICP "
-        "in %, width and Winkler score in the unit of the dataset."
-    )
     names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
     frames, sections = [], []
     for benchmark in evidence.benchmarks:
@@ -153,35 +156,31 @@ def ablation(evidence: Evidence) -> Table:
             columns.append(("raw" if mode == "none" else mode, aligned(modes[mode][score])))
         sections.append((_title(benchmark), columns))
     groups = (("", 1), *((score, len(MODES)) for score in CALIBRATED_SCORES.values()))
-    return Table(joined(frames), sections, caption, "l" + "r" * 9, groups)
+    return Table(joined(frames), sections, "l" + "r" * 9, groups)
 
 
 def hyperparameters(evidence: Evidence) -> Table:
     """The ranges that were searched, the untuned defaults, and what each study chose."""
-    caption = (
-        "Hyperparameters: the range that was searched, the untuned default, which is trial 0 of "
-        "each study, and what each study chose."
-    )
     number_of, frames, sections = "chosen trial", [], list[Section]()
     # The place alone, of "Water, Centrum": three whole titles are too wide for a page.
     titles = {name: evidence.title(name).rpartition(", ")[2] for name in evidence.datasets}
-    for model, studies in evidence.by_model():
+    headings = {"range": "Range", "untuned": "untuned", **titles}
+    for model in in_order(study.model for study in evidence.studies):
+        studies = [study for study in evidence.studies if study.model == model]
+        spaces = [space for study in studies for space in study.search_space.items()]
         params = {
-            "range": {
-                name: in_words(of) for one in studies for name, of in one.search_space.items()
-            },
-            "untuned": {**studies[0].default.params, number_of: 0},
+            study.dataset: {**study.result["best_params"], number_of: study.chosen.number}
+            for study in studies
         }
-        for study in studies:
-            params[study.dataset] = {**study.result["best_params"], number_of: study.chosen.number}
-        wide = pd.DataFrame(params, columns=["range", "untuned", *titles], dtype=object)
+        params["range"] = {name: in_words(values) for name, values in spaces}
+        params["untuned"] = {**studies[0].default.params, number_of: 0}
+        wide = pd.DataFrame(params, columns=[*headings], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
         frames.append(wide.reset_index(names="parameter").assign(model=model))
-        headings = {"range": "Range", "untuned": "untuned", **titles}
-        columns = [(heading, wide[name].map(_value)) for name, heading in headings.items()]
+        columns = [(headings[str(name)], cells.map(_value)) for name, cells in wide.items()]
         names = wide.index.str.replace("_", " ")
         sections.append((model_name(model), [("Parameter", names), *columns]))
-    return Table(joined(frames), sections, caption, "llr" + "r" * len(titles))
+    return Table(joined(frames), sections, "llr" + "r" * len(titles))
 
 
 PARTS = ("Training", "Validation", "Test")
@@ -189,10 +188,6 @@ PARTS = ("Training", "Validation", "Test")
 
 def datasets(evidence: Evidence) -> Table:
     """Source, span and splits of the data."""
-    caption = (
-        "Datasets and their splits (UTC). Covariates: known up to the forecast origin, and "
-        "known in advance."
-    )
     # Each dataset is a column, because three spans do not fit side by side.
     names, columns = ["Source", "Unit"], dict[str, list[str]]()
     names += [name for part in PARTS for name in (part, f"{part} days")]
@@ -201,24 +196,24 @@ def datasets(evidence: Evidence) -> Table:
         cells, first = [data["source"], unit_text(data["unit"])], pd.Timestamp(data["first_hour"])
         ends = data["train_end"], data["val_end"], data.get("test_end") or data["last_hour"]
         for last in map(pd.Timestamp, ends):
-            days = _days(first, last)
+            days = max(0, (last + _HOUR - first) // _DAY)
             cells += [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING, str(days)]
             first = last + _HOUR
         known = (str(len(data[f"{kind}_covariates"])) for kind in ("past", "future"))
         columns[evidence.title(dataset)] = [*cells, " + ".join(known)]
     frame = pd.DataFrame(columns, [*names, "Covariates"]).reset_index(names="")
     section = "", [(str(name), cells) for name, cells in frame.items()]
-    return Table(frame, [section], caption, "l" * len(frame.columns))
+    return Table(frame, [section], "l" * len(frame.columns))
 
 
 STUDIES: Declared = (
-    ("Model", "model", model_name),
-    ("Job", "job_id", str),
-    ("Budget", "preset", str),
-    ("complete", "trials", _count),
-    ("stopped", "stopped", _count),
-    ("failed", "failed", _count),
-    ("Minutes", "minutes", number),
+    ("Model", "model", _each(model_name)),
+    ("Job", "job_id", list),
+    ("Budget", "preset", list),
+    ("complete", "trials", _counts),
+    ("stopped", "stopped", _counts),
+    ("failed", "failed", _counts),
+    ("Minutes", "minutes", _each(number)),
     ("untuned", "mae_default", aligned),
     ("MAE", "mae", aligned),
     ("Gain %", "improvement", aligned),
@@ -231,10 +226,6 @@ def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
 
     Per dataset, the lowest MAE is on top and bold.
     """
-    caption = (
-        "What the studies found and cost: trials, minutes of training, MAE of the untuned defaults "
-        "and of the chosen trial, gain: by how much the latter is lower, and its PICP."
-    )
     sections = []
     for (dataset, source, _), group in studies.groupby(["dataset", "source", "sha256"]):
         rows = group.sort_values("mae", kind="stable").assign(minutes=60 * group["hours"])
@@ -244,7 +235,7 @@ def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
         cells = {"mae_default": default, "mae": best_bold(chosen, rows["mae"])}
         heading = f"{title(str(dataset))} ({unit_text(unit)}, data: {source})"
         sections.append(_section(heading, rows, STUDIES, **cells))
-    return Table(studies, sections, caption, "lllrrrrrrrr")
+    return Table(studies, sections, "lllrrrrrrrr", caption=CAPTIONS["studies"])
 
 
 def studies(evidence: Evidence) -> Table:
@@ -266,19 +257,27 @@ def explanation_table(evidence: Evidence) -> Table:
         cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
         columns = [(group, cells[group]) for group in groups]
         sections.append((str(title), [("Model", cells.index.map(model_name)), *columns]))
-    shows = "What each group of information adds to the MAE, and half the width of its interval."
-    return Table(data, sections, f"{shows} {explanations.ESTIMAND}", "l" + "r" * len(groups))
+    return Table(data, sections, "l" + "r" * len(groups))
 
 
 TABLES: Mapping[str, tuple[Callable[[Evidence], Table], str]] = {
     "results": (scores_of_test_split, "benchmarks"),
+    "skill_split": (skill_split, "benchmarks"),
     "ablation": (ablation, "benchmarks"),
     "hyperparameters": (hyperparameters, "studies"),
     "datasets": (datasets, "studies"),
     "studies": (studies, "studies"),
     "explanations": (explanation_table, "explanations"),
 }
-"""Name of the files -> how the table is made, and from which records."""
+"""Name of the files and of the caption -> how the table is made, and from which records."""
+
+
+def tabled(name: str, evidence: Evidence) -> Table | None:
+    """A table of `TABLES` with its caption; None if there are no records for it."""
+    make, kind = TABLES[name]
+    if not (records := getattr(evidence, kind)):
+        return None
+    return replace(make(evidence), caption=caption(name, records))
 
 
 def _title(benchmark: Benchmark) -> str:
@@ -340,7 +339,23 @@ def studies_frame(studies: Sequence[StoredStudy]) -> pd.DataFrame:
 def _row(study: StoredStudy) -> dict[str, Any]:
     result, provenance = study.result, study.provenance
     default, scores = result["default_trial"] or {}, result["validation_metrics"] or {}
-    mae, mae_default = _number(result["best_mae"]), _number(default.get("mae"))
+    stated = {
+        "trials": result["n_completed"],
+        "failed": result["n_failed"],
+        "stopped": result["n_pruned"],
+        "front": result["n_pareto_optimal"],
+        "hours": result["training_time_hours"],
+        "mae_default": default.get("mae"),
+        "mae": result["best_mae"],
+        "improvement": None,
+        "picp_default": default.get("picp"),
+        "picp": result["best_picp"],
+        **{name: scores.get(name) for name in SCORES_OF_STUDIES},
+    }
+    numbers = pd.Series(stated, dtype=float)  # NaN instead of None
+    if numbers["mae_default"] > 0:
+        numbers["improvement"] = 100 * (1 - numbers["mae"] / numbers["mae_default"])
+    params = [f"{name} {value_in_words(value)}" for name, value in result["best_params"].items()]
     causes = Counter(failure["cause"] for failure in result["failures"] or ())
     status = result["status"] or "unknown"
     return {
@@ -354,28 +369,12 @@ def _row(study: StoredStudy) -> dict[str, Any]:
         **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
         **{name: str(provenance.get(name, "unknown")) for name in ("preset", "recipe")},
         "objectives": ",".join(objective.name for objective in study.objectives),
-        "trials": _number(result["n_completed"]),
-        "failed": _number(result["n_failed"]),
-        "stopped": _number(result["n_pruned"]),
-        "front": _number(result["n_pareto_optimal"]),
-        "hours": _number(result["training_time_hours"]),
-        "mae_default": mae_default,
-        "mae": mae,
-        "improvement": 100 * (1 - mae / mae_default) if mae_default > 0 else math.nan,
-        "picp_default": _number(default.get("picp")),
-        "picp": _number(result["best_picp"]),
-        **{name: _number(scores.get(name)) for name in SCORES_OF_STUDIES},
+        **numbers,
         "schema": result["schema_version"],
-        "params": ", ".join(
-            f"{name} {value_in_words(value)}" for name, value in result["best_params"].items()
-        ),
+        "params": ", ".join(params),
         "causes": "; ".join(f"{count} x {cause}" for cause, count in causes.most_common()),
         "file": study.file.name,
     }
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
 
 
 def improvement_report(studies: pd.DataFrame) -> list[str]:

@@ -151,7 +151,7 @@ class StoredStudy:
         recorded = self.result.get("storage_path") or self.database
         return Storage(self.run, self.database if recorded == self.database else "").read()
 
-    @property
+    @cached_property
     def has_storage(self) -> bool:
         return self.optuna_study is not None
 

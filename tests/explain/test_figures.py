@@ -10,7 +10,7 @@ from hpo_lib.benchmark.explanations import Explanation, Explanations, shapley_va
 from hpo_lib.figures import explanations as figures
 from hpo_lib.figures import style
 from hpo_lib.figures.build import PICTURES
-from hpo_lib.figures.tables import explanation_table
+from hpo_lib.figures.tables import CAPTIONS, explanation_table
 from hpo_lib.paths import BenchmarkPaths
 
 PLAYERS = ["level", "last day", "calendar"]
@@ -86,7 +86,7 @@ def test_when_a_figure_is_drawn_then_it_says_days_donors_and_unit(name, evidence
     texts = " ".join(f"{a.get_title()} {a.get_xlabel()} {a.get_ylabel()}" for a in axes)
     assert "L/h" in texts
     assert "Tiny:\n14 days, 7 to 8 donors" in texts
-    assert "donor days of training" in PICTURES[name].shows
+    assert "donor days of training" in CAPTIONS[name]
 
 
 def test_when_groups_are_deleted_then_curves_lead_from_the_loss_with_all_to_that_with_none(

@@ -43,36 +43,19 @@ def runs(tmp_path):
     return Path(shutil.copytree(HEAT[0], tmp_path / "runs"))
 
 
-ALL = dict.fromkeys(("NHITS_Q", "TFT_Q", "TIMESNET_Q"), "published")
 LATER = {"optimization_date": "2090-01-01"}
+NEWER = "best_params_NHITS_Q_heat_published.json is newer"
 
 
 @pytest.mark.parametrize(
     ("changes", "ids", "note"),
     [
-        (
-            LATER,
-            {**ALL, "NHITS_Q": "other"},
-            "heat_published.json: best_params_NHITS_Q_heat_other.json is newer",
-        ),
-        (
-            {**LATER, "status": "running"},
-            ALL,
-            "heat_other.json: best_params_NHITS_Q_heat_published.json is newer, more",
-        ),
-        *(
-            (
-                {**LATER, name: "2001-01-01 00Z"},
-                {"NHITS_Q": "other"},
-                "data or splits are not those of best_params_NHITS_Q",
-            )
-            for name in ("sha256", "train_end", "val_end")
-        ),
-        (
-            {"optimization_date": "2001-01-01", "preset": "laptop"},
-            {"NHITS_Q": "other"},
-            "or of a larger budget",
-        ),
+        (LATER, "other published published", "heat_other.json is newer"),
+        ({**LATER, "status": "running"}, "published published published", NEWER),
+        ({**LATER, "sha256": "ab"}, "other", "data or splits are not those of best_params_NHITS_Q"),
+        ({**LATER, "train_end": "2001-01-01 00Z"}, "other", "data or splits are not those"),
+        ({**LATER, "val_end": "2001-01-01 00Z"}, "other", "data or splits are not those"),
+        ({"optimization_date": "2001", "preset": "laptop"}, "other", "or of a larger budget"),
     ],
 )
 def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_the_data_counts(
@@ -80,15 +63,30 @@ def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_the_dat
 ):
     file = runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_other.json"
     result = load_result(file.with_name("best_params_NHITS_Q_heat_published.json"))
-    provenance = result["provenance"]
-    provenance["data"] |= {
-        name: value for name, value in changes.items() if name in provenance["data"]
-    }
-    provenance["preset"] = changes.get("preset", provenance["preset"])
-    write_json(file, {**result, **changes, "job_id": "other"})
+    for part in (result, result["provenance"], result["provenance"]["data"]):
+        part |= {name: value for name, value in changes.items() if name in part}
+    write_json(file, {**result, "job_id": "other"})
     found = find_evidence(runs, runs / "none")
-    assert {study.model: study.run.job_id for study in found.studies} == ids
+    assert " ".join(study.run.job_id for study in found.studies) == ids
     assert note in " ".join(found.notes)
+
+
+def test_when_provenance_lacks_what_a_card_needs_then_the_study_is_passed_over(runs):
+    for file, part in zip(
+        sorted(runs.rglob("best_params_*.json")), ("seed", "data", ""), strict=True
+    ):
+        result = load_result(file)
+        result["provenance"].pop("seed" if part == "seed" else None, None)
+        if part == "data":
+            del result["provenance"]["data"]["hours_filled"]
+        write_json(file, result)
+    found = find_evidence(runs, runs / "none")
+    assert [study.model for study in found.studies] == ["TIMESNET_Q"]
+    missing = [note.partition("json: ")[2] for note in found.notes]
+    assert missing == [
+        "provenance.seed is missing; restore it from a copy.",
+        "provenance.data.hours_filled is missing; restore it from a copy.",
+    ]
 
 
 def test_when_a_storage_is_not_there_then_the_front_of_the_json_is_drawn(runs):
@@ -166,22 +164,21 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
 # Marks and cards
 
 
-def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so():
-    for source, test, text in (
+@pytest.mark.parametrize(
+    ("source", "test", "text"),
+    [
         ("simulated", True, "SIMULATED DATA, TEST BUDGET"),
         ("simulated", False, "SIMULATED DATA"),
         ("csv", False, ""),
         ("csv, observed weather", False, "OBSERVED WEATHER OF THE DAY AHEAD"),
-        (
-            "simulated, degraded weather",
-            True,
-            "SIMULATED DATA, OBSERVED WEATHER WITH ADDED ERRORS, TEST BUDGET",
-        ),
+        ("csv, degraded weather", True, "OBSERVED WEATHER WITH ADDED ERRORS, TEST BUDGET"),
         ("csv, forecast weather", False, ""),
-    ):
-        figure, _ = style.panels(1, 1, height=1)
-        style.marked(figure, warning_text([source], is_test=test), above=True)
-        assert figure.get_suptitle() == text
+    ],
+)
+def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so(source, test, text):
+    figure, _ = style.panels(1, 1, height=1)
+    style.marked(figure, warning_text([source], is_test=test), above=True)
+    assert figure.get_suptitle() == text
 
 
 @pytest.mark.usefixtures("few_pictures")
@@ -195,7 +192,8 @@ def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_
     snippet = out.figure("pareto_fronts")[2].read_text(encoding="utf-8")
     assert rf"\caption{{\textbf{{Simulated data, test budget.}} {escaped(caption)}}}" in snippet
     assert r"\includegraphics{figures/pareto_fronts}" in snippet
-    assert " Test split. Test budget, seeds: 1, trained" in tables.caption("", heat.benchmarks)
+    tested = tables.caption("skill_split", heat.benchmarks)
+    assert " Test split. Test budget, seeds: 1, trained" in tested
 
 
 def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(
@@ -216,16 +214,9 @@ def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecast
     assert "**SIMULATED DATA, TEST BUDGET.**" in text
     assert study.data["sha256"] in text
     assert "| test, rolling calibration | 275 |" in text
-    for heading in (
-        "Configuration",
-        "Data",
-        "Scores",
-        "Calibration",
-        "Intended use",
-        "Limits",
-        "Provenance",
-    ):
-        assert f"\n## {heading}\n" in text
+    headings = [line[3:] for line in text.splitlines() if line.startswith("## ")]
+    parts = "Configuration, Data, Scores, Calibration, Intended use, Limits, Provenance"
+    assert ", ".join(headings) == parts
     other = type(study)(study.run, {**study.result, "best_params": {"lr": 1.0}}, study.file)
     untested = card(heat, other)
     assert "| test" not in untested

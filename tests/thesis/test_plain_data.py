@@ -1,38 +1,35 @@
 """The plain data behind the thesis figures, against numbers computed by hand."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.benchmark.tables import Benchmark
 from hpo_lib.figures import benchmarks, series, studies
-from hpo_lib.paths import BenchmarkPaths
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import OBJECTIVES
-from hpo_lib.scoring.uncertainty import holm
-from tests.thesis.conftest import made_up_study, row, trial
-
-
-def marked(frame, column):
-    return frame.loc[frame[column], "trial"].tolist()
-
+from hpo_lib.scoring.uncertainty import drawn_days, holm
+from tests.thesis.conftest import made_up_benchmark, made_up_study, of_days, table, trial
 
 # Studies
 
 
-def test_when_the_history_is_drawn_then_the_best_never_rises_and_hypervolume_is_a_share(
-    evidence,
-):
-    frame = studies.history(evidence)
-    assert frame["order"].tolist() == [1, 2, 3, 4]
-    assert frame["value"].tolist() == [4, 5, 2, 3]
-    assert frame["best"].tolist() == [4, 4, 2, 2]
+def test_when_trials_are_drawn_then_all_finished_count_and_the_best_never_rises(evidence):
     # The box is 2..5 by 2..6, area 12. (4, 4) covers 1 x 2; (5, 2) and (2, 6) are on its edges; (3,
     # 3) covers 2 x 3, which holds (4, 4).
-    assert frame["hypervolume"].tolist() == pytest.approx([2 / 12, 2 / 12, 2 / 12, 6 / 12])
+    frame = studies.history(evidence)
+    assert (
+        table(frame, "trial state value best hypervolume seconds front chosen")
+        == """\
+0 complete 4 4 0.1667 10 False False
+1 complete 5 4 0.1667 20 True False
+2 stopped nan 4 0.1667 3 False False
+3 complete 2 2 0.1667 30 True False
+4 complete 3 2 0.5 40 True True"""
+    )
+    stopped, complete = studies.draw_history(frame).axes[0].lines[:2]
+    assert (stopped.get_markerfacecolor(), len(stopped.get_xdata())) == ("none", 1)
+    assert complete.get_xydata().tolist() == [[0, 4], [1, 5], [3, 2], [4, 3]]
 
 
 @pytest.mark.parametrize(
@@ -60,21 +57,20 @@ def test_when_trials_dominate_more_of_the_box_then_the_hypervolume_is_that_share
 )
 def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them(names, evidence):
     (study,), chosen = evidence.studies, names.split(",")
-    other = made_up_study(
-        "NHITS_Q",
-        [
-            dataclasses.replace(t, values=dict.fromkeys(chosen, 1.0 + t.number))
-            for t in study.trials
-        ],
-        objectives=[{"name": name, "tolerance": 0} for name in chosen],
-    )
+    trials = [
+        dataclasses.replace(one, values=dict.fromkeys(chosen, 1.0 + one.number))
+        for one in study.trials
+    ]
+    objectives = [{"name": name, "tolerance": 0} for name in chosen]
+    other = made_up_study("NHITS_Q", trials, objectives=objectives)
     for compared in ((other,), (study, other)):
         own = dataclasses.replace(evidence, studies=compared)
         fronts = studies.fronts(own)
-        assert fronts[fronts["model"] == "NHITS_Q"][chosen].dropna().to_numpy().tolist() == [
+        mine = fronts[fronts["model"] == "NHITS_Q"]
+        assert mine[chosen].dropna().to_numpy().tolist() == [
             [n] * len(chosen) for n in (1, 2, 4, 5)
         ]
-        assert marked(fronts[fronts["model"] == "NHITS_Q"], "front") == [0]
+        assert mine.loc[mine["front"], "trial"].tolist() == [0]
         labels = [OBJECTIVES[name].label for name in chosen]
         axes = studies.draw_fronts(fronts).axes[0]  # N-HiTS comes first
         if len(compared) > 1:
@@ -91,12 +87,14 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
 def test_when_trials_are_drawn_over_their_parameters_then_changes_are_relative_to_the_defaults(
     evidence,
 ):
-    frame = studies.explored(evidence)
-    assert frame[["parameter", "value"]].to_numpy().tolist() == [
-        ["lr", 0.01 * (n + 1)] for n in (0, 1, 3, 4)
-    ]
-    assert frame["change"].tolist() == [0, 25, -50, -25]
-    assert frame["chosen"].tolist() == [False, False, False, True]
+    assert (
+        table(studies.explored(evidence), "parameter value change chosen")
+        == """\
+lr 0.01 0 False
+lr 0.02 25 False
+lr 0.04 -50 False
+lr 0.05 -25 True"""
+    )
 
 
 def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence):
@@ -111,23 +109,26 @@ def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence):
 def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence):
     study = made_up_study("TFT_Q", [trial(0, 0.004, 4), trial(1, 0.003, 6)], best_trial_number=1)
     small = dataclasses.replace(evidence, studies=(study,))
-    fronts = studies.fronts(small)
-    assert set(fronts["unit"]) == {"L/h"}
-    assert fronts["mae"].tolist() == pytest.approx([4, 3])
-    assert fronts["picp_penalty"].tolist() == [4, 6]  # percentage points stay
-    assert studies.history(small)["best"].tolist() == pytest.approx([4, 3])
+    # percentage points stay
+    assert (
+        table(studies.history(small), "unit mae picp_penalty best")
+        == """\
+L/h 4 4 4
+L/h 3 6 3"""
+    )
 
 
-def test_when_cost_is_drawn_then_all_finished_trials_count_in_minutes_on_their_hardware(
-    evidence,
-):
-    frame = studies.cost(evidence)
-    assert frame["seconds"].tolist() == [10, 20, 3, 30, 40]
-    assert frame["state"].tolist() == ["complete", "complete", "stopped", "complete", "complete"]
-    assert set(frame["hours"]) == {0.5}
-    trials, whole = studies.draw_cost(frame).axes
+def test_when_cost_is_drawn_then_complete_trials_stopped_ones_and_the_proof_are_apart(evidence):
+    data = studies.cost(evidence)
+    trials, whole = studies.draw_cost(data).axes
+    complete, _, stopped, _ = trials.lines
+    assert complete.get_ydata().tolist() == [10, 20, 30, 40]
+    assert stopped.get_ydata().tolist() == [3]
+    assert complete.get_xdata()[0] > 0 > stopped.get_xdata()[0]
+    # Of 180 seconds 100 were those of complete trials and 3 of a stopped one.
+    heights = [bar.get_height() for bar in whole.patches]
+    assert heights == pytest.approx([100 / 60, 3 / 60, 77 / 60])
     assert whole.get_ylabel() == "minutes of training per study"
-    assert whole.patches[0].get_height() == 30
     assert trials.get_title("left") == "on cpu"
 
 
@@ -137,10 +138,10 @@ def test_when_cost_is_drawn_then_all_finished_trials_count_in_minutes_on_their_h
 def test_when_rows_are_picked_then_tuned_ones_and_no_mixture_and_validation_chooses_the_best_family(
     benchmark,
 ):
-    rows = {row.model: row.params for row in benchmark.row_per_model}
-    assert rows == {"NAIVE_24H": "own", "LINEAR_Q": "own", "NHITS_Q": "best", "TFT_Q": "best"}
-    chosen = min(benchmark.families, key=benchmarks.validation_loss)
-    assert (chosen.model, chosen.params) == ("TFT_Q", "best")  # on the test split N-HiTS is better
+    rows = " ".join(row.label for row in benchmark.row_per_model)
+    assert rows == "RESIDUAL_LINEAR own LINEAR_Q own NAIVE_24H own NHITS_Q best TFT_Q best"
+    (chosen,) = benchmarks.best(benchmark.families)
+    assert chosen.label == "TFT_Q best"  # on the test split N-HiTS is better
 
 
 def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_their_origins(
@@ -149,13 +150,12 @@ def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_t
     # The test split is 2019-05-25 to 2019-06-08; of June only Monday 3rd has a week, and it is cut
     # off on Saturday.
     test = benchmark.row_per_model[0].test
-    assert series.middle_week(test, "summer") is None
+    assert series.middle_weeks(test) == {}
     monkeypatch.setattr(series, "season_of", lambda months, _: np.full(len(months), 2))
-    assert series.middle_week(test, "summer") == 2
+    assert series.middle_weeks(test) == {"summer": 2}
     assert str(test.origins[2]) == "2019-05-26 23:00:00+00:00"
-    origins = pd.date_range("2019-06-01 23:00", periods=22, tz="UTC")  # Monday 3rd is the third day
-    three = QuantileForecasts(np.zeros((22, 24, 3)), np.zeros((22, 24)), origins)
-    assert series.middle_week(three, "summer") == 1 + 7
+    three = of_days(np.zeros(22), "2019-06-01 23:00")  # Monday 3rd is the second day
+    assert series.middle_weeks(three) == {"summer": 1 + 7}
     frame = benchmarks.weeks(evidence)
     hours = pd.date_range("2019-05-27 02:00", periods=7 * 24, freq="h")  # local time
     assert frame["hour"].tolist() == hours.tolist()
@@ -173,59 +173,110 @@ def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_t
     assert benchmarks.draw_weeks(below.assign(actual=-1.0)).axes[0].get_ylim()[0] < -5
 
 
-def test_when_scores_per_hour_are_drawn_then_naive_forecasts_are_left_out(
-    evidence,
+def test_when_errors_are_drawn_then_naive_ones_are_left_out_and_their_sign_is_actual_less_median(
+    evidence, monkeypatch
 ):
-    frame = benchmarks.by_hour(evidence)
-    assert set(frame["model"]) == {"LINEAR_Q", "NHITS_Q", "TFT_Q"}
-    own = frame[frame["model"] == "NHITS_Q"]
-    assert own["ahead"].tolist() == list(range(1, 25))
-    assert own["change"].to_numpy() == pytest.approx(-100 * (2 - 0.25) / 2)
-    assert own["picp"].to_numpy() == pytest.approx(100.0)
-
-
-def test_when_errors_are_drawn_then_their_sign_is_actual_less_median(evidence, monkeypatch):
+    frame = benchmarks.by_hour(evidence).query("ahead in (1, 24)")
+    assert (
+        table(frame, "model ahead change picp")
+        == """\
+NHITS_Q 1 -87.5 100
+NHITS_Q 24 -87.5 100
+TFT_Q 1 -75 100
+TFT_Q 24 -75 100
+LINEAR_Q 1 0 0
+LINEAR_Q 24 0 0"""
+    )
     monkeypatch.setattr(benchmarks, "DRIFT_DAYS", 10)
-    drift = benchmarks.drift(evidence).query("model == 'TFT_Q'")
+    drift = benchmarks.drift(evidence)
     assert len(drift) == 15 - 9
-    assert drift["error"].to_numpy() == pytest.approx(0.5)
-    assert drift["day"].iloc[-1] == pd.Timestamp("2019-06-08")
+    assert table(drift[-1:], "model day error") == "TFT_Q 2019-06-08 00:00:00 0.5"
 
 
-def test_when_untuned_and_tuned_are_drawn_then_each_has_its_score_within_its_interval(
+def test_when_rows_are_compared_with_the_best_baseline_then_intervals_are_of_paired_differences(
     evidence,
 ):
-    frame = benchmarks.baseline_vs_optimised(evidence).set_index(["model", "params"])
-    assert frame.loc[("NHITS_Q", "default"), "mae"] == pytest.approx(0.75)
-    assert frame.loc[("NHITS_Q", "best"), "mae"] == pytest.approx(0.25)
-    assert frame["mae"].is_monotonic_increasing
-    figure = benchmarks.draw_baseline_vs_optimised(frame.reset_index())
-    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == [
-        "N-HiTS, tuned",
-        "Mixture",
-        "TFT, tuned",
-        "N-HiTS, untuned",
-        "Linear quantile",
-        "Naive 24 h",
-    ]
-    assert [text.get_text() for text in figure.axes[0].texts] == [
-        "3.00 \u2192"
-    ]  # beyond the other models
-    assert (frame["mae_low"] <= frame["mae"] + 1e-12).all()
-    assert (frame["mae"] <= frame["mae_high"] + 1e-12).all()
+    frame = benchmarks.baseline_vs_optimised(evidence)
+    # All days are alike, so that a difference has no spread.
+    columns = "model params baseline mae change change_low change_high picp"
+    assert (
+        table(frame, columns)
+        == """\
+NHITS_Q best LINEAR_Q 0.25 -87.5 -87.5 -87.5 100
+MIXTURE own LINEAR_Q 0.4 -80 -80 -80 100
+TFT_Q best LINEAR_Q 0.5 -75 -75 -75 100
+NHITS_Q default LINEAR_Q 0.75 -62.5 -62.5 -62.5 100
+RESIDUAL_LINEAR own LINEAR_Q 1.5 -25 -25 -25 0
+LINEAR_Q own LINEAR_Q 2 0 0 0 0"""
+    )
+    left, right = benchmarks.draw_baseline_vs_optimised(frame).axes
+    names = [label.get_text() for label in left.get_yticklabels()]
+    assert names[:4] == ["N-HiTS, tuned", "Mixture", "TFT, tuned", "N-HiTS, untuned"]
+    assert left.get_xlabel() == "MAE less that of Linear quantile in %"
+    assert right.get_xlim()[0] == 0
+
+
+def test_when_days_differ_alike_in_both_forecasts_then_the_paired_interval_is_narrow():
+    """Both miss by 1 or 2, theirs by 0.1 more on every day."""
+    days = np.where(np.arange(40) % 3, 1.0, 2.0)
+    ours, theirs, naive, none = map(of_days, (days, days + 0.1, 0 * days + 4, 0 * days))
+    assert benchmarks.change(ours, theirs, "mae", naive) == pytest.approx([-100 * 0.1 / 4] * 3)
+    change, low, high = benchmarks.change(ours, none, "mae", naive)
+    assert change == pytest.approx(100 * days.mean() / 4)
+    losses = days[drawn_days(40)].mean(axis=1)
+    assert (low, high) == pytest.approx(25 * np.quantile(losses, [0.025, 0.975]))
+
+
+def test_when_skill_is_split_then_steps_add_up_from_the_naive_forecast_to_the_calibrated_mixture(
+    evidence, tiny_dataset
+):
+    """An error e within half a width of 1 costs 2 in the interval score, else 2 + 10 (e - 1)."""
+    frame = benchmarks.skill_split(evidence)
+    mae = frame[frame["score"] == "mae"]
+    assert (
+        table(mae, "label share change change_low change_high")
+        == """\
+Naive 24 h 100 0 0 0
+Linear baseline 50 -50 -50 -50
+TFT 16.67 -33.33 -33.33 -33.33
+Mixture 13.33 -3.333 -3.333 -3.333
+Calibration 13.33 0 0 0"""
+    )
+    winkler = frame[frame["score"] == "winkler"]
+    shares = 100 * np.array([22, 7, 2, 2]) / 22
+    assert winkler["share"].to_numpy()[:4] == pytest.approx(shares)
+    assert winkler["share"].iloc[4] < shares[3]  # a narrower interval that covers as much
+    assert winkler["change"].to_numpy() == pytest.approx(np.diff(winkler["share"], prepend=100))
+    figure = benchmarks.draw_skill_split(frame)
+    left, right = figure.axes
+    assert left.texts[0].get_text() == "\u221250.0 [\u221250.0, \u221250.0]"
+    assert [text.get_fontweight() for text in left.texts] == ["bold"] * 3 + ["normal"]
+    assert right.get_xlabel() == "interval score in % of Naive 24 h"
+    ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in left.patches]
+    assert np.ravel(ends) == pytest.approx(
+        [100, 50, 50, 16.667, 16.667, 13.333, 13.333, 13.333], 1e-4
+    )
+    alone = made_up_benchmark(tiny_dataset, "NAIVE_24H own 3 3 1\nTFT_Q best 1 1 1")
+    steps = benchmarks.skill_split(dataclasses.replace(evidence, benchmarks=(alone,)))["label"]
+    assert list(steps.unique()) == ["Naive 24 h", "TFT", "Calibration"]
 
 
 def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_better(
     evidence,
 ):
     frame = benchmarks.significance(evidence).set_index(["row", "column"])
-    assert len(frame) == 3 * 2  # no naive forecast
+    assert len(frame) == 4 * 3  # no naive forecast
     # An error e within half a width of 1 costs 0.1 (1 + e) + 0.5 e + 0.1 (1 - e) = 0.2 + 0.5 e.
     ratio = (0.2 + 0.5 * 0.25) / (0.2 + 0.5 * 0.5)
-    assert frame.loc[("NHITS_Q", "TFT_Q"), "difference"] == pytest.approx(100 * (ratio - 1))
-    assert frame.loc[("TFT_Q", "NHITS_Q"), "difference"] == pytest.approx(100 * (1 / ratio - 1))
-    assert frame.loc[("NHITS_Q", "TFT_Q"), "p_holm"] == frame.loc[("TFT_Q", "NHITS_Q"), "p_holm"]
+    there, back = frame.loc[("NHITS_Q", "TFT_Q")], frame.loc[("TFT_Q", "NHITS_Q")]
+    assert there["difference"] == pytest.approx(100 * (ratio - 1))
+    assert back["difference"] == pytest.approx(100 * (1 / ratio - 1))
+    assert there["p_holm"] == back["p_holm"]
+    texts = benchmarks.draw_significance(frame.reset_index()).axes[0].texts
+    assert [(text.get_text(), text.get_fontweight()) for text in texts[:2]] == [
+        ("\u221228", "bold"),
+        ("\u221278", "bold"),
+    ]
 
 
 def test_when_p_values_are_corrected_then_the_steps_are_those_of_holm():
@@ -237,19 +288,12 @@ def test_when_p_values_are_corrected_then_the_steps_are_those_of_holm():
 def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibration_makes_of_them(
     tiny_dataset, evidence
 ):
-    rows = [row(tiny_dataset, "NHITS_Q", "best", 1.0, 1.0, half_width=0.5)]
-    narrow = Benchmark(
-        BenchmarkPaths(Path("out"), "tiny", "laptop-standard"),
-        tiny_dataset.spec,
-        tiny_dataset.scales,
-        rows,
-    )
+    narrow = made_up_benchmark(tiny_dataset, "NHITS_Q best 1 1 0.5")
+    own = dataclasses.replace(evidence, benchmarks=(narrow,))
     assert narrow.shown["picp"].max() == 0
     assert narrow.shown["picp_calibrated"].mean() > 50
-    assert (
-        benchmarks.coverage(dataclasses.replace(evidence, benchmarks=(narrow,)))["picp"].mean() > 50
-    )
-    reliability = benchmarks.reliability(dataclasses.replace(evidence, benchmarks=(narrow,)))
+    assert benchmarks.coverage(own)["picp"].mean() > 50
+    reliability = benchmarks.reliability(own)
     assert reliability["observed"].tolist() == [0, 0, 0]
     assert reliability["observed_calibrated"].tolist()[:2] == [0, 0]
     assert reliability["observed_calibrated"].tolist()[2] > 0.5
@@ -267,14 +311,8 @@ def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_fille
     assert set(reliability["model"]) == {"NHITS_Q", "TFT_Q", "LINEAR_Q"}  # and the best baseline
     axes = benchmarks.draw_reliability(reliability).axes[0]
     own = reliability[reliability["model"] == "NHITS_Q"]
-    filled = {
-        str(line.get_markerfacecolor()): line.get_ydata()
-        for line in axes.lines
-        if line.get_marker() == "o"
-    }
-    assert list(filled["white"]) == pytest.approx(list(100 * (own["observed"] - own["level"])))
-    assert list(filled["#0072B2"]) == pytest.approx(
-        list(100 * (own["observed_calibrated"] - own["level"]))
-    )
+    drawn = {str(one.get_mfc()): one.get_ydata() for one in axes.lines if one.get_marker() == "o"}
+    for colour, column in (("white", "observed"), ("#0072B2", "observed_calibrated")):
+        assert list(drawn[colour]) == pytest.approx(list(100 * (own[column] - own["level"])))
     alone = dataclasses.replace(evidence, benchmarks=())
-    assert all(data(alone).empty for data, *_ in benchmarks.PICTURES.values())
+    assert all(data(alone).empty for data, _ in benchmarks.PICTURES.values())

@@ -12,7 +12,7 @@ import pytest
 from hpo_lib.figures import style, tables
 from hpo_lib.figures.build import build
 from hpo_lib.figures.evidence import Evidence
-from hpo_lib.figures.latex import Bold, Table, best_bold, booktabs, escaped, html
+from hpo_lib.figures.latex import Bold, Table, best_bold, booktabs, escaped, html, plain
 from hpo_lib.figures.style import aligned, number
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.trainings import Training
@@ -81,43 +81,58 @@ def test_when_a_table_is_written_then_rows_sections_and_groups_are_in_place():
         ("heat", [("model", ["x"]), ("a", ["1"]), ("b", [Bold("2")])]),
         ("", [("model", ["y"]), ("a", ["3"]), ("b", ["<4>"])]),
     ]
-    table = Table(pd.DataFrame(), sections, "All 100 %", "lrr", (("", 1), ("both", 2)))
-    lines = booktabs(table, "t", "SIMULATED DATA").splitlines()
-    assert r"\caption{\textbf{Simulated data.} All 100 \%}" in lines
-    top = lines.index(r"\toprule")
-    assert lines[top + 1 : top + 9] == [
-        r"\multicolumn{1}{c}{} & \multicolumn{2}{c}{both} \\",
-        r"\cmidrule(lr){2-3}",
-        r"model & a & b \\",
-        r"\midrule",
-        r"\multicolumn{3}{@{}l}{\textit{heat}} \\",
-        r"x & 1 & \textbf{2} \\",
-        r"\addlinespace",
-        r"y & 3 & \textless{}4\textgreater{} \\",
-    ]
+    table = Table(pd.DataFrame(), sections, "lrr", (("", 1), ("both", 2)), "All 100 %")
+    lines = r"""
+\caption{\textbf{Simulated data.} All 100 \%}
+\label{tab:t}
+\begin{tabular}{@{}lrr@{}}
+\toprule
+\multicolumn{1}{c}{} & \multicolumn{2}{c}{both} \\
+\cmidrule(lr){2-3}
+model & a & b \\
+\midrule
+\multicolumn{3}{@{}l}{\textit{heat}} \\
+x & 1 & \textbf{2} \\
+\addlinespace
+y & 3 & \textless{}4\textgreater{} \\
+\bottomrule
+"""
+    assert lines in booktabs(table, "t", "SIMULATED DATA")
     shown = html(table)
     for text in ("All 100 %</caption>", 'colspan="2"', ">heat</th>", "<b>2</b>", "&lt;4&gt;"):
         assert text in shown
     assert shown.count("<tr>") == 2 + 2 + 1
 
 
-def test_when_results_are_tabled_then_raw_scores_have_their_intervals(evidence):
+def test_when_results_are_tabled_then_raw_scores_have_their_intervals_and_the_lowest_are_bold(
+    evidence,
+):
     table = tables.scores_of_test_split(evidence)
-    own = table.frame.set_index(["model", "params"]).loc[("NHITS_Q", "best")]
-    assert own["mae"] == pytest.approx(0.25)
     ((title, rows),) = table.rows
     assert title == "A hundred days of water (m³/h, 15 days)"
-    best = rows[0]
-    assert best[:4] == ("N-HiTS, tuned", "\u2013", "0.250 [0.250, 0.250]", "100 [100, 100]")
-    assert [name for name, is_bold in zip(table.header, bold(best), strict=True) if is_bold] == [
-        "MAE",
-        "Winkler",
-        "Pinball",
+    assert [" | ".join(row[:4]) for row in rows] == [
+        "N-HiTS, tuned | \u2013 | 0.250 [0.250, 0.250] | 100 [100, 100]",
+        "Mixture | \u2013 | 0.400 [0.400, 0.400] | 100 [100, 100]",
+        "TFT, tuned | \u2013 | 0.500 [0.500, 0.500] | 100 [100, 100]",
+        "N-HiTS, untuned | \u2013 | 0.750 [0.750, 0.750] | 100 [100, 100]",
+        "Linear baseline | \u2013 | 1.500 [1.500, 1.500] | 0 [0, 0]",
+        "Linear quantile | \u2013 | 2.000 [2.000, 2.000] | 0 [0, 0]",
+        "Naive 24 h | \u2013 | 3.000 [3.000, 3.000] | 0 [0, 0]",
     ]
-    maes = [float(row[2].split()[0]) for row in rows]
-    assert maes == sorted(maes)
-    assert {len(row[2]) for row in rows} == {len(best[2])}, "points are below each other"
-    assert {row[0] for row in rows} >= {"Mixture", "Naive 24 h"}
+    best = zip(table.header, bold(rows[0]), strict=True)
+    assert [name for name, is_bold in best if is_bold] == ["MAE", "Winkler", "Pinball"]
+
+
+def test_when_skill_is_tabled_then_changes_whose_interval_is_without_0_are_bold(evidence):
+    table = tables.tabled("skill_split", evidence)
+    ((_, rows),) = table.rows
+    texts = ("Linear baseline", "50.0", "\u221250.0 [\u221250.0, \u221250.0]")
+    assert (rows[1][:3], bold(rows[1][:3])) == (texts, [False, False, True])
+    assert (rows[4][:3], bold(rows[4])[2]) == (("Calibration", "13.3", "0.0 [0.0, 0.0]"), False)
+    assert len(table.header) == sum(span for _, span in table.groups) == len(rows[0])
+    days = "A hundred days of water: 15 daily origins, 2019-05-25 to 2019-06-08."
+    assert f"{days} Test split. Laptop budget" in table.caption
+    assert tables.tabled("skill_split", dataclasses.replace(evidence, benchmarks=())) is None
 
 
 def test_when_a_study_chose_the_defaults_then_one_row_says_so_and_what_is_kept_of_the_network(
@@ -146,36 +161,35 @@ def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other
     ((_, rows),) = table.rows
     assert sum(span for _, span in table.groups) == len(table.header) == 10
     (tft,) = [row for row in rows if row[0] == "TFT"]
-    assert tft[1] == "100"
-    assert tft[4] == "2.00"  # raw width
+    assert (tft[1], tft[4]) == ("100", "2.00")  # raw
     frame = table.frame.set_index(["model", "calibration"])
     assert frame.loc[("TFT_Q", "split"), "mean_width"] < 2.0  # what covers everything is narrowed
 
 
-def test_when_parameters_are_tabled_then_defaults_are_beside_the_choice(evidence):
-    table = tables.hyperparameters(evidence)
-    assert table.frame.iloc[0].tolist() == ["lr", "0.001 to 1, log", 0.01, 0.05, "TFT_Q"]
-    assert table.rows == [
-        (
-            "TFT",
-            [
-                ("lr", "0.001 to 1, log", "0.01", "0.05"),
-                ("chosen trial", style.MISSING, "0", "4"),
-            ],
-        )
-    ]
-
-
-def test_when_datasets_and_studies_are_tabled_then_days_are_whole_and_stopped_trials_count(
+def test_when_studies_are_tabled_then_defaults_are_beside_the_choice_days_are_whole_stops_count(
     evidence,
 ):
+    table = tables.hyperparameters(evidence)
+    assert table.frame.iloc[0].tolist() == ["lr", "0.001 to 1, log", 0.01, 0.05, "TFT_Q"]
+    _, _, *rows = plain(table).splitlines()
+    assert [" ".join(row.split()) for row in rows] == [
+        "lr 0.001 to 1, log 0.01 0.05",
+        "chosen trial \u2013 0 4",
+    ]
     ((_, rows),) = tables.datasets(evidence).rows
-    cells = dict(rows)
-    names = ("Training days", "Validation days", "Test days", "Covariates")
-    assert [cells[name] for name in names] == ["70", "15", "15", "2 + 1"]
-    assert cells["Validation"] == "2019-05-10 to 2019-05-24"
+    assert [" | ".join(row) for row in rows] == [
+        "Source | csv",
+        "Unit | m³/h",
+        "Training | 2019-03-01 to 2019-05-09",
+        "Training days | 70",
+        "Validation | 2019-05-10 to 2019-05-24",
+        "Validation days | 15",
+        "Test | 2019-05-25 to 2019-06-08",
+        "Test days | 15",
+        "Covariates | 2 + 1",
+    ]
     ((_, (row,)),) = tables.studies(evidence).rows
-    assert row[:7] == ("TFT", "1", "laptop", "4", "1", "0", "30.0")
+    assert " ".join(row) == "TFT 1 laptop 4 1 0 3.00 4.00 3.00 25.0 77.0"
 
 
 DOCUMENT = r"""\documentclass[11pt,a4paper]{article}
