@@ -147,7 +147,7 @@ def test_when_another_study_or_trial_is_chosen_then_the_whole_picture_is_drawn(l
         page.locator(".widget-dropdown select").first.select_option(study.label)
         title = f"{study.run.model} on {study.run.dataset}, trial"
         page.get_by_text(f"{title} {study.chosen.number}").first.wait_for()
-        page.wait_for_function(f"whole => ({PAINTED})() > 0.7 * whole", arg=whole)
+        page.wait_for_function(f"whole => ({PAINTED})() > 0.5 * whole", arg=whole)
     # Controls, facts, front and forecasts are on one screen of 1440 x 900.
     assert page.locator(".jp-OutputArea .widget-vbox").first.bounding_box()["height"] < 790
     if load > 0:
