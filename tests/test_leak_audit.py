@@ -223,16 +223,17 @@ def test_when_columns_hold_other_weather_or_what_is_only_known_later_then_what_i
 
 
 def test_when_the_target_was_smoothed_or_weather_shifted_then_raw_data_shows_it(bikes):
-    users, temp = bikes.frame["users"], bikes.frame["temp"]
-    shifted = {"temp": temp.shift(-24).ffill(), "made": smooth(temp, 6)}
-    planted = bikes.with_columns(weather=True, users=smooth(users, 2), **shifted)
+    users, temp, humidity = (bikes.frame[name] for name in ("users", "temp", "humidity"))
+    weather = {"temp": temp.shift(-24).ffill(), "made": humidity.shift(-6).ffill()}
+    weather["humidity"] = np.random.default_rng(2).normal(60, 8, len(temp))
+    planted = bikes.with_columns(weather=True, users=smooth(users, 2), **weather)
     found = {one.subject: one for one in audit_columns(planted)}
     assert found["column 'users'"].sentence.endswith("compares it with the raw series")
     rebuilt = audit_columns(planted, [bikes.rebuilt(planted.index[-1])])
     leaks = {one.subject: one.sentence for one in rebuilt if one.kind == "leak"}
     assert "made of users before and after its hour" in leaks["column 'users'"]
     assert "column 'temp'" in leaks
-    assert "of temp" in leaks["column 'made'"], "its temperature, not that of the file"
+    assert "of humidity" in leaks["column 'made'"], "that of raw data, not of the file"
 
 
 def test_when_observed_weather_has_the_role_of_a_calendar_then_it_is_found(bikes):

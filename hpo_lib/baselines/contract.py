@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.information_set import Context, Windows
+from hpo_lib.data.information_set import Context
 from hpo_lib.data.splits import Positions
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import covers_seasons
@@ -84,9 +84,7 @@ class Baseline(Model, ABC):
     def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         """[N, H, Q] quantiles of actual / level - 1 by what was learnt."""
 
-    def restored(
-        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
-    ) -> "TableForecaster":
+    def restored(self, parts: ByName, params: Params, dataset: Dataset) -> "TableForecaster":
         seasons, state = parts.pop("seasons"), parts.pop("state")
         forecaster = TableForecaster(self, dataset, seasons, state)
         vars(forecaster).update(parts)

@@ -59,7 +59,7 @@ class LightgbmQuantile(Baseline):
         return TableForecaster(self, dataset, seasons, state, best_rounds, max(best_rounds))
 
     def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
-        linear: LinearBaseline | None = state["linear"]
+        linear = state["linear"]
         expected = None if linear is None else linear.relative(table)
         values = [predicted(trees, table, expected) for trees in state["trees"]]
         return np.stack(values, axis=2) + (0 if expected is None else expected[:, :, None])

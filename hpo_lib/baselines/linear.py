@@ -101,7 +101,7 @@ class ResidualLinear(Baseline):
         return TableForecaster(self, dataset, seasons, {"linear": linear.without_days()})
 
     def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
-        linear: LinearBaseline = state["linear"]
+        linear = state["linear"]
         return linear.relative(table)[:, :, None] + linear.errors
 
 

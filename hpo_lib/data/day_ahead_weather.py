@@ -82,10 +82,10 @@ def day_ahead_weather(
         steps = pd.to_timedelta(np.tile(np.arange(1, HORIZON + 1), len(hours)), unit="h")
         ahead = pd.DataFrame({"origin": origins, VALID: (origins + steps).as_unit("ns")})
         newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
-        values = newest[columns].to_numpy(dtype=np.float64).reshape(len(hours), HORIZON, -1)
+        values = newest[columns].to_numpy(float).reshape(len(hours), HORIZON, -1)
     else:
         # The H values after each of the hours; NaN after their end.
-        known = weather[columns].to_numpy(dtype=np.float64)[1:]
+        known = weather[columns].to_numpy(float)[1:]
         later = np.pad(known, ((0, HORIZON), (0, 0)), constant_values=np.nan)
         values = np.lib.stride_tricks.sliding_window_view(later, HORIZON, axis=0).swapaxes(1, 2)
         if spec.kind == "degraded":

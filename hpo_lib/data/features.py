@@ -106,7 +106,7 @@ def engineer(
         ``timestamp`` (UTC).
     """
     index = pd.DatetimeIndex(target.index, name=TIMESTAMP)
-    y = target.to_numpy(dtype=np.float64)
+    y = target.to_numpy(float)
     look_back = {
         name: match for name in spec.past_covariates if (match := follows_from_target(name))
     }
@@ -118,7 +118,7 @@ def engineer(
         )
     table = calendar_columns(index, spec, school_holidays)
     if weather is not None:
-        table = table.join(weather.astype(np.float64))
+        table = table.join(weather.astype(float))
     for name, (one, other) in PRODUCTS.items():
         if one in table and other in table:
             table[name] = table[one] * table[other]

@@ -66,7 +66,7 @@ class Context(Windows):
         columns = [*up_to_origin, *always]
         rows = np.asarray(positions)[:, None] + np.arange(1 + HORIZON - LENGTH, 1 + HORIZON)
         rows = np.where(rows < 0, rows % HISTORY, rows)
-        values = frame[columns].to_numpy(dtype=np.float64)[rows]  # [N, hours, columns]
+        values = frame[columns].to_numpy(float)[rows]  # [N, hours, columns]
         values[:, -HORIZON:, : len(up_to_origin)] = np.nan
         blocks = pd.DataFrame(
             values.reshape(-1, len(columns)),

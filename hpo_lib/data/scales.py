@@ -39,7 +39,7 @@ class Scales:
 
         The 24 hours before an origin are never missing.
         """
-        values = target.to_numpy(dtype=float)
+        values = target.to_numpy(float)
         changes = training_target[MASE_HOURS:] - training_target[:-MASE_HOURS]
         changes = np.abs(changes[~np.isnan(changes)])
         means = np.lib.stride_tricks.sliding_window_view(values, LEVEL_HOURS).mean(axis=1)

@@ -203,7 +203,7 @@ _TABLES = {
 for _table in _TABLES.values():
     _table.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
 _KEYS = {name: {key.name for key in fields(table)} - {"path"} for name, table in _TABLES.items()}
-_SPEC: TypeAdapter[DatasetSpec] = TypeAdapter(DatasetSpec)
+_SPEC = TypeAdapter(DatasetSpec)
 
 
 def known_datasets() -> dict[str, Path]:

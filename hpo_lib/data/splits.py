@@ -62,7 +62,7 @@ def daily_origins(
     """
     first = (first_hour - index[0]) // _HOUR
     last = min((last_hour - index[0]) // _HOUR, len(index) - 1)
-    origins = np.arange(first - 1, last - HORIZON + 1, HORIZON, dtype=np.int64)
+    origins = np.arange(first - 1, last - HORIZON + 1, HORIZON)
     return origins[origins >= HISTORY - 1]
 
 
@@ -81,7 +81,7 @@ def training_origins(
     With fewer ``near_hours``, only hours at most that far from the hour of the daily origins.
     """
     stop = split_positions(index, splits).train.stop
-    origins = np.arange(HISTORY - 1, stop - HORIZON, dtype=np.int64)
+    origins = np.arange(HISTORY - 1, stop - HORIZON)
     after_daily = (origins - (stop - 1)) % HORIZON
     return origins[np.minimum(after_daily, HORIZON - after_daily) <= near_hours]
 

@@ -3,8 +3,10 @@
 Torch and darts are imported when a model is trained, not when a family is named.
 """
 
+import numpy as np
+
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.information_set import Windows
+from hpo_lib.data.splits import HISTORY
 from hpo_lib.families.models import (
     STANDARD,
     Budget,
@@ -51,9 +53,7 @@ class DartsFamily(Family):
             forecaster.train(new_model(self, network, budget, seed, like.best_step))
         return forecaster
 
-    def restored(
-        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
-    ) -> Forecaster:
+    def restored(self, parts: ByName, params: Params, dataset: Dataset) -> Forecaster:
         from hpo_lib.families.training import DartsForecaster, untrained_module
         from hpo_lib.families.windows import TrainingWindows
 
@@ -61,7 +61,9 @@ class DartsFamily(Family):
         forecaster = DartsForecaster(dataset, parts["scaling"], recipe, self.calendar_as_past)
         forecaster.shares = parts["shares"]
         if not forecaster.keeps_nothing:
-            sample = TrainingWindows(forecaster.source(windows), windows.positions)[0]
+            any_window = np.array([HISTORY - 1])  # the shape of a network follows from it
+            source = forecaster.source(dataset.windows(any_window))
+            sample = TrainingWindows(source, any_window)[0]
             forecaster.module = untrained_module(self, recipe.updated(params)[1], sample).eval()
             forecaster.module.load_state_dict(parts["network"])
         return forecaster

@@ -109,7 +109,7 @@ def make_feature_table(
     past_off = off[past].reshape(days.shape)
     season = 2 * np.pi * pd.DatetimeIndex(frame.index).day_of_year.to_numpy()[hours] / 365.25
     # The columns are [N, H], or [N, 1] or [H] where origins or hours ahead are alike.
-    columns: dict[str, np.ndarray] = {
+    columns = {
         "step": np.arange(1.0, HORIZON + 1),
         **{name: frame[name].to_numpy()[hours] for name in dataset.future},
         "year_sin": np.sin(season),

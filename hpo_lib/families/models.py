@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.information_set import Context, Windows
+from hpo_lib.data.information_set import Context
 from hpo_lib.data.splits import Positions
 from hpo_lib.errors import InputError, choices
 from hpo_lib.families.search_space import (
@@ -25,9 +25,6 @@ from hpo_lib.families.search_space import (
     recipe_space,
 )
 from hpo_lib.scoring.forecasts import QuantileForecasts
-
-if TYPE_CHECKING:
-    from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 
 ByName = dict[str, Any]
 """Values of any kind by their names."""
@@ -236,10 +233,8 @@ class Model:
     seeded = False
     """Whether another seed gives another model."""
 
-    def restored(
-        self, parts: ByName, params: Params, dataset: Dataset, windows: Windows
-    ) -> Forecaster:
-        """The forecaster that had these `Forecaster.parts`; ``windows``: one like its own."""
+    def restored(self, parts: ByName, params: Params, dataset: Dataset) -> Forecaster:
+        """The forecaster that had these `Forecaster.parts`."""
         raise NotImplementedError
 
 
@@ -263,7 +258,7 @@ class Family(Model, ABC):
     """Preset name -> budget."""
 
     @abstractmethod
-    def darts_model(self, network: ByName, common: ByName) -> "TorchForecastingModel":
+    def darts_model(self, network: ByName, common: ByName) -> Any:
         """The untrained model; ``common`` holds the arguments that all families share.
 
         ``network`` holds the hyperparameters without those of the optimiser.

@@ -73,7 +73,7 @@ RECIPE_SPACE: SearchSpace = {
 WITH_TEMPERATURE = ("thermal",)
 """Those of them that are searched only where models see the temperature of the day ahead."""
 
-ONLY_WITH: Mapping[str, Mapping[str, bool]] = {
+ONLY_WITH = {
     "linear_trees": {"linear_part": True},
     # With trees they are the standard ones, so that the trials of a study share the fits of trees.
     "linear_penalty": {"linear_part": True, "linear_trees": False},

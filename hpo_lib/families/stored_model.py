@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.splits import HISTORY
 from hpo_lib.errors import InputError
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import STANDARD, Forecaster, Model, Params, Recipe
@@ -81,15 +80,8 @@ def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str
     if weather is not None:
         fitted = {name: trained_with[name] for name in ("threshold", "usual_demand")}
         weather = replace(weather, **fitted)
-    without_hours = replace(
-        dataset,
-        frame=dataset.frame.iloc[:0],
-        past=stored["past"],
-        future=stored["future"],
-        weather=weather,
-    )
-    # The shape of a network follows from any window.
-    windows = dataset.windows(np.array([HISTORY - 1]))
-    forecaster = model.restored(stored["parts"], params, without_hours, windows)
+    dataset = replace(dataset, past=stored["past"], future=stored["future"], weather=weather)
+    forecaster = model.restored(stored["parts"], params, dataset)
+    forecaster.dataset = replace(dataset, frame=dataset.frame.iloc[:0])
     forecaster.lowest, forecaster.best_step = stored["lowest"], stored["best_step"]
     return forecaster

@@ -6,17 +6,14 @@ so differences of a percent mean little. docs/baselines.md lists the comparisons
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable
 
-if TYPE_CHECKING:
-    import lightgbm
-
-TREES: dict[str, Any] = {
+TREES = {
     "num_leaves": 15,
     "learning_rate": 0.05,
     "min_data_in_leaf": 40,
@@ -25,7 +22,7 @@ TREES: dict[str, Any] = {
     "bagging_freq": 1,
     "extra_trees": True,
 }
-STEADY: dict[str, Any] = {
+STEADY = {
     "objective": "quantile",
     "metric": "quantile",
     "num_threads": 1,
@@ -46,8 +43,8 @@ def boosted(
     rounds: Mapping[float, int],
     validation: Residuals | None = None,
     seed: int | None = None,
-) -> "list[lightgbm.Booster]":
-    """A model for each level of ``rounds``, which ``validation`` may stop before all of these."""
+) -> list[Any]:
+    """A booster for each level of ``rounds``, which ``validation`` may stop before all of these."""
     import lightgbm  # slow to import
 
     def data(table: FeatureTable, expected: np.ndarray | None, **how: Any) -> lightgbm.Dataset:

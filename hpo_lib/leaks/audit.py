@@ -193,5 +193,5 @@ def _forecast(
     forecaster: Forecaster, dataset: Dataset, origins: Sequence[int] | Positions
 ) -> np.ndarray:
     """[N, H, Q] from windows that hold what came after the origins, unlike a real `Context`."""
-    holding_the_future = dataset.windows(np.asarray(origins, dtype=np.int64))
+    holding_the_future = dataset.windows(np.asarray(origins))
     return forecaster.predict(cast(Context, holding_the_future)).values

@@ -200,7 +200,7 @@ class _Audit:
     def history(self, series: str) -> np.ndarray:
         """[N, F] what is known anyway: history of the series and the target, and the calendar."""
         dataset, origins = self.dataset, self.origins
-        local = calendar_columns(dataset.index, dataset.spec, None).to_numpy(dtype=float)
+        local = calendar_columns(dataset.index, dataset.spec, None).to_numpy(float)
         hours = np.eye(HORIZON)[local[origins, CALENDAR_COLUMNS.index("hour")].astype(int)]
         names = dict.fromkeys((series, dataset.spec.target))
         parts = [windows(self.trusted[name].to_numpy(), origins, 1 - HISTORY, 0) for name in names]
@@ -249,7 +249,7 @@ def _share_other(dataset: Dataset, column: pd.Series, expected: pd.Series) -> fl
     hours = expected.dropna().index.intersection(dataset.index[~near_gap])
     if not len(hours):
         return 1.0
-    values, wanted = column.loc[hours].to_numpy(), expected.loc[hours].to_numpy(dtype=float)
+    values, wanted = column.loc[hours].to_numpy(), expected.loc[hours].to_numpy(float)
     if wanted.std() > 0:
         centred = wanted - wanted.mean()
         wanted = np.polyval(np.polyfit(centred, values, 1), centred)

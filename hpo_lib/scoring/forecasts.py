@@ -65,7 +65,7 @@ class QuantileForecasts:
 
     def with_actual(self, target: pd.Series) -> "QuantileForecasts":
         """The forecasts beside what came; hours that the hourly ``target`` lacks stay NaN."""
-        actual = target.reindex(self.hours).to_numpy(dtype=np.float64)
+        actual = target.reindex(self.hours).to_numpy(float)
         return replace(self, actual=actual.reshape(self.actual.shape))
 
     @property
@@ -140,7 +140,7 @@ class QuantileForecasts:
 
         def hours_of(column: str) -> np.ndarray:
             try:
-                return ordered[column].to_numpy(dtype=np.float64).reshape(n, horizon)
+                return ordered[column].to_numpy(float).reshape(n, horizon)
             except (TypeError, ValueError):
                 raise InputError(
                     f"{source}: column {column!r} holds something that is not a number; write it "

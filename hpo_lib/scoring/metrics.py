@@ -16,7 +16,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 
 def absolute_errors(f: QuantileForecasts) -> np.ndarray:
     """[N, H] absolute errors of the median."""
-    return np.asarray(np.abs(f.actual - f.median))
+    return np.abs(f.actual - f.median)
 
 
 def rmse(f: QuantileForecasts) -> float:
@@ -68,7 +68,7 @@ def interval_scores(f: QuantileForecasts) -> np.ndarray:
     alpha = f.levels[0] + 1 - f.levels[-1]
     below = np.maximum(f.lower - f.actual, 0)
     above = np.maximum(f.actual - f.upper, 0)
-    return np.asarray((f.upper - f.lower) + 2 / alpha * (below + above))
+    return (f.upper - f.lower) + 2 / alpha * (below + above)
 
 
 def pinball_losses(f: QuantileForecasts) -> np.ndarray:
@@ -82,7 +82,7 @@ def pinball_losses(f: QuantileForecasts) -> np.ndarray:
 def quantile_losses(values: np.ndarray, actual: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     """As `pinball_losses`, of plain quantiles [N, H, Q] and actuals [N, H]."""
     error, level = actual[:, :, None] - values, np.asarray(levels)
-    return np.asarray(np.maximum(level * error, (level - 1) * error))
+    return np.maximum(level * error, (level - 1) * error)
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ class Metric:
         """The score of each day [N] over its ``hours``, of each hour ahead [H] over ``days``."""
         losses = self.function(f)
         axes = {"hours": tuple(range(1, losses.ndim)), "days": 0, None: None}[over]
-        return np.asarray((100 if self.unit == "%" else 1) * losses.mean(axis=axes))
+        return (100 if self.unit == "%" else 1) * losses.mean(axis=axes)
 
 
-METRICS: dict[str, Metric] = {
+METRICS = {
     "mae": Metric(absolute_errors, of_hours=True),
     "rmse": Metric(rmse),
     "mape": Metric(mape, "%"),

@@ -59,7 +59,7 @@ def mixture(
         # loss at the mixture times the distance from the member; above 0 where that is better.
         if (known := ~np.isnan(days.actual[day])).any():
             mixed = days.values[day]
-            slope = (days.actual[day, :, None] < mixed) - np.asarray(days.levels)
+            slope = (days.actual[day, :, None] < mixed) - days.levels
             gain = ((mixed - values[:, day]) * slope)[:, known].mean(axis=(1, 2))
             gains[day] = gain * speaks[day]
     return days, weights

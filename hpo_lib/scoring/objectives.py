@@ -64,7 +64,7 @@ def coverage_error(scores: Scores, picp: str = "picp") -> float:
     return abs(scores[picp] - NOMINAL_COVERAGE)
 
 
-OBJECTIVES: dict[str, Objective] = {
+OBJECTIVES = {
     objective.name: objective
     for objective in (
         Objective("mae", "MAE", "mae"),

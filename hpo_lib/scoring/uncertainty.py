@@ -306,8 +306,7 @@ def covers(coverage: float) -> bool:
 
 
 def _score(days: DailyScores, default: DailyScores) -> np.ndarray:
-    shares = [days[name] / default[name].mean() for name in ("mae", "winkler")]
-    return np.asarray(np.mean(shares, axis=0))
+    return np.mean([days[name] / default[name].mean() for name in ("mae", "winkler")], axis=0)
 
 
 def _interval(mean: float, draws: np.ndarray) -> list[float]:
