@@ -70,23 +70,17 @@ def _families_and_best_baseline(benchmark: Benchmark) -> list[BenchmarkRow]:
 
 def change(
     ours: QuantileForecasts, theirs: QuantileForecasts, score: str, whole: QuantileForecasts
-) -> tuple[float, float, float]:
-    """The mean change of a score, below 0 where ours is lower, in percent of that of the whole.
+) -> dict[str, float]:
+    """The mean ``change`` of a score, below 0 where ours is lower, in percent of that of the whole.
 
-    With the ends of its 95 % interval by a circular block bootstrap of the days, which are paired.
+    ``change_low`` and ``change_high`` are the ends of its 95 % interval by a circular block
+    bootstrap of the days, which are paired; ``certain``: 0 is outside.
     """
     ours_daily, theirs_daily, whole_daily = (daily_losses(f)[score] for f in (ours, theirs, whole))
     daily = 100 * (ours_daily - theirs_daily) / whole_daily.mean()
     low, high = np.quantile(daily[drawn_days(len(daily))].mean(axis=1), [0.025, 0.975])
-    return daily.mean(), low, high
-
-
-CHANGE = ["change", "change_low", "change_high"]
-
-
-def certain_changes(rows: pd.DataFrame) -> pd.Series:
-    """Whether 0 is outside the interval of a change."""
-    return rows["change_low"] * rows["change_high"] > 0
+    ends = {"change_low": low, "change_high": high}
+    return {"change": daily.mean(), **ends, "certain": low * high > 0}
 
 
 @_of_benchmarks
@@ -299,12 +293,9 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
     """
     rows = {(row.model, row.params): row for row in benchmark.rows if row.kind != "naive"}
     for baseline in _families_and_best_baseline(benchmark)[-1:]:
+        theirs = baseline.test
         changes = pd.DataFrame(
-            {
-                names: change(row.test, baseline.test, "mae", baseline.test)
-                for names, row in rows.items()
-            },
-            CHANGE,
+            {names: change(row.test, theirs, "mae", theirs) for names, row in rows.items()}
         )
         shown = benchmark.shown.assign(tuning=lambda shown: shown["params"].replace("same", "best"))
         yield shown.join(changes.T, ["model", "tuning"], "inner").assign(baseline=baseline.model)
@@ -352,9 +343,8 @@ def skill_split(benchmark: Benchmark) -> Frames:
         for (_, before), (label, test) in pairwise([steps[0], *steps]):
             for score in SKILL:
                 share = 100 * metrics.METRICS[score](test) / metrics.METRICS[score](naive.test)
-                changes = dict(zip(CHANGE, change(test, before, score, naive.test), strict=True))
-                row = {"label": label, "score": score, "share": share, **changes}
-                yield pd.DataFrame([row])
+                row = {"label": label, "score": score, "share": share}
+                yield pd.DataFrame([row | change(test, before, score, naive.test)])
 
 
 SKILL = {"mae": "MAE", "winkler": "interval score"}
@@ -369,7 +359,7 @@ def draw_skill_split(data: pd.DataFrame) -> Figure:
             rows = of_dataset[of_dataset["score"] == score].set_index("label").drop(naive)
             texts = style.with_intervals(rows, "change", [10.0])
             fill_steps(axes, rows["change"], 100.0, "", "", texts)
-            for text, certain in zip(axes.texts, certain_changes(rows), strict=True):
+            for text, certain in zip(axes.texts, rows["certain"], strict=True):
                 text.set_fontweight("bold" if certain else "normal")
             axes.set(xlabel=f"{name} in % of {naive}", xlim=(0, 110))
             axes.tick_params(labelleft=axes is panels[0])

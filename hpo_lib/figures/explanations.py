@@ -29,7 +29,6 @@ from hpo_lib.figures.style import (
     BLUE,
     INK,
     TARGET,
-    Look,
     marked_by_source,
     model_colour,
     on_screen,
@@ -50,7 +49,7 @@ def explained(evidence: Evidence) -> list[Explanations]:
 
 
 def draw(
-    fill: Callable[[Axes, Explanations], Iterable[str]], look: Look, data: Sequence[Explanations]
+    fill: Callable[[Axes, Explanations], Iterable[str]], data: Sequence[Explanations]
 ) -> Figure:
     """A figure with a panel for each dataset, filled by a function that returns drawn models."""
     figure, [row] = panels(1, len(data), height=3.6)
@@ -59,7 +58,7 @@ def draw(
         axes.set_title(one.facts["title"])
         models.extend(fill(axes, one))
     if models:
-        style.legend_below(figure, style.model_handles(models, **look))
+        style.legend_below(figure, style.model_handles(models, ls="-"))
     return figure
 
 
@@ -132,17 +131,18 @@ def fill_deletions(axes: Axes, one: Explanations) -> Iterable[str]:
     """MAE without the first groups in a model's own order; dashed in the mean over all orders."""
     means = {row[0]: loss for row, loss in one.losses().items() if row[2] == MEAN}
     for model, loss in means.items():
-        axes.plot(deletion(loss, shapley_values(loss)), color=model_colour(model))
-        axes.plot(mean_deletion(loss), "--", color=model_colour(model))
+        marker, colour = style.model_marker(model), model_colour(model)
+        axes.plot(deletion(loss, shapley_values(loss)), marker=marker, color=colour)
+        axes.plot(mean_deletion(loss), "--", color=colour)
     axes.set(xlabel="groups hidden", ylabel=f"MAE in {one.unit}")
     return means
 
 
 PICTURES = {
-    "explanation_loss": (explained, partial(draw, fill_losses, {"ls": "-"})),
-    "explanation_hours": (explained, partial(draw, fill_hours, {})),
-    "explanation_day": (explained, partial(draw, fill_day, {})),
-    "explanation_deletion": (explained, partial(draw, fill_deletions, {"ls": "-", "marker": ""})),
+    "explanation_loss": (explained, partial(draw, fill_losses)),
+    "explanation_hours": (explained, partial(draw, fill_hours)),
+    "explanation_day": (explained, partial(draw, fill_day)),
+    "explanation_deletion": (explained, partial(draw, fill_deletions)),
 }
 """Name of the files and of the caption -> the data of a figure, and its drawer."""
 

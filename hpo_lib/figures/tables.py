@@ -127,11 +127,8 @@ def skill_split(evidence: Evidence) -> Table:
         columns: list[tuple[str, Iterable[str]]] = [("Step", rows["label"].unique())]
         for score in benchmarks.SKILL:
             part = rows[rows["score"] == score]
-            texts, certain = (
-                with_intervals(part, "change", [10.0]),
-                benchmarks.certain_changes(part),
-            )
-            bold = [Bold(one) if sure else one for one, sure in zip(texts, certain, strict=True)]
+            texts = zip(with_intervals(part, "change", [10.0]), part["certain"], strict=True)
+            bold = [Bold(text) if certain else text for text, certain in texts]
             columns += [("% of naive", aligned(part["share"], [10.0])), ("change", bold)]
         sections.append((_title(benchmark), columns))
     groups = (("", 1), *((name, 2) for name in benchmarks.SKILL.values()))

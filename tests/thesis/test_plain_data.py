@@ -9,7 +9,7 @@ import pytest
 from hpo_lib.figures import benchmarks, series, studies
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.scoring.uncertainty import drawn_days, holm
-from tests.thesis.conftest import made_up_benchmark, made_up_study, of_days, table, trial
+from tests.thesis.conftest import TRIALS, made_up_benchmark, made_up_study, of_days, table, trial
 
 # Studies
 
@@ -30,6 +30,10 @@ def test_when_trials_are_drawn_then_all_finished_count_and_the_best_never_rises(
     stopped, complete = studies.draw_history(frame).axes[0].lines[:2]
     assert (stopped.get_markerfacecolor(), len(stopped.get_xdata())) == ("none", 1)
     assert complete.get_xydata().tolist() == [[0, 4], [1, 5], [3, 2], [4, 3]]
+    checked = dataclasses.replace(TRIALS[2], curve=[{"mae": 1.0, "picp": 80.0}])
+    other = made_up_study(trials=[*TRIALS[:2], checked, *TRIALS[3:]])
+    frame = studies.history(dataclasses.replace(evidence, studies=(other,)))
+    assert frame[["value", "best"]].to_numpy()[2].tolist() == [1, 4]  # not that of a whole training
 
 
 @pytest.mark.parametrize(
@@ -220,8 +224,9 @@ def test_when_days_differ_alike_in_both_forecasts_then_the_paired_interval_is_na
     """Both miss by 1 or 2, theirs by 0.1 more on every day."""
     days = np.where(np.arange(40) % 3, 1.0, 2.0)
     ours, theirs, naive, none = map(of_days, (days, days + 0.1, 0 * days + 4, 0 * days))
-    assert benchmarks.change(ours, theirs, "mae", naive) == pytest.approx([-100 * 0.1 / 4] * 3)
-    change, low, high = benchmarks.change(ours, none, "mae", naive)
+    *ends, certain = benchmarks.change(ours, theirs, "mae", naive).values()
+    assert (ends, certain) == (pytest.approx([-100 * 0.1 / 4] * 3), True)
+    change, low, high, _ = benchmarks.change(ours, none, "mae", naive).values()
     assert change == pytest.approx(100 * days.mean() / 4)
     losses = days[drawn_days(40)].mean(axis=1)
     assert (low, high) == pytest.approx(25 * np.quantile(losses, [0.025, 0.975]))
