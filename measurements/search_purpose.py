@@ -39,7 +39,7 @@ def main(given: Sequence[str] | None = None) -> None:
         given=given,
     )
     curves = list[pd.DataFrame]()
-    print("| series | space | defaults, % | best, % | trials to 1 % |\n|-|-|-|-|-|")
+    lines = ["| series | space | defaults, % | best, % | trials to 1 % |", "|-|-|-|-|-|"]
     for name in arguments.datasets:
         (today,) = scores(arguments, name, 1, recipe="standard", space="plan")
         series = Path(name).stem
@@ -48,9 +48,11 @@ def main(given: Sequence[str] | None = None) -> None:
             lowest = pd.Series([percent(day, today) for day in found]).cummin()
             far = (lowest > NEAR).sum()
             near = far + 1 if far < len(lowest) else f"over {far}"
-            print(f"| {series} | {space} | {lowest[0]:+.1f} | {min(lowest):+.1f} | {near} |")
+            text = f"{lowest[0]:+.1f} | {min(lowest):+.1f} | {near}"
+            lines.append(f"| {series} | {space} | {text} |")
             curve = {"series": series, "space": space, "trials": lowest.index + 1, SCORE: lowest}
             curves.append(pd.DataFrame(curve))
+    print(*lines, sep="\n")
     grid = sns.relplot(
         pd.concat(curves, ignore_index=True),
         x="trials",

@@ -138,7 +138,7 @@ def test_when_another_study_or_trial_is_chosen_then_the_whole_picture_is_drawn(l
     """
     run_all(page, lab.copy("explore.ipynb", runs_dir=str(paths.RUNS_DIR)))
     studies = find_studies()[0]
-    page.get_by_text(f"trial {studies[0].chosen.number}").first.wait_for()
+    page.get_by_text(f", trial {studies[0].chosen.number}").first.wait_for()
     page.wait_for_function(DRAWN)
     page.wait_for_function(f"() => ({PAINTED})() > 100000")
     page.wait_for_timeout(1000)
