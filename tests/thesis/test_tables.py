@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.figures import style, tables
+from hpo_lib.figures import benchmarks, style, tables
 from hpo_lib.figures.build import build
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.latex import Bold, Table, best_bold, booktabs, escaped, html, plain
@@ -151,6 +151,10 @@ def test_when_a_study_chose_the_defaults_then_one_row_says_so_and_what_is_kept_o
         table = tables.scores_of_test_split(Evidence((), (of_rows,), {}, ()))
         rows = [row[:2] for row in table.rows[0][1] if row[0].startswith("N-HiTS")]
         assert rows == [(f"N-HiTS, {tuning}", "30/100") for tuning in tunings]
+    own = Evidence((), (of_rows,), {}, ())
+    figure = benchmarks.draw_baseline_vs_optimised(benchmarks.baseline_vs_optimised(own))
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert {"N-HiTS, no gain (30/100)", "Mixture"} < set(labels)
     assert not any(in_target_unit(name) for name in ("share_medians", "share_widths"))
 
 
