@@ -116,8 +116,8 @@ class Lookup:
         return replace(self.defaults, notes=tuple(notes))
 
     def _used(self, study: StoredStudy, notes: Sequence[str] = ()) -> FoundParameters:
-        used = [f"{study.file} is used, but {finding}." for _, finding in self._findings(study)]
-        return FoundParameters(dict(study.result["best_params"]), str(study.file), (*notes, *used))
+        used = (f"{study.file} is used, but {finding}." for _, finding in self._findings(study))
+        return FoundParameters(study.result["best_params"], str(study.file), (*notes, *used))
 
     def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""

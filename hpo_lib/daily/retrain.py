@@ -84,8 +84,8 @@ def retrain(
     Args:
         settings: model or MIXTURE, dataset, preset, recipe, seed and folders; the rest is not used.
         models_dir: folder of the trained models.
-        params: path of a best_params JSON; empty: the parameters of the version in use or, without
-            one, those that a benchmark would take.
+        params: path of a best_params JSON, or ``default``; empty: the parameters of the version in
+            use or, without one, those that a benchmark would take.
         replace: put it in use even if it is worse than the version in use.
 
     Raises:
@@ -194,11 +194,13 @@ class _Training:
         return Lookup(get_family(model), self.dataset, budget, recipe, same_data=False)
 
     def parameters(self, file: str) -> FoundParameters:
-        """Of a file, of the version in use, or of a study.
+        """Of a file, of the version in use, or of a study; ``default``: the untuned defaults.
 
         A version of the test budget or on simulated data gives its parameters to its own kind only.
         """
         settings, before, lookup = self.settings, self.before, self.lookup(self.settings.model)
+        if file == "default":
+            return lookup.defaults
         if file:
             return lookup.from_file(Path(file).expanduser())
         if before is not None:
@@ -210,8 +212,8 @@ class _Training:
             passed_over = "".join(f" {note}" for note in found.notes[:-1])
             raise InputError(
                 f"{settings.runs_dir}: holds no usable study of {settings.model} on "
-                f"{self.dataset.spec.name}; make one with `hpo run`, or name a best_params JSON "
-                f"with --params.{passed_over}"
+                f"{self.dataset.spec.name}; make one with `hpo run`, name a best_params JSON with "
+                f"--params, or take the untuned defaults with --params default.{passed_over}"
             )
         return found
 

@@ -133,6 +133,7 @@ def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_o
         ("laptop", "csv"): 2e-3,
         ("test", "simulated"): 5e-3,
     }
+    assert training.parameters("default").params == get_family("NHITS_Q").defaults
 
 
 def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one_none(
