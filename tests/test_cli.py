@@ -258,6 +258,13 @@ def records(small):
     }
 
 
+def test_when_json_of_a_study_is_asked_for_then_its_progress_is_beside_it(small, papermill, capsys):
+    capsys.readouterr()
+    papermill.go_on = lambda: print("1/1  trial 0")
+    assert run(small, "--json") == 0
+    assert capsys.readouterr() == ("{}\n", "1/1  trial 0\n")
+
+
 def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_record_its_name(
     small, papermill, capsys
 ):

@@ -160,12 +160,23 @@ def test_when_a_result_is_recorded_then_its_data_is_named_by_source_fingerprint_
     assert {key: recorded[key] for key in expected} == expected
 
 
-def test_when_the_tree_differs_from_its_commit_then_the_record_says_so(monkeypatch):
-    answers = {"rev-parse": "abc123", "status": ""}
-    monkeypatch.setattr(provenance, "_git", lambda *arguments: answers[arguments[0]])
-    assert provenance.git_commit() == "abc123"
-    answers["status"] = " M hpo_lib/study/run.py"
-    assert provenance.git_commit() == "abc123+changes"
+def test_when_code_differs_from_its_commit_then_the_record_says_so_but_not_of_a_run_notebook(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path)
+    provenance._git("init", "--quiet")
+    provenance._git("config", "user.email", "a@b")
+    provenance._git("config", "user.name", "a")
+    code, notebook = tmp_path / "study.py", tmp_path / "study.ipynb"
+    for file in (code, notebook):
+        file.write_text("1")
+    provenance._git("add", ".")
+    provenance._git("commit", "--quiet", "--message", "1")
+    notebook.write_text("2")
+    commit = provenance.git_commit()
+    assert commit == provenance._git("rev-parse", "HEAD")
+    code.write_text("2")
+    assert provenance.git_commit() == f"{commit}+changes"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def _run(arguments: Namespace) -> int:
     try:
         from hpo_lib.launch.notebook_run import run_notebook  # papermill is slow to load
 
-        run_notebook(settings, run)
+        with beside_json(arguments):
+            run_notebook(settings, run)
     except KeyboardInterrupt:
         # nbclient's own task ends with the same interrupt.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -52,26 +53,26 @@ def _run(arguments: Namespace) -> int:
     from hpo_lib.records.study import StoredStudy
 
     study = StoredStudy.read(run)
-    if study.result:  # the record of a stopped worker may come first
-        say(study_page.short_scores(study))
-    say(f"record: {run.notebook}\nas a page: hpo report {run.study_name} --open")
-    return 0
+    # the record of a stopped worker may come first
+    lines = [study_page.short_scores(study)] if study.result else []
+    lines.append(f"record: {run.notebook}\nas a page: hpo report {run.study_name} --open")
+    return show(arguments, lines, content=study.result)
 
 
 def _doctor(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import check_machine
 
     findings = check_machine(arguments.data_dir, _runs_dir(arguments), arguments.dataset)
-    show(arguments, findings, content=[asdict(finding) for finding in findings])
+    show(arguments, findings, content=[*map(asdict, findings)])
     return int(any(finding.is_problem for finding in findings))
 
 
 def _submit(arguments: Namespace) -> None:
     from hpo_lib.launch.slurm import read_site, submit_study
 
-    site, settings = read_site(Path(arguments.site or paths.SITE_FILE)), study_settings(arguments)
-    continues = bool(arguments.job_id)
-    say(submit_study(settings, site, continues=continues, dry_run=arguments.dry_run), end="")
+    site = read_site(Path(arguments.site or paths.SITE_FILE))
+    how = {"continues": bool(arguments.job_id), "dry_run": arguments.dry_run}
+    say(submit_study(study_settings(arguments), site, **how), end="")
 
 
 def _job(arguments: Namespace) -> int:
@@ -167,9 +168,8 @@ def _new_dataset(arguments: Namespace) -> None:
     out = paths.output(arguments.out, Path(arguments.file.with_suffix(".toml").name))
     write_new_dataset(arguments.file, raw.pop("timezone"), RawFile(**raw), arguments.weather, out)
     words = ["hpo", "prepare", "--dataset", str(out), "--raw", str(arguments.file)]
-    words += ["--weather", str(arguments.weather)] if arguments.weather else []
-    prepare = shlex.join(words)
-    say(f"wrote {out}: look at the lines that are marked as guessed, then\n  {prepare}")
+    words += ["--weather", str(arguments.weather)] * bool(arguments.weather)
+    say(f"wrote {out}: look at the lines that are marked as guessed, then\n  {shlex.join(words)}")
 
 
 def _audit(arguments: Namespace) -> int:
@@ -188,7 +188,7 @@ def _audit(arguments: Namespace) -> int:
         "sha256": dataset.sha256,
         "unit": spec.unit,
         "leaks": n_leaks(findings),
-        "findings": [asdict(finding) for finding in findings],
+        "findings": [*map(asdict, findings)],
     }
     show(arguments, report_lines(findings), content=content)
     return int(n_leaks(findings) > 0)
@@ -303,7 +303,7 @@ def _verify(arguments: Namespace) -> int:
             verifications += [verify(file, arguments.data_dir, dataset) for file in group]
     notes = [note for one in verifications for word, note in one.told if word == "note"]
     lines = [*verifications, *(f"note   {note}" for note in dict.fromkeys(notes))]
-    show(arguments, lines, content=[asdict(verification) for verification in verifications])
+    show(arguments, lines, content=[*map(asdict, verifications)])
     return min({verification.exit_code for verification in verifications} - {0}, default=0)
 
 

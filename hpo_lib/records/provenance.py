@@ -112,7 +112,7 @@ def data_provenance(dataset: Dataset) -> Json:
 
 
 def code_provenance() -> Json:
-    """Version, git commit (``+changes`` if the tree differs), package versions, Python, device."""
+    """Version, git commit (``+changes`` if code differs), package versions, Python, device."""
     return {
         "hpo_lib": __version__,
         "git_commit": git_commit(),
@@ -123,13 +123,16 @@ def code_provenance() -> Json:
 
 
 def git_commit() -> str | None:
-    """The commit of the project's checkout, or None without one."""
+    """The commit of the project's checkout, or None without one.
+
+    What a run of a notebook changes in it is no change: a record holds its notebook's own code.
+    """
     if not paths.IS_CHECKOUT:  # the current folder may be in a repository of the user's
         return None
     try:
         commit = _git("rev-parse", "HEAD")
         return commit + (
-            "+changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
+            "+changes" if _git("status", "--porcelain", "-uno", "--", "*.py", "*.toml") else ""
         )
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -5,7 +5,6 @@ A new objective is one line in `OBJECTIVES`, and its name in `hpo_lib/settings.p
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 
@@ -34,7 +33,6 @@ class Objective:
     label: str
     score: str
     tolerance: float = 0.0
-    direction: Literal["minimize"] = "minimize"
 
     @property
     def is_coverage(self) -> bool:

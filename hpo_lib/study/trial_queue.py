@@ -156,7 +156,7 @@ class TrialQueue:
         self.study = optuna.create_study(
             study_name=self.run.study_name,
             storage=self.storage,
-            directions=[objective.direction for objective in self.objectives],
+            directions=["minimize"] * len(self.objectives),
             load_if_exists=True,
         )
         begun_with = self.study.user_attrs.get("identity")
