@@ -129,8 +129,8 @@ def of_one_kind(records: Iterable[Any], notes: list[str], *, own: bool) -> list[
         return left
     if left:
         notes.append(
-            f"Left out {len(left)} records: published ones are shown or, if a folder is named, its "
-            "own."
+            f"Left out {len(left)} record{'s' * (len(left) > 1)}: published ones are shown or, if "
+            "a folder is named, its own."
         )
     return kept
 
