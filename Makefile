@@ -50,7 +50,7 @@ test-postgres: $(STAMP) ## run the slow tests that need PostgreSQL (Debian: post
 test-latex: $(STAMP) ## compile the thesis tables in a real LaTeX (Debian: texlive-latex-recommended)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -k latex tests/thesis
 
-test-hardening: $(STAMP) ## kill, pause and starve studies, and try thousands of hostile inputs on every reader (half an hour)
+test-hardening: $(STAMP) ## kill, pause and starve studies, and try thousands of hostile inputs on every reader (a quarter of an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hardening -n $(WORKERS)
 
 # In an environment of its own, because .venv holds the pins. torch stays as pinned: its trained numbers are part of the tests.
