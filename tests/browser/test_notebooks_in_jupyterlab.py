@@ -185,6 +185,7 @@ def test_when_a_page_is_closed_while_a_study_runs_then_the_next_one_shows_its_en
     address = f"{lab.url}/lab/workspaces/live/tree/live.ipynb"
     run_all(page, address)
     page.get_by_text("NHITS_Q_heat_winter: running").wait_for()
+    page.get_by_text("trial 0: complete").wait_for()  # without any the study would have failed
     page.keyboard.press("Control+s")
     page.wait_for_timeout(1000)
     other = browser.new_page(viewport=page.viewport_size)
