@@ -253,8 +253,9 @@ class RunPaths:
 
     def predicted_trials(self) -> list[int]:
         """The trials whose validation predictions are stored."""
-        files = self.predictions.glob("trial_[0-9]*[0-9].parquet")
-        return sorted(int(file.stem.removeprefix("trial_")) for file in files)
+        files = self.predictions.glob("trial_*.parquet")
+        numbers = [file.stem.removeprefix("trial_") for file in files]
+        return sorted(int(number) for number in numbers if number.isdecimal())
 
     def replicate(self, trial: int, seed: int) -> TrainingFiles:
         """A trial's configuration trained with another seed."""

@@ -7,12 +7,12 @@ imports.
 import ast
 import functools
 import graphlib
-import subprocess
-import sys
 import tokenize
 from pathlib import Path
 
 import pytest
+
+from tests.study.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "hpo_lib"
@@ -21,95 +21,30 @@ PACKAGE = ROOT / "hpo_lib"
 # bottom of the house to its top, and a row may name rows above it only, so nothing can ever import
 # in a circle or upwards.
 MAY_IMPORT = {
-    "hpo_lib": set(),
-    "errors": set(),
-    "paths": {"errors"},
-    "settings": {"errors", "paths"},
-    "stop_requests": {"paths"},
-    "data": {"errors", "paths"},
-    "scoring": {"errors", "data"},
-    "families": {"errors", "stop_requests", "data", "scoring"},
-    "baselines": {"errors", "data", "scoring", "families"},
-    "leaks": {"errors", "data", "scoring", "families", "baselines"},
-    "records": {
-        "hpo_lib",
-        "errors",
-        "paths",
-        "stop_requests",
-        "data",
-        "scoring",
-        "families",
-    },
-    "study": {
-        "errors",
-        "paths",
-        "settings",
-        "stop_requests",
-        "data",
-        "scoring",
-        "families",
-        "records",
-    },
-    "benchmark": {
-        "errors",
-        "paths",
-        "settings",
-        "data",
-        "scoring",
-        "families",
-        "baselines",
-        "records",
-    },
-    "launch": {
-        "hpo_lib",
-        "errors",
-        "paths",
-        "settings",
-        "stop_requests",
-        "data",
-        "families",
-        "records",
-        "study",
-    },
-    "figures": {
-        "hpo_lib",
-        "errors",
-        "paths",
-        "settings",
-        "data",
-        "scoring",
-        "families",
-        "records",
-        "benchmark",
-    },
-    "daily": {
-        "errors",
-        "paths",
-        "settings",
-        "data",
-        "scoring",
-        "families",
-        "baselines",
-        "records",
-        "figures",
-        "benchmark",
-    },
-    "cli": {
-        "hpo_lib",
-        "errors",
-        "paths",
-        "settings",
-        "stop_requests",
-        "data",
-        "scoring",
-        "records",
-        "figures",
-        "benchmark",
-        "leaks",
-        "daily",
-        "launch",
-    },
-    "__main__": {"cli"},
+    room: set(others.split())
+    for room, others in {
+        "hpo_lib": "",
+        "errors": "",
+        "paths": "errors",
+        "settings": "errors paths",
+        "stop_requests": "paths",
+        "data": "errors paths",
+        "scoring": "errors data",
+        "families": "errors stop_requests data scoring",
+        "baselines": "errors data scoring families",
+        "leaks": "errors data scoring families baselines",
+        "records": "hpo_lib errors paths stop_requests data scoring families",
+        "study": "errors paths settings stop_requests data scoring families records",
+        "benchmark": "errors paths settings data scoring families baselines records",
+        "launch": "hpo_lib errors paths settings stop_requests data families records study",
+        "figures": "hpo_lib errors paths settings data scoring families records benchmark",
+        "daily": "errors paths settings data scoring families baselines records figures benchmark",
+        "cli": (
+            "hpo_lib errors paths settings stop_requests data scoring records figures "
+            "benchmark leaks daily launch"
+        ),
+        "__main__": "cli",
+    }.items()
 }
 
 # Library -> rooms that may import it at run time, be it inside a function.
@@ -126,7 +61,7 @@ HEAVY = {
 }
 
 MAX_LINES, MAX_FILES = 450, 105
-MAX_TOKENS = {"hpo_lib": 125_325, "tests": 171_000, "measurements": 22_000}
+MAX_TOKENS = {"hpo_lib": 125_100, "tests": 171_000, "measurements": 22_000}
 """Names, operators, numbers and strings, so that comments and layout are free. It may only fall."""
 
 MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 19, 12, 100
@@ -277,25 +212,14 @@ def test_when_all_but_study_and_families_is_imported_then_no_training_library_is
         "hpo_lib.cli.main",
         "hpo_lib.launch.status",
     } <= set(light)
-    heavy = ["torch", "darts", "neuralforecast", "pytorch_lightning", "ray", "optuna", "papermill"]
-    script = (
-        f"import sys, {', '.join(light)}; print([name for name in {heavy} if name in sys.modules])"
-    )
-    shown = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    assert shown == "[]\n"
+    heavy = {"torch", "darts", "neuralforecast", "pytorch_lightning", "ray", "optuna", "papermill"}
+    script = f"import sys, {', '.join(light)}; print({heavy} & {{*sys.modules}})"
+    assert python(ROOT, "-c", script).stdout == "set()\n"
 
 
 def test_when_the_command_line_starts_then_it_loads_no_table_library_either():
-    script = (
-        "import sys, hpo_lib.cli.main; print([name for name in ('pandas', 'matplotlib') if "
-        "name in sys.modules])"
-    )
-    shown = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    assert shown == "[]\n"
+    script = "import sys, hpo_lib.cli.main; print({'pandas', 'matplotlib'} & {*sys.modules})"
+    assert python(ROOT, "-c", script).stdout == "set()\n"
 
 
 def test_when_a_file_is_named_then_paths_names_it():

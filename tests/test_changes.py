@@ -3,14 +3,13 @@ CONTRIBUTING names for it and in no other, and then the copy knows the new thing
 """
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.study.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
 CALIBRATION, STORAGE = "hpo_lib/scoring/calibration.py", "hpo_lib/records/storage.py"
@@ -121,15 +120,7 @@ def known(tmp_path_factory):
             text = file.read_text(encoding="utf-8") if file.exists() else ""
             assert old in text
             file.write_text(text.replace(old, new, 1) if old else text + new, encoding="utf-8")
-    answers = subprocess.run(
-        [sys.executable, "-c", ASK, json.dumps(KNOWS)],
-        cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(answers.stdout)
+    return json.loads(python(copy, "-c", ASK, json.dumps(KNOWS), PYTHONPATH=str(copy)).stdout)
 
 
 ASK = """

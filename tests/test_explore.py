@@ -190,6 +190,8 @@ def test_when_a_naive_forecast_or_another_trial_is_put_beside_then_its_line_is_d
     assert drawn(explorer, DAYS, "beside") == actual[3:10].ravel().tolist()
     explorer.beside.value = "2"
     assert drawn(explorer, DAYS, "beside") == other[10:17].ravel().tolist()
+    explorer.trial_box.value = 2
+    assert drawn(explorer, DAYS, "beside") == other[10:17].ravel().tolist()
     explorer.beside.value = ""
     assert "beside" not in [line.get_label() for line in explorer.figure.axes[DAYS].lines]
 

@@ -7,10 +7,7 @@ import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import optuna
@@ -26,7 +23,7 @@ from hpo_lib.figures.tables import load_studies, studies_frame
 from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.launch.status import EXPERIMENTS
-from hpo_lib.paths import RunPaths
+from hpo_lib.paths import PROJECT_ROOT, RunPaths
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.provenance import data_provenance, write_scales
 from hpo_lib.records.read_write import load_predictions, read_json, write_json, write_predictions
@@ -36,6 +33,7 @@ from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
 from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.conftest import change, executed, record_of
+from tests.study.processes import python
 
 
 @pytest.fixture(scope="module")
@@ -378,10 +376,7 @@ def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine):
         "sys.exit(str([m for m in ('torch', 'darts', 'neuralforecast', 'papermill') if m in "
         "sys.modules]))"
     )
-    command = [sys.executable, "-c", script, "status", "--runs-dir", str(nine)]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, cwd=Path(__file__).parent.parent
-    )
+    ended = python(PROJECT_ROOT, "-c", script, "status", "--runs-dir", str(nine))
     assert ended.stderr == "[]\n"
     assert ended.stdout.splitlines()[1].startswith("NHITS_Q     heat            done 3 of 3")
 

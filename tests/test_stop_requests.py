@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from hpo_lib import paths, stop_requests
+from tests.study.processes import python
 
 ASK_THE_CHILD = """
 import subprocess, sys, time
@@ -102,6 +103,5 @@ with stop_requests.relaying():
 
 
 def test_when_signals_come_while_the_first_is_handed_on_then_it_alone_is_and_nothing_breaks(root):
-    command = [sys.executable, "-c", SIGNALS_IN_THE_HANDLER]
-    ended = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    ended = python(root, "-c", SIGNALS_IN_THE_HANDLER)
     assert (ended.returncode, ended.stdout) == (0, "SIGTERM 1\n"), ended.stderr

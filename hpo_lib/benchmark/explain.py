@@ -234,8 +234,7 @@ def refitted(baseline: TableForecaster) -> list[Forecaster]:
     drawn, models = draw_donors(learnt, origins, learnt)[:, :, 0], list[Forecaster]()
     own, history, others = map(learnt.context, drawn.T)
     for hidden in coalitions(players(learnt)):
-        windows = own.with_groups_of(history, others, hidden, floor)
-        table = options.table(learnt, windows, floor)
+        table = options.table(learnt, own.with_groups_of(history, others, hidden, floor), floor)
         table = replace(table, target=actual(learnt, drawn[:, 0]) / table.level[:, None] - 1)
         linear = LinearBaseline.of_table(table, drawn[:, 0], floor, options)
         linear = linear.with_interval(table.target - linear.relative(table))

@@ -190,8 +190,7 @@ class Explanations:
                 bounds = np.quantile(values[:, days].mean(axis=2), [0.025, 0.975], axis=1)
                 rows = [values.mean(axis=1), *bounds]
                 tables[*training, what] = pd.DataFrame(rows, ["value", "low", "high"], groups).T
-        names = ["model", "params", "seed", "what", "group"]
-        return pd.concat(tables, names=names).reset_index()
+        return pd.concat(tables, names=["model", "params", "seed", "what", "group"]).reset_index()
 
     def report(self) -> list[str]:
         """What was found, and whether it can be believed, as lines of text.

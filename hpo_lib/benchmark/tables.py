@@ -154,8 +154,7 @@ def _mixed(members: Sequence[BenchmarkRow]) -> BenchmarkRow:
 
 def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     """``model``, ``params``, ``origin`` and ``weight`` of the mixture; empty without one."""
-    mixed = (row.weights for row in rows if row.weights is not None)
-    by_day = next(mixed, pd.DataFrame())
+    by_day = next((row.weights for row in rows if row.weights is not None), pd.DataFrame())
     return pd.Series(by_day.unstack(), name="weight").reset_index()
 
 

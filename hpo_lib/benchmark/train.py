@@ -197,8 +197,7 @@ def run_benchmark(
         # A study may have chosen the defaults.
         for twin in whole_records(paths.records(model)):
             if twin["seed"] == seed and is_stored(files_of(paths, twin), key):
-                stored = Training.load(paths, twin)
-                training = replace(stored, record={**twin, **named})
+                training = replace(Training.load(paths, twin), record={**twin, **named})
                 said = f"the same training as {twin['params']}"
                 break
         else:

@@ -324,8 +324,7 @@ def _analyze(arguments: Namespace) -> int:
         *(wrapped("  ", line) for line in criteria),
         *(wrapped(f"{one.run.study_name}: ", one.settled_line) for one in settled),
     ]
-    content = {"studies": rows, "criteria": criteria, "notes": notes}
-    return show(arguments, lines, notes, content)
+    return show(arguments, lines, notes, {"studies": rows, "criteria": criteria, "notes": notes})
 
 
 def _consolidate(arguments: Namespace) -> int:
@@ -365,19 +364,18 @@ def _benchmark(arguments: Namespace) -> None:
     evidence = of_benchmark(plan.paths, plan.dataset.spec, mode)
     (stored,), table = evidence.benchmarks, scores_of_test_split(evidence)
     ((_, rows),) = table.rows
-    kind_of = {row.model: row.kind for row in stored.rows}
-    kinds = [kind_of[model] for model in stored.shown["model"]]
+    kinds = [*stored.shown["model"].map({row.model: row.kind for row in stored.rows})]
     first = kinds.index("baseline")
     networks = [rows[place][0] for place in range(first) if kinds[place] == "family"]
     files = stored.write_tables()
-    scores = json.loads(stored.tables["table"].to_json(orient="records"))
-    content = {"unit": plan.dataset.spec.unit, "notes": notes, "files": files, "rows": scores}
     lines = [
         f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
         f"two columns are after {mode} calibration.",
         f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.",
         *(f"wrote {file}" for file in files),
     ]
+    scores = json.loads(stored.tables["table"].to_json(orient="records"))
+    content = {"unit": plan.dataset.spec.unit, "notes": notes, "files": files, "rows": scores}
     show(arguments, lines, content=content)
 
 

@@ -81,8 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     named = {parameter.name: _option(parameter) for parameter in PARAMETERS}
     of_study = tuple(named)
     named |= entries.pop("group")
-    how = {"command": lambda _: parser.print_help(), "parser": parser}
-    parser.set_defaults(commands=subparsers.choices, json=False, **how)
+    parser.set_defaults(
+        command=lambda _: parser.print_help(),
+        parser=parser,
+        commands=subparsers.choices,
+        json=False,
+    )
     for name, entry in entries.items():
         if goal := entry.get("for"):
             shown += [f"\n{goal}"] * (f"\n{goal}" not in shown)

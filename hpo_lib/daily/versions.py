@@ -259,8 +259,8 @@ def store(
         with atomic(file := version.paths.trained(version.number, which)) as temporary:
             stored_model.save(forecaster, temporary)
         sums[which] = trainings.checksum(file, facts)
-    files = version.paths.training(version.number)
-    trainings.store(files, {**facts, "sha256": sums}, **forecasts)
+    facts = {**facts, "sha256": sums}
+    trainings.store(version.paths.training(version.number), facts, **forecasts)
 
 
 def with_ends(dataset: Dataset, train_end: pd.Timestamp, val_end: pd.Timestamp) -> Dataset:

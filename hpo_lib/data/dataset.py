@@ -19,9 +19,8 @@ from hpo_lib.data.day_ahead_weather import (
 )
 from hpo_lib.data.gaps import hourly_frame
 from hpo_lib.data.information_set import Context, Windows
-from hpo_lib.data.raw_files import prepare_features, write_new_dataset
 from hpo_lib.data.scales import Scales
-from hpo_lib.data.spec import DatasetSpec, RawFile, known_datasets, load_spec
+from hpo_lib.data.spec import DatasetSpec, known_datasets, load_spec
 from hpo_lib.data.splits import (
     HORIZON,
     Positions,
@@ -33,7 +32,7 @@ from hpo_lib.data.splits import (
     training_origins,
 )
 from hpo_lib.errors import InputError
-from hpo_lib.paths import about, shown, write_text
+from hpo_lib.paths import about, shown
 
 
 @dataclass(frozen=True)
@@ -298,19 +297,3 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     return Dataset(
         spec, frame, past, future, "csv", shown(path), digest.hexdigest(), n_filled, missing
     )
-
-
-def dataset_of_frame(frame: pd.DataFrame, timezone: str, out: Path) -> Path:
-    """Make a dataset of one column of values by their times; returns its TOML, which is ``out``.
-
-    The frame's index are hours, or equal parts of one, UTC or local with an offset. A unit may
-    follow the column's name in brackets. CSVs are written beside the TOML, which stays as it is if
-    it is there already. ``timezone``: IANA name of the place.
-    """
-    raw = out.with_suffix(".csv")
-    write_text(raw, frame.to_csv())
-    if not out.exists():
-        write_new_dataset(raw, timezone, RawFile(), None, out)
-    spec = load_spec(str(out))
-    prepare_features(spec, raw, None, None, out.parent / spec.csv)
-    return out

@@ -105,8 +105,7 @@ def _in_utc(times: pd.Series, cells: pd.Series, zone: str) -> pd.Series:
             "fix it"
         ) from None
     advice = "if the file keeps one offset all year, give that as --timezone, such as +01:00"
-    skipped = utc.isna().reindex(cells.index)
-    refuse(skipped, cells, f", which the clock of {zone} skips; {advice}")
+    refuse(utc.isna().reindex(cells.index), cells, f", which the clock of {zone} skips; {advice}")
     return pd.Series(utc.dt.tz_convert("UTC"))
 
 
@@ -319,8 +318,7 @@ def prepare_features(
     table, notes = rebuilt_features(spec, raw, weather, school_holidays)
     with atomic(out) as part:
         table.to_csv(part, index_label=TIMESTAMP, date_format="%Y-%m-%d %H:%M:%S+00:00")
-    written = f"wrote {out}: {len(table)} hours, {time_span(table.index)}"
-    return "\n".join([written, *notes])
+    return "\n".join([f"wrote {out}: {len(table)} hours, {time_span(table.index)}", *notes])
 
 
 def _holiday_note(hours: pd.DatetimeIndex, spec: DatasetSpec, table: pd.DataFrame | None) -> str:
@@ -371,8 +369,7 @@ def write_new_dataset(
         with about(weather):
             header = list(read_csv(weather, "weather file")[0].columns)
     there = [name for name in WEATHER_COLUMNS if name in header]
-    is_plain = [time, value] == PLAIN
-    stated = asdict(raw if is_plain else RawFile(time, value, timezone, "mean"))
+    stated = asdict(raw if [time, value] == PLAIN else RawFile(time, value, timezone, "mean"))
     stated |= {key: said for key, said in asdict(raw).items() if said}
     lags = [f"{target}_{what}" for what in ("lag_1h", "lag_24h", "rolling_24h")]
     text = f"""\
@@ -407,6 +404,22 @@ max_hours = 3
         text += "".join(["\n[raw] # how hpo prepare reads the file\n", *lines])
     paths.write_text(out, text)
     load_spec(str(out.absolute()))
+    return out
+
+
+def dataset_of_frame(frame: pd.DataFrame, timezone: str, out: Path) -> Path:
+    """Make a dataset of one column of values by their times; returns its TOML, which is ``out``.
+
+    The frame's index are hours, or equal parts of one, UTC or local with an offset. A unit may
+    follow the column's name in brackets. CSVs are written beside the TOML, which stays as it is if
+    it is there already. ``timezone``: IANA name of the place.
+    """
+    raw = out.with_suffix(".csv")
+    paths.write_text(raw, frame.to_csv())
+    if not out.exists():
+        write_new_dataset(raw, timezone, RawFile(), None, out)
+    spec = load_spec(str(out))
+    prepare_features(spec, raw, None, None, out.parent / spec.csv)
     return out
 
 

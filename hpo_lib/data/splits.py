@@ -69,8 +69,7 @@ def daily_origins(
 def split_origins(index: pd.DatetimeIndex, splits: Splits) -> tuple[Positions, Positions]:
     """Positions [N] of every daily origin of validation, and of test, which may have none."""
     validation = daily_origins(index, splits.train_end + _HOUR, splits.val_end)
-    test = daily_origins(index, splits.val_end + _HOUR, splits.test_end or index[-1])
-    return validation, test
+    return validation, daily_origins(index, splits.val_end + _HOUR, splits.test_end or index[-1])
 
 
 def training_origins(

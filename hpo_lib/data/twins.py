@@ -73,8 +73,7 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
 
 def _smooth(x: Hours | pd.Series, memory: float) -> Hours:
     """Exponential moving average [T] with a memory of that many hours; looks back only."""
-    alpha = 1 - np.exp(-1 / memory)
-    return pd.Series(x).ewm(alpha=alpha, adjust=False).mean().to_numpy(float)
+    return pd.Series(x).ewm(alpha=1 - np.exp(-1 / memory), adjust=False).mean().to_numpy(float)
 
 
 def _noise(rng: np.random.Generator, n: int, memory: float) -> Hours:

@@ -115,8 +115,7 @@ def draw_weeks(data: pd.DataFrame) -> Figure:
                 continue
             series.draw_forecast(axes, week, ms=0)
             bounds, dashes = week.filter(like="_calibrated"), (0, (2, 1))
-            labels = ["calibrated interval", "_"]
-            axes.plot(bounds, color=BLUE, lw=0.6, ls=dashes, label=labels)
+            axes.plot(bounds, color=BLUE, lw=0.6, ls=dashes, label=["calibrated interval", "_"])
             days: Look = {"major_locator": HourLocator(12), "major_formatter": DateFormatter("%a")}  # type: ignore[no-untyped-call]
             axes.xaxis.set(**days)
             # Ticks must not depend on the panel's height, which the layout changes later.
@@ -336,9 +335,10 @@ def skill_split(benchmark: Benchmark) -> Frames:
         linear = [row for row in benchmark.rows if row.model == LINEAR]
         mixtures = [row for row in benchmark.rows if row.kind == "mixture"]
         rows = [naive, *best(linear), *best(benchmark.families), *mixtures]
-        kept = [style.network_kept(row.shares) for row in rows]
-        names = map(style.with_network, [model_name(row.model) for row in rows], kept)
-        steps = [(name, row.test) for name, row in zip(names, rows, strict=True)]
+        steps = [
+            (style.with_network(model_name(row.model), style.network_kept(row.shares)), row.test)
+            for row in rows
+        ]
         steps.append(("Calibration", benchmark.calibrated[rows[-1], benchmark.correction]))
         for (_, before), (label, test) in pairwise([steps[0], *steps]):
             for score in SKILL:
@@ -377,7 +377,7 @@ def significance(benchmark: Benchmark) -> Frames:
     models = [row for row in benchmark.row_per_model if row.kind != "naive"]
     pairs = tables.comparison_table(models).query("loss == 'pinball'")
     losses = {row.label: metrics.pinball(row.test) for row in models}
-    p_holm = holm(pairs["p_value"].to_numpy())
+    p_holm = holm(pairs["p_value"])
     for row, column in (("first", "second"), ("second", "first")):
         difference = 100 * (pairs[row].map(losses) / pairs[column].map(losses) - 1)
         names = {"row": pairs[row].str.split().str[0], "column": pairs[column].str.split().str[0]}

@@ -256,8 +256,7 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
         and run.model in (model.split() or [run.model])
         and dataset in ("", run.dataset)
     ]
-    shown = of_one_kind(studies, notes, own=bool(runs_dir))
-    evidence = gather_studies(shown, tomls)
+    evidence = gather_studies(of_one_kind(studies, notes, own=bool(runs_dir)), tomls)
     lacking = [
         f"{study.file}: its storage is not among the files, so the figures show only its untuned "
         "defaults and Pareto front; its history and trials are missing."

@@ -1,7 +1,7 @@
 """The records behind figures, tables and cards: one study per model, one benchmark per dataset."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,24 +115,22 @@ def find_evidence(
     return Evidence(tuple(studies), benchmarks, gathered.specs, tuple(notes))
 
 
-def of_one_kind(records: Iterable[Any], notes: list[str], *, own: bool) -> list[Any]:
+def of_one_kind(records: Sequence[Any], notes: list[str], *, own: bool) -> list[Any]:
     """The published studies or benchmarks or, with ``own``, the others; all if there are none.
 
     So what somebody made beside the published records neither mixes with them nor marks them.
     """
-    groups: dict[bool, list[Any]] = {True: [], False: []}
-    for record in records:
-        place = record.file if isinstance(record, StoredStudy) else record.folder
-        groups[own is not bool(re.search(paths.PUBLISHED, str(place)))].append(record)
-    kept, left = groups[True], groups[False]
-    if not kept:
-        return left
-    if left:
+    kept = [
+        one
+        for one in records
+        if own is not bool(re.search(paths.PUBLISHED, str(getattr(one, "file", "") or one.folder)))
+    ]
+    if kept and (left := len(records) - len(kept)):
         notes.append(
-            f"Left out {len(left)} record{'s' * (len(left) > 1)}: published ones are shown or, if "
+            f"Left out {left} record{'s' * (left > 1)}: published ones are shown or, if "
             "a folder is named, its own."
         )
-    return kept
+    return kept or [*records]
 
 
 def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> Evidence:

@@ -118,8 +118,8 @@ def fill_steps(
     """A waterfall of what is ``added`` to a daily mean; ``texts``: other labels than numbers."""
     ends = start + np.cumsum([0, *added])
     bars = axes.barh(added.index, added, left=ends[:-1], color=np.where(added > 0, ACCENT, BLUE))
-    numbers = style.aligned(added, [added.abs().max()])
-    axes.bar_label(bars, texts or numbers, padding=4, fontsize=6)
+    texts = texts or style.aligned(added, [added.abs().max()])
+    axes.bar_label(bars, texts, padding=4, fontsize=6)
     first, last = style.aligned(ends[[0, -1]])
     axes.set_xlabel(f"daily mean in {unit}, from {first} ({begins}) to {last}")
     axes.invert_yaxis()

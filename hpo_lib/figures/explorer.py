@@ -156,17 +156,17 @@ def draw(
     series.draw_band(residuals, hourly)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
     hours_axis(residuals)
-    title = "Residuals: median, 10 to 90 %"
-    residuals.set(xlabel="", ylabel=study.unit, title=title)
+    residuals.set(xlabel="", ylabel=study.unit, title="Residuals: median, 10 to 90 %")
     series.draw_coverage(coverage, hourly)
     coverage.set_title("Coverage by hour ahead")
 
     hours = series.hours_of_days(predictions, first, count)
     series.draw_forecast(days, hours, ms=3)
     if beside:
-        other = predictions if beside in NAIVE.values() else study.predictions(int(beside))
+        is_naive = beside in NAIVE.values()
+        other = predictions if is_naive else study.predictions(int(beside))
         whole = series.hours_of_days(other, 0, len(other.origins))
-        line = whole["actual"].shift(freq=beside) if other is predictions else whole["median"]
+        line = whole["actual"].shift(freq=beside) if is_naive else whole["median"]
         days.plot(line.reindex(hours.index), "--", color=PINK, lw=1.2, label="beside")
     days.set(ylabel=study.unit, title=f"Forecasts of trial {number}, UTC")
     look = {"handlelength": 1.2, "columnspacing": 1}

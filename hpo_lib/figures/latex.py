@@ -8,15 +8,9 @@ import pandas as pd
 from jinja2 import Environment
 
 _SPECIAL = str.maketrans(
-    {
+    {char: f"\\{char}" for char in "&%$#_{}"}
+    | {
         "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "³": r"\textsuperscript{3}",

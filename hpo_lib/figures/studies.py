@@ -378,8 +378,7 @@ def draw_cost(data: pd.DataFrame) -> Figure:
         part = data[(data["state"] == "complete") == (state == "complete")]
         part = part.assign(beside=part["place"] + side * width)
         draw_models(left, part, "beside", "seconds", ls="", marker=marker, ms=3, alpha=0.6)
-        medians = part.groupby("beside")["seconds"].median()
-        left.plot(medians, ls="", marker="_", ms=7, color=INK)
+        left.plot(part.groupby("beside")["seconds"].median(), ls="", marker="_", ms=7, color=INK)
         spent = part.groupby("place")["seconds"].sum().reindex(studies.index, fill_value=0)
         spent *= factor / 3600
         right.bar(studies.index, spent, bottom=bottom, alpha=alpha, **bars)

@@ -376,9 +376,8 @@ def write_page(study: StoredStudy) -> Path:
     state = "not complete yet" if result["status"] == "running" else result["status"]
     hours = result["training_time_hours"]
     spent = f"{hours:.2g} hours" if hours >= 2 else f"{60 * hours:.2g} minutes"
-    figures = run.pareto_front, run.mae_history, run.param_importance
-    files = [run.notebook, *study.files, *figures]
-    names = [escape(file.name) for file in files if file.exists()]
+    files = [run.notebook, *study.files, run.pareto_front, run.mae_history, run.param_importance]
+    names = (escape(file.name) for file in files if file.exists())
     links = ", ".join(f'<a href="{name}">{name}</a>' for name in names)
     parts = []
     for title, text, contents in sections(study):

@@ -38,7 +38,9 @@ _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 
 CAPTIONS = {
     name: " ".join(text.split())
-    for name, text in tomllib.loads(Path(__file__).with_name("captions.toml").read_text()).items()
+    for name, text in tomllib.loads(
+        Path(__file__).with_name("captions.toml").read_text("utf-8")
+    ).items()
 }
 """Name of a figure or table -> what it shows."""
 

@@ -48,14 +48,15 @@ def wrapped(head: str, text: str) -> str:
 
 def check_machine(data_dir: str, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
     """Versions, packages, device, datasets (default: of the registry), records, Slurm."""
-    python = platform.python_version()
+    python, job_id = platform.python_version(), os.environ.get("SLURM_JOB_ID")
+    absent = "no sbatch on this machine: studies run here, not as cluster jobs"
     return [
         Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {python}"),
         _packages(),
         Finding("device", device_name()),
         *(_dataset(name, data_dir) for name in datasets or known_datasets()),
         _writable(runs_dir),
-        _slurm(),
+        Finding("slurm", f"inside job {job_id}" if job_id else shutil.which("sbatch") or absent),
     ]
 
 
@@ -121,13 +122,6 @@ def _writable(runs_dir: Path) -> Finding:
         return Finding("records", text, is_problem=True)
     free = shutil.disk_usage(folder).free / 2**30
     return Finding("records", f"{runs_dir}, {free:.0f} GiB free")
-
-
-def _slurm() -> Finding:
-    if job_id := os.environ.get("SLURM_JOB_ID"):
-        return Finding("slurm", f"inside job {job_id}")
-    absent = "no sbatch on this machine: studies run here, not as cluster jobs"
-    return Finding("slurm", shutil.which("sbatch") or absent)
 
 
 def checked(settings: Settings) -> tuple[Settings, RunPaths]:

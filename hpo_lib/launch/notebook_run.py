@@ -46,7 +46,13 @@ def run_notebook(settings: Settings, run: RunPaths) -> None:
     try:
         # The kernel has a lease of its own, but only while the study runs.
         with Liveness(run, f"notebook_{run.worker}"), stop_requests.relaying():
-            _set_aside(run)
+            with Liveness(run, str(run.worker)):
+                if run.notebook.exists():  # the record of an earlier attempt
+                    earlier = run.attempt_notebook(len(attempts(run)))
+                    run.notebook.rename(earlier)
+                    if not read_record(earlier).complete:
+                        kept = f"its incomplete record is kept as {earlier}"
+                        print(f"The previous attempt was cut off; {kept}")
             papermill.execute_notebook(
                 str(paths.HPO_NOTEBOOK),
                 # papermill fills parameters into braces
@@ -73,17 +79,6 @@ def run_notebook(settings: Settings, run: RunPaths) -> None:
             f"{KERNEL_KILLED}, perhaps for lack of memory, and {run.notebook} is incomplete; "
             f"finished trials are kept, run again under job_id {settings.job_id!r} to continue"
         ) from None
-
-
-def _set_aside(run: RunPaths) -> None:
-    """Keep the record of an earlier attempt beside the next one."""
-    with Liveness(run, str(run.worker)):
-        if run.notebook.exists():
-            earlier = run.attempt_notebook(len(attempts(run)))
-            run.notebook.rename(earlier)
-            if not read_record(earlier).complete:
-                kept = f"its incomplete record is kept as {earlier}"
-                print(f"The previous attempt was cut off; {kept}")
 
 
 class SignalProofKernel(AsyncKernelManager):

@@ -142,8 +142,7 @@ def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding
     """
     known, test = (dataset.spec.target, *dataset.past), dataset.test_origins
     origins = np.concatenate([dataset.validation_origins, test])
-    chosen = np.linspace(0, len(origins) - 1, ORIGINS).round().astype(int)
-    days = np.unique(origins[chosen])
+    days = np.unique(origins[np.linspace(0, len(origins) - 1, ORIGINS).round().astype(int)])
     forecaster = train(dataset)
     forecasts = {origin: _forecast(forecaster, dataset, [origin]) for origin in days}
 

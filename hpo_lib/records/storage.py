@@ -357,13 +357,12 @@ def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRe
     """A trial of the storage of a study with these objectives as every reader sees it."""
     attributes, values = trial.user_attrs, dict[str, float]()
     if trial.state == TrialState.COMPLETE:
-        names = (objective.name for objective in objectives)
-        values = dict(zip(names, trial.values, strict=True))
+        values = dict(zip([one.name for one in objectives], trial.values, strict=True))
     scores = attributes.get("scores", {})  # which studies of the original HPO plan lack
     pair = {**values, **scores}
     if scores:
         pair["picp_penalty"] = coverage_error(scores)
-    state = _STATES[trial.state]
+    state = _STATES.get(trial.state, trial.state.name.lower())
     if trial.state == TrialState.FAIL and "cause" not in attributes:
         state = "interrupted"
     return TrialRecord(
@@ -380,13 +379,8 @@ def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRe
 OF_ATTRIBUTES = {field.name for field in fields(TrialRecord)[5:-1]}
 """What a trial in the storage says of itself in its attributes."""
 
-_STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.FAIL: "failed",
-    TrialState.PRUNED: "stopped",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-}
+_STATES = {TrialState.FAIL: "failed", TrialState.PRUNED: "stopped"}
+"""Those whose names are not optuna's."""
 
 
 def trial_records(

@@ -230,8 +230,7 @@ class StoredStudy:
     @property
     def settled(self) -> Json | None:
         """With how many trials, and by what it settled; None if it did not."""
-        stated = self._attributes if self.has_storage else self.result
-        return stated.get("settled")
+        return (self._attributes if self.has_storage else self.result).get("settled")
 
     @property
     def settled_line(self) -> str:

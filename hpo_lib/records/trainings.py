@@ -207,8 +207,7 @@ class Training:
         return cls(record, *both)
 
     def store(self, paths: BenchmarkPaths) -> None:
-        files = files_of(paths, self.record)
-        store(files, self.record, validation=self.validation, test=self.test)
+        store(files_of(paths, self.record), self.record, validation=self.validation, test=self.test)
 
 
 def files_of(paths: BenchmarkPaths, record: Mapping[str, Any]) -> TrainingFiles:

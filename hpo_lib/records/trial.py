@@ -4,7 +4,7 @@ The choice is made by the Pareto front and policies, or by the proof of a challe
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
@@ -168,9 +168,9 @@ class Proof:
         """The fresh ones."""
         return [self.seed + 1 + i for i in range(1 if self.small else FRESH_SEEDS)]
 
-    def trained(self, trial: TrialRecord) -> Iterator[DailyScores]:
-        """The daily scores of a trial with each fresh seed."""
-        return (daily_scores(self.replicate(trial, seed), self.scales) for seed in self.seeds)
+    def trained(self, trial: TrialRecord, seed: int) -> DailyScores:
+        """The daily scores of a trial with a fresh seed."""
+        return daily_scores(self.replicate(trial, seed), self.scales)
 
     def challengers(self, trials: Trials) -> tuple[list[int], str]:
         """Numbers of the trials that may beat the untuned defaults, best first; or why none."""
@@ -205,10 +205,9 @@ class Proof:
 
         def trained(trial: TrialRecord) -> list[DailyScores]:
             days = []
-            proof["trainings"] += 1
-            for scores in self.trained(trial):
-                days.append(scores)
-                proof["trainings"] += len(days) < len(self.seeds)
+            for seed in self.seeds:
+                proof["trainings"] += 1
+                days.append(self.trained(trial, seed))
             return days
 
         try:
@@ -237,7 +236,10 @@ class Proof:
         default = default_trial(trials)
         complete = [t.number for t in trials if t.state == "complete" and t.number in finished]
         others = [self.scored(number) for number in complete if number != default.number]
-        untuned = [self.scored(default.number), *self.trained(default)]
+        untuned = [
+            self.scored(default.number),
+            *(self.trained(default, seed) for seed in self.seeds),
+        ]
         found = prospect(untuned, others, asked / len(finished))
         if found["gain"] >= found["luck"]:
             return None

@@ -50,8 +50,7 @@ class Verification:
         fine = self.n_figures and not self.exit_code
         ok = [("ok", f"{self.n_figures} figures recomputed")] if fine else []
         told = [(word, sentence) for word, sentence in self.told if word != "note"]
-        lines = (f"{word:6} {self.path}: {sentence}" for word, sentence in (*ok, *told))
-        return "\n".join(lines)
+        return "\n".join(f"{word:6} {self.path}: {text}" for word, text in (*ok, *told))
 
 
 def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verification:

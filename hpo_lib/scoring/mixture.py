@@ -51,8 +51,7 @@ def mixture(
             step = rate * gain
             regret = regret + gain * (1 - step) / 2 + largest * (step > 0.5)
             learnt += 1
-        trust = np.log(rate) + rate * regret
-        weights[day] = softmax(np.where(speaks[day], trust, -np.inf))
+        weights[day] = softmax(np.where(speaks[day], np.log(rate) + rate * regret, -np.inf))
         mixed = np.tensordot(weights[day], values[:, day], axes=1)
         days.values[day] = np.maximum.accumulate(mixed, axis=1)
         # By the linearised loss: the mean over known hours and levels of the slope of the pinball

@@ -134,6 +134,8 @@ def diebold_mariano(losses_a: np.ndarray, losses_b: np.ndarray) -> DieboldMarian
     """
     n = len(losses_a)
     h = 1 + int(4 * (n / 100) ** (2 / 9))
+    if n <= 2 * h:
+        raise ValueError(f"{n} days are too few for a Diebold-Mariano test, expected over {2 * h}")
     d = losses_a - losses_b
     difference = d.mean()
     centred = d - difference
@@ -157,11 +159,9 @@ def compare(a: QuantileForecasts, b: QuantileForecasts, loss: str = "mae") -> Di
     return diebold_mariano(daily_losses(a)[loss], daily_losses(b)[loss])
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """p-values corrected for their number by the step-down rule of Holm (1979), in their order."""
-    order = np.argsort(p_values, kind="stable")
-    steps = p_values[order] * np.arange(len(p_values), 0, -1)
-    return np.maximum.accumulate(np.minimum(1.0, steps))[np.argsort(order)]
+def holm(p_values: pd.Series) -> pd.Series:
+    """p-values corrected for their number by the step-down rule of Holm (1979), by their index."""
+    return (p_values.sort_values() * np.arange(len(p_values), 0, -1)).clip(upper=1).cummax()
 
 
 # Whether a challenger is better than the untuned defaults, over fresh seeds and days
@@ -286,8 +286,7 @@ def compare_seeds(challenger: Sequence[DailyScores], default: Sequence[DailyScor
     for name in ("mae", "winkler"):
         ours, theirs = (np.array([days[name] for days in side]) for side in (challenger, default))
         percent[name] = 100 / theirs.mean() * ours, 100 / theirs.mean() * theirs
-    both = np.mean([percent["mae"], percent["winkler"]], axis=0)
-    score = changes(*both)
+    score = changes(*np.mean([percent["mae"], percent["winkler"]], axis=0))
     probability = float((score[1] < 0).mean())
     coverage = float(np.mean([days["picp"].mean() for days in challenger]))
     return Comparison(

@@ -39,8 +39,8 @@ POLL = 2.0
 """Seconds between two looks at a study whose last trials are run by other workers."""
 
 GIGABYTES, MUCH = 200e-9, 2.0
-"""Of memory: what a trial needs for each value of a covariate in training, about and beside 1 GB;
-and what a study that needs more says first."""
+"""Of memory: what a trial needs for each value in training, about and beside 1 GB; and what a study
+that needs more says first."""
 
 
 def run_study(
@@ -62,11 +62,11 @@ def run_study(
         run_workers(settings, run, say)
         return StoredStudy.read(run, database=settings.storage)
     worker = _Worker(settings, dataset)
-    hours, covariates = (worker.dataset.training_frame.iloc[:, 1:]).shape
-    if (memory := 1 + GIGABYTES * hours * covariates) > MUCH:
+    values = worker.dataset.training_frame.size
+    if (memory := 1 + GIGABYTES * values) > MUCH:
         print(
-            f"note: {covariates} covariates over {hours} hours of training: a trial needs about "
-            f"{memory:.1f} GB of memory; with less, take covariates out of the dataset's TOML"
+            f"note: training has {values} values, of which a trial needs about {memory:.1f} GB of "
+            "memory; with less, take covariates out of the dataset's TOML"
         )
     with worker.queue.liveness, stop_requests.listening(worker.run.workers):
         first, finished = worker.open(), worker.n_finished()
@@ -163,8 +163,7 @@ class _Worker:
                     continue
                 records = self.records()
                 finished = sum(t.finished for t in records)
-                unit = self.dataset.spec.unit
-                line, summary = in_short(record, unit, self._write(records))
+                line, summary = in_short(record, self.dataset.spec.unit, self._write(records))
                 bar.update(finished - bar.n)
                 bar.set_postfix_str(summary)
                 trained = f"trial {record.number}: {line} ({record.seconds:.0f} s)"

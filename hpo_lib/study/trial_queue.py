@@ -323,8 +323,7 @@ def _values(identity: Json) -> dict[Any, Any]:
     Of early stopping only whether there is any is compared: a study goes on with its own rule.
     """
     stopping = "off" if identity["early_stopping"] == "off" else "on"
-    values = pd.json_normalize({**identity, "early_stopping": stopping})
-    return values.to_dict("records")[0]
+    return pd.json_normalize({**identity, "early_stopping": stopping}).to_dict("records")[0]
 
 
 def _params(trial: FrozenTrial) -> Json:

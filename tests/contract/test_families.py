@@ -5,12 +5,9 @@
 import copy
 import dataclasses
 import math
-import os
 import pickle
 import re
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -33,6 +30,7 @@ from tests.contract.conftest import (
     disturbed,
     forecast,
 )
+from tests.study.processes import python
 
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
 ONE_CHECK = Budget(steps=3, batch_size=8, checks=1)
@@ -299,15 +297,8 @@ def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(
     for number in range(2):  # in another order, too
         order = tmp_path / f"order{number}.pickle"
         order.write_bytes(pickle.dumps((orders[:: 1 - 2 * number], tiny_dataset, SEED)))
-        run = subprocess.run(
-            [sys.executable, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)],
-            cwd=root,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        digests.append(dict(re.findall(r"^(\w+) ([0-9a-f]{64})$", run.stdout, re.MULTILINE)))
+        said = python(root, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)).stdout
+        digests.append(dict(re.findall(r"^(\w+) ([0-9a-f]{64})$", said, re.MULTILINE)))
     assert [*digests[0]] == [name for name, _ in orders]
     assert digests[0] == digests[1]
 

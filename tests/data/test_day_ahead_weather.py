@@ -214,6 +214,7 @@ def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fin
     other = load_dataset(spec, tmp_path).weather
     fitted = dataset.weather.threshold, dataset.weather.usual_demand
     assert fitted == (other.threshold, other.usual_demand), "days after training do not count"
+    assert np.isnan(other.at(pd.DatetimeIndex(["2000-01-01T00Z"]))).all(), "no weather of that day"
     tiny_dataset.frame.to_csv(tmp_path / "tiny.csv")
     assert dataset.context(dataset.validation_origins[:1]).weather[0, :, 0].tolist() == list(
         range(29, 53)

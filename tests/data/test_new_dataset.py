@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from hpo_lib.cli.main import main
-from hpo_lib.data.dataset import dataset_of_frame, load_dataset
+from hpo_lib.data.dataset import load_dataset
+from hpo_lib.data.raw_files import dataset_of_frame
 from hpo_lib.data.spec import RawFile, load_spec
 
 HOURS = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")

@@ -1,9 +1,8 @@
 """``hpo explain`` on a series whose parts are known: values, checks, files, and a second call."""
 
 import io
-import os
-import subprocess
-import sys
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from hpo_lib.benchmark.explain import (
 from hpo_lib.benchmark.explanations import (
     ALL,
     MEAN,
+    NONE,
     REFITTED,
     Explanation,
     Explanations,
@@ -36,6 +36,7 @@ from hpo_lib.records.read_write import load_predictions, read_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.uncertainty import bootstrap_intervals
 from tests.conftest import refusal
+from tests.study.processes import python
 
 
 def explained_by(toml, out, models, days="14", split="test", **how):
@@ -48,8 +49,7 @@ def explained_by(toml, out, models, days="14", split="test", **how):
 def out(toml, tmp_path_factory):
     """A folder in which two baselines are explained."""
     folder = tmp_path_factory.mktemp("out")
-    models = ["RESIDUAL_LINEAR", "LIGHTGBM_LINEAR_Q"]
-    explained_by(toml, folder, models)
+    explained_by(toml, folder, ["RESIDUAL_LINEAR", "LIGHTGBM_LINEAR_Q"])
     return folder
 
 
@@ -92,8 +92,7 @@ def test_when_everything_is_known_then_the_forecast_is_that_of_the_benchmark(
 def test_when_intervals_are_drawn_then_they_are_those_of_the_same_days_everywhere(linear):
     dataset_forecasts = metrics.QuantileForecasts(linear.values[-1], linear.actual, days_of(linear))
     expected = bootstrap_intervals(dataset_forecasts)["mae"]
-    table = of_one(linear).table()
-    row = table.query("what == 'mae' and group == 'all'").iloc[0]
+    row = of_one(linear).table().query("what == 'mae' and group == 'all'").iloc[0]
     assert (row["value"], row["low"], row["high"]) == pytest.approx(
         (expected.value, expected.low, expected.high), rel=1e-12
     )
@@ -113,6 +112,10 @@ def test_when_checks_are_printed_then_they_hold(explained):
     lines, table = explained.report(), explained.table()
     assert (table["low"] <= table["value"]).all()
     assert (table["value"] <= table["high"]).all()
+    for _, rows in table.groupby(["model", "params", "seed", "what"]):
+        values = rows.set_index("group")["value"]
+        groups = values.drop([NONE, ALL])
+        assert groups.sum() == pytest.approx(values[ALL] - values[NONE], rel=1e-9, abs=1e-12)
     checks = pd.read_fwf(io.StringIO(lines[4]), colspecs="infer", na_values="-")
     assert list(checks)[-5:] == ["planted", "donors", "halves", "deletion", "refitted"]
     assert (checks["sum"] < 1e-9).all()
@@ -163,6 +166,8 @@ def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys):
     try:
         assert main(["verify", str(paths.table("shapley"))]) == 1
         assert f"DRIFT  {paths.table('shapley')}: it differs" in capsys.readouterr().out
+        table.iloc[1:].to_csv(paths.table("shapley"), index=False)
+        assert main(["verify", str(paths.table("shapley"))]) == 1
     finally:
         paths.table("shapley").write_text(text, encoding="utf-8")
 
@@ -180,8 +185,7 @@ def test_when_seeds_differ_then_the_mean_of_a_row_is_over_all_of_them(linear):
     mean = both.games("median")["NHITS_Q", "best", MEAN]
     single = of_one(linear).games("median")["NHITS_Q", "best", "42"]
     assert mean == pytest.approx(single + 0.5)
-    table = both.table().query("what == 'median'")
-    values = table.set_index(["seed", "group"])["value"]
+    values = both.table().query("what == 'median'").set_index(["seed", "group"])["value"]
     assert values["mean", ALL] == pytest.approx(mean[-1].mean())
     assert values["43", ALL] == pytest.approx(values["42", ALL] + 1)
 
@@ -210,6 +214,15 @@ def test_when_a_folder_explains_other_days_then_it_is_refused_and_kept(toml, out
     assert {file: file.read_bytes() for file in paths.explanations()} == before
 
 
+def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path):
+    frame = pd.read_csv(toml.with_name("parts.csv"))
+    frame.iloc[100, 1] += 1
+    frame.to_csv(tmp_path / "parts.csv", index=False)
+    other = shutil.copy(toml, tmp_path)
+    with pytest.raises(InputError, match=r"was made on other data .* give another --out"):
+        explained_by(other, out, ["RESIDUAL_LINEAR"])
+
+
 @pytest.fixture(scope="module")
 def planted(parts):
     """Values of a model that has learnt from a column of noise, by day."""
@@ -231,6 +244,19 @@ def test_when_a_model_has_learnt_from_noise_then_the_interval_of_its_value_is_ov
     )
 
 
+def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
+    copy = replace(
+        parts, frame=parts.frame.assign(copied=parts.frame["a"]), past=(*parts.past, "copied")
+    )
+    forecaster = baselines()["RESIDUAL_LINEAR"].fit(copy)
+    donors = draw_donors(copy, copy.test_origins[:4], copy)
+    groups = {"level": (), "one": ["a"], "other": ["copied"]}
+    values = coalition_values(forecaster, copy, donors, groups)
+    _, one, other = shapley_values(values[..., 1])
+    assert np.abs(one).max() > 0
+    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
 def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validation(parts):
     forecaster = baselines()["RESIDUAL_LINEAR"].fit(parts)
     days = np.arange(len(parts.validation_origins))
@@ -250,19 +276,12 @@ def test_when_the_notebook_runs_then_it_prints_the_checks_and_shows_every_figure
     toml, out, tmp_path, root
 ):
     record = tmp_path / "out.ipynb"
-    given = {"dataset": toml, "models": "RESIDUAL_LINEAR", "params": "default", "days": 14}
-    given |= {"seeds": 1, "test": True, "out": out}
-    words = [word for name, value in given.items() for word in ("-p", name, str(value))]
-    command = ["-m", "papermill", "notebooks/explanations.ipynb", str(record), *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    options = {"cwd": root, "env": environment, "capture_output": True, "text": True}
-    run = subprocess.run([sys.executable, *command], timeout=600, **options)
+    given = f"-p dataset {toml} -p models RESIDUAL_LINEAR -p params default -p days 14 -p seeds 1"
+    command = (
+        f"-m papermill notebooks/explanations.ipynb {record} {given} -p test True -p out {out}"
+    )
+    run = python(root, *command.split())
     assert run.returncode == 0, run.stderr
-    outputs = [
-        output
-        for cell in read_json(record, "a notebook")["cells"]
-        for output in cell.get("outputs", [])
-    ]
-    text = "".join("".join(output.get("text", [])) for output in outputs)
-    assert "Kendall's tau of the order of groups" in text
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
+    shown = str([cell.get("outputs") for cell in read_json(record, "a notebook")["cells"]])
+    assert "Kendall's tau of the order of groups" in shown
+    assert shown.count("'image/png'") == 4

@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import shap
 
 from hpo_lib.benchmark.explanations import (
     deletion,
@@ -48,6 +49,17 @@ def test_when_all_orders_are_walked_then_each_player_adds_its_shapley_value(game
     assert shapley_values(game) == pytest.approx(added / 120, rel=1e-9, abs=1e-12)
     means = np.mean(curves, axis=0)[:, 0, 0]
     assert mean_deletion(game[:, 0, 0]) == pytest.approx(means, rel=1e-9, abs=1e-12)
+
+
+def test_when_shap_explains_the_same_game_then_its_values_are_equal(game):
+    flat = game.reshape(32, -1)
+
+    def value(masks):
+        return flat[(masks @ 2 ** np.arange(5)).astype(int)]
+
+    explainer = shap.explainers.Exact(value, shap.maskers.Independent(np.zeros((1, 5))))
+    values = explainer(np.ones((1, 5))).values[0]
+    assert shapley_values(flat) == pytest.approx(values, rel=1e-9, abs=1e-12)
 
 
 def test_when_values_are_summed_then_they_are_all_less_none(game):

@@ -1,7 +1,6 @@
 """Two hundred trials in one process: memory does not grow."""
 
-import subprocess
-import sys
+from tests.study.processes import python
 
 TRIALS = """
 import sys
@@ -41,13 +40,7 @@ def test_when_two_hundred_trials_run_in_one_process_then_memory_stays_as_it_was_
     root, tiny_toml, tmp_path
 ):
     toml = tiny_toml()
-    run = subprocess.run(
-        [sys.executable, "-c", TRIALS, str(toml), str(tmp_path)],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=3600,
-    )
+    run = python(root, "-c", TRIALS, str(toml), str(tmp_path))
     assert run.returncode == 0, run.stderr[-2000:]
     resident = [
         int(line.split()[1]) for line in run.stdout.splitlines() if line.startswith("resident")

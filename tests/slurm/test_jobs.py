@@ -207,11 +207,7 @@ def test_when_the_user_cancels_the_job_then_it_ends_with_a_complete_record_and_s
     assert load_result(one.files.best_params)["status"] == "stopped"
 
 
-def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trials_are_completed(
-    study,
-):
-    one = study("4", workers=2)
-
+def assert_that_an_array_survives_the_death_of_a_worker(one, victim):
     def in_mid_trial():
         return [t for t in one.trials() if t.state == TrialState.RUNNING and len(t.params) == 7]
 
@@ -224,7 +220,8 @@ def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trial
         if any(trial.number == lost.number for trial in in_mid_trial()):
             break
         kernel.resume()  # it had ended that trial meanwhile
-    kernel.kill()
+    (process,) = one.cluster.processes(job_id, victim)
+    process.kill()
     with suppress(psutil.NoSuchProcess):
         kernel.resume()
 
@@ -237,7 +234,10 @@ def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trial
     assert ended[task]["Restarts"] == "1"
     found = one.trials()
     assert not [t for t in found if t.state in (TrialState.RUNNING, TrialState.WAITING)]
-    (retry,) = [t for t in found if t.user_attrs.get("retry_of") == lost.number]
+    finished = [t for t in found if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert len({str(t.params) for t in finished}) == len(finished) == 4, "one was tried twice"
+    assert found[lost.number].state == TrialState.FAIL
+    (retry,) = [t for t in finished if t.user_attrs.get("retry_of") == lost.number]
     assert retry.params == lost.params
     result = load_result(one.files.best_params)
     assert result["status"] == "complete"
@@ -246,8 +246,23 @@ def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trial
     assert all(read_record(worker.notebook).complete for worker in workers)
     assert len(workers) == len(one.tasks)
     assert not read_record(workers[one.tasks.index(task)].attempt_notebook(1)).complete
+
+
+def test_when_a_worker_of_an_array_on_a_journal_is_killed_then_exactly_all_trials_are_completed(
+    study,
+):
+    one = study("4", workers=2)
+    assert_that_an_array_survives_the_death_of_a_worker(one, "ipykernel_launcher")
     assert one.files.journal.exists()
     assert (
         "attempt 1 (0 of at most 20 without progress) of worker 2 of study "
         f"{one.files.study_name}, job {one.job_id}_2" in one.log
     )
+
+
+def test_when_a_worker_of_an_array_on_postgres_is_killed_then_exactly_all_trials_are_completed(
+    study, postgres_url
+):
+    one = study("4", workers=2, storage=postgres_url)
+    assert_that_an_array_survives_the_death_of_a_worker(one, "run")
+    assert load_result(one.files.best_params)["storage_path"] == postgres_url

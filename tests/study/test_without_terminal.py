@@ -18,7 +18,7 @@ from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.study import StoredStudy
-from tests.study.processes import python, stored_trials, until
+from tests.study.processes import python, until
 
 
 @pytest.fixture
@@ -149,6 +149,8 @@ def test_when_a_study_of_two_workers_is_detached_then_it_survives_and_stop_ends_
     leases = [study.files.worker_lease(str(number)) for number in (1, 2)]
     lives = [SimpleNamespace(poll=lambda: None)]
     until(lambda: all(study.running(number) for number in "12"), "both workers train", lives)
+    # A study that is stopped before its first complete trial fails.
+    until(lambda: "COMPLETE" in {t.state.name for t in study.trials()}, "a trial ends", lives)
     pids = [int(re.search(r"^pid=(\d+)$", lease.read_text(), re.M)[1]) for lease in leases]
     kernels = [psutil.Process(pid) for pid in pids]
     ended = python(study.root, "-m", "hpo_lib", *shlex.split(shown["stop"].split("  ")[0])[1:])
@@ -158,6 +160,6 @@ def test_when_a_study_of_two_workers_is_detached_then_it_survives_and_stop_ends_
     stored = status.study_status(study.files, [])
     assert stored.state == "interrupted"
     assert stored.study.finished < 50
-    assert {t.state.name for t in stored_trials(study.files, "journal")} <= {"COMPLETE", "FAIL"}
+    assert {t.state.name for t in study.trials()} <= {"COMPLETE", "FAIL"}
     said = study.files.log.read_text()
     assert "[2] The study stopped before its end: request to stop (hpo stop)" in said
