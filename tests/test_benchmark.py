@@ -399,7 +399,7 @@ def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    "options, sentence",
     [
         ("heat --calibration roling", "calibration is 'roling'; did you mean rolling?"),
         ("heat --recipe plane", "recipe is 'plane'"),

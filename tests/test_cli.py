@@ -354,7 +354,7 @@ def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept
 
 
 @pytest.mark.parametrize(
-    ("name", "message", "code", "shown"),
+    "name, message, code, shown",
     [
         ("InputError", "seed is wrong; fix it", 2, "hpo: seed is wrong; fix it\n"),
         ("StudyError", "no trial completed", 1, "hpo: no trial completed\n"),
