@@ -71,7 +71,7 @@ class ThisJob:
 def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) -> int:
     """Run ``hpo run`` with the arguments ``command``, then end or requeue the job.
 
-    The study ends with so many ``trials``.
+    The study ends with so many ``trials``, unless it settles with fewer.
 
     Returns:
         The exit code of the job: 0 if the study is complete or continues in the requeued job.
@@ -103,11 +103,11 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
     with stop_requests.handling(pass_on), _shared_gpu(job.workers_per_gpu):
         process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
         code = process.wait()
-        ended = ended_trainings(run)
-        missing = trials - ended[0]
-        lacks_proof = False
+        ended, missing, lacks_proof = ended_trainings(run), trials, False
         with suppress(InputError):
-            lacks_proof = StoredStudy.read(run).lacks_proof
+            study = StoredStudy.read(run)
+            ends_with = study.settled["trials"] if study.settled else trials
+            missing, lacks_proof = ends_with - study.finished, study.lacks_proof
         if code == 2 or (code == 0 and missing <= 0 and not lacks_proof):
             return code
         if not (why := _why_requeue(run, code, received)):
