@@ -11,18 +11,15 @@ from typing import ClassVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, StudyError, choices, sentence
 from hpo_lib.records.read_write import Count, Json, Pair, Part
 from hpo_lib.records.trainings import TrainingFailed
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
 from hpo_lib.scoring.uncertainty import (
     MIN_COMPARED_DAYS,
     DailyScores,
     compare_seeds,
     covers,
-    daily_scores,
     leaders,
     prospect,
 )
@@ -151,26 +148,20 @@ class Proof:
     Attributes:
         seed: of the trials; the fresh ones follow.
         small: one challenger and one fresh seed, to see that everything works.
-        scales: of the series, for the correction of the intervals.
         scored: gives the daily scores of a trial by its number.
-        replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing` and
+        trained: gives those of a trial with a fresh seed; may raise `TrainingMissing` and
             `TrainingFailed`.
     """
 
     seed: int
     small: bool
-    scales: Scales
     scored: Callable[[int], DailyScores]
-    replicate: Callable[[TrialRecord, int], QuantileForecasts]
+    trained: Callable[[TrialRecord, int], DailyScores]
 
     @property
     def seeds(self) -> list[int]:
         """The fresh ones."""
         return [self.seed + 1 + i for i in range(1 if self.small else FRESH_SEEDS)]
-
-    def trained(self, trial: TrialRecord, seed: int) -> DailyScores:
-        """The daily scores of a trial with a fresh seed."""
-        return daily_scores(self.replicate(trial, seed), self.scales)
 
     def challengers(self, trials: Trials) -> tuple[list[int], str]:
         """Numbers of the trials that may beat the untuned defaults, best first; or why none."""

@@ -26,11 +26,11 @@ from hpo_lib.records.trainings import (
     TrainingFailed,
     TrainingMissing,
     family_key,
+    is_stored,
     replicate,
     store,
 )
 from hpo_lib.records.trial import Proof, TrialRecord, Trials, default_trial
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import DailyScores, daily_scores
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
@@ -82,7 +82,7 @@ class Trainings:
 
     def _proof(self, must_stop: Callable[[], bool]) -> Proof:
         small, trained = self.settings.budget_name == "test", partial(self._trained, must_stop)
-        return Proof(self.settings.seed, small, self.dataset.scales, self._scored, trained)
+        return Proof(self.settings.seed, small, self._scored, trained)
 
     def prove(self, trials: Trials, must_stop: Callable[[], bool]) -> None:
         """Train what is missing of the proof, until ``must_stop`` says so between two trainings.
@@ -131,29 +131,23 @@ class Trainings:
         except TrainingMissing:
             return None
 
-    def _trained(
-        self, must_stop: Callable[[], bool], trial: TrialRecord, seed: int
-    ) -> QuantileForecasts:
+    def _trained(self, must_stop: Callable[[], bool], trial: TrialRecord, seed: int) -> DailyScores:
         """A trial with another seed, trained unless it is stored; raises as `replicate` does."""
         number, params = trial.number, trial.params
+        files = self.run.replicate(number, seed)
         key = family_key(self.family, params, self.budget, self.recipe, self.dataset, seed=seed)
-        try:
-            return replicate(self.run, number, seed, key)
-        except TrainingMissing:
-            if must_stop():
+        if not is_stored(files, key) and not must_stop():
+            begun, failure, forecasts = time.monotonic(), "", {}
+            try:
+                forecasts["validation"] = self.fit(params, seed=seed).validation
+            except StopRequested:
                 raise
-        begun, failure, forecasts = time.monotonic(), "", {}
-        try:
-            forecasts["validation"] = self.fit(params, seed=seed).validation
-        except StopRequested:
-            raise
-        except Exception as error:  # of whichever library: it puts the challenger out
-            failure = cause_of(error)
-        seconds = time.monotonic() - begun
-        record = {"key": key, "cause": failure, "seconds": seconds}
-        store(self.run.replicate(number, seed), record, **forecasts)
-        print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
-        return replicate(self.run, number, seed, key)
+            except Exception as error:  # of whichever library: it puts the challenger out
+                failure = cause_of(error)
+            seconds = time.monotonic() - begun
+            store(files, {"key": key, "cause": failure, "seconds": seconds}, **forecasts)
+            print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
+        return daily_scores(replicate(self.run, number, seed, key), self.dataset.scales)
 
 
 def cause_of(error: Exception) -> str:
