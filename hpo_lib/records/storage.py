@@ -243,27 +243,22 @@ def _stored(name: str, ask: Callable[[str], Iterable[Any]]) -> Stored | None:
     params = by_trial("param_id, param_name, param_value, distribution_json", "trial_params")
     attributes = by_trial("key, key, value_json", "trial_user_attributes")
     trials = []
-    for trial, number, state, begun, ended in ask(
-        "select trial_id, number, state, datetime_start, datetime_complete from trials "
-        f"{of_study} order by number"
+    for trial, number, state in ask(
+        f"select trial_id, number, state from trials {of_study} order by number"
     ):
         objectives = dict(values[trial])
         distributions = {name: _distribution(text) for name, _, text in params[trial]}
-        frozen = FrozenTrial(
-            number,
-            TrialState[state],
-            None,
-            begun,
-            ended,
-            {name: distributions[name].to_external_repr(drawn) for name, drawn, _ in params[trial]},
-            distributions,
-            {key: json.loads(text) for key, text in attributes[trial]},
-            {},
-            {},
-            trial,
+        frozen = create_trial(
+            state=TrialState[state],
             values=[objectives[place] for place in range(len(objectives))] or None,
+            params={
+                name: distributions[name].to_external_repr(drawn)
+                for name, drawn, _ in params[trial]
+            },
+            distributions=distributions,
+            user_attrs={key: json.loads(text) for key, text in attributes[trial]},
         )
-        frozen._validate()
+        frozen.number = number
         trials.append(frozen)
     entries = ask(f"select key, value_json from study_user_attributes {of_study}")
     return Stored({key: json.loads(text) for key, text in entries}, trials)
