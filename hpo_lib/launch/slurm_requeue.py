@@ -6,7 +6,6 @@ process was killed. A job that was cancelled or requeued by somebody else is lef
 of an array is one worker of the study and decides for itself.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -21,7 +20,7 @@ from hpo_lib import stop_requests
 from hpo_lib.errors import NO_ANSWER, InputError
 from hpo_lib.launch import slurm
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.read_write import read_record, write_json
+from hpo_lib.records.read_write import read_json, read_record, write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.study.workers import ended_trainings
 
@@ -96,7 +95,7 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
         received.append(name)
         # Not with print, which breaks if another signal arrives in the middle of it.
         os.write(sys.stdout.fileno(), f"received {name}: the study is asked to stop\n".encode())
-        if process is not None and process.poll() is None:
+        if process is not None:
             process.send_signal(signal.Signals[name])
 
     # To the end: a late warning must not kill the job.
@@ -149,8 +148,8 @@ def _without_progress(run: RunPaths, job: ThisJob, ended: int) -> int:
     barren = 0
     if job.requeues:
         # Without a note what was before is excused.
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            noted = json.loads(run.requeues.read_text(encoding="utf-8"))
+        with suppress(ValueError, KeyError, TypeError):
+            noted = read_json(run.requeues, "what an attempt notes")
             barren = int(noted["barren"]) + (noted["ended"] >= ended)
     write_json(run.requeues, {"barren": barren, "ended": ended})
     return barren

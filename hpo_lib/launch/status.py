@@ -99,12 +99,12 @@ def study_statuses(runs_dir: Path, jobs: Sequence[Job], database: str = "") -> l
 
     ``database`` as in `StoredStudy`.
     """
-    found = study_runs(runs_dir)
-    for (model, dataset), job in product(EXPERIMENTS, jobs):
-        run = RunPaths(runs_dir, model, dataset, job.study_id)
-        active = job.state in ACTIVE and job.comment != TEST_COMMENT
-        if active and job.name == paths.job_name(model, dataset) and run not in found:
-            found.append(run)
+    found, named = study_runs(runs_dir), {paths.job_name(*pair): pair for pair in EXPERIMENTS}
+    for job in jobs:
+        if job.name in named and job.state in ACTIVE and job.comment != TEST_COMMENT:
+            run = RunPaths(runs_dir, *named[job.name], job_id=job.study_id)
+            if run not in found:
+                found.append(run)
     return [study_status(run, jobs, database) for run in found]
 
 

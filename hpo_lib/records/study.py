@@ -316,7 +316,7 @@ class StoredStudy:
     def files(self) -> list[Path]:
         """The records behind a figure of this study."""
         kept = (self.run.sqlite, self.run.journal) if self.has_storage else ()
-        return [self.file, *(file for file in kept if file.exists())]
+        return [self.file, *filter(Path.exists, kept)]
 
     @property
     def identity(self) -> Json:
