@@ -244,10 +244,11 @@ def _stored(name: str, ask: Callable[[str], Iterable[Any]]) -> Stored | None:
     for trial, number, state in ask(
         f"select trial_id, number, state from trials {of_study} order by number"
     ):
+        objectives = dict(values[trial])
         distributions = {name: _distribution(text) for _, name, _, text in params[trial]}
         frozen = create_trial(
             state=TrialState[state],
-            values=[value for _, value in values[trial]] or None,
+            values=[objectives[place] for place in range(len(objectives))] or None,
             params={
                 name: distributions[name].to_external_repr(drawn)
                 for _, name, drawn, _ in params[trial]
