@@ -123,7 +123,7 @@ def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    "given, why",
     [
         ({"after": 1}, "2 trials are missing: its process was killed by SIGKILL"),
         ({}, "3 trials are missing: its process was killed by SIGKILL"),
@@ -149,7 +149,7 @@ def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    "given, why",
     [
         ({"state": "CANCELLED"}, "the job was already cancelled or requeued, so it is left alone"),
         ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
@@ -187,7 +187,7 @@ def test_when_the_job_is_warned_then_the_study_is_told(decide):
 
 
 @pytest.mark.parametrize(
-    ("sentence", "outcome"), [("all failed alike", (1, False)), (f"{NO_ANSWER} (down)", (0, True))]
+    "sentence, outcome", [("all failed alike", (1, False)), (f"{NO_ANSWER} (down)", (0, True))]
 )
 def test_when_the_study_failed_then_the_job_fails_too_but_for_a_database_that_is_down(
     sentence, outcome, decide, run
