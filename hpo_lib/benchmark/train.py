@@ -234,8 +234,9 @@ def planned(plan: Plan, notes: list[str]) -> list[Task]:
     for name in (*baselines(), *plan.models):
         for label, found in _rows(plan, name).items():
             notes += found.notes
-            recipe = label if label in RECIPES else plan.settings.recipe
-            settings = replace(plan.settings, recipe=recipe)
+            settings = plan.settings
+            if label == "plain":
+                settings = replace(settings, recipe="plain")
             key, fit = key_and_fit(name, found.params, data, settings, refit=plan.refit)
             seeds = plan.seeds if registered()[name].seeded else 1
             for seed in range(FIRST_SEED, FIRST_SEED + seeds):
