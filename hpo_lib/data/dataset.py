@@ -281,12 +281,11 @@ def fingerprint_frame(frame: pd.DataFrame) -> str:
 def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     with about(path):
         cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
-        header = list(cells.columns)
         required = [column for column in spec.covariates if column not in spec.optional_covariates]
         advice = "run `hpo prepare` on a raw CSV, or fix the columns here or in the dataset's TOML"
-        check_header(header, [TIMESTAMP, spec.target, *required], advice)
+        check_header(cells, [TIMESTAMP, spec.target, *required], advice)
         past, future = (
-            tuple(column for column in role if column in header)
+            tuple(column for column in role if column in cells)
             for role in (spec.past_covariates, spec.future_covariates)
         )
         columns = [TIMESTAMP, spec.target, *past, *future]
