@@ -8,7 +8,6 @@ import importlib.resources
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 from hpo_lib import paths
 from hpo_lib.data.csv_checks import (
     MISSING,
+    OFFSET,
     TIMESTAMP,
     WEATHER_COLUMNS,
     YEARS,
@@ -41,7 +41,6 @@ PLAIN = ["", "0"]
 _DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _FORMATS = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
-_OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 _HOUR = pd.Timedelta(hours=1)
 
 
@@ -53,7 +52,7 @@ def columns_of(cells: pd.DataFrame, raw: RawFile) -> tuple[str, str]:
     named = [column for column in (raw.time_column, raw.value_column) if column]
     check_header(cells, named, "fix its name")
     others = [column for column in header if column not in named]
-    if len(named) < 2 and len(named) + len(others) != 2:
+    if len(named) < 2 and len(header) != 2:
         raise InputError(
             f"has the columns {', '.join(map(repr, header))}, expected a time and a value; name "
             "them with --time-column and --value-column, or time_column and value_column under "
@@ -67,7 +66,7 @@ def _utc_times(cells: pd.Series, zone: str) -> pd.Series:
 
     Of a local hour that exists twice, the first or only row is the first one.
     """
-    has_offset = cells.str.slice(10).str.contains(_OFFSET)
+    has_offset = cells.str.slice(10).str.contains(OFFSET)
     plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
     formats = [
         form
@@ -244,8 +243,8 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
         table = cells.copy()
         for column in ("start_date", "end_date"):
             dates = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
-            wrong = ~dates.dt.year.isin(YEARS)
-            refuse(wrong, cells[column], ", expected a date such as '2019-12-21'; fix that cell")
+            advice = ", expected a date such as '2019-12-21'; fix that cell"
+            refuse(~dates.dt.year.isin(YEARS), cells[column], advice)
             table[column] = dates
         advice = ", expected the start_date of that line or later; fix one of the two dates"
         refuse(table["end_date"] < table["start_date"], cells["end_date"], advice)
@@ -356,14 +355,13 @@ def write_new_dataset(
         quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
         target = _word(file.stem if quantity in ("", "0") else quantity)
         numbers = pd.to_numeric(table[value].str.replace(",", "."), errors="coerce")
-        negative = bool((numbers < 0).any())
-    header: list[str] = []
+    there: list[str] = []
     if weather is not None:
         with about(weather):
-            header = list(read_csv(weather, "weather file")[0].columns)
-    there = [name for name in WEATHER_COLUMNS if name in header]
-    stated = asdict(raw if [time, value] == PLAIN else RawFile(time, value, timezone, "mean"))
-    stated |= {key: said for key, said in asdict(raw).items() if said}
+            cells, *_ = read_csv(weather, "weather file")
+            there = [name for name in WEATHER_COLUMNS if name in cells]
+    guesses = raw if [time, value] == PLAIN else RawFile(time, value, timezone, "mean")
+    stated = vars(guesses) | {key: said for key, said in vars(raw).items() if said}
     lags = [f"{target}_{what}" for what in ("lag_1h", "lag_24h", "rolling_24h")]
     text = f"""\
 name = {_toml(_word(out.stem))}
@@ -375,7 +373,7 @@ frequency = "h"
 timezone = {_toml(timezone)}
 country = {_toml(country)} # guessed from timezone; a region has holidays of its own: {country}-...
 hemisphere = {_toml(hemisphere)} # of timezone
-may_be_negative = {"true # guessed: some values are below 0" if negative else "false"}
+may_be_negative = {"true # guessed: some values are below 0" if (numbers < 0).any() else "false"}
 past_covariates = {_toml([*there, *lags])}
 future_covariates = {_toml([name for name in CALENDAR_COLUMNS if name != "is_school_holiday"])}
 optional_covariates = {_toml(there)}

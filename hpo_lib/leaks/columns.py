@@ -130,7 +130,7 @@ class _Audit:
             "filters or decompositions of the whole series, or remove it"
         )
         when = "its values of the day ahead explain" if known_ahead else "it explains"
-        column, most = self.dataset.frame[name].to_numpy(), list[tuple[float, str]]()
+        column, most = self.dataset.frame[name].to_numpy(), dict[str, float]()
         for series in self.asked(name):
             share, chance, made_of, sentence = self.explained(series, column, HORIZON * known_ahead)
             if share > max(EXPLAINED_BY_ITSELF if made_of else EXPLAINED, 2 * chance):
@@ -139,9 +139,8 @@ class _Audit:
                 else:
                     fix = f"keep it only if every value was known at its hour, and else {fix}"
                 return "leak", f"{when} {sentence}; {fix}"
-            most.append((share, sentence))
-        _, strongest = max(most, key=lambda explained: explained[0])
-        return "fine", f"it explains at most {strongest}"
+            most[sentence] = share
+        return "fine", f"it explains at most {max(most, key=lambda sentence: most[sentence])}"
 
     def asked(self, name: str) -> list[str]:
         """Series whose future a column may know: the target and all weather.
