@@ -184,7 +184,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("content", "reason", "named", "same_data"), CASES)
+@pytest.mark.parametrize("content, reason, named, same_data", CASES)
 def test_when_a_file_does_not_fit_then_it_is_passed_over_and_if_the_user_names_it_refused_or_used(
     content, reason, named, same_data, lookup, write, tmp_path
 ):

@@ -96,7 +96,7 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
     )
 
 
-@pytest.mark.parametrize(("before", "floor"), [(200.0, 2), (-200.0, 200)])
+@pytest.mark.parametrize("before, floor", [(200.0, 2), (-200.0, 200)])
 def test_when_the_last_day_is_near_zero_then_one_percent_of_the_mean_size_is_the_level(
     before, floor, tiny_dataset
 ):

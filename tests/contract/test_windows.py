@@ -272,7 +272,7 @@ def test_when_a_model_has_a_future_input_then_each_hour_gets_the_same_hours_of_t
     ]
 
 
-@pytest.mark.parametrize(("years", "seasons"), [(0, True), (0.1, True), (1, False)])
+@pytest.mark.parametrize("years, seasons", [(0, True), (0.1, True), (1, False)])
 def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
     windows, tiny_dataset, years, seasons
 ):

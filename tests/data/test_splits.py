@@ -51,7 +51,7 @@ def test_when_validation_is_three_days_then_it_has_three_origins_at_23():
 
 
 @pytest.mark.parametrize(
-    ("index", "expected"),
+    "index, expected",
     [
         (hours(13), []),
         (hours(15), [311, 335]),
@@ -92,7 +92,7 @@ SHARES = Splits(train=0.7, val=0.2)
 
 
 @pytest.mark.parametrize(
-    ("plan", "timezone", "train_end", "val_end"),
+    "plan, timezone, train_end, val_end",
     [
         # 70 days end on 2020-03-10, 90 days on 2020-03-30
         (SHARES, "UTC", "2020-03-10 23:00", "2020-03-30 23:00"),
