@@ -236,7 +236,7 @@ def refitted(baseline: TableForecaster) -> list[Forecaster]:
     for hidden in coalitions(players(learnt)):
         table = options.table(learnt, own.with_groups_of(history, others, hidden, floor), floor)
         table = replace(table, target=actual(learnt, drawn[:, 0]) / table.level[:, None] - 1)
-        linear = LinearBaseline.of_table(table, drawn[:, 0], floor, options)
+        linear = LinearBaseline.of_table(table, options)
         linear = linear.with_interval(table.target - linear.relative(table))
         models.append(replace(baseline, state={"linear": linear}))
     return models
