@@ -14,13 +14,12 @@ from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
-from hpo_lib.families.models import get_family
 from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
 from hpo_lib.records.read_write import Json, write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION, replicate_seconds
-from hpo_lib.records.trial import PROVEN, TrialRecord
+from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS, by_step
@@ -89,15 +88,14 @@ def run_study(
 
 class _Worker:
     def __init__(self, settings: Settings, dataset: Dataset | None) -> None:
-        family = get_family(settings.model)
         dataset = dataset or load_dataset(
             settings.dataset, settings.data_dir, simulated=settings.simulated
         )
         self.settings, self.dataset = settings, dataset
         self.begun, self.stop_reason = time.monotonic(), ""
-        self.trainings = Trainings(settings, family, dataset, self._must_stop)
+        self.trainings = Trainings(settings, dataset, self._must_stop)
         self.run = self.trainings.run
-        self.queue = TrialQueue(settings, self.run, family.searched(settings.space, dataset))
+        self.queue = TrialQueue(settings, self.run, self.trainings.search_space)
         self.records = self.queue.records
         setup = {
             "seed": settings.seed,
@@ -146,12 +144,11 @@ class _Worker:
     def work(self, progress: bool) -> None:
         """Work until the study holds all its trials, settles or has to stop."""
         asked, begun_with = self.settings.trials, self.n_finished()
-        may_settle = self.settings.settle and self.settings.policy == PROVEN
         with tqdm(total=asked, initial=begun_with, unit="trial", disable=not progress) as bar:
             while self.n_finished() < self.queue.ends_with and not self._must_stop():
                 try:
                     settles = None
-                    if may_settle and not self.queue.settled:
+                    if not self.queue.settled:
                         settles = self.trainings.settles(self.records())
                     trial = self.queue.claim(settles)
                     if trial is None:
@@ -243,16 +240,15 @@ class _Worker:
         return self.queue.write(self._result)
 
     def _result(self, records: list[TrialRecord]) -> Json:
-        policy = self.settings.policy
+        proves = self.trainings.proves
         ended = sum(record.finished for record in records) >= self.queue.ends_with
-        asks = policy == PROVEN
-        proof = self.trainings.entry(records) if ended and asks else None
-        done = ended and (not asks or proof is not None)
+        proof = self.trainings.entry(records) if ended and proves else None
+        done = ended and (not proves or proof is not None)
         return study_result(
             self.run,
             records,
             self.queue.objectives,
-            policy,
+            self.settings.policy,
             proof,
             replicate_seconds(self.run),
             status="complete" if done else "stopped" if self.stop_reason else "running",
@@ -262,7 +258,7 @@ class _Worker:
 
     def finish(self) -> StoredStudy:
         """Prove the choice, and write the last record and the optuna figures."""
-        if self.settings.policy == PROVEN and self.n_finished() >= self.queue.ends_with:
+        if self.trainings.proves and self.n_finished() >= self.queue.ends_with:
             try:
                 self.trainings.prove(self.records())
             except stop_requests.StopRequested:
