@@ -38,7 +38,7 @@ from hpo_lib.errors import UNREADABLE, InputError, WriteError, in_one_line, unwr
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.read_write import Count, Json, Part, check
-from hpo_lib.records.trial import Settled, TrialRecord, check_trial
+from hpo_lib.records.trial import Settled, TrialRecord, Trials, check_trial
 from hpo_lib.scoring.objectives import Objective, coverage_error
 
 DAMAGE = OptunaError, SQLAlchemyError, sqlite3.Error, *UNREADABLE
@@ -376,9 +376,7 @@ _STATES = {TrialState.FAIL: "failed", TrialState.PRUNED: "stopped"}
 """Those whose names are not optuna's."""
 
 
-def trial_records(
-    stored: Stored, objectives: Sequence[Objective], study_name: str
-) -> tuple[TrialRecord, ...]:
+def trial_records(stored: Stored, objectives: Sequence[Objective], study_name: str) -> Trials:
     """All trials of a study with these objectives.
 
     Raises:
@@ -396,7 +394,7 @@ def trial_records(
                 f"({in_one_line(error)}); {RESTORE}"
             ) from None
         trials.append(trial)
-    return tuple(trials)
+    return trials
 
 
 @contextmanager

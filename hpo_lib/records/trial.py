@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from hpo_lib.errors import InputError, StudyError, choices, sentence
 from hpo_lib.records.read_write import Count, Json, Pair, Part
 from hpo_lib.records.trainings import TrainingFailed
-from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective, Scores
 from hpo_lib.scoring.uncertainty import (
     MIN_COMPARED_DAYS,
     DailyScores,
@@ -23,6 +23,9 @@ from hpo_lib.scoring.uncertainty import (
     leaders,
     prospect,
 )
+
+Curve = Sequence[Scores]
+"""The checks of a training so far, in order: ``step`` and some scores."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,16 @@ class TrialRecord:
     params: Json
     mae: float = math.nan
     picp_penalty: float = math.nan
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
     by_step: Mapping[str, list[float]] = field(default_factory=dict)
     cause: str = ""
     seconds: float = 0.0
     best_step: int = 0
     shares: Pair | None = None
     retry_of: int | None = None
-    curve: Sequence[Mapping[str, float]] = ()
+    curve: Curve = ()
     stopped_at: float | None = None
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Scores = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.values and self.state == "complete":
@@ -294,7 +297,7 @@ class Settled(Part):
     gain: float
 
 
-def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> list[TrialRecord]:
+def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> Trials:
     """Complete trials that no other one beats, by ascending value of the first objective.
 
     One beats another if it is at least as good in every objective and better in one, beyond their

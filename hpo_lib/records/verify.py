@@ -14,7 +14,7 @@ from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
-from hpo_lib.records.trial import Proof, TrialRecord
+from hpo_lib.records.trial import Proof, TrialRecord, Trials
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error
@@ -153,7 +153,7 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
     return again
 
 
-def _trials(study: StoredStudy, messages: Messages) -> list[TrialRecord]:
+def _trials(study: StoredStudy, messages: Messages) -> Trials:
     """The trials that front and choice come from, the untuned defaults first.
 
     Without the storage the predictions say which are complete, and the record which has the

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.paths import write_text
 from hpo_lib.records.storage import quiet_optuna
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
-from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trial import Curve, TrialRecord, Trials
 from hpo_lib.stop_requests import STOP_FILE
 
 EVERY = 10.0
@@ -24,9 +24,7 @@ EVERY = 10.0
 
 
 @contextmanager
-def telling(
-    number: int, curve: Sequence[Mapping[str, float]], say: Callable[[str], None]
-) -> Iterator[None]:
+def telling(number: int, curve: Curve, say: Callable[[str], None]) -> Iterator[None]:
     """Say every `EVERY` seconds of the block how long a trial trains, and its last check."""
     begun, ended = time.monotonic(), threading.Event()
 
@@ -79,7 +77,7 @@ RECENT = 5
 """The longest of this many trials is what the next one is expected to take."""
 
 
-def out_of_time(limit_hours: float, spent: float, trials: Sequence[TrialRecord]) -> str:
+def out_of_time(limit_hours: float, spent: float, trials: Trials) -> str:
     """Why no further trial should start after so many seconds, or an empty text.
 
     The limit is 0 for none.

@@ -19,7 +19,7 @@ from hpo_lib.records.read_write import Json, write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION, replicate_seconds
-from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trial import TrialRecord, Trials
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS, by_step
@@ -214,7 +214,7 @@ class _Worker:
             "curve": curve,
         }
 
-    def _check_failures(self, records: list[TrialRecord]) -> None:
+    def _check_failures(self, records: Trials) -> None:
         finished = [t for t in records if t.finished]
         # Sizes, counts and steps may differ.
         endings = {(t.state, re.sub(r"\d+", "", t.cause)) for t in finished}
@@ -233,13 +233,13 @@ class _Worker:
             self.stop_reason = out_of_time(limit, spent, self.records())
         return self.stop_reason != ""
 
-    def _write(self, records: list[TrialRecord]) -> Json | None:
+    def _write(self, records: Trials) -> Json | None:
         """Write the record, once a trial is complete."""
         if not any(record.state == "complete" for record in records):
             return None
         return self.queue.write(self._result)
 
-    def _result(self, records: list[TrialRecord]) -> Json:
+    def _result(self, records: Trials) -> Json:
         proves = self.trainings.proves
         ended = sum(record.finished for record in records) >= self.queue.ends_with
         proof = self.trainings.entry(records) if ended and proves else None
