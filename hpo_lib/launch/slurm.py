@@ -189,7 +189,8 @@ def _digits(value: str) -> str:
     return value
 
 
-_Whole = Annotated[int, BeforeValidator(_digits)]
+_Whole = Annotated[int, BeforeValidator(_digits), Field(ge=0)]
+_Number = Annotated[int, BeforeValidator(_digits), Field(ge=1)]
 
 
 class Site(BaseModel):
@@ -216,9 +217,9 @@ class Site(BaseModel):
     conda_env: _Word = ""
     venv: str = ""
     setup: str = ""
-    workers_per_gpu: Annotated[_Whole, Field(ge=1)] = 1
-    signal_seconds: Annotated[_Whole, Field(ge=0)] = 600
-    max_requeues: Annotated[_Whole, Field(ge=0)] = 20
+    workers_per_gpu: _Number = 1
+    signal_seconds: _Whole = 600
+    max_requeues: _Whole = 20
 
 
 def read_site(path: Path) -> Site:

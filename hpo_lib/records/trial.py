@@ -126,6 +126,11 @@ def check_trial(
 _SCHEMA = TypeAdapter(TrialRecord)
 
 
+def n_complete(trials: Trials) -> int:
+    """How many have scores."""
+    return sum(trial.state == "complete" for trial in trials)
+
+
 def default_trial(trials: Trials) -> TrialRecord:
     """The trial of the untuned defaults: the first, or its last retry if its worker died."""
     default = trials[0]
@@ -227,8 +232,11 @@ class Proof:
             TrainingMissing, TrainingFailed: so is one of the untuned defaults.
         """
         default = default_trial(trials)
-        complete = [t.number for t in trials if t.state == "complete" and t.number in finished]
-        others = [self.scored(number) for number in complete if number != default.number]
+        others = [
+            self.scored(t.number)
+            for t in trials
+            if t.state == "complete" and t.number in finished and t is not default
+        ]
         untuned = [
             self.scored(default.number),
             *(self.trained(default, seed) for seed in self.seeds),
@@ -239,8 +247,12 @@ class Proof:
         return {"asked": asked, "finished": [*finished], "days": len(untuned[0]["mae"]), **found}
 
 
-def chosen_of(proof: Json, default: int) -> tuple[int, str]:
-    """The trial that a proof chooses, and why, in one sentence."""
+Chosen = tuple[int, str]
+"""The number of a trial, and why it is chosen, in one sentence."""
+
+
+def chosen_of(proof: Json, default: int) -> Chosen:
+    """What a proof chooses."""
     challengers, n_seeds, stay = proof["challengers"], len(proof["seeds"]), "untuned defaults stay"
     if proof["cause"]:
         return default, f"the {stay}: {proof['cause']}"
@@ -313,7 +325,7 @@ def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> Trials:
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
-def _calibrated(front: Trials) -> tuple[int, str]:
+def _calibrated(front: Trials) -> Chosen:
     front = sorted(front, key=lambda t: t.mae)
     near = [t.number for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
     if near:
@@ -327,11 +339,11 @@ def _calibrated(front: Trials) -> tuple[int, str]:
     return chosen.number, f"{none}, so {which} nearest to 80 % coverage"
 
 
-def _lowest_mae(front: Trials) -> tuple[int, str]:
+def _lowest_mae(front: Trials) -> Chosen:
     return min(front, key=lambda t: t.mae).number, "lowest MAE, whatever its coverage"
 
 
-def _knee(front: Trials) -> tuple[int, str]:
+def _knee(front: Trials) -> Chosen:
     """The point with the lowest sum of its objectives, each scaled to 0..1 over the front.
 
     Of two objectives that is the point farthest below the straight line between the ends of the

@@ -7,7 +7,7 @@ recorded learning curves under this rule and others.
 
 from dataclasses import dataclass
 
-from hpo_lib.records.trial import Curve, Trials, default_trial
+from hpo_lib.records.trial import Curve, Trials, default_trial, n_complete
 from hpo_lib.scoring.objectives import Scores
 
 CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
@@ -79,9 +79,8 @@ class StoppingRule:
             return
         best, share = best_check(curve), check / checks
         after = f"in MAE and interval score after {share:.0%} of their steps"
-        complete = [t.number for t in trials if t.state == "complete"]
-        if len(complete) < self.warm_up:
-            if self.margin is None or default.number not in complete:
+        if n_complete(trials) < self.warm_up:
+            if self.margin is None or default.state != "complete":
                 return
             untuned = best_check(default.curve[:check])
             if all(best[name] > (1 + self.margin) * untuned[name] for name in RANKED_BY):

@@ -3,10 +3,9 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna import visualization
@@ -14,6 +13,7 @@ from tqdm.auto import tqdm
 
 from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.paths import write_text
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.storage import quiet_optuna
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 from hpo_lib.records.trial import Curve, TrialRecord, Trials
@@ -42,7 +42,7 @@ def telling(number: int, curve: Curve, say: Callable[[str], None]) -> Iterator[N
         thread.join()
 
 
-def in_short(record: TrialRecord, unit: str, result: Mapping[str, Any] | None) -> tuple[str, str]:
+def in_short(record: TrialRecord, unit: str, result: Json | None) -> tuple[str, str]:
     """How a trial ended, and what the study has so far; no ``result`` before a complete trial."""
     if record.state == "complete":
         line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
@@ -105,7 +105,7 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
     run, script, complete = stored.run, get_plotlyjs(), len(stored.complete)
     source = mark_of(stored.source) + ", test budget" * stored.is_test
     axes = [objective.axis(stored.unit) for objective in stored.objectives]
-    first: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": axes[0]}
+    first: Json = {"target": lambda trial: trial.values[0], "target_name": axes[0]}
     with quiet_optuna():
         figures = {
             run.pareto_front: visualization.plot_pareto_front(study, target_names=axes),

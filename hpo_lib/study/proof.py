@@ -31,7 +31,7 @@ from hpo_lib.records.trainings import (
     replicate,
     store,
 )
-from hpo_lib.records.trial import PROVEN, Proof, TrialRecord, Trials, default_trial
+from hpo_lib.records.trial import PROVEN, Proof, TrialRecord, Trials, default_trial, n_complete
 from hpo_lib.scoring.uncertainty import DailyScores, daily_scores
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
@@ -130,9 +130,8 @@ class Trainings:
             StopRequested: during a training.
         """
         finished = [trial.number for trial in trials if trial.finished]
-        n_complete = sum(trial.state == "complete" for trial in trials)
         may_settle = self.settings.settle and self.proves and not self._proof.small
-        if not may_settle or len(finished) < MIN_FINISHED or n_complete < MIN_COMPLETE:
+        if not may_settle or len(finished) < MIN_FINISHED or n_complete(trials) < MIN_COMPLETE:
             return None
         if default_trial(trials).state != "complete" or not self._lease.take():
             return None

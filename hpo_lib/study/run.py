@@ -19,7 +19,7 @@ from hpo_lib.records.read_write import Json, write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION, replicate_seconds
-from hpo_lib.records.trial import TrialRecord, Trials
+from hpo_lib.records.trial import TrialRecord, Trials, n_complete
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS, by_step
@@ -147,10 +147,8 @@ class _Worker:
         with tqdm(total=asked, initial=begun_with, unit="trial", disable=not progress) as bar:
             while self.n_finished() < self.queue.ends_with and not self._must_stop():
                 try:
-                    settles = None
-                    if not self.queue.settled:
-                        settles = self.trainings.settles(self.records())
-                    trial = self.queue.claim(settles)
+                    found = None if self.queue.settled else self.trainings.settles(self.records())
+                    trial = self.queue.claim(found)
                     if trial is None:
                         # The others run all that is left; if one dies, its trial is tried here.
                         time.sleep(POLL)
@@ -235,9 +233,7 @@ class _Worker:
 
     def _write(self, records: Trials) -> Json | None:
         """Write the record, once a trial is complete."""
-        if not any(record.state == "complete" for record in records):
-            return None
-        return self.queue.write(self._result)
+        return self.queue.write(self._result) if n_complete(records) else None
 
     def _result(self, records: Trials) -> Json:
         proves = self.trainings.proves
@@ -264,7 +260,7 @@ class _Worker:
             except stop_requests.StopRequested:
                 self._must_stop()
         if self.stop_reason:
-            if not any(record.state == "complete" for record in self.records()):
+            if not n_complete(self.records()):
                 raise StudyError(f"no trial completed before the study stopped: {self.stop_reason}")
             print(
                 f"The study stopped before its end: {self.stop_reason}; run again under the same "
