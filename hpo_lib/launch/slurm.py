@@ -1,13 +1,12 @@
 """Slurm: what a site asks for, the queue, and submitting studies."""
 
-import dataclasses
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -295,7 +294,7 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
         task, several = f"{job_id}_1", f", {workers} workers"
         others = f"   (and _2 to _{workers})"
     log = paths.job_log(name, task)
-    record = run if continues else dataclasses.replace(run, job_id=job_id)
+    record = run if continues else replace(run, job_id=job_id)
     return f"""\
 job      {job_id} ({name}{several})
 log      {log}{others}

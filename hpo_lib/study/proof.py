@@ -85,19 +85,15 @@ class Trainings:
         )
 
     @cached_property
-    def _scored(self) -> Callable[[int], DailyScores]:
-        """The daily scores of a trial by its number, each computed once."""
-        file, scales = self.run.trial_predictions, self.dataset.scales
-        return cache(lambda number: daily_scores(load_predictions(file(number)), scales))
-
-    @cached_property
     def _lease(self) -> Lease:
         return Lease(self.run.proof_lease)
 
     @cached_property
     def _proof(self) -> Proof:
+        file, scales = self.run.trial_predictions, self.dataset.scales
+        scored = cache(lambda number: daily_scores(load_predictions(file(number)), scales))
         small = self.settings.budget_name == "test"
-        return Proof(self.settings.seed, small, self._scored, self._trained)
+        return Proof(self.settings.seed, small, scored, self._trained)
 
     @property
     def proves(self) -> bool:
