@@ -89,12 +89,12 @@ def _storage(value: str) -> str:
             )
         return value
     from sqlalchemy import make_url  # only for studies in a database
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    from sqlalchemy.exc import ArgumentError
 
     try:
         url = make_url(value)
         url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ValueError):
+    except (ArgumentError, ValueError):
         raise InputError(
             f"storage is not a database URL (it begins with {scheme + '://'!r}); expected one such "
             "as postgresql://user@host/db"

@@ -105,19 +105,20 @@ class _Worker:
             "space": settings.space,
             "early_stopping": asdict(RULE) if settings.early_stopping else "off",
         }
+        data = data_provenance(dataset)
         self.identity = {
             "model": settings.model,
             "dataset": self.run.dataset,
-            "data_sha256": dataset.sha256,
-            "train_end": str(dataset.spec.splits.train_end),
-            "val_end": str(dataset.spec.splits.val_end),
+            "data_sha256": data["sha256"],
+            "train_end": data["train_end"],
+            "val_end": data["val_end"],
             "objectives": [objective.name for objective in self.queue.objectives],
             **setup,
         }
         self.provenance = {
             **code_provenance(),
             "family_version": MODEL_VERSION,
-            "data": data_provenance(dataset),
+            "data": data,
             **setup,
         }
         self.stated = {
@@ -134,8 +135,8 @@ class _Worker:
         write_scales(self.run.scales, dataset, dataset.validation_origins)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
         self.rule = None if rule == "off" else TypeAdapter(StoppingRule).validate_python(rule)
-        self.provenance["early_stopping"] = rule
-        self.provenance["first_trials"] = [trial.origin for trial in first]
+        tried = [trial.origin for trial in first]
+        self.provenance |= {"early_stopping": rule, "first_trials": tried}
         return first
 
     def n_finished(self) -> int:
