@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from hpo_lib import paths
 from hpo_lib.errors import HpoError, InputError, choices, expected, sentence
@@ -192,14 +192,12 @@ _Whole = Annotated[int, BeforeValidator(_digits), Field(ge=0)]
 _Number = Annotated[int, BeforeValidator(_digits), Field(ge=1)]
 
 
-class Site(BaseModel):
+class Site(BaseModel, frozen=True):
     """The site's settings, as the comments of ``slurm/site.env`` explain them.
 
     Empty: Slurm uses its own default. SETUP is shell code, MODULES is a list, and folders may hold
     blanks: the job's script quotes these.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     partition: _Word = "a100"
     gres: _Word = "gpu:a100:1"

@@ -163,7 +163,7 @@ class TrialQueue:
         if begun_with is None:
             self.study.set_metric_names([objective.name for objective in self.objectives])
             self.study.set_user_attr("first_trials", [asdict(trial) for trial in first])
-            self.study.set_user_attr("identity", dict(identity))
+            self.study.set_user_attr("identity", identity)
         else:
             before, now = _values(begun_with), _values(identity)
             for key in {**now, **before}:
