@@ -82,12 +82,6 @@ class BenchmarkRow:
         return described(self.model).kind
 
     @property
-    def seconds(self) -> float:
-        """Mean training time; NaN of a mixture."""
-        seconds = [training.record["seconds"] for training in self.trainings]
-        return float(pd.Series(seconds, dtype=float).mean())
-
-    @property
     def shares(self) -> Sequence[float]:
         """What the first seed keeps of its network in median and width; NaN without a network."""
         kept = self.trainings[0].record.get("shares") if self.trainings else None
@@ -265,6 +259,7 @@ class Benchmark:
         for (row, mode), test in self.calibrated.items():
             intervals = bootstrap_intervals(test)
             maes = pd.Series([metrics.mae(one.test) for one in row.trainings], dtype=float)
+            seconds = pd.Series([one.record["seconds"] for one in row.trainings], dtype=float)
             entry: dict[str, object] = {
                 "dataset": self.dataset,
                 "source": self.source,
@@ -277,12 +272,11 @@ class Benchmark:
             for name, score in evaluate(test, self.scales).items():
                 entry[name] = score
                 if name in INTERVALS:
-                    entry[f"{name}_low"] = intervals[name].low
-                    entry[f"{name}_high"] = intervals[name].high
+                    _, entry[f"{name}_low"], entry[f"{name}_high"] = intervals[name]
             entry |= {"seed_mae": maes.mean(), "seed_mae_sd": maes.std()}
-            entry |= dict(zip(("share_medians", "share_widths"), row.shares, strict=True))
+            entry["share_medians"], entry["share_widths"] = row.shares
             entry |= {f"val_{name}": metrics.METRICS[name](row.validation) for name in VALIDATED}
-            table.append({**entry, "seconds": row.seconds, "note": row.note})
+            table.append({**entry, "seconds": seconds.mean(), "note": row.note})
         return pd.DataFrame(table)
 
     @cached_property
