@@ -233,7 +233,7 @@ def refitted(baseline: TableForecaster) -> list[Forecaster]:
     for context in coalitions(learnt, donors, players(learnt)):
         table = options.table(learnt, context, floor)
         table = replace(table, target=actual(learnt, origins) / table.level[:, None] - 1)
-        linear = LinearBaseline.of_table(table, origins, floor, options)
+        linear = LinearBaseline.of_table(table, options)
         linear = linear.with_interval(table.target - linear.relative(table))
         models.append(replace(baseline, state={"linear": linear}))
     return models
