@@ -48,7 +48,7 @@ class SeededFamily(FakeFamily):
 @pytest.fixture
 def family(monkeypatch):
     fake = SeededFamily()
-    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
+    monkeypatch.setattr("hpo_lib.study.proof.get_family", lambda name: fake)
     return fake
 
 
