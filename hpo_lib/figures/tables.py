@@ -2,7 +2,7 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -28,7 +28,7 @@ from hpo_lib.figures.style import (
     unit_text,
     with_intervals,
 )
-from hpo_lib.paths import atomic, consolidated
+from hpo_lib.paths import consolidated, write_text
 from hpo_lib.records.study import StoredStudy, StudiesAndNotes, read_studies
 from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS
 from hpo_lib.scoring.metrics import readable_unit
@@ -68,18 +68,7 @@ def _budget(record: StoredStudy | Benchmark) -> str:
     return f"{budget.capitalize()} budget, seeds: {' or '.join(map(str, seeds))}{again}"
 
 
-# The printed columns of a table: heading, column of the frame, and how its values become cells.
-Declared = Sequence[tuple[str, str, Callable[[pd.Series], Iterable[str]]]]
 Section = tuple[str, Columns]
-
-
-def _section(title: str, rows: pd.DataFrame, declared: Declared, **cells: list[str]) -> Section:
-    """Rows of a frame as cells; those that need several columns are given."""
-    return title, [(heading, cells.get(key) or text(rows[key])) for heading, key, text in declared]
-
-
-def _each(text: Callable[[Any], str]) -> Callable[[pd.Series], Iterable[str]]:
-    return lambda values: values.map(text)
 
 
 def _best(values: pd.Series) -> list[str]:
@@ -93,30 +82,26 @@ def _value(value: Any) -> str:
     return MISSING if pd.isna(value) else value_in_words(value, 3)
 
 
-SCORES: Declared = (
-    ("Model", "label", list),
-    ("Network", "network", list),
-    ("MAE", "mae", aligned),
-    ("PICP", "picp", aligned),
-    ("Winkler", "winkler", _best),
-    ("Pinball", "pinball", _best),
-    ("PICP", "picp_calibrated", aligned),
-    ("Winkler", "winkler_calibrated", _best),
-)
-
-
 def scores_of_test_split(evidence: Evidence) -> Table:
     """Raw test scores by ascending MAE with bootstrap intervals, and coverage once calibrated.
 
     No coverage is bold: within 5 percentage points of 80 % all is equally good.
     """
-    frames, sections, mode = [], [], "rolling"
+    frames, sections, mode = [], list[Section](), "rolling"
     for benchmark in evidence.benchmarks:
         rows, mode = labelled(benchmark.shown), benchmark.correction
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
-        maes, picps = (with_intervals(rows, score) for score in ("mae", "picp"))
-        cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
-        sections.append(_section(_title(benchmark), rows, SCORES, **cells))
+        columns: Columns = [
+            ("Model", rows["label"]),
+            ("Network", rows["network"]),
+            ("MAE", best_bold(with_intervals(rows, "mae"), rows["mae"])),
+            ("PICP", with_intervals(rows, "picp")),
+            ("Winkler", _best(rows["winkler"])),
+            ("Pinball", _best(rows["pinball"])),
+            ("PICP", aligned(rows["picp_calibrated"])),
+            ("Winkler", _best(rows["winkler_calibrated"])),
+        ]
+        sections.append((_title(benchmark), columns))
     groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
     return Table(joined(frames), sections, "llrrrrrr", groups)
 
@@ -126,7 +111,7 @@ def skill_split(evidence: Evidence) -> Table:
     data, sections = benchmarks.skill_split(evidence), list[Section]()
     for benchmark in evidence.benchmarks:
         rows = data[data["dataset"] == benchmark.dataset]
-        columns: list[tuple[str, Iterable[str]]] = [("Step", rows["label"].unique())]
+        columns = [("Step", [*rows["label"].unique()])]
         for score in benchmarks.SKILL:
             part = rows[rows["score"] == score]
             texts = zip(with_intervals(part, "change", [10.0]), part["certain"], strict=True)
@@ -143,14 +128,12 @@ CALIBRATED_SCORES = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler 
 def ablation(evidence: Evidence) -> Table:
     """Coverage, width and Winkler score raw, after split and after rolling calibration."""
     names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
-    frames, sections = [], []
+    frames, sections = [], list[Section]()
     for benchmark in evidence.benchmarks:
         rows = benchmark.in_unit(of_rows(benchmark.scores, benchmark.row_per_model))
         frames.append(rows[names].assign(unit=benchmark.unit))
         modes = dict([*rows.sort_values("mae", kind="stable").groupby("calibration")])
-        columns: list[tuple[str, Iterable[str]]] = [
-            ("Model", modes["none"]["model"].map(model_name))
-        ]
+        columns = [("Model", modes["none"]["model"].map(model_name))]
         for score, mode in product(CALIBRATED_SCORES, MODES):
             columns.append(("raw" if mode == "none" else mode, aligned(modes[mode][score])))
         sections.append((_title(benchmark), columns))
@@ -166,12 +149,15 @@ def hyperparameters(evidence: Evidence) -> Table:
     headings = {"range": "Range", "untuned": "untuned", **titles}
     for model in in_order(study.model for study in evidence.studies):
         studies = [study for study in evidence.studies if study.model == model]
-        spaces = [space for study in studies for space in study.search_space.items()]
         params = {
             study.dataset: {**study.result["best_params"], number_of: study.chosen.number}
             for study in studies
         }
-        params["range"] = {name: in_words(values) for name, values in spaces}
+        params["range"] = {
+            name: in_words(values)
+            for study in studies
+            for name, values in study.search_space.items()
+        }
         params["untuned"] = {**studies[0].default.params, number_of: 0}
         wide = pd.DataFrame(params, columns=[*headings], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
@@ -182,42 +168,26 @@ def hyperparameters(evidence: Evidence) -> Table:
     return Table(joined(frames), sections, "llr" + "r" * len(titles))
 
 
-PARTS = ("Training", "Validation", "Test")
-
-
 def datasets(evidence: Evidence) -> Table:
     """Source, span and splits of the data."""
     # Each dataset is a column, because three spans do not fit side by side.
-    names, columns = ["Source", "Unit"], dict[str, list[str]]()
-    names += [name for part in PARTS for name in (part, f"{part} days")]
+    columns = {}
     for dataset in evidence.datasets:
         data = next(study.data for study in evidence.studies if study.dataset == dataset)
-        cells, first = [data["source"], unit_text(data["unit"])], pd.Timestamp(data["first_hour"])
-        ends = data["train_end"], data["val_end"], data.get("test_end") or data["last_hour"]
-        for last in map(pd.Timestamp, ends):
+        cells = {"Source": data["source"], "Unit": unit_text(data["unit"])}
+        first, test_end = pd.Timestamp(data["first_hour"]), data.get("test_end")
+        ends = {"Training": data["train_end"], "Validation": data["val_end"]}
+        for part, end in {**ends, "Test": test_end or data["last_hour"]}.items():
+            last = pd.Timestamp(end)
             days = max(0, (last + _HOUR - first) // _DAY)
-            cells += [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING, str(days)]
+            cells[part] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING
+            cells[f"{part} days"] = str(days)
             first = last + _HOUR
         known = (str(len(data[f"{kind}_covariates"])) for kind in ("past", "future"))
-        columns[evidence.title(dataset)] = [*cells, " + ".join(known)]
-    frame = pd.DataFrame(columns, [*names, "Covariates"]).reset_index(names="")
+        columns[evidence.title(dataset)] = {**cells, "Covariates": " + ".join(known)}
+    frame = pd.DataFrame(columns).reset_index(names="")
     section = "", [(str(name), cells) for name, cells in frame.items()]
     return Table(frame, [section], "l" * len(frame.columns))
-
-
-STUDIES: Declared = (
-    ("Model", "model", _each(model_name)),
-    ("Job", "job_id", list),
-    ("Budget", "preset", list),
-    ("complete", "trials", _counts),
-    ("stopped", "stopped", _counts),
-    ("failed", "failed", _counts),
-    ("Minutes", "minutes", _each(number)),
-    ("untuned", "mae_default", aligned),
-    ("MAE", "mae", aligned),
-    ("Gain %", "improvement", aligned),
-    ("PICP %", "picp", aligned),
-)
 
 
 def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
@@ -225,15 +195,27 @@ def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
 
     Per dataset, the lowest MAE is on top and bold.
     """
-    sections = []
+    sections = list[Section]()
     for (dataset, source, _), group in studies.groupby(["dataset", "source", "sha256"]):
-        rows = group.sort_values("mae", kind="stable").assign(minutes=60 * group["hours"])
+        rows = group.sort_values("mae", kind="stable")
         unit, factor = readable_unit(rows["unit"].iloc[0], rows["mae"].min())
         maes = factor * rows[["mae_default", "mae"]]
         default, chosen = (aligned(maes[name], like=maes.to_numpy().flat) for name in maes)
-        cells = {"mae_default": default, "mae": best_bold(chosen, rows["mae"])}
+        columns: Columns = [
+            ("Model", rows["model"].map(model_name)),
+            ("Job", rows["job_id"]),
+            ("Budget", rows["preset"]),
+            ("complete", _counts(rows["trials"])),
+            ("stopped", _counts(rows["stopped"])),
+            ("failed", _counts(rows["failed"])),
+            ("Minutes", (60 * rows["hours"]).map(number)),
+            ("untuned", default),
+            ("MAE", best_bold(chosen, rows["mae"])),
+            ("Gain %", aligned(rows["improvement"])),
+            ("PICP %", aligned(rows["picp"])),
+        ]
         heading = f"{title(str(dataset))} ({unit_text(unit)}, data: {source})"
-        sections.append(_section(heading, rows, STUDIES, **cells))
+        sections.append((heading, columns))
     return Table(studies, sections, "lllrrrrrrrr", caption=CAPTIONS["studies"])
 
 
@@ -402,6 +384,5 @@ def improvement_report(studies: pd.DataFrame) -> list[str]:
 
 def write_studies(studies: pd.DataFrame, out: Path) -> Path:
     """Write a `studies_frame` as CSV."""
-    with atomic(file := consolidated(out)) as temporary:
-        studies.to_csv(temporary, index=False)
+    write_text(file := consolidated(out), studies.to_csv(index=False))
     return file
