@@ -22,17 +22,24 @@ from hpo_lib.benchmark.explanations import (
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.figures import style
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.style import (
     ACCENT,
     BLUE,
     INK,
     TARGET,
+    aligned,
+    beside,
+    draw_intervals,
+    legend_below,
     marked_by_source,
     model_colour,
+    model_handles,
+    model_marker,
+    model_name,
     on_screen,
     panels,
+    unit_text,
 )
 from hpo_lib.records.study import StoredStudy
 
@@ -43,22 +50,25 @@ if TYPE_CHECKING:
 def explained(evidence: Evidence) -> list[Explanations]:
     """What was found on each dataset, in the unit in which its scores are read best."""
     return [
-        Explanations.of_folder(one.paths, style.unit_text(one.unit), one.unit_and_factor[1])
+        Explanations.of_folder(one.paths, unit_text(one.unit), one.unit_and_factor[1])
         for one in evidence.explanations
     ]
 
 
 def draw(
-    fill: Callable[[Axes, Explanations], Iterable[str]], data: Sequence[Explanations]
+    fill: Callable[[Axes, Explanations], None],
+    data: Sequence[Explanations],
+    *,
+    legend: bool = False,
 ) -> Figure:
-    """A figure with a panel for each dataset, filled by a function that returns drawn models."""
+    """A figure with a panel for each dataset, and a legend of the models if a panel shows all."""
     figure, [row] = panels(1, len(data), height=3.6)
-    models = list[str]()
     for axes, one in zip(row, data, strict=True):
         axes.set_title(one.facts["title"])
-        models.extend(fill(axes, one))
-    if models:
-        style.legend_below(figure, style.model_handles(models, ls="-"))
+        fill(axes, one)
+    if legend:
+        models = [model for one in data for model, *_ in one.parts]
+        legend_below(figure, model_handles(models, ls="-"))
     return figure
 
 
@@ -67,22 +77,21 @@ def losses(one: Explanations) -> pd.DataFrame:
     return one.table().query("what == 'mae' and group not in ['none', 'all']")
 
 
-def fill_losses(axes: Axes, one: Explanations) -> Iterable[str]:
+def fill_losses(axes: Axes, one: Explanations) -> None:
     """Groups below each other, in each the models: means with intervals, and ticks for seeds."""
     rows = losses(one).rename(columns={"low": "value_low", "high": "value_high"})
     groups = one.facts["players"]
-    rows["place"] = rows["group"].map(groups.index) + style.beside(rows["model"], 0.12)
+    rows["place"] = rows["group"].map(groups.index) + beside(rows["model"], 0.12)
     means, seeds = rows[rows["seed"] == MEAN], rows[rows["seed"] != MEAN]
     axes.plot(seeds["value"], seeds["place"], "|", color=INK)
-    style.draw_intervals(axes, means, "value", upright=False)
+    draw_intervals(axes, means, "value", upright=False)
     axes.axvline(0, **TARGET)
     axes.set_yticks(range(len(groups)), groups)
     axes.set_xlabel(f"added to the MAE in {one.unit}")
     axes.invert_yaxis()
-    return means["model"]
 
 
-def fill_hours(axes: Axes, one: Explanations) -> Iterable[str]:
+def fill_hours(axes: Axes, one: Explanations) -> None:
     """Group by hour ahead as shades: the mean size of what it adds, of the best model."""
     sizes = {}
     for what in ("median", "width"):
@@ -91,11 +100,10 @@ def fill_hours(axes: Axes, one: Explanations) -> Iterable[str]:
     table, label = pd.concat(sizes), {"label": f"mean size in {one.unit}"}
     table.index = table.index.map(", ".join)
     sns.heatmap(table, ax=axes, cmap="Blues", xticklabels=3, cbar_kws=label)
-    axes.set(xlabel="hours ahead", ylabel=style.model_name(one.best[0]))
-    return ()
+    axes.set(xlabel="hours ahead", ylabel=model_name(one.best[0]))
 
 
-def fill_day(axes: Axes, one: Explanations) -> Iterable[str]:
+def fill_day(axes: Axes, one: Explanations) -> None:
     """The day that the groups move furthest, of the best model."""
     medians = one.games("median")
     daily = medians[one.best].mean(axis=2)
@@ -103,8 +111,7 @@ def fill_day(axes: Axes, one: Explanations) -> Iterable[str]:
     average = medians.get((LINEAR, "own", MEAN), daily)[0, day].mean()
     steps = reasons(daily[:, day], one.facts["players"], average)
     fill_steps(axes, steps, average, "average day", one.unit)
-    axes.set_ylabel(f"{style.model_name(one.best[0])}, after {one.facts['days'][day]}")
-    return ()
+    axes.set_ylabel(f"{model_name(one.best[0])}, after {one.facts['days'][day]}")
 
 
 def reasons(daily: np.ndarray, groups: Iterable[str], average: float) -> pd.Series:
@@ -118,31 +125,30 @@ def fill_steps(
     """A waterfall of what is ``added`` to a daily mean; ``texts``: other labels than numbers."""
     ends = start + np.cumsum([0, *added])
     bars = axes.barh(added.index, added, left=ends[:-1], color=np.where(added > 0, ACCENT, BLUE))
-    texts = texts or style.aligned(added, [added.abs().max()])
+    texts = texts or aligned(added, [added.abs().max()])
     axes.bar_label(bars, texts, padding=4, fontsize=6)
-    first, last = style.aligned(ends[[0, -1]])
+    first, last = aligned(ends[[0, -1]])
     axes.set_xlabel(f"daily mean in {unit}, from {first} ({begins}) to {last}")
     axes.invert_yaxis()
     axes.use_sticky_edges = False
     axes.margins(x=0.12)
 
 
-def fill_deletions(axes: Axes, one: Explanations) -> Iterable[str]:
+def fill_deletions(axes: Axes, one: Explanations) -> None:
     """MAE without the first groups in a model's own order; dashed in the mean over all orders."""
     means = {row[0]: loss for row, loss in one.losses().items() if row[2] == MEAN}
     for model, loss in means.items():
-        marker, colour = style.model_marker(model), model_colour(model)
-        axes.plot(deletion(loss, shapley_values(loss)), marker=marker, color=colour)
+        curve, colour = deletion(loss, shapley_values(loss)), model_colour(model)
+        axes.plot(curve, marker=model_marker(model), color=colour)
         axes.plot(mean_deletion(loss), "--", color=colour)
     axes.set(xlabel="groups hidden", ylabel=f"MAE in {one.unit}")
-    return means
 
 
 PICTURES = {
-    "explanation_loss": (explained, partial(draw, fill_losses)),
+    "explanation_loss": (explained, partial(draw, fill_losses, legend=True)),
     "explanation_hours": (explained, partial(draw, fill_hours)),
     "explanation_day": (explained, partial(draw, fill_day)),
-    "explanation_deletion": (explained, partial(draw, fill_deletions)),
+    "explanation_deletion": (explained, partial(draw, fill_deletions, legend=True)),
 }
 """Name of the files and of the caption -> the data of a figure, and its drawer."""
 
