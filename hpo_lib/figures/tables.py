@@ -4,7 +4,6 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from hpo_lib.records.study import StoredStudy, StudiesAndNotes, read_studies
 from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS
 from hpo_lib.scoring.metrics import readable_unit
 
-_HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
+_HOUR = pd.Timedelta(hours=1)
 
 
 CAPTIONS = {
@@ -47,15 +46,16 @@ CAPTIONS = {
 
 def caption(name: str, records: Records) -> str:
     """What a figure or table shows; ``records`` are all studies or all benchmarks."""
-    benchmarks = [one for one in records if isinstance(one, Benchmark)]
-    tested = {one.spec.title: one.rows[0].test.days for one in benchmarks}
+    tested = {
+        one.spec.title: one.rows[0].test.days for one in records if isinstance(one, Benchmark)
+    }
     spans = [
         f"{title}: {len(days)} daily origins, {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}"
         for title, days in tested.items()
     ]
     shows = CAPTIONS[name].format(days="; ".join(spans), rolling_days=ROLLING_DAYS)
     budgets = "; ".join(dict.fromkeys(map(_budget, records)))
-    return f"{shows} {'Test' if benchmarks else 'Validation'} split. {budgets}."
+    return f"{shows} {'Test' if tested else 'Validation'} split. {budgets}."
 
 
 def _budget(record: StoredStudy | Benchmark) -> str:
@@ -68,14 +68,8 @@ def _budget(record: StoredStudy | Benchmark) -> str:
     return f"{budget.capitalize()} budget, seeds: {' or '.join(map(str, seeds))}{again}"
 
 
-Section = tuple[str, Columns]
-
-
 def _best(values: pd.Series) -> list[str]:
     return best_bold(aligned(values), values)
-
-
-_counts = partial(aligned, like=[100.0])
 
 
 def _value(value: Any) -> str:
@@ -87,7 +81,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
 
     No coverage is bold: within 5 percentage points of 80 % all is equally good.
     """
-    frames, sections, mode = [], list[Section](), "rolling"
+    frames, sections, mode = [], [], "rolling"
     for benchmark in evidence.benchmarks:
         rows, mode = labelled(benchmark.shown), benchmark.correction
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
@@ -102,13 +96,13 @@ def scores_of_test_split(evidence: Evidence) -> Table:
             ("Winkler", _best(rows["winkler_calibrated"])),
         ]
         sections.append((_title(benchmark), columns))
-    groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
+    groups = [("", 2), ("raw", 4), (f"{mode} calibration", 2)]
     return Table(joined(frames), sections, "llrrrrrr", groups)
 
 
 def skill_split(evidence: Evidence) -> Table:
     """What each step from the naive forecast to the calibrated mixture changes."""
-    data, sections = benchmarks.skill_split(evidence), list[Section]()
+    data, sections = benchmarks.skill_split(evidence), []
     for benchmark in evidence.benchmarks:
         rows = data[data["dataset"] == benchmark.dataset]
         columns = [("Step", [*rows["label"].unique()])]
@@ -127,10 +121,10 @@ CALIBRATED_SCORES = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler 
 
 def ablation(evidence: Evidence) -> Table:
     """Coverage, width and Winkler score raw, after split and after rolling calibration."""
-    names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
-    frames, sections = [], list[Section]()
+    frames, sections = [], []
     for benchmark in evidence.benchmarks:
         rows = benchmark.in_unit(of_rows(benchmark.scores, benchmark.row_per_model))
+        names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
         frames.append(rows[names].assign(unit=benchmark.unit))
         modes = dict([*rows.sort_values("mae", kind="stable").groupby("calibration")])
         columns = [("Model", modes["none"]["model"].map(model_name))]
@@ -143,7 +137,7 @@ def ablation(evidence: Evidence) -> Table:
 
 def hyperparameters(evidence: Evidence) -> Table:
     """The ranges that were searched, the untuned defaults, and what each study chose."""
-    number_of, frames, sections = "chosen trial", [], list[Section]()
+    number_of, frames, sections = "chosen trial", [], []
     # The place alone, of "Water, Centrum": three whole titles are too wide for a page.
     titles = {name: evidence.title(name).rpartition(", ")[2] for name in evidence.datasets}
     headings = {"range": "Range", "untuned": "untuned", **titles}
@@ -162,7 +156,7 @@ def hyperparameters(evidence: Evidence) -> Table:
         wide = pd.DataFrame(params, columns=[*headings], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
         frames.append(wide.reset_index(names="parameter").assign(model=model))
-        columns = [(headings[str(name)], cells.map(_value)) for name, cells in wide.items()]
+        columns = [(heading, wide[name].map(_value)) for name, heading in headings.items()]
         names = wide.index.str.replace("_", " ")
         sections.append((model_name(model), [("Parameter", names), *columns]))
     return Table(joined(frames), sections, "llr" + "r" * len(titles))
@@ -179,15 +173,14 @@ def datasets(evidence: Evidence) -> Table:
         ends = {"Training": data["train_end"], "Validation": data["val_end"]}
         for part, end in {**ends, "Test": test_end or data["last_hour"]}.items():
             last = pd.Timestamp(end)
-            days = max(0, (last + _HOUR - first) // _DAY)
+            days = max(0, (last + _HOUR - first).days)
             cells[part] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING
             cells[f"{part} days"] = str(days)
             first = last + _HOUR
         known = (str(len(data[f"{kind}_covariates"])) for kind in ("past", "future"))
         columns[evidence.title(dataset)] = {**cells, "Covariates": " + ".join(known)}
     frame = pd.DataFrame(columns).reset_index(names="")
-    section = "", [(str(name), cells) for name, cells in frame.items()]
-    return Table(frame, [section], "l" * len(frame.columns))
+    return Table(frame, [("", [*frame.items()])], "l" * len(frame.columns))
 
 
 def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
@@ -195,7 +188,7 @@ def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
 
     Per dataset, the lowest MAE is on top and bold.
     """
-    sections = list[Section]()
+    sections = []
     for (dataset, source, _), group in studies.groupby(["dataset", "source", "sha256"]):
         rows = group.sort_values("mae", kind="stable")
         unit, factor = readable_unit(rows["unit"].iloc[0], rows["mae"].min())
@@ -205,17 +198,16 @@ def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
             ("Model", rows["model"].map(model_name)),
             ("Job", rows["job_id"]),
             ("Budget", rows["preset"]),
-            ("complete", _counts(rows["trials"])),
-            ("stopped", _counts(rows["stopped"])),
-            ("failed", _counts(rows["failed"])),
+            ("complete", aligned(rows["trials"], [100.0])),
+            ("stopped", aligned(rows["stopped"], [100.0])),
+            ("failed", aligned(rows["failed"], [100.0])),
             ("Minutes", (60 * rows["hours"]).map(number)),
             ("untuned", default),
             ("MAE", best_bold(chosen, rows["mae"])),
             ("Gain %", aligned(rows["improvement"])),
             ("PICP %", aligned(rows["picp"])),
         ]
-        heading = f"{title(str(dataset))} ({unit_text(unit)}, data: {source})"
-        sections.append((heading, columns))
+        sections.append((f"{title(str(dataset))} ({unit_text(unit)}, data: {source})", columns))
     return Table(studies, sections, "lllrrrrrrrr", caption=CAPTIONS["studies"])
 
 
@@ -236,8 +228,7 @@ def explanation_table(evidence: Evidence) -> Table:
         texts = map("{} ({})".format, aligned(rows["value"], like), aligned(half, like))
         cells = pd.Series(texts, [rows["model"], rows["group"]]).unstack(sort=False)
         cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
-        columns = [(group, cells[group]) for group in groups]
-        sections.append((str(title), [("Model", cells.index.map(model_name)), *columns]))
+        sections.append((str(title), [("Model", cells.index.map(model_name)), *cells.items()]))
     return Table(data, sections, "l" + "r" * len(groups))
 
 
@@ -262,8 +253,10 @@ def tabled(name: str, evidence: Evidence) -> Table | None:
 
 
 def _title(benchmark: Benchmark) -> str:
-    days = len(benchmark.rows[0].test.origins)
-    return f"{benchmark.spec.title} ({unit_text(benchmark.unit)}, {days} days)"
+    return (
+        f"{benchmark.spec.title} ({unit_text(benchmark.unit)}, "
+        f"{len(benchmark.rows[0].test.origins)} days)"
+    )
 
 
 # All studies in one frame, read from the best_params JSONs alone
@@ -313,8 +306,9 @@ def studies_frame(studies: Sequence[StoredStudy]) -> pd.DataFrame:
     split. The ``status`` of an incomplete study is `StoredStudy.state`, since its JSON cannot know
     whether it still runs.
     """
-    order = ["dataset", "model", "date", "file"]
-    return pd.DataFrame(map(_row, studies)).sort_values(order, ignore_index=True)
+    return pd.DataFrame(map(_row, studies)).sort_values(
+        ["dataset", "model", "date", "file"], ignore_index=True
+    )
 
 
 def _row(study: StoredStudy) -> dict[str, Any]:
@@ -367,8 +361,9 @@ def improvement_report(studies: pd.DataFrame) -> list[str]:
     """
     counted = studies.query("status == 'complete' and preset != 'test' and schema > 1")
     lines = []
-    same_data = ["dataset", "source", "sha256", "train_end", "val_end"]
-    for (dataset, source, sha256, *_), group in counted.groupby(same_data):
+    for (dataset, source, sha256, *_), group in counted.groupby(
+        ["dataset", "source", "sha256", "train_end", "val_end"]
+    ):
         newest = group.sort_values("date").groupby("model").tail(1)
         improved = newest["improvement"] >= IMPROVEMENT_PERCENT
         successes = (improved & newest["picp"].between(*PICP_RANGE)).sum()
@@ -377,8 +372,10 @@ def improvement_report(studies: pd.DataFrame) -> list[str]:
             f"{row.model} {row.improvement:+.1f} % at PICP {row.picp:.1f}"
             for row in newest.itertuples()
         )
-        whose = f"{dataset} ({source} {str(sha256)[:12]})"
-        lines.append(f"{whose}: {verdict}, {successes} of {len(newest)} models: {each}")
+        lines.append(
+            f"{dataset} ({source} {str(sha256)[:12]}): {verdict}, {successes} of {len(newest)} "
+            f"models: {each}"
+        )
     return lines or ["no complete study beyond the test preset, so nothing to compare"]
 
 
