@@ -138,7 +138,7 @@ WRONG_SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "sentence"), WRONG_SETTINGS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("wrong, sentence", WRONG_SETTINGS, ids=lambda value: str(value)[:40])
 def test_when_a_setting_is_wrong_then_the_user_reads_one_exact_sentence(wrong, sentence):
     with refusal(sentence):
         Settings.create(**{"model": "TFT_Q", "dataset": "heat", **wrong})
@@ -179,7 +179,7 @@ WRONG_COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize(("argv", "sentence"), WRONG_COMMANDS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize("argv, sentence", WRONG_COMMANDS, ids=lambda value: str(value)[:60])
 def test_when_a_command_is_given_something_wrong_then_it_prints_one_sentence_and_ends_with_2(
     argv, sentence, tmp_path, monkeypatch, capsys
 ):
@@ -222,7 +222,7 @@ WRONG_USAGE = [
 ]
 
 
-@pytest.mark.parametrize(("argv", "last_line"), WRONG_USAGE, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize("argv, last_line", WRONG_USAGE, ids=lambda value: str(value)[:60])
 def test_when_a_command_is_used_wrongly_then_usage_is_shown_and_it_ends_with_2(
     argv, last_line, capsys
 ):

@@ -57,7 +57,7 @@ def split_in_two(f, at):
 
 
 @pytest.mark.parametrize(
-    ("weights", "expected"),
+    "weights, expected",
     [
         ([1.0] * 9, 8),  # ceil(10 * 0.8)
         ([1.0] * 10, 9),  # ceil(11 * 0.8)
@@ -190,7 +190,7 @@ def test_when_validation_is_given_then_the_first_test_days_live_on_it():
 
 
 @pytest.mark.parametrize(
-    ("lowest", "zero_from", "least"), [(0.0, 24, 0.01 * 100 * 24 / 72), (-100.0, 48, 100 * 48 / 72)]
+    "lowest, zero_from, least", [(0.0, 24, 0.01 * 100 * 24 / 72), (-100.0, 48, 100 * 48 / 72)]
 )
 def test_when_the_target_is_near_zero_then_its_level_is_a_share_of_its_size_or_all_if_ever_negative(
     lowest, zero_from, least
@@ -232,7 +232,7 @@ def test_when_anything_is_calibrated_then_quantiles_do_not_cross_and_the_median_
     assert (calibrated.actual == test.actual).all()
 
 
-@pytest.mark.parametrize(("earlier", "lowest"), [(1.0, 0.0), (-1.0, -9.0)])
+@pytest.mark.parametrize("earlier, lowest", [(1.0, 0.0), (-1.0, -9.0)])
 def test_when_the_target_was_never_negative_then_no_bound_is(earlier, lowest):
     """By hand: every hour misses by 10 above a half-width of 1 around a median of 1, so bounds move
     out by 9.

@@ -300,6 +300,7 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
     }
 
 
+@pytest.mark.slow
 def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is(
     small, papermill, capsys
 ):
@@ -324,6 +325,7 @@ def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(
     assert papermill.calls == []
 
 
+@pytest.mark.slow
 def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_live_record_alone(
     small, papermill, capsys
 ):
@@ -352,7 +354,7 @@ def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept
 
 
 @pytest.mark.parametrize(
-    ("name", "message", "code", "shown"),
+    "name, message, code, shown",
     [
         ("InputError", "seed is wrong; fix it", 2, "hpo: seed is wrong; fix it\n"),
         ("StudyError", "no trial completed", 1, "hpo: no trial completed\n"),

@@ -403,7 +403,7 @@ TRAINING = {
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "sentence"),
+    "place, value, sentence",
     [
         (("params",), "tuned", "params is 'tuned'; Allowed: best"),
         (("seed",), "42", "seed is '42', expected a valid integer"),
@@ -439,7 +439,7 @@ FACTS = {
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "sentence"),
+    "place, value, sentence",
     [
         (("relative_mae",), None, "relative_mae is None, expected a valid number"),
         (

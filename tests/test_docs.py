@@ -52,7 +52,7 @@ def commands(file, program):
 
 def each_line_of(program):
     pairs = [(file.name, line) for file in PROSE for line in commands(file, program)]
-    return pytest.mark.parametrize(("document", "line"), pairs, ids=lambda value: value[:60])
+    return pytest.mark.parametrize("document, line", pairs, ids=lambda value: value[:60])
 
 
 def each(files):
@@ -149,7 +149,7 @@ def glossary():
     return [row for row in rows if row[0] not in ("term", "---")]
 
 
-@pytest.mark.parametrize(("term", "meaning", "where"), glossary(), ids=lambda value: value[:30])
+@pytest.mark.parametrize("term, meaning, where", glossary(), ids=lambda value: value[:30])
 def test_when_the_glossary_says_where_a_term_is_computed_then_that_file_defines_it(
     term, meaning, where
 ):
@@ -164,7 +164,7 @@ def test_when_the_glossary_says_where_a_term_is_computed_then_that_file_defines_
 
 
 @pytest.mark.parametrize(
-    ("document", "names"),
+    "document, names",
     [
         ("search.md", [*RECIPE_SPACE, *OBJECTIVES, *POLICIES]),
         (

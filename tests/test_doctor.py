@@ -43,7 +43,7 @@ def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_
 
 
 @pytest.mark.parametrize(
-    ("asked", "absent", "is_checkout", "begin", "end"),
+    "asked, absent, is_checkout, begin, end",
     [
         ("installed_version", "darts", True, "missing: darts; run `", "-r requirements.lock`"),
         ("installed_version", "darts", False, "missing: darts; run `", "darts`"),  # no lock file
@@ -106,7 +106,7 @@ def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_name
 
 
 @pytest.mark.parametrize(
-    ("sbatch", "job_id", "text"),
+    "sbatch, job_id, text",
     [
         (None, "", "no sbatch on this machine: studies run here, not as cluster jobs"),
         ("/usr/bin/sbatch", "", "/usr/bin/sbatch"),

@@ -172,7 +172,7 @@ def test_when_data_is_shown_then_the_banner_says_where_it_comes_from(tiny_datase
 
 
 @pytest.mark.parametrize(
-    ("kind", "mark"), [("observed", "OBSERVED WEATHER OF THE DAY AHEAD"), ("forecast", "")]
+    "kind, mark", [("observed", "OBSERVED WEATHER OF THE DAY AHEAD"), ("forecast", "")]
 )
 def test_when_models_see_weather_that_nobody_has_then_banner_figure_and_record_say_so(
     kind, mark, tiny_dataset

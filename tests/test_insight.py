@@ -159,7 +159,7 @@ def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
 
 
 @pytest.mark.parametrize(
-    ("is_test", "shares", "said"),
+    "is_test, shares, said",
     [
         (True, (0.3, 0.1), "The network is not shown: at the test budget"),
         (False, (0.0, 0.0), "The network is not shown: nothing of it is kept"),

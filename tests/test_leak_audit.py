@@ -247,7 +247,7 @@ def test_when_observed_weather_has_the_role_of_a_calendar_then_it_is_found(bikes
 
 
 @pytest.mark.parametrize(
-    ("how", "words"),
+    "how, words",
     [
         (lambda values: (values - values.mean()) / values.std(), "mean and standard deviation"),
         (
@@ -306,7 +306,7 @@ TOYS = {
 }
 
 
-@pytest.mark.parametrize(("train", "words"), TOYS.values(), ids=TOYS)
+@pytest.mark.parametrize("train, words", TOYS.values(), ids=TOYS)
 def test_when_a_model_is_audited_then_its_leak_is_found_and_nothing_else(bikes, train, words):
     (found,) = audit_training(bikes.dataset, "TOY", train)
     assert found.kind == ("leak" if words else "fine")
@@ -423,7 +423,7 @@ def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tm
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    "words, says",
     [
         (["--models", "LINEAR"], "model is 'LINEAR'; did you mean LINEAR_Q?"),
         (["--weather", "weather.csv"], "weather and school holidays are compared with raw data"),

@@ -121,7 +121,7 @@ def test_when_a_member_is_silent_for_a_week_then_the_others_share_its_weight_and
 
 
 @pytest.mark.parametrize(
-    ("values", "actual", "levels", "sentence"),
+    "values, actual, levels, sentence",
     [
         (slice(None), slice(0, 59), (0.1, 0.5, 0.9), "of different data cannot be mixed"),
         (slice(None), slice(0, 60), (0.2, 0.5, 0.8), "different levels or horizons"),

@@ -8,7 +8,7 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.conftest import made_forecasts
 
 
-@pytest.mark.parametrize(("value", "excess"), [(0, 0), (5, 0), (5.5, 0.5), (80, 75)])
+@pytest.mark.parametrize("value, excess", [(0, 0), (5, 0), (5.5, 0.5), (80, 75)])
 def test_when_coverage_is_within_five_points_then_it_exceeds_nothing_and_else_only_the_rest_counts(
     value, excess
 ):

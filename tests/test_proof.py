@@ -59,7 +59,7 @@ def test_when_a_challenger_is_equal_then_noise_proves_it_in_fewer_than_5_percent
     assert proven_share(0.0) < 0.05
 
 
-@pytest.mark.parametrize(("effect", "at_least"), [(0.06, 0.99), (0.04, 0.85)])
+@pytest.mark.parametrize("effect, at_least", [(0.06, 0.99), (0.04, 0.85)])
 def test_when_a_challenger_is_truly_better_then_it_is_nearly_always_proven(effect, at_least):
     assert proven_share(effect, 60) >= at_least
 
@@ -87,9 +87,7 @@ def test_when_two_seeds_disagree_more_than_the_challenger_gains_then_nothing_is_
     assert (one_seed.probability, one_seed.proven) == (1.0, True)
 
 
-@pytest.mark.parametrize(
-    ("picp", "proven"), [(75.0, True), (74.9, False), (85.0, True), (85.1, False)]
-)
+@pytest.mark.parametrize("picp, proven", [(75.0, True), (74.9, False), (85.0, True), (85.1, False)])
 def test_when_coverage_after_correction_is_off_then_a_better_challenger_is_not_proven(picp, proven):
     found = compare_seeds([scores(np.full(28, 1.0), picp=picp)] * 2, [scores(np.full(28, 2.0))] * 2)
     assert found.probability == 1.0
@@ -157,7 +155,7 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
 
 
 @pytest.mark.parametrize(
-    ("days", "cause"),
+    "days, cause",
     [
         (13, "validation has 13 days, and fewer than 14 prove nothing"),
         (14, ""),
@@ -166,5 +164,5 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
 def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(days, cause):
     trials = [TrialRecord(number, "complete", {}) for number in (0, 1)]
     scored = [scores(np.full(days, 1.0 - 0.2 * number)) for number in (0, 1)]
-    found = Proof(42, False, None, scored.__getitem__, None).challengers(trials)
+    found = Proof(42, False, scored.__getitem__, None).challengers(trials)
     assert found == ([] if cause else [1], cause)

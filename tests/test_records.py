@@ -38,7 +38,7 @@ def execute(folder, *sources):
 
 
 @pytest.mark.parametrize(
-    ("last", "complete", "error"),
+    "last, complete, error",
     [
         ("1 + 1", True, ""),
         ("raise ValueError('no such column')", True, "ValueError: no such column"),

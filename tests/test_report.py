@@ -117,7 +117,7 @@ def test_when_a_record_lacks_its_provenance_then_the_page_is_written(run):
 
 
 @pytest.mark.parametrize(
-    ("hours", "words"), [(0.053, "3.2 minutes"), (2.0, "2 hours"), (30.49, "30 hours")]
+    "hours, words", [(0.053, "3.2 minutes"), (2.0, "2 hours"), (30.49, "30 hours")]
 )
 def test_when_a_study_took_less_than_two_hours_then_the_page_gives_minutes(hours, words, run):
     change(run, training_time_hours=hours)
@@ -148,7 +148,7 @@ def test_when_weeks_are_drawn_then_they_are_the_easiest_the_middle_and_the_harde
     assert titles[2].endswith("from Wednesday 2019-01-23: MAE 0.900 m3/h")
 
 
-@pytest.mark.parametrize(("days", "count"), [(3, 1), (7, 1), (14, 2), (20, 2)])
+@pytest.mark.parametrize("days, count", [(3, 1), (7, 1), (14, 2), (20, 2)])
 def test_when_there_are_few_days_then_there_are_as_many_whole_weeks_as_they_hold_or_one(
     days, count
 ):

@@ -17,7 +17,7 @@ NETWORK = np.array([[[10.0, 14.0, 15.0]]])
 
 
 @pytest.mark.parametrize(
-    ("shares", "expected"),
+    "shares, expected",
     [
         ((0.0, 0.0), [8, 10, 14]),
         ((1.0, 1.0), [10, 14, 15]),

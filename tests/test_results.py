@@ -122,7 +122,7 @@ REAL_CASE = [(0.079, 51), (0.081, 78), (0.110, 80)]
 
 
 @pytest.mark.parametrize(
-    ("policy", "pairs", "chosen", "reason"),
+    "policy, pairs, chosen, reason",
     [
         ("calibrated", REAL_CASE, 1, CALIBRATED),
         ("lowest_mae", REAL_CASE, 0, "lowest MAE, whatever its coverage"),
@@ -292,7 +292,7 @@ def test_when_a_file_is_written_then_it_is_synced_before_it_gets_its_name_and_it
 
 @pytest.mark.parametrize("step", ["chmod", "fsync", "replace"])
 @pytest.mark.parametrize(
-    ("error", "told"),
+    "error, told",
     [(OSError("no space left"), WriteError), (KeyboardInterrupt(), KeyboardInterrupt)],
     ids=repr,
 )

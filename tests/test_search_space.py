@@ -25,7 +25,7 @@ def test_when_a_search_space_is_read_from_a_storage_then_it_is_the_one_that_was_
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    "value, words",
     [
         (True, "yes"),
         (False, "no"),

@@ -76,7 +76,7 @@ URL = "postgresql://user@host/db"
 
 
 @pytest.mark.parametrize(
-    ("given_parameters", "expected"),
+    "given_parameters, expected",
     [
         ({}, {"trials": 50, "preset": "auto"}),
         ({"test": True}, {"trials": 3, "preset": "test"}),
@@ -163,7 +163,7 @@ def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settin
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "expected"),
+    "name, value, expected",
     [
         ("test", "true", True),
         ("test", "TRUE", True),

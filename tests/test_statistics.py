@@ -31,7 +31,7 @@ def noise(n, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("losses", "block_days", "bounds"),
+    "losses, block_days, bounds",
     [
         # Blocks of one day: the means 0, 4, 4, 8 are equally likely.
         ([0, 8], 1, (0, 8)),
@@ -78,7 +78,7 @@ def test_when_eight_days_have_two_lags_then_variance_and_correction_are_those_wo
     assert result.statistic == pytest.approx(np.sqrt(15))
 
 
-@pytest.mark.parametrize(("n", "horizon"), [(20, 3), (200, 5), (600, 6)])
+@pytest.mark.parametrize("n, horizon", [(20, 3), (200, 5), (600, 6)])
 def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodels(n, horizon):
     rng = np.random.default_rng(6)
     a = np.convolve(rng.standard_normal(n + 4), np.ones(5), "valid") ** 2

@@ -45,7 +45,7 @@ FOUR = [trial(i, curve(*[float(mae)] * CHECKS)) for i, mae in enumerate([1, 2, 3
 
 
 @pytest.mark.parametrize(
-    ("mae", "expected"),
+    "mae, expected",
     [
         (0.5, False),  # none of four is better
         (2.5, False),  # two are, and 2 < 0.5 * 5
@@ -71,7 +71,7 @@ def test_when_a_trial_is_stopped_then_it_is_said_where_and_why_and_its_curve_is_
 
 
 @pytest.mark.parametrize(
-    ("rule", "checks", "decided"),
+    "rule, checks, decided",
     [
         (HALVING, 1, {}),  # a rung never falls on the last check: there is nothing left to save
         (HALVING, 2, {1: 0.5}),  # both rungs fall on the first check, where the later decides

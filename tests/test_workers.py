@@ -18,7 +18,7 @@ ONLY = "Cores available:"
 
 
 @pytest.mark.parametrize(
-    ("asked", "cores", "threads", "expected"),
+    "asked, cores, threads, expected",
     [
         (1, 2, "", (1, 1, "")),
         (2, 2, "", (2, 1, "")),
@@ -97,7 +97,7 @@ def test_when_workers_end_in_order_then_each_was_one_hpo_run_and_their_lines_are
         assert "--workers" not in options
 
 
-@pytest.mark.parametrize(("code", "error"), [(1, "StudyError"), (2, "InputError")])
+@pytest.mark.parametrize("code, error", [(1, "StudyError"), (2, "InputError")])
 def test_when_a_worker_ends_with_an_error_of_ours_then_it_is_raised_and_not_started_again(
     code, error, run_two
 ):
@@ -107,7 +107,7 @@ def test_when_a_worker_ends_with_an_error_of_ours_then_it_is_raised_and_not_star
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "how"), [(SIGKILL, "signal 9"), (KERNEL, "its kernel was killed")]
+    "outcomes, how", [(SIGKILL, "signal 9"), (KERNEL, "its kernel was killed")]
 )
 def test_when_a_worker_dies_three_times_without_a_training_then_it_is_over(outcomes, how, run_two):
     started, lines = run_two([outcomes] * 9)

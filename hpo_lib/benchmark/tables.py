@@ -45,7 +45,7 @@ VALIDATED = ("mae", "picp", "pinball", "winkler")
 COMPARED = ("mae", "pinball", "winkler")
 """Losses on which rows are compared by Diebold-Mariano tests."""
 
-PARAMS_ORDER = ("best", "file", "default", "own")
+PARAMS_ORDER = ("best", "file", "default", "own", "plain")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
 """
 
@@ -56,7 +56,7 @@ class BenchmarkRow:
 
     Attributes:
         model: family, baseline or mixture.
-        params: ``default``, ``best``, ``file``, ``own``.
+        params: one of `PARAMS_ORDER`.
         validation: forecasts of the validation split, mean of the seeds.
         test: forecasts of the test split, mean of the seeds.
         trainings: one per seed; none of a mixture.
@@ -80,12 +80,6 @@ class BenchmarkRow:
     def kind(self) -> str:
         """Of its model, see `hpo_lib.families.models.KINDS`."""
         return described(self.model).kind
-
-    @property
-    def seconds(self) -> float:
-        """Mean training time; NaN of a mixture."""
-        seconds = [training.record["seconds"] for training in self.trainings]
-        return float(pd.Series(seconds, dtype=float).mean())
 
     @property
     def shares(self) -> Sequence[float]:
@@ -265,6 +259,7 @@ class Benchmark:
         for (row, mode), test in self.calibrated.items():
             intervals = bootstrap_intervals(test)
             maes = pd.Series([metrics.mae(one.test) for one in row.trainings], dtype=float)
+            seconds = pd.Series([one.record["seconds"] for one in row.trainings], dtype=float)
             entry: dict[str, object] = {
                 "dataset": self.dataset,
                 "source": self.source,
@@ -277,12 +272,11 @@ class Benchmark:
             for name, score in evaluate(test, self.scales).items():
                 entry[name] = score
                 if name in INTERVALS:
-                    entry[f"{name}_low"] = intervals[name].low
-                    entry[f"{name}_high"] = intervals[name].high
+                    _, entry[f"{name}_low"], entry[f"{name}_high"] = intervals[name]
             entry |= {"seed_mae": maes.mean(), "seed_mae_sd": maes.std()}
-            entry |= dict(zip(("share_medians", "share_widths"), row.shares, strict=True))
+            entry["share_medians"], entry["share_widths"] = row.shares
             entry |= {f"val_{name}": metrics.METRICS[name](row.validation) for name in VALIDATED}
-            table.append({**entry, "seconds": row.seconds, "note": row.note})
+            table.append({**entry, "seconds": seconds.mean(), "note": row.note})
         return pd.DataFrame(table)
 
     @cached_property

@@ -41,7 +41,7 @@ from hpo_lib.records.trainings import (
 from hpo_lib.scoring import metrics
 from hpo_lib.settings import Settings
 
-PARAMS_CHOICES = ("both", "best", "default")
+PARAMS_CHOICES = ("both", "best", "default", "all")
 DEFAULT_SEEDS = 3
 FIRST_SEED = 42
 """Seeds count up from the seed that studies have by default."""
@@ -52,24 +52,23 @@ class Plan:
     """What a benchmark of one dataset trains.
 
     Attributes:
+        settings: with the budget and recipe of families, and the folder of the studies' records.
         models: families; the baselines are always trained too.
-        params: ``best``, ``default``, ``both`` side by side, or the path of a best_params JSON.
-        preset, recipe: names of the families' budget and recipe.
+        params: ``best``, ``default``, ``both`` side by side, ``all`` (beside both
+            the defaults of the plain recipe), or the path of a best_params JSON.
         seeds: trainings per row, with the seeds 42, 43 and so on.
         refit: train again on training and validation split together, with the steps that validation
             chose.
-        runs_dir, out: folders of the studies' records, and for forecasts and tables.
+        out: folder for forecasts and tables.
         chronos2: folder of a pretrained Chronos-2, which is then one more baseline.
     """
 
     dataset: Dataset
+    settings: Settings
     models: tuple[str, ...]
     params: str
-    preset: str
-    recipe: str
     seeds: int
     refit: bool
-    runs_dir: Path
     out: Path
     chronos2: Path | None = None
 
@@ -96,7 +95,7 @@ class Plan:
 
     @property
     def paths(self) -> BenchmarkPaths:
-        setting = f"{self.preset}-{self.recipe}" + ("-refit" if self.refit else "")
+        setting = f"{self.settings.budget_name}-{self.settings.recipe}" + "-refit" * self.refit
         return BenchmarkPaths(self.out, self.dataset.spec.name, setting)
 
 
@@ -123,13 +122,11 @@ def make_plan(
     settings = Settings.create(chosen[0], dataset, **given)
     return Plan(
         dataset=load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
+        settings=settings,
         models=chosen,
         params=params,
-        preset=settings.budget_name,
-        recipe=settings.recipe,
         seeds=seeds,
         refit=refit,
-        runs_dir=settings.runs_dir,
         out=Path(out or BENCHMARK_DIR).expanduser(),
         chronos2=Path(chronos2).expanduser() if chronos2 else None,
     )
@@ -179,7 +176,11 @@ def run_benchmark(
         say(f"note: {note}")
     origins = np.append(dataset.validation_origins, dataset.test_origins)
     write_scales(paths.scales, dataset, origins)
-    provenance = {**code_provenance(), "data": data_provenance(dataset), "preset": plan.preset}
+    provenance = {
+        **code_provenance(),
+        "data": data_provenance(dataset),
+        "preset": plan.settings.budget_name,
+    }
     for i, task in enumerate(tasks, start=1):
         (model, params, seed), key = task.row, task.key
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
@@ -233,8 +234,10 @@ def planned(plan: Plan, notes: list[str]) -> list[Task]:
     for name in (*baselines(), *plan.models):
         for label, found in _rows(plan, name).items():
             notes += found.notes
-            how = name, found.params, data, plan.preset, plan.recipe
-            key, fit = key_and_fit(*how, refit=plan.refit)
+            settings = plan.settings
+            if label == "plain":
+                settings = replace(settings, recipe="plain")
+            key, fit = key_and_fit(name, found.params, data, settings, refit=plan.refit)
             seeds = plan.seeds if registered()[name].seeded else 1
             for seed in range(FIRST_SEED, FIRST_SEED + seeds):
                 tasks.append(Task((name, label, seed), key, partial(fit, dataset=data, seed=seed)))
@@ -242,31 +245,34 @@ def planned(plan: Plan, notes: list[str]) -> list[Task]:
 
 
 def key_and_fit(
-    model: str, params: Params, dataset: Dataset, preset: str, recipe_name: str, **deciding: object
+    model: str, params: Params, dataset: Dataset, settings: Settings, **deciding: object
 ) -> tuple[Json, Callable[..., Forecaster]]:
     """The key of a training of a family or baseline, and what trains it on a dataset with a seed.
 
     What is ``deciding`` becomes part of the key. The test preset makes quick baselines, too.
     """
+    preset = settings.budget_name
     if baseline := baselines().get(model):
         quick = preset == "test"
         key = training_key(dataset, settings=baseline.settings, quick=quick, **deciding)
         return key, partial(baseline.fit, quick=quick)
-    family, recipe = get_family(model), RECIPES[recipe_name]
+    family, recipe = get_family(model), RECIPES[settings.recipe]
     budget = family.budgets[preset]
     key = family_key(family, params, budget, recipe, dataset, **deciding)
     return key, partial(family.fit, params, budget=budget, recipe=recipe)
 
 
 def _rows(plan: Plan, model: str) -> dict[str, FoundParameters]:
-    """Parameters of a model's rows by label: ``own``, ``default``, ``best`` or ``file``."""
+    """Parameters of a model's rows by label, which may be the name of the row's recipe."""
     if model in baselines():
         return {"own": OWN_CHOICES}
-    lookup = Lookup(get_family(model), plan.dataset, plan.preset, plan.recipe)
+    lookup = Lookup(get_family(model), plan.dataset, plan.settings)
     if plan.params.endswith(".json"):
         return {"file": lookup.from_file(Path(plan.params).expanduser())}
-    rows = {"default": lookup.defaults} if plan.params in ("both", "default") else {}
+    rows = {"plain": lookup.defaults} if plan.params == "all" else {}
+    if plan.params != "best":
+        rows["default"] = lookup.defaults
     if plan.params != "default":
-        found = lookup.best(plan.runs_dir)
+        found = lookup.best()
         rows["best" if found.tuned else "default"] = found  # untuned: the defaults with notes why
     return rows

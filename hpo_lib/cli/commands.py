@@ -357,7 +357,7 @@ def _benchmark(arguments: Namespace) -> None:
     plan = call(make_plan, arguments, **study_parameters(arguments))
     try:
         with beside_json(arguments):
-            say(banner(plan.dataset, is_test=plan.preset == "test"))
+            say(banner(plan.dataset, is_test=plan.settings.budget_name == "test"))
             notes = run_benchmark(plan)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished trainings are kept, the same command goes on") from None

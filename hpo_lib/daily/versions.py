@@ -98,8 +98,12 @@ class Version:
         """Whether there are days of the refit that chose nothing before it."""
         return self.chosen_until < self.trained_until
 
-    def unseen(self, dataset: Dataset, origins: Positions) -> Positions:
-        """The past origins of a complete window whose days the fitted model has not learnt from."""
+    def unseen(self, dataset: Dataset, position: int, most: int = 0) -> Positions:
+        """The origins on days before a position that the fitted model has not learnt from.
+
+        They are at the same hour and have a complete window. ``most``: of so many days; 0: of all.
+        """
+        origins = np.arange(position % HORIZON, position, HORIZON)[-most:]
         learnt_until = pd.Timestamp(self.facts["key"]["data"]["train_end"])
         first = max(HISTORY - 1, int(dataset.index.searchsorted(learnt_until)))
         return dataset.complete(origins[origins >= first])
@@ -167,8 +171,8 @@ class MixtureVersion(Version):
 
         A member that cannot be read is a `Damage` among the notes; the others share its weight.
         """
-        earlier = self.unseen(dataset, np.arange(last % HORIZON, last, HORIZON))
-        days, members = np.append(earlier, last), dict[str, QuantileForecasts]()
+        days = np.append(self.unseen(dataset, last), last)
+        members = dict[str, QuantileForecasts]()
         for name, number in self.facts["members"].items():
             paths = ModelPaths(self.paths.version(self.number), name, self.paths.dataset)
             try:

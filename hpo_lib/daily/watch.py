@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hpo_lib.daily.day_ahead import days_before
 from hpo_lib.daily.versions import (
     DAY,
     MIXTURE,
@@ -93,7 +92,7 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
     days_since = (dataset.index[-1] - version.trained_until) // DAY
     end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
     # The first half of the days calibrates.
-    days = version.unseen(dataset, days_before(end, 2 * ROLLING_DAYS))
+    days = version.unseen(dataset, end, 2 * ROLLING_DAYS)
     is_recent = dataset.index[days] >= dataset.index[end] - ROLLING_DAYS * DAY
     if not is_recent.any():
         raise InputError(

@@ -56,18 +56,15 @@ def explained(evidence: Evidence) -> list[Explanations]:
 
 
 def draw(
-    fill: Callable[[Axes, Explanations], None],
-    data: Sequence[Explanations],
-    *,
-    legend: bool = False,
+    fill: Callable[[Axes, Explanations], Iterable[str]], data: Sequence[Explanations]
 ) -> Figure:
-    """A figure with a panel for each dataset, and a legend of the models if a panel shows all."""
+    """A figure with a panel for each dataset, filled by a function that returns drawn models."""
     figure, [row] = panels(1, len(data), height=3.6)
+    models = list[str]()
     for axes, one in zip(row, data, strict=True):
         axes.set_title(one.facts["title"])
-        fill(axes, one)
-    if legend:
-        models = [model for one in data for model, *_ in one.parts]
+        models.extend(fill(axes, one))
+    if models:
         legend_below(figure, model_handles(models, ls="-"))
     return figure
 
@@ -77,7 +74,7 @@ def losses(one: Explanations) -> pd.DataFrame:
     return one.table().query("what == 'mae' and group not in ['none', 'all']")
 
 
-def fill_losses(axes: Axes, one: Explanations) -> None:
+def fill_losses(axes: Axes, one: Explanations) -> Iterable[str]:
     """Groups below each other, in each the models: means with intervals, and ticks for seeds."""
     rows = losses(one).rename(columns={"low": "value_low", "high": "value_high"})
     groups = one.facts["players"]
@@ -89,34 +86,38 @@ def fill_losses(axes: Axes, one: Explanations) -> None:
     axes.set_yticks(range(len(groups)), groups)
     axes.set_xlabel(f"added to the MAE in {one.unit}")
     axes.invert_yaxis()
+    return means["model"]
 
 
-def fill_hours(axes: Axes, one: Explanations) -> None:
+def fill_hours(axes: Axes, one: Explanations) -> Iterable[str]:
     """Group by hour ahead as shades: the mean size of what it adds, of the best model."""
-    sizes = {}
+    sizes, label = list[pd.DataFrame](), {"label": f"mean size in {one.unit}"}
     for what in ("median", "width"):
         values = np.abs(shapley_values(one.games(what)[one.best])).mean(axis=1)
-        sizes[what] = pd.DataFrame(values, one.facts["players"], range(1, 1 + HORIZON))
-    table, label = pd.concat(sizes), {"label": f"mean size in {one.unit}"}
-    table.index = table.index.map(", ".join)
-    sns.heatmap(table, ax=axes, cmap="Blues", xticklabels=3, cbar_kws=label)
+        rows = [f"{what}, {group}" for group in one.facts["players"]]
+        sizes.append(pd.DataFrame(values, rows, range(1, 1 + HORIZON)))
+    sns.heatmap(pd.concat(sizes), ax=axes, cmap="Blues", xticklabels=3, cbar_kws=label)
     axes.set(xlabel="hours ahead", ylabel=model_name(one.best[0]))
+    return ()
 
 
-def fill_day(axes: Axes, one: Explanations) -> None:
+def fill_day(axes: Axes, one: Explanations) -> Iterable[str]:
     """The day that the groups move furthest, of the best model."""
     medians = one.games("median")
     daily = medians[one.best].mean(axis=2)
     day = np.abs(daily[-1] - daily[0]).argmax()
     average = medians.get((LINEAR, "own", MEAN), daily)[0, day].mean()
-    steps = reasons(daily[:, day], one.facts["players"], average)
-    fill_steps(axes, steps, average, "average day", one.unit)
+    fill_reasons(axes, daily[:, day], one.facts["players"], average, one.unit)
     axes.set_ylabel(f"{model_name(one.best[0])}, after {one.facts['days'][day]}")
+    return ()
 
 
-def reasons(daily: np.ndarray, groups: Iterable[str], average: float) -> pd.Series:
+def fill_reasons(
+    axes: Axes, daily: np.ndarray, groups: Iterable[str], average: float, unit: str
+) -> None:
     """What leads from an ``average`` day to a daily mean [2^g] with all information."""
-    return pd.Series([daily[0] - average, *shapley_values(daily)], ["model", *groups])
+    added = pd.Series([daily[0] - average, *shapley_values(daily)], ["model", *groups])
+    fill_steps(axes, added, average, "average day", unit)
 
 
 def fill_steps(
@@ -134,21 +135,25 @@ def fill_steps(
     axes.margins(x=0.12)
 
 
-def fill_deletions(axes: Axes, one: Explanations) -> None:
+def fill_deletions(axes: Axes, one: Explanations) -> Iterable[str]:
     """MAE without the first groups in a model's own order; dashed in the mean over all orders."""
     means = {row[0]: loss for row, loss in one.losses().items() if row[2] == MEAN}
     for model, loss in means.items():
-        curve, colour = deletion(loss, shapley_values(loss)), model_colour(model)
-        axes.plot(curve, marker=model_marker(model), color=colour)
+        marker, colour = model_marker(model), model_colour(model)
+        axes.plot(deletion(loss, shapley_values(loss)), marker=marker, color=colour)
         axes.plot(mean_deletion(loss), "--", color=colour)
     axes.set(xlabel="groups hidden", ylabel=f"MAE in {one.unit}")
+    return means
 
 
 PICTURES = {
-    "explanation_loss": (explained, partial(draw, fill_losses, legend=True)),
-    "explanation_hours": (explained, partial(draw, fill_hours)),
-    "explanation_day": (explained, partial(draw, fill_day)),
-    "explanation_deletion": (explained, partial(draw, fill_deletions, legend=True)),
+    name: (explained, partial(draw, fill))
+    for name, fill in {
+        "explanation_loss": fill_losses,
+        "explanation_hours": fill_hours,
+        "explanation_day": fill_day,
+        "explanation_deletion": fill_deletions,
+    }.items()
 }
 """Name of the files and of the caption -> the data of a figure, and its drawer."""
 
@@ -157,10 +162,13 @@ PICTURES = {
 
 def of_network(study: StoredStudy, show: Callable[..., Any], *given: Any) -> Any:
     """What ``show`` makes of a study's network, or why it says nothing, as a sentence."""
-    why = "at the test budget it has learnt next to nothing" if study.is_test else ""
     if not any(study.chosen.shares or [1]):
         why = "nothing of it is kept, the linear baseline forecasts"
-    return Markdown(f"The network is not shown: {why}.") if why else show(*given)
+    elif study.is_test:
+        why = "at the test budget it has learnt next to nothing"
+    else:
+        return show(*given)
+    return Markdown(f"The network is not shown: {why}.")
 
 
 LARGEST_FIRST = 12

@@ -5,7 +5,6 @@ loads optuna, so readers of records import it where they need it.
 """
 
 import json
-import math
 import re
 import sqlite3
 import urllib.parse
@@ -38,7 +37,7 @@ from hpo_lib.errors import UNREADABLE, InputError, WriteError, in_one_line, unwr
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.read_write import Count, Json, Part, check
-from hpo_lib.records.trial import Settled, TrialRecord, check_trial
+from hpo_lib.records.trial import Settled, TrialRecord, Trials, check_trial
 from hpo_lib.scoring.objectives import Objective, coverage_error
 
 DAMAGE = OptunaError, SQLAlchemyError, sqlite3.Error, *UNREADABLE
@@ -223,47 +222,40 @@ class Storage:
 
 def _stored(name: str, ask: Callable[[str], Iterable[Any]]) -> Stored | None:
     """A study in a database of optuna's, whose own reader takes ten times as long as ``ask``."""
-    study = {name: number for number, name in ask("select study_id, study_name from studies")}
+    study = dict(ask("select study_name, study_id from studies"))
     if name not in study:
         return None
     ((_,),) = ask("select version_num from alembic_version")
     of_study = f"where study_id = {study[name]}"
 
     def by_trial(columns: str, table: str) -> Mapping[int, list[Any]]:
-        """Rows of a table of trials, without the one that they are ordered by."""
+        """Rows of a table of trials, ordered by their first column."""
         rows = defaultdict(list)
         of_trials = f"where trial_id in (select trial_id from trials {of_study})"
-        for trial, _, *row in ask(
-            f"select trial_id, {columns} from {table} {of_trials} order by 2"
-        ):
+        for trial, *row in ask(f"select trial_id, {columns} from {table} {of_trials} order by 2"):
             rows[trial].append(row)
         return rows
 
-    values = by_trial("objective, objective, value", "trial_values")
+    values = by_trial("objective, value", "trial_values")
     params = by_trial("param_id, param_name, param_value, distribution_json", "trial_params")
-    attributes = by_trial("key, key, value_json", "trial_user_attributes")
+    attributes = by_trial("key, value_json", "trial_user_attributes")
     trials = []
-    for trial, number, state, begun, ended in ask(
-        "select trial_id, number, state, datetime_start, datetime_complete from trials "
-        f"{of_study} order by number"
+    for trial, number, state in ask(
+        f"select trial_id, number, state from trials {of_study} order by number"
     ):
         objectives = dict(values[trial])
-        distributions = {name: _distribution(text) for name, _, text in params[trial]}
-        frozen = FrozenTrial(
-            number,
-            TrialState[state],
-            None,
-            begun,
-            ended,
-            {name: distributions[name].to_external_repr(drawn) for name, drawn, _ in params[trial]},
-            distributions,
-            {key: json.loads(text) for key, text in attributes[trial]},
-            {},
-            {},
-            trial,
+        distributions = {name: _distribution(text) for _, name, _, text in params[trial]}
+        frozen = create_trial(
+            state=TrialState[state],
             values=[objectives[place] for place in range(len(objectives))] or None,
+            params={
+                name: distributions[name].to_external_repr(drawn)
+                for _, name, drawn, _ in params[trial]
+            },
+            distributions=distributions,
+            user_attrs={key: json.loads(text) for key, text in attributes[trial]},
         )
-        frozen._validate()
+        frozen.number = number
         trials.append(frozen)
     entries = ask(f"select key, value_json from study_user_attributes {of_study}")
     return Stored({key: json.loads(text) for key, text in entries}, trials)
@@ -355,37 +347,28 @@ def dimension(distribution: BaseDistribution) -> Dimension:
 
 def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRecord:
     """A trial of the storage of a study with these objectives as every reader sees it."""
-    attributes, values = trial.user_attrs, dict[str, float]()
+    values = dict[str, float]()
     if trial.state == TrialState.COMPLETE:
         values = dict(zip([one.name for one in objectives], trial.values, strict=True))
-    scores = attributes.get("scores", {})  # which studies of the original HPO plan lack
-    pair = {**values, **scores}
+    scores = trial.user_attrs.get("scores", {})  # which studies of the original HPO plan lack
+    known = {**trial.user_attrs, **values, **scores}
     if scores:
-        pair["picp_penalty"] = coverage_error(scores)
+        known["picp_penalty"] = coverage_error(scores)
     state = _STATES.get(trial.state, trial.state.name.lower())
-    if trial.state == TrialState.FAIL and "cause" not in attributes:
+    if trial.state == TrialState.FAIL and "cause" not in known:
         state = "interrupted"
-    return TrialRecord(
-        trial.number,
-        state,
-        trial.params,
-        pair.get("mae", math.nan),
-        pair.get("picp_penalty", math.nan),
-        values=values,
-        **{name: attributes[name] for name in OF_ATTRIBUTES & attributes.keys()},
-    )
+    stated = {name: known[name] for name in _STATED & known.keys()}
+    return TrialRecord(trial.number, state, trial.params, values=values, **stated)
 
 
-OF_ATTRIBUTES = {field.name for field in fields(TrialRecord)[5:-1]}
-"""What a trial in the storage says of itself in its attributes."""
+_STATED = {field.name for field in fields(TrialRecord)[3:-1]}
+"""What a trial in the storage says of itself in its values and attributes."""
 
 _STATES = {TrialState.FAIL: "failed", TrialState.PRUNED: "stopped"}
 """Those whose names are not optuna's."""
 
 
-def trial_records(
-    stored: Stored, objectives: Sequence[Objective], study_name: str
-) -> tuple[TrialRecord, ...]:
+def trial_records(stored: Stored, objectives: Sequence[Objective], study_name: str) -> Trials:
     """All trials of a study with these objectives.
 
     Raises:
@@ -403,7 +386,7 @@ def trial_records(
                 f"({in_one_line(error)}); {RESTORE}"
             ) from None
         trials.append(trial)
-    return tuple(trials)
+    return trials
 
 
 @contextmanager

@@ -11,21 +11,21 @@ from typing import ClassVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, StudyError, choices, sentence
 from hpo_lib.records.read_write import Count, Json, Pair, Part
 from hpo_lib.records.trainings import TrainingFailed
-from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective, Scores
 from hpo_lib.scoring.uncertainty import (
     MIN_COMPARED_DAYS,
     DailyScores,
     compare_seeds,
     covers,
-    daily_scores,
     leaders,
     prospect,
 )
+
+Curve = Sequence[Scores]
+"""The checks of a training so far, in order: ``step`` and some scores."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ class TrialRecord:
     params: Json
     mae: float = math.nan
     picp_penalty: float = math.nan
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
     by_step: Mapping[str, list[float]] = field(default_factory=dict)
     cause: str = ""
     seconds: float = 0.0
     best_step: int = 0
     shares: Pair | None = None
     retry_of: int | None = None
-    curve: Sequence[Mapping[str, float]] = ()
+    curve: Curve = ()
     stopped_at: float | None = None
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Scores = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.values and self.state == "complete":
@@ -126,6 +126,11 @@ def check_trial(
 _SCHEMA = TypeAdapter(TrialRecord)
 
 
+def n_complete(trials: Trials) -> int:
+    """How many have scores."""
+    return sum(trial.state == "complete" for trial in trials)
+
+
 def default_trial(trials: Trials) -> TrialRecord:
     """The trial of the untuned defaults: the first, or its last retry if its worker died."""
     default = trials[0]
@@ -151,26 +156,20 @@ class Proof:
     Attributes:
         seed: of the trials; the fresh ones follow.
         small: one challenger and one fresh seed, to see that everything works.
-        scales: of the series, for the correction of the intervals.
         scored: gives the daily scores of a trial by its number.
-        replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing` and
+        trained: gives those of a trial with a fresh seed; may raise `TrainingMissing` and
             `TrainingFailed`.
     """
 
     seed: int
     small: bool
-    scales: Scales
     scored: Callable[[int], DailyScores]
-    replicate: Callable[[TrialRecord, int], QuantileForecasts]
+    trained: Callable[[TrialRecord, int], DailyScores]
 
     @property
     def seeds(self) -> list[int]:
         """The fresh ones."""
         return [self.seed + 1 + i for i in range(1 if self.small else FRESH_SEEDS)]
-
-    def trained(self, trial: TrialRecord, seed: int) -> DailyScores:
-        """The daily scores of a trial with a fresh seed."""
-        return daily_scores(self.replicate(trial, seed), self.scales)
 
     def challengers(self, trials: Trials) -> tuple[list[int], str]:
         """Numbers of the trials that may beat the untuned defaults, best first; or why none."""
@@ -198,8 +197,7 @@ class Proof:
             TrainingMissing: so is one of the trainings.
         """
         numbers, cause = self.challengers(trials)
-        proof: Json = {"seeds": self.seeds, "days": 0, "challengers": [], "trainings": 0}
-        proof["cause"] = cause
+        proof: Json = dict(seeds=self.seeds, days=0, challengers=[], trainings=0, cause=cause)
         if cause:
             return proof
 
@@ -234,8 +232,11 @@ class Proof:
             TrainingMissing, TrainingFailed: so is one of the untuned defaults.
         """
         default = default_trial(trials)
-        complete = [t.number for t in trials if t.state == "complete" and t.number in finished]
-        others = [self.scored(number) for number in complete if number != default.number]
+        others = [
+            self.scored(t.number)
+            for t in trials
+            if t.state == "complete" and t.number in finished and t is not default
+        ]
         untuned = [
             self.scored(default.number),
             *(self.trained(default, seed) for seed in self.seeds),
@@ -246,8 +247,12 @@ class Proof:
         return {"asked": asked, "finished": [*finished], "days": len(untuned[0]["mae"]), **found}
 
 
-def chosen_of(proof: Json, default: int) -> tuple[int, str]:
-    """The trial that a proof chooses, and why, in one sentence."""
+Chosen = tuple[int, str]
+"""The number of a trial, and why it is chosen, in one sentence."""
+
+
+def chosen_of(proof: Json, default: int) -> Chosen:
+    """What a proof chooses."""
     challengers, n_seeds, stay = proof["challengers"], len(proof["seeds"]), "untuned defaults stay"
     if proof["cause"]:
         return default, f"the {stay}: {proof['cause']}"
@@ -304,7 +309,7 @@ class Settled(Part):
     gain: float
 
 
-def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> list[TrialRecord]:
+def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> Trials:
     """Complete trials that no other one beats, by ascending value of the first objective.
 
     One beats another if it is at least as good in every objective and better in one, beyond their
@@ -320,9 +325,9 @@ def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> list[TrialR
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
-def _calibrated(front: Trials) -> tuple[TrialRecord, str]:
+def _calibrated(front: Trials) -> Chosen:
     front = sorted(front, key=lambda t: t.mae)
-    near = [t for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
+    near = [t.number for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
     if near:
         return near[0], f"lowest MAE with |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
     nearest = min(front, key=lambda t: t.picp_penalty)
@@ -331,14 +336,14 @@ def _calibrated(front: Trials) -> tuple[TrialRecord, str]:
     if chosen is not nearest:
         which = f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
     none = f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
-    return chosen, f"{none}, so {which} nearest to 80 % coverage"
+    return chosen.number, f"{none}, so {which} nearest to 80 % coverage"
 
 
-def _lowest_mae(front: Trials) -> tuple[TrialRecord, str]:
-    return min(front, key=lambda t: t.mae), "lowest MAE, whatever its coverage"
+def _lowest_mae(front: Trials) -> Chosen:
+    return min(front, key=lambda t: t.mae).number, "lowest MAE, whatever its coverage"
 
 
-def _knee(front: Trials) -> tuple[TrialRecord, str]:
+def _knee(front: Trials) -> Chosen:
     """The point with the lowest sum of its objectives, each scaled to 0..1 over the front.
 
     Of two objectives that is the point farthest below the straight line between the ends of the
@@ -347,10 +352,10 @@ def _knee(front: Trials) -> tuple[TrialRecord, str]:
     values = np.array([list(trial.values.values()) for trial in front])
     ranges = np.ptp(values, axis=0)
     if not ranges.any():
-        return front[0], "the front has one point"
+        return front[0].number, "the front has one point"
     scaled = (values - values.min(axis=0)) / np.where(ranges, ranges, 1.0)
     lowest = int(scaled.sum(axis=1).argmin())
-    return front[lowest], "farthest from the line between the ends of the front"
+    return front[lowest].number, "farthest from the line between the ends of the front"
 
 
 POLICIES = {"calibrated": _calibrated, "lowest_mae": _lowest_mae, "knee": _knee}
@@ -384,11 +389,11 @@ def select(
             "failed trials"
         )
     selected = {name: rule(front) for name, rule in POLICIES.items()}
-    alternatives = {name: trial.number for name, (trial, _) in selected.items()}
-    if policy in alternatives:
-        number, reason = alternatives[policy], selected[policy][1]
+    alternatives = {name: number for name, (number, _) in selected.items()}
+    if policy in selected:
+        number, reason = selected[policy]
     elif default is None or default.state != "complete":
-        number, reason = alternatives["calibrated"], selected["calibrated"][1]
+        number, reason = selected["calibrated"]
         reason = f"the untuned defaults are not complete, so nothing is proven: {reason}"
     elif proof is None:
         number, reason = default.number, "nothing is proven yet, so the untuned defaults stay"

@@ -68,7 +68,7 @@ def see(page, count):
 
 
 @pytest.mark.parametrize(
-    ("notebook", "count"),
+    "notebook, count",
     [
         ("hpo_template.ipynb", 5),
         ("nhits_q.ipynb", 4),
@@ -100,7 +100,7 @@ TRAINING = {"test": True, "models": "NHITS_Q", "params": "default", "seeds": 1, 
 
 
 @pytest.mark.parametrize(
-    ("notebook", "count", "parameters"),
+    "notebook, count, parameters",
     [
         ("data_preparation.ipynb", 1, {}),
         ("analysis.ipynb", 6, RECORDS),

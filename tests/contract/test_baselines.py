@@ -96,7 +96,7 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
     )
 
 
-@pytest.mark.parametrize(("before", "floor"), [(200.0, 2), (-200.0, 200)])
+@pytest.mark.parametrize("before, floor", [(200.0, 2), (-200.0, 200)])
 def test_when_the_last_day_is_near_zero_then_one_percent_of_the_mean_size_is_the_level(
     before, floor, tiny_dataset
 ):
@@ -142,10 +142,10 @@ def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fol
     fitted = quickly_fitted("RESIDUAL_LINEAR")
     fitted = baselines()["RESIDUAL_LINEAR"].fit(tiny_dataset, like=fitted)
     learnt = tiny_dataset.trained_through_validation()
-    origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
+    origins = training_origins(learnt.positions.train, near_hours=1)
     linear = LinearBaseline.fit(learnt, origins, LinearOptions(False))
     table = make_feature_table(learnt, learnt.windows(origins), seasons=False)
-    residuals = table.target - linear.relative_out_of_fold(table, origins)
+    residuals = table.target - linear.relative_out_of_fold(table)
     test, frame = tiny_dataset.test_origins, tiny_dataset.frame
     expected = linear.quantiles(learnt, Windows(frame, test))[:, :, 1]
     level = frame["water_consumption"].rolling(24).mean().to_numpy()[test]

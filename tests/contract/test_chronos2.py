@@ -52,7 +52,7 @@ def model(folder, tiny_dataset):
     return zero_shot(tiny_dataset, folder)
 
 
-@pytest.mark.parametrize(("columns", "rows", "moves"), INFORMATION_SET)
+@pytest.mark.parametrize("columns, rows, moves", INFORMATION_SET)
 def test_when_it_forecasts_then_its_information_set_is_that_of_the_others(
     columns, rows, moves, model, tiny_dataset
 ):

@@ -71,7 +71,7 @@ def said(model, dataset):
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "moves"),
+    "first, last, moves",
     [(ISSUED, ISSUED, True), (0, ISSUED - 1, False), (ORIGIN + 1, None, False)],
     ids=["the last one", "an older one", "a later one"],
 )

@@ -109,7 +109,7 @@ def with_frame(dataset, frame):
 # What a forecast may know
 
 
-@pytest.mark.parametrize(("columns", "at"), SEEN)
+@pytest.mark.parametrize("columns, at", SEEN)
 def test_when_a_column_that_a_family_sees_changes_then_its_forecast_does(
     columns, at, trained, tiny_dataset
 ):

@@ -68,7 +68,7 @@ def test_when_a_model_predicts_then_shapes_levels_origins_and_actuals_are_those_
         assert np.array_equal(getattr(trained.validation, name), values)
 
 
-@pytest.mark.parametrize(("columns", "rows", "moves"), INFORMATION_SET)
+@pytest.mark.parametrize("columns, rows, moves", INFORMATION_SET)
 def test_when_it_forecasts_then_only_history_and_calendar_of_its_day_count(
     columns, rows, moves, trained, tiny_dataset
 ):

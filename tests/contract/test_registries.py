@@ -41,7 +41,7 @@ def random_forecasts(seed):
 # Metrics and objectives
 
 
-@pytest.mark.parametrize(("name", "metric"), METRICS.items())
+@pytest.mark.parametrize("name, metric", METRICS.items())
 def test_when_a_metric_is_added_then_it_keeps_what_all_of_them_promise(name, metric):
     assert inspect.getdoc(metric.function), "it is documented"
     assert getattr(metrics, name) in (metric.function, metric)
@@ -68,7 +68,7 @@ def test_when_a_metric_is_added_then_it_keeps_what_all_of_them_promise(name, met
         assert perfect == 0 < min(scores)
 
 
-@pytest.mark.parametrize(("name", "objective"), OBJECTIVES.items())
+@pytest.mark.parametrize("name, objective", OBJECTIVES.items())
 def test_when_an_objective_is_added_then_it_is_finite_and_has_a_label(name, objective):
     assert objective.name == name
     assert objective.label.strip()
@@ -124,7 +124,7 @@ def test_when_a_record_names_an_unknown_model_then_it_is_drawn_under_its_own_nam
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"),
+    "name, hint",
     [
         ("tft_q", "did you mean TFT_Q? "),
         ("TFT", "did you mean TFT_Q? "),
@@ -199,7 +199,7 @@ WRONG_PARAMS = [
 ]
 
 
-@pytest.mark.parametrize(("params", "sentence"), WRONG_PARAMS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("params, sentence", WRONG_PARAMS, ids=lambda value: str(value)[:40])
 def test_when_hyperparameters_are_wrong_then_the_sentence_says_which_and_what_is_allowed(
     params, sentence
 ):

@@ -115,7 +115,7 @@ def test_when_the_layers_are_rearranged_then_outputs_and_gradients_are_those_of_
 
 
 @pytest.mark.parametrize(
-    ("dtype", "bytes_per_piece", "tolerance"),
+    "dtype, bytes_per_piece, tolerance",
     [("float32", 10**9, 1e-5), ("float64", 1, 1e-11), ("float64", 10**9, 1e-11)],
     ids=["float32 rounds", "pieces of 16, 16 and 3 hours", "one piece"],
 )

@@ -52,7 +52,7 @@ def waves(*periods, seed=0):
     )
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-10)])
 @pytest.mark.parametrize("way", ["spectral", "direct"])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_when_the_kernels_are_merged_then_outputs_and_gradients_are_those_of_the_original(

@@ -178,7 +178,7 @@ def test_when_days_after_its_refit_are_compared_then_the_version_in_use_speaks_a
     assert compared == {FITTED}
 
 
-@pytest.mark.parametrize(("pinball", "code", "used"), [(0.61, 1, 1), (0.6, 0, 2), (0.59, 0, 2)])
+@pytest.mark.parametrize("pinball, code, used", [(0.61, 1, 1), (0.6, 0, 2), (0.59, 0, 2)])
 def test_when_a_new_version_is_worse_than_the_one_in_use_then_that_stays(
     pinball, code, used, utility, trained, monkeypatch, capsys
 ):
@@ -332,7 +332,7 @@ def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_
 
 
 @pytest.mark.parametrize(
-    ("coverage", "due"), [(69.9, True), (70.0, False), (90.0, False), (90.1, True)]
+    "coverage, due", [(69.9, True), (70.0, False), (90.0, False), (90.1, True)]
 )
 def test_when_coverage_leaves_its_range_then_a_retraining_is_due(in_use, coverage, due):
     version = Version.read(in_use.models, 1)

@@ -463,7 +463,7 @@ def assert_sentence(small, file, sentence):
     assert "\n" not in sentence
 
 
-@pytest.mark.parametrize(("line", "column", "cell", "rest"), CELLS)
+@pytest.mark.parametrize("line, column, cell, rest", CELLS)
 def test_when_a_cell_is_wrong_then_its_line_and_column_are_named(small, line, column, cell, rest):
     small.set_cell(line, column, cell)
     found = (
@@ -472,7 +472,7 @@ def test_when_a_cell_is_wrong_then_its_line_and_column_are_named(small, line, co
     assert_sentence(small, "small.csv", f"line {line}, column {column!r} is {found}{rest}")
 
 
-@pytest.mark.parametrize(("line", "last_line", "column", "cell", "sentence"), RANGES)
+@pytest.mark.parametrize("line, last_line, column, cell, sentence", RANGES)
 def test_when_equal_cells_are_wrong_then_the_first_line_is_named(
     small, line, last_line, column, cell, sentence
 ):
@@ -487,7 +487,7 @@ def test_when_a_csv_is_broken_then_the_user_reads_one_exact_sentence(small, case
     assert_sentence(small, "small.csv", sentence)
 
 
-@pytest.mark.parametrize(("old", "new", "sentence"), TOMLS)
+@pytest.mark.parametrize("old, new, sentence", TOMLS)
 def test_when_a_toml_is_wrong_then_its_key_is_named_with_what_was_expected(
     small, old, new, sentence
 ):

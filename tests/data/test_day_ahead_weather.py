@@ -63,7 +63,7 @@ VALID = "line {}, column 'valid' is '{}', "
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "sentence"),
+    "old, new, sentence",
     [
         (
             "temp",

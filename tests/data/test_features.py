@@ -42,7 +42,7 @@ def weather_table(index):
 
 
 @pytest.mark.parametrize(
-    ("index", "expected"),
+    "index, expected",
     [
         # 2019-03-31: at 01:00 UTC clocks in Denmark go from 02:00 to 03:00.
         (hours("2019-03-30 23:00", 4), {"hour": [0, 1, 3, 4], "day_of_week": [6, 6, 6, 6]}),
@@ -85,7 +85,7 @@ def test_when_calendar_columns_are_made_then_they_follow_local_time(index, expec
 
 
 @pytest.mark.parametrize(
-    ("when", "country", "timezone", "hour", "is_holiday"),
+    "when, country, timezone, hour, is_holiday",
     [
         ("2019-06-10 12:00", "DK", "Europe/Copenhagen", 14, 1),
         ("2024-04-26 12:00", "DK", "Europe/Copenhagen", 14, 0),  # no Great Prayer Day any more
@@ -105,7 +105,7 @@ def test_when_country_and_zone_are_given_then_hours_and_public_holidays_are_thei
 
 
 @pytest.mark.parametrize(
-    ("country", "advice"),
+    "country, advice",
     [
         ("XX", "a code that it knows, such as 'DK'"),
         ("AU-XY", "one of ACT, NSW, NT, QLD, SA, TAS, VIC, WA, NSW Western after 'AU-'"),
@@ -152,7 +152,7 @@ def test_when_weather_is_given_then_its_columns_and_products_follow_the_order_of
 
 
 @pytest.mark.parametrize(
-    ("target", "spec", "sentence"),
+    "target, spec, sentence",
     [
         (
             series(48),
@@ -211,7 +211,7 @@ def read(folder, lines, spec=HEAT):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "sentence"),
+    "name, text, sentence",
     [
         (
             "raw.csv",
@@ -265,7 +265,7 @@ def test_when_weather_is_read_then_empty_rain_is_zero_and_the_first_of_two_rows_
 
 
 @pytest.mark.parametrize(
-    ("missing", "needed", "temp", "n_filled"),
+    "missing, needed, temp, n_filled",
     [
         (slice(4, 7), hours("2019-01-01", 40), range(40), 3),
         # Filled from the row before the first hour that is needed.
@@ -339,7 +339,7 @@ WRONG_WEATHER = [
 ]
 
 
-@pytest.mark.parametrize(("change", "sentence"), WRONG_WEATHER)
+@pytest.mark.parametrize("change, sentence", WRONG_WEATHER)
 def test_when_weather_is_wrong_then_the_error_names_the_cell_or_what_is_missing(
     tmp_path, change, sentence
 ):
@@ -380,7 +380,7 @@ A_DATE = "expected a date such as '2019-12-21'; fix that cell"
 
 
 @pytest.mark.parametrize(
-    ("lines", "sentence"),
+    "lines, sentence",
     [
         (
             ["start_date,description", "2019-06-29,Summer"],
@@ -495,7 +495,7 @@ def real(town):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "town"),
+    "dataset, town",
     [
         ("heat", "nordbyen"),
         pytest.param("water_centrum", "centrum", marks=pytest.mark.slow),
@@ -519,7 +519,7 @@ def test_when_a_real_file_is_prepared_then_every_hour_from_start_on_is_there(
 
 
 @pytest.mark.parametrize(
-    ("start", "sentence"),
+    "start, sentence",
     [
         (None, r'from line 2 on.*set start = "2015-05-31 23:00"'),  # May 2015
         (

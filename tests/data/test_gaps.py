@@ -48,7 +48,7 @@ def test_when_a_gap_is_too_long_to_fill_then_origins_whose_window_touches_it_are
 
 
 @pytest.mark.parametrize(
-    ("gap", "origin", "complete"),
+    "gap, origin, complete",
     [
         ((1516, 1519), 1687, True),
         ((1517, 1520), 1687, False),  # reads 1520 to 1687

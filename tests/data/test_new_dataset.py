@@ -74,7 +74,7 @@ def test_when_a_table_of_pandas_is_given_then_its_dataset_is_that_of_a_file_and_
     assert again.target.to_numpy() == pytest.approx(2 * VALUES[24:])
 
 
-@pytest.mark.parametrize(("kept", "prepare"), [("Europe/Rome", ()), ("UTC", ("--timezone", "UTC"))])
+@pytest.mark.parametrize("kept, prepare", [("Europe/Rome", ()), ("UTC", ("--timezone", "UTC"))])
 def test_when_times_have_no_offset_then_they_are_local_unless_another_zone_is_given(
     kept, prepare, tmp_path
 ):

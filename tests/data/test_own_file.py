@@ -154,7 +154,7 @@ def test_when_the_hour_that_exists_twice_is_there_once_then_it_is_the_first_and_
     assert series.to_numpy() == pytest.approx(expected.to_numpy())
 
 
-@pytest.mark.parametrize(("how", "factor"), [("mean", 1), ("sum", 4)])
+@pytest.mark.parametrize("how, factor", [("mean", 1), ("sum", 4)])
 @pytest.mark.parametrize("zone", ["Europe/Rome", "Asia/Kolkata"])
 def test_when_rows_are_a_quarter_of_an_hour_apart_then_hours_are_their_means_or_sums(
     how, factor, zone, spec, tmp_path

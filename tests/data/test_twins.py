@@ -82,7 +82,7 @@ def test_when_seasons_and_hours_are_compared_then_demand_follows_them_in_local_t
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    "changes, sentence",
     [
         ({"twin": None}, "table [twin] is missing, expected kind, seed and mean_level; add it"),
         (

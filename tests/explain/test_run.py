@@ -129,6 +129,7 @@ def test_when_checks_are_printed_then_they_hold(explained):
     assert "Kendall's tau" in text
 
 
+@pytest.mark.slow
 def test_when_a_run_is_killed_then_the_next_one_goes_on_and_then_nothing_is_explained_again(
     toml, tmp_path, monkeypatch
 ):
@@ -227,7 +228,7 @@ def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path
 def planted(parts):
     """Values of a model that has learnt from a column of noise, by day."""
     forecaster = baselines()["LIGHTGBM_Q"].fit(parts, seed=1, quick=True)
-    donors = draw_donors(parts, chosen_days(parts, "test", "28"), parts)
+    donors = draw_donors(parts, chosen_days(parts, "test", "28"))
     values = coalition_values(forecaster, parts, donors, players(parts))
     origins = parts.index[donors[:, 0, 0]]
     actual = metrics.QuantileForecasts.of_model(values[-1], origins).with_actual(parts.target)
@@ -249,7 +250,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
         parts, frame=parts.frame.assign(copied=parts.frame["a"]), past=(*parts.past, "copied")
     )
     forecaster = baselines()["RESIDUAL_LINEAR"].fit(copy)
-    donors = draw_donors(copy, copy.test_origins[:4], copy)
+    donors = draw_donors(copy, copy.test_origins[:4])
     groups = {"level": (), "one": ["a"], "other": ["copied"]}
     values = coalition_values(forecaster, copy, donors, groups)
     _, one, other = shapley_values(values[..., 1])
@@ -257,6 +258,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validation(parts):
     forecaster = baselines()["RESIDUAL_LINEAR"].fit(parts)
     days = np.arange(len(parts.validation_origins))

@@ -78,7 +78,7 @@ def test_when_scores_are_weighed_then_the_box_is_a_quarter_above_the_best_and_to
     assert study.hypervolume(study.trials, pair) == 1
 
 
-@pytest.mark.parametrize(("first", "least", "most"), [(0, 8, 15), (NEAR, 2, 7)])
+@pytest.mark.parametrize("first, least, most", [(0, 8, 15), (NEAR, 2, 7)])
 def test_when_configurations_are_drawn_then_they_are_inside_the_space_and_maybe_near_the_defaults(
     first, least, most
 ):

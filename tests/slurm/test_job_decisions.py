@@ -108,6 +108,12 @@ def test_when_all_trials_are_there_then_the_job_is_done(decide):
     assert decide("exit 0", after=3) == (0, f"{attempt}, job 4711_2\n", False)
 
 
+def test_when_the_study_settled_with_fewer_trials_then_the_job_is_done(decide):
+    numbers = dict.fromkeys(("change", "seed_change", "luck", "gain"), 1.0)
+    settled = {"trials": 2, "asked": 3, "days": 9, **numbers}
+    assert decide("exit 0", after=2, settled=settled)[::2] == (0, False)
+
+
 def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
     decide,
 ):
@@ -117,7 +123,7 @@ def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    "given, why",
     [
         ({"after": 1}, "2 trials are missing: its process was killed by SIGKILL"),
         ({}, "3 trials are missing: its process was killed by SIGKILL"),
@@ -143,7 +149,7 @@ def test_when_another_attempt_can_bring_what_is_missing_then_the_job_is_requeued
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    "given, why",
     [
         ({"state": "CANCELLED"}, "the job was already cancelled or requeued, so it is left alone"),
         ({"end": "exit 0", "before": 1}, "no trial finished within the time limit"),
@@ -181,7 +187,7 @@ def test_when_the_job_is_warned_then_the_study_is_told(decide):
 
 
 @pytest.mark.parametrize(
-    ("sentence", "outcome"), [("all failed alike", (1, False)), (f"{NO_ANSWER} (down)", (0, True))]
+    "sentence, outcome", [("all failed alike", (1, False)), (f"{NO_ANSWER} (down)", (0, True))]
 )
 def test_when_the_study_failed_then_the_job_fails_too_but_for_a_database_that_is_down(
     sentence, outcome, decide, run

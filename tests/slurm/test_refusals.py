@@ -13,7 +13,7 @@ def arguments(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    "line, said",
     [
         ("PARTITION=nope", "Batch job submission failed: Invalid partition name specified"),
         (

@@ -27,7 +27,7 @@ SITES = sorted(GOLDEN.glob("*.env"))
 
 
 @pytest.mark.parametrize(
-    ("site", "more", "golden"),
+    "site, more, golden",
     [
         *((site, [], site.stem) for site in SITES),
         (GOLDEN / "venv.env", ["--workers", "4"], "venv-array"),
@@ -118,7 +118,7 @@ def refusal(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    "arguments, sentence",
     [
         (
             ["--model", "NHITS_Q; rm -rf x"],
@@ -164,7 +164,7 @@ def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_say
 
 
 @pytest.mark.parametrize(
-    ("environment", "job"),
+    "environment, job",
     [
         ({}, ThisJob(workers_per_gpu=4)),
         (
@@ -197,7 +197,7 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, capsys, m
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    "text, sentence",
     [
         ("PARTITON=gpu", "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?"),
         ("PARTITION", "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?"),
@@ -218,6 +218,8 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, capsys, m
             "line 1: WORKERS_PER_GPU is '0', expected greater than or equal to 1",
         ),
         ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected greater than or equal to 0"),
+        ("MAX_REQUEUES=1_0", "line 1: MAX_REQUEUES is '1_0', expected a valid integer"),
+        ("SIGNAL_SECONDS=2.0", "line 1: SIGNAL_SECONDS is '2.0', expected a valid integer"),
         ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
         (b"MEM=1G\n\xff\xfe", "cannot be read (byte 7 is not UTF-8)"),
     ],

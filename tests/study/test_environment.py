@@ -109,7 +109,7 @@ def test_when_a_lease_vanishes_while_it_is_looked_at_then_nobody_lives(files, mo
 
 
 @pytest.mark.parametrize(
-    ("url", "sentence"),
+    "url, sentence",
     [
         (
             "postgresql://hpo@no.such.host.invalid/hpo",

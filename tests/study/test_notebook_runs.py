@@ -58,7 +58,7 @@ TWINS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("source", "model", "dataset", "given"), TWINS)
+@pytest.mark.parametrize("source, model, dataset, given", TWINS)
 def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_are_there(
     source, model, dataset, given, executed, tmp_path
 ):

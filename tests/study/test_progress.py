@@ -45,7 +45,7 @@ PARENT = (
     not Path("/proc/self/fd").exists(), reason="only Linux shows the files of the parent"
 )
 @pytest.mark.parametrize(
-    ("name", "stop", "shown"),
+    "name, stop, shown",
     [("papermill", "", "\r1/3  trial 0\n"), ("papermill", "/tmp/stop", ""), ("jupyter", "", "")],
     ids=["plain papermill", "hpo run", "JupyterLab"],
 )
@@ -65,7 +65,7 @@ def test_when_a_notebook_runs_under_plain_papermill_then_only_its_terminal_shows
 
 
 @pytest.mark.parametrize(
-    ("script", "asked", "threads"),
+    "script, asked, threads",
     [
         ("import hpo_lib", "", None),
         ("from hpo_lib.cli.main import main; main(['datasets', '--json', 'heat'])", "", "1"),

@@ -48,7 +48,7 @@ class SeededFamily(FakeFamily):
 @pytest.fixture
 def family(monkeypatch):
     fake = SeededFamily()
-    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
+    monkeypatch.setattr("hpo_lib.study.proof.get_family", lambda name: fake)
     return fake
 
 
@@ -385,7 +385,7 @@ def test_when_a_proof_is_drawn_then_each_challenger_has_its_three_changes_and_it
 
 
 @pytest.mark.parametrize(
-    ("cause", "tried"), [("no trial is better", []), ("", [(3, "RuntimeError: no memory")])]
+    "cause, tried", [("no trial is better", []), ("", [(3, "RuntimeError: no memory")])]
 )
 def test_when_nothing_was_compared_then_the_figure_says_why(cause, tried):
     challengers = [{"trial": number, "proven": False, "cause": why} for number, why in tried]

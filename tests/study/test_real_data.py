@@ -23,7 +23,7 @@ ORIGINS = {"heat": 365, "water_centrum": 122}
 """Days of the validation split: the year 2018, and September to December 2019."""
 
 
-@pytest.mark.parametrize(("model", "series"), zip(family_names(), cycle(RAW), strict=False))
+@pytest.mark.parametrize("model, series", zip(family_names(), cycle(RAW), strict=False))
 def test_when_a_study_runs_on_real_data_then_it_scores_every_day_of_validation_with_sane_numbers(
     model, series, root, tmp_path, capsys
 ):

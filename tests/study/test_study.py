@@ -165,7 +165,7 @@ def moved(name):
 
 
 @pytest.mark.parametrize(
-    ("changes", "difference"),
+    "changes, difference",
     [
         ({"seed": 2}, "seed 42, now it is 2;"),
         ({"preset": "laptop"}, "preset 'test', now it is 'laptop';"),
@@ -362,7 +362,7 @@ def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family
 
 
 @pytest.mark.parametrize(
-    ("interruption", "call", "storage"),
+    "interruption, call, storage",
     [
         *itertools.product((KeyboardInterrupt(), SystemExit(1), Died()), (0, 1), ["journal"]),
         (KeyboardInterrupt(), 0, "sqlite"),

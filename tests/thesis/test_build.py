@@ -48,7 +48,7 @@ NEWER = "best_params_NHITS_Q_heat_published.json is newer"
 
 
 @pytest.mark.parametrize(
-    ("changes", "ids", "note"),
+    "changes, ids, note",
     [
         (LATER, "other published published", "heat_other.json is newer"),
         ({**LATER, "status": "running"}, "published published published", NEWER),
@@ -165,7 +165,7 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
 
 
 @pytest.mark.parametrize(
-    ("source", "test", "text"),
+    "source, test, text",
     [
         ("simulated", True, "SIMULATED DATA, TEST BUDGET"),
         ("simulated", False, "SIMULATED DATA"),

@@ -37,7 +37,7 @@ def test_when_trials_are_drawn_then_all_finished_count_and_the_best_never_rises(
 
 
 @pytest.mark.parametrize(
-    ("excesses", "shares"),
+    "excesses, shares",
     [
         ([], []),
         ([(1, 2), (1, 2)], [1, 1]),  # all alike: nothing is left to gain

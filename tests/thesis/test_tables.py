@@ -20,7 +20,7 @@ from hpo_lib.scoring.metrics import in_target_unit, readable_unit
 
 
 @pytest.mark.parametrize(
-    ("texts", "expected"),
+    "texts, expected",
     [
         (
             [number(value) for value in (0.29, 0.0044712, 1234.5, 87.04, 0.0, -2.5, np.nan)],
