@@ -78,9 +78,9 @@ class Lookup:
         study = StoredStudy.of_file(file)
         for matters, finding in self._findings(study):
             if matters == UNUSABLE:
-                name = self.dataset.spec.name
                 raise InputError(
-                    f"{file}: {finding}; give a best_params file of {self.family.name} on {name}"
+                    f"{file}: {finding}; give a best_params file of {self.family.name} on "
+                    f"{self.dataset.spec.name}"
                 )
         return self._used(study)
 
@@ -121,9 +121,8 @@ class Lookup:
 
     def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""
-        is_old, name = study.result["schema_version"] == 1, self.dataset.spec.name
+        name, budget = self.dataset.spec.name, self.settings.budget_name
         preset, recipe = (study.provenance.get(key) for key in ("preset", "recipe"))
-        budget = self.settings.budget_name
         there, here = study.data, data_key(self.dataset)
         if study.model != self.family.name:
             yield UNUSABLE, f"model is {study.model!r}, expected {self.family.name!r}"
@@ -136,7 +135,7 @@ class Lookup:
             self.family.check_params(study.result["best_params"], "best_params")
         except InputError as error:
             yield UNUSABLE, str(error).removeprefix("best_params: ")
-        if is_old:
+        if study.result["schema_version"] == 1:
             lacks = "data, splits, budget, recipe and exact coverage, so it may be of other data"
             yield USABLE, f"it has the schema of old studies, which lacks {lacks}"
             return
@@ -154,7 +153,9 @@ class Lookup:
         if differing and study.dataset == name:
             values = [str(key.get(differing[0])) for key in (there, here)]
             before, now = (text[:12] if len(text) == 64 else text for text in values)
-            data = f"{differing[0]} is {before}, here it is {now}"
-            yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({data})"
+            yield (
+                UNUSABLE if self.same_data else USABLE,
+                f"it was made on other data ({differing[0]} is {before}, here it is {now})",
+            )
         if preset not in ("test", budget):
             yield USABLE, f"it was tuned with the {preset} budget, here it is {budget}"

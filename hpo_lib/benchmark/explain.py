@@ -75,7 +75,7 @@ def explain(
     wanted, notes = models or (*plan.models, *BASELINES), list[str]()
     plan = replace(plan, models=families_among(wanted))
     data, folder = plan.dataset, plan.paths
-    every = planned(plan, notes)
+    every = [*planned(plan, notes)]
     tasks = [task for task in every if task.row[0] in wanted]
     for note in notes:
         print(f"note: {note}")
@@ -117,8 +117,9 @@ def _explained(
     values, came, checks = np.mean(halves, axis=0), actual(data, donors[:, 0, 0]), ByName()
     if isinstance(fitted, Forecaster):
         few, noise = donors[:SANITY_DAYS], np.random.default_rng(0).random(len(data.frame))
-        frame, past = data.frame.assign(planted=noise), (*data.past, "planted")
-        planted = replace(data, frame=frame, past=past)
+        planted = replace(
+            data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted")
+        )
         unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
         losses = (WHAT["mae"](half, came).mean(axis=(1, 2)) for half in halves)
         checks = {"planted": float(np.ptp(unseen, axis=0).max()), "donors": _change(*losses)}

@@ -118,9 +118,10 @@ class Explanation(NamedTuple):
         """Write it, see `DROPPED_BITS`."""
         bits = self.values.astype(np.float32).view(np.int32) + (1 << DROPPED_BITS - 1)
         values = (bits >> DROPPED_BITS << DROPPED_BITS).view(np.float32)
-        facts = json.dumps(self.facts)
         with atomic(file) as temporary:
-            np.savez_compressed(temporary, facts=facts, values=values, actual=self.actual)
+            np.savez_compressed(
+                temporary, facts=json.dumps(self.facts), values=values, actual=self.actual
+            )
 
     @classmethod
     def load(cls, file: Path) -> "Explanation":
@@ -131,8 +132,11 @@ class Explanation(NamedTuple):
         """
         try:
             with np.load(file) as stored:
-                facts = json.loads(str(stored["facts"]))
-                return cls(facts, stored["values"].astype(np.float64), stored["actual"])
+                return cls(
+                    json.loads(str(stored["facts"])),
+                    stored["values"].astype(np.float64),
+                    stored["actual"],
+                )
         except (EOFError, BadZipFile, *UNREADABLE) as error:
             raise InputError(
                 f"{file}: holds no explanation ({error}); remove it and run `hpo explain` again"
@@ -191,8 +195,9 @@ class Explanations(NamedTuple):
                 daily = game.mean(axis=2)
                 values = np.vstack([shapley_values(daily), daily[[0, -1]]])
                 bounds = np.quantile(values[:, days].mean(axis=2), [0.025, 0.975], axis=1)
-                rows = [values.mean(axis=1), *bounds]
-                tables[*training, what] = pd.DataFrame(rows, ["value", "low", "high"], groups).T
+                tables[*training, what] = pd.DataFrame(
+                    [values.mean(axis=1), *bounds], ["value", "low", "high"], groups
+                ).T
         return pd.concat(tables, names=["model", "params", "seed", "what", "group"]).reset_index()
 
     def report(self) -> list[str]:

@@ -141,9 +141,14 @@ def _mixed(members: Sequence[BenchmarkRow]) -> BenchmarkRow:
     shares = ", ".join(
         f"{one.model} {last:.2f}" for one, last in zip(members, weights[-1], strict=True)
     )
-    parts = mixed.rows(~is_test), mixed.rows(is_test)
-    note = f"weights of the last day: {shares}"
-    return BenchmarkRow("MIXTURE", "own", *parts, note=note, weights=by_day)
+    return BenchmarkRow(
+        "MIXTURE",
+        "own",
+        mixed.rows(~is_test),
+        mixed.rows(is_test),
+        note=f"weights of the last day: {shares}",
+        weights=by_day,
+    )
 
 
 def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
@@ -164,8 +169,8 @@ def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
         if len(a.test.origins) >= MIN_COMPARED_DAYS:
             result = compare(a.test, b.test, loss)
             percent = 100 * result.difference / metrics.METRICS[loss](b.test)
-            test = percent, result.statistic, result.p_value, result.n
-            table.append((a.label, b.label, loss, *test))
+            test = result.statistic, result.p_value, result.n
+            table.append((a.label, b.label, loss, percent, *test))
     columns = "first second loss difference_percent statistic p_value days"
     return pd.DataFrame(table, columns=columns.split())
 
@@ -233,9 +238,8 @@ class Benchmark:
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""
-        chosen = study.result["best_params"]
         rows = (row for row in by_params(self.rows) if row.model == study.model)
-        return next((row for row in rows if row.has_params(chosen)), None)
+        return next((row for row in rows if row.has_params(study.result["best_params"])), None)
 
     # Tables
 

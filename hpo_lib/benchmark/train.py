@@ -5,7 +5,7 @@ the same key is not done again, so an interrupted benchmark continues where it w
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -79,8 +79,10 @@ class Plan:
         if self.seeds < 1:
             raise InputError(f"seeds is {self.seeds}, expected at least 1")
         if self.params not in PARAMS_CHOICES and not self.params.endswith(".json"):
-            options = f"{choices(self.params, PARAMS_CHOICES)}, or the path of a best_params .json"
-            raise InputError(f"params is {self.params!r}; {options}")
+            raise InputError(
+                f"params is {self.params!r}; {choices(self.params, PARAMS_CHOICES)}, or the path "
+                "of a best_params .json"
+            )
         if self.params.endswith(".json") and len(self.models) != 1:
             raise InputError(
                 f"params names one file for {len(self.models)} models; give the one model of the "
@@ -121,10 +123,10 @@ def make_plan(
     chosen = tuple(dict.fromkeys(models)) or family_names()
     settings = Settings.create(chosen[0], dataset, **given)
     return Plan(
-        dataset=load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
-        settings=settings,
-        models=chosen,
-        params=params,
+        load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
+        settings,
+        chosen,
+        params,
         seeds=seeds,
         refit=refit,
         out=Path(out or BENCHMARK_DIR).expanduser(),
@@ -171,7 +173,7 @@ def run_benchmark(
     """
     paths, dataset, notes = plan.paths, plan.dataset, list[str]()
     check_same_data(paths, dataset)
-    tasks = tasks or planned(plan, notes)
+    tasks = tasks or [*planned(plan, notes)]
     for note in notes:
         say(f"note: {note}")
     origins = np.append(dataset.validation_origins, dataset.test_origins)
@@ -220,17 +222,17 @@ def run_benchmark(
     return notes
 
 
-def planned(plan: Plan, notes: list[str]) -> list[Task]:
+def planned(plan: Plan, notes: list[str]) -> Iterator[Task]:
     """Every training of a plan; ``notes`` gets those on files of parameters."""
-    data, tasks = plan.dataset, list[Task]()
+    data = plan.dataset
     for naive in registered().values():
         if isinstance(naive, SeasonalNaive):
             key = training_key(data, refit=False)
-            tasks.append(Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, data)))
+            yield Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, data))
     if plan.chronos2 is not None:
         key = training_key(data, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, data, plan.chronos2)
-        tasks.append(Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot))
+        yield Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot)
     for name in (*baselines(), *plan.models):
         for label, found in _rows(plan, name).items():
             notes += found.notes
@@ -240,8 +242,7 @@ def planned(plan: Plan, notes: list[str]) -> list[Task]:
             key, fit = key_and_fit(name, found.params, data, settings, refit=plan.refit)
             seeds = plan.seeds if registered()[name].seeded else 1
             for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-                tasks.append(Task((name, label, seed), key, partial(fit, dataset=data, seed=seed)))
-    return tasks
+                yield Task((name, label, seed), key, partial(fit, dataset=data, seed=seed))
 
 
 def key_and_fit(

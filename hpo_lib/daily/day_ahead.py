@@ -71,8 +71,12 @@ class DayAhead:
         for one in forecasts:
             title = f"{spec.title}, {self.version}, after {one.origins[0]:%A %Y-%m-%d %H:%M} UTC"
             tables[title] = hours_of_days(one, 0, 1).tz_convert(spec.tz).tz_localize(None)
-        unit, time = f"{spec.target_words}\n({spec.unit})", f"local time, {spec.timezone}"
-        figure = forecast_rows(tables, unit=unit, xlabel=time, ms=4)
+        figure = forecast_rows(
+            tables,
+            unit=f"{spec.target_words}\n({spec.unit})",
+            xlabel=f"local time, {spec.timezone}",
+            ms=4,
+        )
         return marked_by_source(figure, self.dataset.source)
 
     def reasons(self) -> "Figure":
@@ -107,8 +111,8 @@ class DayAhead:
         for suffix, figure in figures.items():
             with atomic(file.with_suffix(suffix)) as temporary:
                 figure().savefig(temporary, dpi=120)
-        stated = {"unit": self.dataset.spec.unit, "model": str(self.version)}
-        write_text(file, self.table().assign(**stated).to_csv(index=False))
+        table = self.table().assign(unit=self.dataset.spec.unit, model=str(self.version))
+        write_text(file, table.to_csv(index=False))
         return [file, *map(file.with_suffix, figures)]
 
 

@@ -101,10 +101,10 @@ def retrain(
     else:
         version, verdict = training.trained(paths, training.parameters(params))
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
-        stays = f"v{verdict.before:03d}"
         raise StudyError(
-            f"{paths.version(version.number)}: is worse than {stays} ({verdict}), so {stays} stays "
-            "in use; look at both cards, and give --replace to put the new one in use anyway"
+            f"{paths.version(version.number)}: is worse than v{verdict.before:03d} ({verdict}), so "
+            f"v{verdict.before:03d} stays in use; look at both cards, and give --replace to put "
+            "the new one in use anyway"
         )
     if before is None or version.number != before.number:
         write_json(paths.current, {"version": version.number, "before": before and before.number})
@@ -269,12 +269,16 @@ class _Training:
             f"{days}, naive {lag} h": seasonal_naive(dataset, positions, lag)
             for lag in SEASONAL_LAGS
         }
-        made = {"Version": f"v{number:03d}", "Budget": facts["preset"], "Seed": facts["seed"]}
         text = render_card(
             model=paths.model,
             title=dataset.spec.title,
             params=facts["params"],
-            origin={**made, **origin},
+            origin={
+                "Version": f"v{number:03d}",
+                "Budget": facts["preset"],
+                "Seed": facts["seed"],
+                **origin,
+            },
             provenance=facts["provenance"],
             forecasts=forecasts,
             notes=_notes(version, before, verdict),

@@ -181,8 +181,9 @@ class MixtureVersion(Version):
                     raise InputError(f"{paths.version(number)}: was trained on other days or data")
                 members[name] = member.forecasts(dataset, days)
             except InputError as error:
-                shared = "; the other members share its weight."
-                notes.append(Damage(f"Passed over the member {error}{shared}"))
+                notes.append(
+                    Damage(f"Passed over the member {error}; the other members share its weight.")
+                )
         if not members:
             raise InputError(
                 f"{self}: none of its members can be read; run `hpo retrain --mixture`"
@@ -241,14 +242,17 @@ def each_in_use(
         except InputError as error:
             errors.append(str(error))
         except UNREADABLE as error:
-            why = f"{type(error).__name__}: {in_one_line(error)}"
-            errors.append(f"{files.folder}: is damaged ({why}); restore it from a copy")
+            errors.append(
+                f"{files.folder}: is damaged ({type(error).__name__}: {in_one_line(error)}); "
+                "restore it from a copy"
+            )
     if not results:
         which = "".join(f"{model} " for model in models)
-        none = (
-            f"{folder}: no model {which}of {dataset} is in use; put one in use with `hpo retrain`"
+        raise InputError(
+            "; ".join(errors)
+            or f"{folder}: no model {which}of {dataset} is in use; put one in use with "
+            "`hpo retrain`"
         )
-        raise InputError("; ".join(errors) or none)
     return results, [Damage(f"Passed over {error}.") for error in errors]
 
 

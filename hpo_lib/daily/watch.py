@@ -106,9 +106,15 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
     else:
         forecasts = version.forecasts(dataset, days)
     recent = calibrate(forecasts, None, dataset.scales).rows(is_recent)
-    before, unit = version.facts["relative_mae"], dataset.spec.unit
-    coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
-    return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)
+    return Watched(
+        version,
+        dataset.spec.unit,
+        days_since,
+        metrics.mae(recent),
+        metrics.picp(recent),
+        relative_mae(recent, dataset),
+        version.facts["relative_mae"],
+    )
 
 
 def _members(

@@ -91,11 +91,12 @@ def fill_losses(axes: Axes, one: Explanations) -> Iterable[str]:
 
 def fill_hours(axes: Axes, one: Explanations) -> Iterable[str]:
     """Group by hour ahead as shades: the mean size of what it adds, of the best model."""
-    sizes, label = list[pd.DataFrame](), {"label": f"mean size in {one.unit}"}
+    sizes = list[pd.DataFrame]()
     for what in ("median", "width"):
         values = np.abs(shapley_values(one.games(what)[one.best])).mean(axis=1)
         rows = [f"{what}, {group}" for group in one.facts["players"]]
         sizes.append(pd.DataFrame(values, rows, range(1, 1 + HORIZON)))
+    label = {"label": f"mean size in {one.unit}"}
     sns.heatmap(pd.concat(sizes), ax=axes, cmap="Blues", xticklabels=3, cbar_kws=label)
     axes.set(xlabel="hours ahead", ylabel=model_name(one.best[0]))
     return ()
@@ -139,8 +140,8 @@ def fill_deletions(axes: Axes, one: Explanations) -> Iterable[str]:
     """MAE without the first groups in a model's own order; dashed in the mean over all orders."""
     means = {row[0]: loss for row, loss in one.losses().items() if row[2] == MEAN}
     for model, loss in means.items():
-        marker, colour = model_marker(model), model_colour(model)
-        axes.plot(deletion(loss, shapley_values(loss)), marker=marker, color=colour)
+        curve, colour = deletion(loss, shapley_values(loss)), model_colour(model)
+        axes.plot(curve, marker=model_marker(model), color=colour)
         axes.plot(mean_deletion(loss), "--", color=colour)
     axes.set(xlabel="groups hidden", ylabel=f"MAE in {one.unit}")
     return means
@@ -217,8 +218,8 @@ def draw_attention(weights: "FusionWeights", data: Dataset) -> Figure:
     """Attention of a TFT on each hour of the week and the day ahead, mean over hours ahead."""
     figure, [[axes]] = panels(1, 1, height=2.4, width=9)
     edges = np.arange(0.5 - HISTORY, HORIZON + 1)  # the hour of the origin is 0
-    mean, colour = 100 * weights.attention.mean(axis=(0, 1)), model_colour("TFT_Q")
-    axes.stairs(mean, edges, fill=True, color=colour, alpha=0.5)
+    mean = 100 * weights.attention.mean(axis=(0, 1))
+    axes.stairs(mean, edges, fill=True, color=model_colour("TFT_Q"), alpha=0.5)
     axes.axhline(100 / (HISTORY + HORIZON), label="equal attention", **TARGET)
     axes.axvline(0.5, color="#000000", lw=1)
     axes.set(xlabel="hours from the origin", ylabel="attention in %", ylim=(0, None))
