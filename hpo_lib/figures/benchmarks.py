@@ -14,14 +14,9 @@ from matplotlib.dates import DateFormatter, HourLocator
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from hpo_lib.benchmark import tables
 from hpo_lib.benchmark.explanations import LINEAR
-from hpo_lib.benchmark.tables import (
-    Benchmark,
-    BenchmarkRow,
-    comparison_table,
-    of_rows,
-    weights_table,
-)
+from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, of_rows
 from hpo_lib.figures import series
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.explanations import fill_steps
@@ -136,13 +131,8 @@ def draw_weeks(data: pd.DataFrame) -> Figure:
                 axes.set_axis_off()
                 continue
             series.draw_forecast(axes, week, ms=0)
-            axes.plot(
-                week.filter(like="_calibrated"),
-                color=BLUE,
-                lw=0.6,
-                ls=(0, (2, 1)),
-                label=["calibrated interval", "_"],
-            )
+            bounds, dashes = week.filter(like="_calibrated"), (0, (2, 1))
+            axes.plot(bounds, color=BLUE, lw=0.6, ls=dashes, label=["calibrated interval", "_"])
             axes.xaxis.set(major_locator=HourLocator(12), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
             # Ticks must not depend on the panel's height, which the layout changes later.
             axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
@@ -290,7 +280,7 @@ def draw_drift(data: pd.DataFrame) -> Figure:
 @_of_benchmarks
 def mixture_weights(benchmark: Benchmark) -> Frames:
     """The ``weight`` of each ``model`` in the mixture of each ``day``, from validation on."""
-    weights = weights_table(benchmark.rows)
+    weights = tables.weights_table(benchmark.rows)
     if len(weights):
         begin = benchmark.rows[0].test.origins[0].tz_localize(None)
         yield weights.assign(day=weights["origin"].dt.tz_localize(None), begin=begin)
@@ -336,13 +326,7 @@ def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     """Change of MAE, and PICP, of every row with intervals; two panels per dataset."""
     height, sizes = min(0.5 + 0.16 * len(data), 6.2), data.groupby("dataset").size().tolist()
     figure, datasets = dataset_panels(
-        data,
-        2,
-        height=height,
-        each=0.55,
-        sharey="row",
-        height_ratios=sizes,
-        width_ratios=(3, 2),
+        data, 2, height=height, each=0.55, sharey="row", height_ratios=sizes, width_ratios=(3, 2)
     )
     for (left, right), rows in datasets:
         rows = labelled(rows).assign(place=range(len(rows)))
@@ -416,19 +400,13 @@ def significance(benchmark: Benchmark) -> Frames:
     """
     models = [row for row in benchmark.row_per_model if row.kind != "naive"]
     names = {row.label: row.model for row in models}
-    pairs = comparison_table(models).query("loss == 'pinball'").replace(names)
+    pairs = tables.comparison_table(models).query("loss == 'pinball'").replace(names)
     losses = {row.model: metrics.pinball(row.test) for row in models}
     p_holm = holm(pairs["p_value"])
     for row, column in (("first", "second"), ("second", "first")):
         difference = 100 * (pairs[row].map(losses) / pairs[column].map(losses) - 1)
-        yield pd.DataFrame(
-            {
-                "row": pairs[row],
-                "column": pairs[column],
-                "difference": difference,
-                "p_holm": p_holm,
-            }
-        )
+        ordered = {"row": pairs[row], "column": pairs[column]}
+        yield pd.DataFrame({**ordered, "difference": difference, "p_holm": p_holm})
 
 
 def draw_significance(data: pd.DataFrame) -> Figure:
@@ -445,18 +423,10 @@ def draw_significance(data: pd.DataFrame) -> Figure:
             pairs[key].unstack().loc[models, models] for key in ("difference", "p_holm")
         )
         texts = differences.map("{:+.0f}".format)
-        sns.heatmap(
-            differences,
-            vmin=-10,
-            vmax=10,
-            cmap="RdBu_r",
-            cbar=False,
-            annot=texts.replace({"[+-]0$": "0", "-": "\u2212"}, regex=True),
-            annot_kws={"size": 7},
-            fmt="",
-            yticklabels=names,
-            ax=axes,
-        )
+        texts = texts.replace({"[+-]0$": "0", "-": "\u2212"}, regex=True)
+        looks: Look = {"cmap": "RdBu_r", "vmin": -10, "vmax": 10, "cbar": False, "fmt": ""}
+        looks |= {"annot": texts, "annot_kws": {"size": 7}, "yticklabels": names}
+        sns.heatmap(differences, ax=axes, **looks)
         for text in compress(axes.texts, p_values.stack().dropna() < SIGNIFICANCE):
             text.set_fontweight("bold")
         axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
