@@ -286,8 +286,7 @@ def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_t
 def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_change(
     benchmark,
 ):
-    table = benchmark.tables["table"].set_index("model")
-    modes = dict([*table.groupby("calibration")])
+    modes = dict([*benchmark.tables["table"].set_index("model").groupby("calibration")])
     raw = dataclasses.replace(benchmark, correction="none").tables["table"]
     pd.testing.assert_frame_equal(raw.set_index("model"), modes["none"])
     (row,) = [row for row in benchmark.rows if row.model == "LINEAR_Q"]
@@ -407,8 +406,7 @@ def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp
 def test_when_an_option_is_wrong_then_the_command_ends_with_2_and_trains_nothing(
     options, sentence, tmp_path, capsys
 ):
-    words = ["benchmark", "--dataset", *options.split(), "--test", "--out", str(tmp_path)]
-    assert main(words) == 2
+    assert main(["benchmark", "--dataset", *options.split(), "--test", "--out", str(tmp_path)]) == 2
     assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -506,8 +504,7 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
     ]
     record = tmp_path / "out.ipynb"
     command = f"-m papermill notebooks/benchmark.ipynb {record} --no-progress-bar"
-    words = " ".join([command, *parameters]).split()
-    run = python(root, *words)
+    run = python(root, *" ".join([command, *parameters]).split())
     assert run.returncode == 0, run.stderr
     shown = json.dumps([cell.get("outputs") for cell in read_json(record, "a notebook")["cells"]])
     assert shown.count(": stored") == 9

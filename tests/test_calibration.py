@@ -74,8 +74,7 @@ def split_in_two(f, at):
 def test_when_scores_are_counted_or_weighted_then_the_one_that_covers_eighty_percent_is_taken(
     weights, expected
 ):
-    scores = np.arange(1.0, len(weights) + 1)
-    assert conformal_quantile(scores, np.array(weights)) == expected
+    assert conformal_quantile(np.arange(1.0, len(weights) + 1), np.array(weights)) == expected
 
 
 # Coverage where the truth is known
@@ -94,8 +93,7 @@ def test_when_scores_are_exchangeable_then_coverage_is_eighty_percent_within_bin
     inside = int(metrics.covered(calibrated).sum())
     # The margin comes from at least 120 * 24 scores, whose own coverage error is that of their
     # binomial.
-    spread = np.sqrt(0.8 * 0.2 * (1 / 4800 + 1 / 2880))
-    assert abs(inside / 4800 - 0.8) < 3 * spread
+    assert abs(inside / 4800 - 0.8) < 3 * np.sqrt(0.8 * 0.2 * (1 / 4800 + 1 / 2880))
     assert abs(metrics.picp(test) - 80) > 5
 
 
@@ -121,8 +119,7 @@ def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_t
     warm_up, test = split_in_two(f, 200)
     index = flat_target(401).index
     target = pd.Series(np.where(np.arange(len(index)) < 200 * H, 100.0, 1000.0), index=index)
-    calibrated = calibrated_by(test, warm_up, target, "split")
-    assert metrics.picp(calibrated) == pytest.approx(80, abs=2)
+    assert metrics.picp(calibrated_by(test, warm_up, target, "split")) == pytest.approx(80, abs=2)
     assert metrics.picp(calibrated_by(test, warm_up, flat_target(401), "split")) < 50
 
 

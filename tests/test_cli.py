@@ -123,8 +123,7 @@ def test_when_no_csv_is_there_then_every_dataset_but_the_one_that_ships_is_liste
     # In a folder that was named nothing is simulated.
     assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
     for line, name in zip(entries(capsys.readouterr().out)[1:], THESIS, strict=True):
-        where = f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there"
-        assert where in line
+        assert f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there" in line
 
 
 # hpo prepare

@@ -111,8 +111,7 @@ def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_han
     actual = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     median = actual - [[0.5, -0.5], [0.0, 2.0], [1.0, 1.0]]
     origins = pd.date_range("2024-01-01 23:00", periods=3, freq="D", tz="UTC")
-    values = median[:, :, None] + [-0.6, 0.0, 0.6]
-    forecasts = QuantileForecasts(values, actual, origins)
+    forecasts = QuantileForecasts(median[:, :, None] + [-0.6, 0.0, 0.6], actual, origins)
     daily = tables.daily_errors(forecasts)
     assert daily["mae"].tolist() == [0.5, 1.0, 1.0]
     assert daily["picp"].tolist() == [100, 50, 0]
@@ -254,8 +253,7 @@ def test_when_files_are_damaged_then_the_explorer_names_them_and_goes_on(copied)
     (file := explorer.study.run.trial_predictions(2)).write_bytes(b"PAR1")
     explorer.trial_box.value = 2
     assert f"{file}: not a readable parquet file" in explorer.text.value
-    days = explorer.figure.axes[DAYS]
-    assert days.get_title(loc="left") == "Forecasts of trial 4, UTC"
+    assert explorer.figure.axes[DAYS].get_title(loc="left") == "Forecasts of trial 4, UTC"
     explorer.trial_box.value = 3
     assert_shown(explorer, 3)
 

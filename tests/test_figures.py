@@ -180,8 +180,7 @@ def test_when_models_see_weather_that_nobody_has_then_banner_figure_and_record_s
     spec = replace(tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec(kind, ("temp",)))
     values = np.zeros((2400, 24, 1))
     weather = DayAheadWeather(kind, ("temp",), tiny_dataset.index, values, None, 1.0)
-    source = source_with("csv", kind)
-    dataset = replace(tiny_dataset, spec=spec, weather=weather, source=source)
+    dataset = replace(tiny_dataset, spec=spec, weather=weather, source=source_with("csv", kind))
     assert banner(dataset).startswith(f"*** {mark} ***" if mark else "Data: tiny.csv")
     assert banner(dataset).endswith(f"; weather of the day ahead: {kind}")
     assert data_overview(dataset).get_supxlabel() == mark
@@ -211,8 +210,7 @@ def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults
     assert list(table.index) == names
     assert table["mae"].tolist() == [0.5, 4, 3]
     assert table["picp"].tolist() == [60, 76, 77]
-    texts = study_page.labelled(table, "m3/h")
-    assert texts["MAE in m³/h"].tolist() == ["0.500", "4.00", "3.00"]
+    assert study_page.labelled(table, "m3/h")["MAE in m³/h"].tolist() == ["0.500", "4.00", "3.00"]
     begin = "Scores of the validation days, on which the choice was made:\n"
     assert study_page.short_scores(study).startswith(begin)
     vars(study)["trials"] = (TrialRecord(0, "failed", {}, cause="no memory"), *TRIALS[1:])

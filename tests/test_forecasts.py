@@ -99,8 +99,7 @@ def test_when_a_table_is_read_back_in_any_row_order_then_nothing_is_lost(n, h, p
     table = f.to_frame()
     order = list(range(len(table)))
     random.shuffle(order)
-    further = table.iloc[order].assign(quality="good", note=1)
-    assert_equal(QuantileForecasts.from_frame(further), f)
+    assert_equal(QuantileForecasts.from_frame(table.iloc[order].assign(quality="good", note=1)), f)
 
 
 COLUMN = "runs/t.parquet: column {!r} is missing, expected origin, step, actual, q10 ..."

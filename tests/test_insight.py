@@ -33,8 +33,7 @@ def insight():
 
 def trained(name, dataset, recipe=STANDARD):
     family = with_small_networks(get_family(name))
-    params = {**family.defaults, **SMALL[name]}
-    return family.fit(params, dataset, BUDGET, seed=3, recipe=recipe)
+    return family.fit({**family.defaults, **SMALL[name]}, dataset, BUDGET, seed=3, recipe=recipe)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +49,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     whole = forecaster.forecasts(tiny_dataset, origins)
     assert list(parts.origins) == list(whole.origins)
     if recipe is not STANDARD:  # which keeps a share
-        network = np.maximum(np.sort(total, axis=2), 0)
-        np.testing.assert_allclose(network, whole.values, atol=1e-5)
+        np.testing.assert_allclose(np.maximum(np.sort(total, axis=2), 0), whole.values, atol=1e-5)
     assert (np.abs(parts.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert parts.hours == (4, 2, 1)
     if recipe is UNSHRUNK:
@@ -107,8 +105,7 @@ def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the
     with torch.no_grad():
         norm.weight.zero_()
         norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 8))
-    history = insight.fusion_weights(forecaster).history
-    assert history["temp"].to_numpy() == pytest.approx(1)
+    assert insight.fusion_weights(forecaster).history["temp"].to_numpy() == pytest.approx(1)
 
 
 def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
@@ -188,8 +185,7 @@ def test_when_claims_are_drawn_then_the_heaviest_come_first_and_simulated_data_a
     left, right = figure.axes
     assert figure.get_supxlabel() == "SIMULATED DATA"
     assert (left.get_title(), left.get_xlabel()) == ("20 variables", "weight")
-    names = [label.get_text() for label in left.get_yticklabels()]
-    assert names[:2] == ["v19", "v18"]
+    assert [label.get_text() for label in left.get_yticklabels()][:2] == ["v19", "v18"]
     assert [bar.get_width() for bar in left.patches] == pytest.approx(share[:-13:-1])
     assert [bar.get_width() for bar in right.patches] == pytest.approx([0.5, 0.5])
     assert right.lines[-1].get_xdata()[0] == pytest.approx(0.5)
@@ -198,8 +194,7 @@ def test_when_claims_are_drawn_then_the_heaviest_come_first_and_simulated_data_a
 def test_when_attention_is_drawn_then_hours_are_where_they_belong(tiny_dataset):
     attention = np.zeros((2, 24, 192))
     attention[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
-    weights = SimpleNamespace(attention=attention)
-    (axes,) = explanations.draw_attention(weights, tiny_dataset).axes
+    (axes,) = explanations.draw_attention(SimpleNamespace(attention=attention), tiny_dataset).axes
     (step,) = axes.patches
     values, edges, _ = step.get_data()
     assert edges[np.flatnonzero(values)] == -23.5

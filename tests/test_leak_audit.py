@@ -218,8 +218,7 @@ def test_when_columns_hold_other_weather_or_what_is_only_known_later_then_what_i
     columns = {"made": smooth(temp, 6), "later": temp.shift(-24).ffill()}
     assert_leaks(bikes.with_columns(weather=True, **columns), dict.fromkeys(columns, "of temp"))
     demand = users.rolling(24, min_periods=1).mean()
-    words = {"known": "its values of the day ahead explain"}
-    assert_leaks(bikes.with_columns(known=demand), words)
+    assert_leaks(bikes.with_columns(known=demand), {"known": "its values of the day ahead explain"})
 
 
 def test_when_the_target_was_smoothed_or_weather_shifted_then_raw_data_shows_it(bikes):
@@ -268,8 +267,7 @@ def test_when_a_scaler_saw_the_test_days_then_it_is_found_and_one_of_training_is
     train = values.loc[: bikes.spec.splits.train_end]
     scale = how(pd.concat([train, train]))
     slope = (scale.iloc[1] - scale.iloc[0]) / (train.iloc[1] - train.iloc[0])
-    honest = slope * (values - train.iloc[0]) + scale.iloc[0]
-    assert_leaks(bikes.with_columns(made=honest), {})
+    assert_leaks(bikes.with_columns(made=slope * (values - train.iloc[0]) + scale.iloc[0]), {})
 
 
 # Models
@@ -413,8 +411,7 @@ def test_when_nothing_leaks_then_the_command_says_so_and_ends_with_0(bikes, caps
 
 
 def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tmp_path, capsys):
-    made = bikes.frame.assign(made=smooth(bikes.frame["users"], 6))
-    made.to_csv(tmp_path / "features.csv")
+    bikes.frame.assign(made=smooth(bikes.frame["users"], 6)).to_csv(tmp_path / "features.csv")
     assert run(bikes, "--data-dir", str(tmp_path), "--models", "none", "--json") == 1
     report = json.loads(capsys.readouterr().out)
     assert (report["dataset"], report["source"], report["leaks"]) == ("bikes", "csv", 1)

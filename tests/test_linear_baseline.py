@@ -74,8 +74,7 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
         for d in (tiny_dataset, changed)
     )
     parts = (before, tiny_dataset), (after, changed)
-    honest = [part.out_of_fold[30] for part, _ in parts]
-    assert np.array_equal(*honest)
+    assert np.array_equal(*[part.out_of_fold[30] for part, _ in parts])
     bent = [medians(part, d, origins[30:31]) for part, d in parts]
     assert (bent[0] != bent[1]).all()
 
@@ -135,8 +134,7 @@ def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it_of_a
     longer.relative_out_of_fold(table, origins)
     assert np.array_equal(np.concatenate(seen[1::2]), np.arange(len(origins)))
     for apart, fold in zip(seen[::2], seen[1::2], strict=True):
-        gap = np.abs(origins[apart][:, None] - origins[fold]).min()
-        assert gap > weeks * HISTORY + HORIZON
+        assert np.abs(origins[apart][:, None] - origins[fold]).min() > weeks * HISTORY + HORIZON
 
 
 def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed(

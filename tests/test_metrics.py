@@ -59,8 +59,7 @@ def test_when_the_example_is_scored_then_every_metric_is_the_number_worked_by_ha
 
 def test_when_an_actual_is_on_a_bound_or_zero_then_edges_of_metrics_are_those_by_hand():
     assert metrics.covered(EXAMPLE).tolist() == [[True, False, True], [True, False, True]]
-    nearly = np.nextafter(2.0, 3.0)
-    assert metrics.picp(forecasts([[(1, 1, 2), (1, 1, 2)]], [[2.0, nearly]])) == 50
+    assert metrics.picp(forecasts([[(1, 1, 2), (1, 1, 2)]], [[2.0, np.nextafter(2.0, 3.0)]])) == 50
     assert metrics.smape(forecasts([[(0, 0, 0), (0, 1, 1)]], [[0, 0]])) == 100  # of 0 and of 200
     assert metrics.by_step(EXAMPLE) == {"mae": [1.5, 3.0, 1.0], "picp": [100.0, 0.0, 100.0]}
 

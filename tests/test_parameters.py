@@ -237,8 +237,7 @@ def test_when_a_study_had_another_budget_then_it_is_used_and_said(lookup, write,
 
 def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(lookup, write, tmp_path):
     file = write("_a", provenance={"preset": "test"})
-    found = replace(lookup, preset="test").best(tmp_path)
-    assert found == FoundParameters(TUNED, str(file))
+    assert replace(lookup, preset="test").best(tmp_path) == FoundParameters(TUNED, str(file))
 
 
 # Retraining: the data are newer than those of the study

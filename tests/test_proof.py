@@ -104,8 +104,7 @@ def test_when_forecasts_are_the_same_then_they_are_not_better():
 
 @pytest.fixture
 def days():
-    rng = np.random.default_rng(0)
-    noise = rng.standard_normal((10, 60))
+    noise = np.random.default_rng(0).standard_normal((10, 60))
     return lambda mean, row=0, spread=0.1: mean + spread * (noise[row] - noise[row].mean())
 
 

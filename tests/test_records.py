@@ -54,8 +54,7 @@ def execute(folder, *sources):
 def test_when_a_notebook_ends_in_some_way_then_its_record_says_whether_it_is_complete(
     last, complete, error, tmp_path
 ):
-    record = execute(tmp_path, "x = 1", last, "x")
-    assert read_record(record) == Record(complete, error)
+    assert read_record(execute(tmp_path, "x = 1", last, "x")) == Record(complete, error)
 
 
 @pytest.mark.parametrize(

@@ -180,8 +180,7 @@ def test_when_make_is_called_alone_then_it_describes_every_target():
     (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, flags=re.MULTILINE)
     command = ["make", "--no-print-directory"]
     lines = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
-    targets = [re.sub(r"^make ([a-z-]+) +\S.*", r"\1", line) for line in lines]
-    assert targets == phony.split()
+    assert [re.sub(r"^make ([a-z-]+) +\S.*", r"\1", line) for line in lines] == phony.split()
 
 
 def test_when_ci_runs_then_it_lints_and_runs_all_suites_of_the_makefile():

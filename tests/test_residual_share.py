@@ -54,8 +54,7 @@ def test_when_a_gain_is_within_the_noise_of_the_days_then_less_is_kept_than_fits
     network = quantiles(100 + 0.3 * (actual - 100) + draw.normal(size=actual.shape), 1.28, 1.28)
     kept = fitted_shares(network, linear, actual)
     monkeypatch.setattr(training, "CLEARLY", 0.0)
-    best = fitted_shares(network, linear, actual)
-    assert 0 < kept[0] < best[0] < 1
+    assert 0 < kept[0] < fitted_shares(network, linear, actual)[0] < 1
     monkeypatch.setattr(training, "CLEARLY", 1000.0)
     assert fitted_shares(network, linear, actual) == (0.0, 0.0)
 

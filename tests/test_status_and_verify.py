@@ -620,8 +620,7 @@ def test_when_a_record_names_a_database_then_status_connects_to_none_that_the_us
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"postgresql+psycopg2://victim@127.0.0.1:{server.getsockname()[1]}/db"
         run = Maker(tmp_path, twin)("NHITS_Q", "a", 1)
-        record = read_json(run.best_params, "a record")
-        write_json(run.best_params, {**record, "storage_path": url})
+        write_json(run.best_params, {**read_json(run.best_params, "a record"), "storage_path": url})
         run.sqlite.unlink()
         server.settimeout(0.2)
         for named in ("", url.replace("victim", "me")):

@@ -97,8 +97,7 @@ def test_when_a_writer_of_a_journal_was_killed_or_paused_within_a_line_then_it_i
         journal.write(line[40:])  # as a writer does that was only paused
     assert run.journal.read_bytes().startswith(whole)
     assert all(json.loads(line) for line in run.journal.read_text(encoding="utf-8").splitlines())
-    again = loaded(Storage(run).open())
-    assert [trial.value for trial in again.trials] == [1.5, 0.5]
+    assert [trial.value for trial in loaded(Storage(run).open()).trials] == [1.5, 0.5]
 
 
 def test_when_a_pipe_is_in_the_place_of_a_storage_then_no_reader_waits_for_it(run):

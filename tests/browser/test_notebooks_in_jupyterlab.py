@@ -46,8 +46,7 @@ def run_all(page, address):
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(DONE)
-    errors = page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
-    assert errors == []
+    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts() == []
 
 
 def keep(page, name):

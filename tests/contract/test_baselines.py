@@ -79,8 +79,7 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
     for days in (*range(1, 8), 14, 21):
         assert feature(f"same_hour_{days}d") == pytest.approx(2999 + ahead - 24 * days)
     for weeks_before, name in enumerate(("week_mean", "week_mean_2", "week_mean_3")):
-        mean = 2999 - 83.5 - 168 * weeks_before
-        assert feature(name) == pytest.approx(np.full(24, mean))
+        assert feature(name) == pytest.approx(np.full(24, 2999 - 83.5 - 168 * weeks_before))
     # A third week before the first hour counts as the second.
     assert np.array_equal(feature("same_hour_14d", 1), feature("same_hour_21d", 1))
     assert feature("same_hour_mean") == pytest.approx(2999 + ahead - 24 * 4)

@@ -191,8 +191,7 @@ def test_when_the_last_of_even_checks_is_not_the_best_then_earlier_weights_are_k
     for forecasts in (forecaster.validation, again):
         assert np.array_equal(forecasts.values, best.values)
         assert np.array_equal(forecasts.actual, best.actual)
-    weights = forecaster.module.parameters()
-    assert {str(weight.dtype) for weight in weights} == {"torch.float32"}
+    assert {str(weight.dtype) for weight in forecaster.module.parameters()} == {"torch.float32"}
 
 
 def test_when_the_work_is_bounded_then_a_large_model_gets_fewer_steps_and_its_schedule_spans_them(

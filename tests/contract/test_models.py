@@ -84,8 +84,7 @@ def test_when_seed_and_known_days_are_the_same_then_so_is_the_model_and_another_
     torch.rand(3)  # numbers drawn before must not matter
     np.random.rand(3)
     seeded = registered()[name].seeded
-    test_days = changed(tiny_dataset, tiny_dataset.positions.test)
-    again = fit(name, test_days, seed=1 if seeded else 2)
+    again = fit(name, changed(tiny_dataset, tiny_dataset.positions.test), seed=1 if seeded else 2)
     assert np.array_equal(again.validation.values, trained.validation.values)
     assert again.best_step == trained.best_step
     if seeded:

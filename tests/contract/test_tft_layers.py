@@ -154,8 +154,7 @@ def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers
     """The mean and the spread over many masks, of a variable selection alone."""
     import torch
 
-    data = windows(batch=1)
-    ours, theirs = pair(layers, data, dropout=0.4)
+    ours, theirs = pair(layers, windows(batch=1), dropout=0.4)
     spread = []
     for net in (ours, theirs):
         torch.manual_seed(5)

@@ -76,8 +76,7 @@ def of_weather_inputs(dataset, _):
 
 
 def of_naive(dataset, _):
-    naive = seasonal_naive(dataset, dataset.validation_origins, 168)
-    return {"168 h": numbers(naive.values)}
+    return {"168 h": numbers(seasonal_naive(dataset, dataset.validation_origins, 168).values)}
 
 
 PARTS = {
@@ -109,8 +108,7 @@ def test_when_the_output_of_a_part_changes_then_the_version_must_be_raised(
         output = PARTS[part](tiny_dataset, tmp_path)
     stored = json.loads(FIXTURE.read_text(encoding="utf-8"))
     if os.environ.get("HPO_UPDATE_GOLDEN"):
-        outputs = {**stored["outputs"], part: output}
-        content = {"version": MODEL_VERSION, "outputs": outputs}
+        content = {"version": MODEL_VERSION, "outputs": {**stored["outputs"], part: output}}
         FIXTURE.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return
     assert stored["version"] == MODEL_VERSION, f"renew {FIXTURE.name} with `{RENEW}`"

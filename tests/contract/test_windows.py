@@ -124,8 +124,7 @@ def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_a
     windows, counted
 ):
     origins = training_origins(counted.index, counted.spec.splits)
-    source = made(counted, origins=origins)
-    training = windows.TrainingWindows(source, origins)
+    training = windows.TrainingWindows(made(counted, origins=origins), origins)
     assert len(training) == len(origins) == 1680 - 168 - 24 + 1
     batch = training.__getitems__([1488, 0])
     assert batch.future_target[:, -1, 0].tolist() == [
@@ -154,8 +153,7 @@ def test_when_windows_are_normalised_then_the_target_is_relative_to_the_mean_of_
     log = batch.past_covariates[1, :, 2]
     assert log.unique().tolist() == pytest.approx([np.log(mean / 100) / 2])
     assert batch.past_covariates[1, -1, [0, 1, 3]].tolist() == [10_500, 20_500, 30_524]
-    above = dataclasses.replace(level, floor=1000.0)
-    target = gathered(made(counted, level=above)).past_target
+    target = gathered(made(counted, level=dataclasses.replace(level, floor=1000.0))).past_target
     assert target[1, -1, 0].item() == pytest.approx((500 - mean) / 500)  # the floor is divided by
 
 
@@ -231,8 +229,7 @@ def test_when_there_is_a_linear_baseline_then_targets_are_residuals_and_it_is_an
 def test_when_history_is_not_repeated_then_lags_and_the_earlier_calendar_are_left_out(
     counted,
 ):
-    recipe = dataclasses.replace(PLAIN, repeated_history=False)
-    source = made(counted, recipe)
+    source = made(counted, dataclasses.replace(PLAIN, repeated_history=False))
     batch = gathered(source, with_target=False)
     assert batch.past_covariates.shape == (
         2,
@@ -287,8 +284,7 @@ def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
     assert windows.future_columns(dataset, scaling, PLAIN) == expected
     without_calendar = dataclasses.replace(PLAIN, calendar=False)
     assert windows.future_columns(dataset, scaling, without_calendar) == ("hour_sin",)
-    source = made(dataset, scaling=scaling, as_past=False)
-    assert source.future.shape[1] == len(expected)
+    assert made(dataset, scaling=scaling, as_past=False).future.shape[1] == len(expected)
 
 
 def test_when_there_are_many_origins_then_fewer_of_every_hour_of_day_are_learnt_from(

@@ -62,8 +62,7 @@ def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_
     in_use.write(in_use.whole[~later])
     table = in_use.forecast()
     assert np.array_equal(quantiles(table), quantiles(expected))
-    columns = ["time_utc", "time_local", "q10", "q50", "q90", "unit", "model"]
-    assert list(table.columns) == columns
+    assert list(table.columns) == ["time_utc", "time_local", "q10", "q50", "q90", "unit", "model"]
     assert {*table["model"]} == {"NHITS_Q v001 (TEST BUDGET)"}
     assert table.iloc[0, :2].tolist() == ["2019-06-08T00:00:00+00:00", "2019-06-08T02:00:00+02:00"]
     assert table.iloc[23, 0] == "2019-06-08T23:00:00+00:00"
@@ -76,8 +75,7 @@ def test_when_the_day_was_part_of_the_training_then_the_model_before_its_refit_f
 ):
     dataset = in_use.dataset()
     found = day(in_use, at="2019-05-24T00:00")
-    position = dataset.index.get_indexer(found.forecasts.origins)
-    own = trained[0].forecasts(dataset, position)
+    own = trained[0].forecasts(dataset, dataset.index.get_indexer(found.forecasts.origins))
     assert np.array_equal(found.forecasts.median, own.median.astype(np.float32))
     assert "so this is a forecast of the model before its refit" in " ".join(found.notes)
 
@@ -122,8 +120,7 @@ def test_when_the_day_begins_at_another_hour_then_a_note_says_so_and_it_is_calib
     in_use,
 ):
     found = day(in_use, at="2019-06-08T07:00")
-    sentence = "learnt from days that begin at 00:00 UTC, this one at 07:00"
-    assert sentence in " ".join(found.notes)
+    assert "learnt from days that begin at 00:00 UTC, this one at 07:00" in " ".join(found.notes)
     assert f"{found.begin}" == "2019-06-08 07:00:00+00:00"
     assert np.isfinite(found.forecasts.actual).sum() == 17
 

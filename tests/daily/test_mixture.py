@@ -79,8 +79,7 @@ def test_when_mornings_are_replayed_then_each_is_the_mixture_of_the_benchmark(ut
     assert len(expected.origins) == DAYS
     assert row.weights.iloc[-1].nunique() == len(MEMBERS)
     for i in (1, DAYS - 1):
-        begin = expected.origins[i] + pd.Timedelta(hours=1)
-        table = utility.forecast("--at", str(begin))
+        table = utility.forecast("--at", str(expected.origins[i] + pd.Timedelta(hours=1)))
         assert np.array_equal(quantiles(table), expected.values[i])
 
 
@@ -139,8 +138,7 @@ def test_when_a_member_was_trained_on_other_days_then_it_is_named_and_does_not_c
     facts["key"]["data"]["train_end"] = "2019-05-10 23:00:00+00:00"
     write_json(record, facts)
     assert utility.run("forecast", "--out", str(utility.folder / "out.csv")) == 1
-    shown = capsys.readouterr().out
-    assert "NHITS_Q_utility/v001: was trained on other days or data; " in shown
+    assert "NHITS_Q_utility/v001: was trained on other days or data; " in capsys.readouterr().out
 
 
 def test_when_the_mixture_is_watched_then_beside_its_members_and_who_was_not_trusted_is_told(
@@ -174,8 +172,7 @@ def test_when_a_mixture_is_retrained_then_members_are_kept_and_a_worse_one_is_no
     shown = capsys.readouterr()
     for name in MEMBERS:
         assert f"{name} v001 (TEST BUDGET) was already trained in this way" in shown.out
-    in_use = version_in_use(utility.models).number
-    assert (code, in_use) in ((0, 2), (1, 1))
+    assert (code, version_in_use(utility.models).number) in ((0, 2), (1, 1))
     assert ("is worse than v001" in shown.err) == (code == 1)
     assert utility.run(*words, "--replace") == 0
     assert version_in_use(utility.models).number > 1

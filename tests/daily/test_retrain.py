@@ -201,14 +201,12 @@ def test_when_a_new_version_is_worse_than_the_one_in_use_then_that_stays(
     assert f"Compared with the version before: {verdict}." in card
     assert (number_in_use(utility), utility.models.versions()) == (used, [1, 2])
     assert command(utility, *words, "--seed", "2", "--replace") == 0
-    current = read_json(utility.models.current, "the version in use")
-    assert current == {"version": 2, "before": 1}
+    assert read_json(utility.models.current, "the version in use") == {"version": 2, "before": 1}
 
 
 def test_when_two_versions_are_compared_then_by_the_pinball_loss_of_each(trained):
     own = trained[0].validation
-    wider = own.values + np.array([-1.0, 0.0, 1.0])
-    rival = replace(own, values=wider)
+    rival = replace(own, values=own.values + np.array([-1.0, 0.0, 1.0]))
     found = _verdict(1, own, rival)
     assert (found.pinball, found.pinball_before) == (metrics.pinball(own), metrics.pinball(rival))
     assert found.pinball < found.pinball_before
@@ -277,8 +275,7 @@ def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_car
 def test_when_several_models_are_in_use_then_one_is_asked_for_and_all_are_watched(in_use, capsys):
     params = study(in_use, "2025-01-01", **SMALL)
     defaults = dict(get_family("TFT_Q").defaults)
-    study_of_tft = {**read_json(params, "a study"), "model": "TFT_Q", "best_params": defaults}
-    write_json(params, study_of_tft)
+    write_json(params, {**read_json(params, "a study"), "model": "TFT_Q", "best_params": defaults})
     assert in_use.run("retrain", "--model", "TFT_Q", "--test", "--params", str(params)) == 0
     capsys.readouterr()
     tables = {model: quantiles(in_use.forecast("--model", model)) for model in ("NHITS_Q", "TFT_Q")}

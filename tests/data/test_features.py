@@ -196,8 +196,7 @@ def test_when_hours_after_a_cut_change_then_rows_up_to_it_stay(cut):
 
 
 def raw_lines(n=60, start="2019-01-01"):
-    values = series(n, start)
-    return [",0", *(f"{stamp},{value}" for stamp, value in values.items())]
+    return [",0", *(f"{stamp},{value}" for stamp, value in series(n, start).items())]
 
 
 def write(folder, lines):

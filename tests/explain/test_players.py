@@ -127,8 +127,7 @@ def test_when_what_comes_after_an_origin_changes_then_no_context_does(parts, con
 
 
 def test_when_donors_are_drawn_then_they_are_of_training_the_season_the_hour_and_the_kind(parts):
-    days = parts.test_origins
-    donors = draw_donors(parts, days, parts)
+    donors = draw_donors(parts, parts.test_origins, parts)
     index, off = parts.index, parts.frame[["is_weekend", "is_public_holiday"]].max(axis=1)
     off = off.to_numpy()
     for (day, *_), history, others in donors:

@@ -41,8 +41,7 @@ from tests.study.processes import python
 
 def explained_by(toml, out, models, days="14", split="test", **how):
     how = {"seeds": 1, "test": True, "params": "default", "out": str(out), **how}
-    plan = make_plan(str(toml), models=families_among(models), **how)
-    return explain(plan, models, split, days)
+    return explain(make_plan(str(toml), models=families_among(models), **how), models, split, days)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +72,7 @@ def linear(explained):
 
 
 def of_one(*seeds):
-    parts = {("NHITS_Q", "best", str(42 + i)): one for i, one in enumerate(seeds)}
-    return Explanations(parts)
+    return Explanations({("NHITS_Q", "best", str(42 + i)): one for i, one in enumerate(seeds)})
 
 
 def test_when_everything_is_known_then_the_forecast_is_that_of_the_benchmark(
@@ -180,11 +178,9 @@ def test_when_an_explanation_is_damaged_then_a_sentence_says_so(paths, tmp_path)
 
 
 def test_when_seeds_differ_then_the_mean_of_a_row_is_over_all_of_them(linear):
-    other = linear._replace(values=linear.values + 1)
-    both = of_one(linear, other)
+    both = of_one(linear, linear._replace(values=linear.values + 1))
     mean = both.games("median")["NHITS_Q", "best", MEAN]
-    single = of_one(linear).games("median")["NHITS_Q", "best", "42"]
-    assert mean == pytest.approx(single + 0.5)
+    assert mean == pytest.approx(of_one(linear).games("median")["NHITS_Q", "best", "42"] + 0.5)
     values = both.table().query("what == 'median'").set_index(["seed", "group"])["value"]
     assert values["mean", ALL] == pytest.approx(mean[-1].mean())
     assert values["43", ALL] == pytest.approx(values["42", ALL] + 1)
@@ -251,8 +247,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
     forecaster = baselines()["RESIDUAL_LINEAR"].fit(copy)
     donors = draw_donors(copy, copy.test_origins[:4], copy)
     groups = {"level": (), "one": ["a"], "other": ["copied"]}
-    values = coalition_values(forecaster, copy, donors, groups)
-    _, one, other = shapley_values(values[..., 1])
+    _, one, other = shapley_values(coalition_values(forecaster, copy, donors, groups)[..., 1])
     assert np.abs(one).max() > 0
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 

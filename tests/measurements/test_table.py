@@ -35,8 +35,7 @@ def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_ho
         ((0.41,), True, False),
         ((0.3,), False, False),
     ):
-        measured = Measured((), steps, "of steps", condition=condition)
-        assert row("work", measured, bar)["met"] is met
+        assert row("work", Measured((), steps, "of steps", condition=condition), bar)["met"] is met
 
 
 def test_when_a_row_raises_then_it_is_shown_and_stored_as_failed_and_the_others_go_on(

@@ -90,8 +90,7 @@ def test_when_workers_share_a_gpu_then_the_daemon_of_mps_serves_them_alone(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     for variable in ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"):
         monkeypatch.setenv(variable, "of others")
-    words = ["--workers", "2"]
-    assert run_job(run, words, ThisJob("4711_2", "4711", 3, workers_per_gpu=2), 3) == 2
+    assert run_job(run, ["--workers", "2"], ThisJob("4711_2", "4711", 3, workers_per_gpu=2), 3) == 2
     begun, study, ended = said.read_text().splitlines()
     folder = begun.split()[-1]
     assert begun == f"mps -d  {folder}"

@@ -125,8 +125,7 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
     assert f"InputError: {sentence}" in run.stderr
     assert not (tmp_path / "runs").exists()
 
-    notebook = nbformat.read(out, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = [cell for cell in nbformat.read(out, as_version=4).cells if cell.cell_type == "code"]
     (failed,) = (
         number
         for number, cell in enumerate(code)

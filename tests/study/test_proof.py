@@ -220,8 +220,7 @@ def test_when_the_process_dies_during_the_proof_then_the_next_run_trains_the_res
     run = prove()
     assert family.replicates == [(True, 43), (True, 44), (False, 43), (False, 43), (False, 44)]
     assert study_status(files, []).state == "done"
-    whole = prove(runs_dir=tmp_path / "whole")
-    assert run.result["proof"] == whole.result["proof"]
+    assert run.result["proof"] == prove(runs_dir=tmp_path / "whole").result["proof"]
 
 
 def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(prove, family, files):
@@ -264,8 +263,7 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
     at_fresh(2, lambda: stop_requests._asked.append("SIGTERM"), family)
     if not during:  # it is only seen after the training
         monkeypatch.setattr(stop_requests, "check", lambda: None)
-    run = prove()
-    result = run.result
+    result = prove().result
     assert (result["status"], result["proof"], result["best_trial_number"]) == ("stopped", None, 0)
     assert len(files.replicates()) == (1 if during else 2)
     last = (
@@ -315,8 +313,7 @@ def test_when_another_worker_trains_for_the_proof_then_this_one_waits_and_only_r
         other.release()
 
     monkeypatch.setattr("hpo_lib.study.proof.time", SimpleNamespace(sleep=lambda seconds: end()))
-    again = prove()
-    assert again.result["proof"] == done.result["proof"]
+    assert prove().result["proof"] == done.result["proof"]
     assert len(family.calls) == trained
 
 

@@ -336,8 +336,7 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
     assert not files.best_params.exists()
 
     family.before = lambda call: None
-    run = start(trials=5, storage=storage)
-    assert states(run) == ["failed"] * 3 + ["complete"] * 2
+    assert states(start(trials=5, storage=storage)) == ["failed"] * 3 + ["complete"] * 2
 
 
 @pytest.mark.parametrize(
@@ -354,8 +353,7 @@ def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family
             raise error
 
     family.before = before
-    expected = ["failed" if error else "complete" for error in errors]
-    assert states(start(trials=5)) == expected
+    assert states(start(trials=5)) == ["failed" if error else "complete" for error in errors]
 
 
 # Interruptions

@@ -88,8 +88,7 @@ def test_when_a_wide_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one
         with pytest.raises(Died):
             wide(trials=12, storage=storage)
     portfolio, family.portfolio = family.portfolio, {}  # a study keeps the one it was begun with
-    run = wide(trials=12, storage=storage)
-    assert [t.state for t in run.trials].count("interrupted") == 2
+    assert [t.state for t in wide(trials=12, storage=storage).trials].count("interrupted") == 2
     assert family.calls[1] == family.calls[2] == shipped[0]
     assert family.calls[8] == family.calls[9]
     in_parts = [call for i, call in enumerate(family.calls) if i not in (1, 8)]
@@ -193,6 +192,5 @@ def test_when_own_studies_are_many_then_the_newest_three_complete_and_real_ones_
         settings = Settings.create("FAKE_Q", "tiny", runs_dir=tmp_path, preset=preset)
         return best_of_others(family, tiny_dataset, settings)
 
-    studies = best("laptop")
-    assert [study.dataset for study in studies] == ["pier", "quay", "port"]
+    assert [study.dataset for study in best("laptop")] == ["pier", "quay", "port"]
     assert best("test")[0].dataset == "small"

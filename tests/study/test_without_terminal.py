@@ -49,8 +49,7 @@ def test_when_a_study_is_stopped_then_its_trial_is_put_back_and_a_later_run_comp
     ((code, text),) = said
     assert code == 0
     assert text.startswith("FAKE_Q_tiny_a is asked to stop: ")
-    study = StoredStudy.read(files)
-    assert study.result["status"] == "stopped"
+    assert StoredStudy.read(files).result["status"] == "stopped"
     assert stop("FAKE_Q_tiny_a") == (
         1,
         "hpo: FAKE_Q_tiny_a does not run, so nothing is stopped: interrupted (it was asked to "

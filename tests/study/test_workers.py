@@ -141,8 +141,7 @@ def test_when_the_parent_is_killed_then_its_workers_end_too_and_their_trials_are
     parent.wait(PATIENCE)
     _, alive = psutil.wait_procs(children, PATIENCE)
     assert alive == []
-    states = Counter(trial.state for trial in study.trials())
-    assert states[TrialState.RUNNING] == 0
+    assert Counter(trial.state for trial in study.trials())[TrialState.RUNNING] == 0
     interrupted = [trial for trial in study.trials() if trial.state == TrialState.FAIL]
     # One of them may have been between two trials.
     assert interrupted

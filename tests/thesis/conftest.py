@@ -77,8 +77,7 @@ def made_up_benchmark(dataset, rows):
             forecasts(dataset, split, float(error), float(width))
             for split, error in zip(splits, errors, strict=True)
         ]
-        record = {"seconds": 1.0, "key": {}}
-        trainings = [] if model == "MIXTURE" else [Training(record, *both)]
+        trainings = [] if model == "MIXTURE" else [Training({"seconds": 1.0, "key": {}}, *both)]
         made.append(BenchmarkRow(model, params, *both, trainings))
     paths = BenchmarkPaths(Path("out"), "tiny", "laptop-standard")
     return Benchmark(paths, dataset.spec, dataset.scales, made)

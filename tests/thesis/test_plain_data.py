@@ -82,8 +82,7 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
         assert labels[1] in axes.get_ylabel()
         assert ("is not drawn" in axes.get_ylabel()) == (len(chosen) == 3)
         assert len(axes.patches) == sum("penalty" in name for name in chosen[:2])
-        history = studies.draw_history(studies.history(own))
-        assert labels[0] in history.axes[0].get_ylabel()
+        assert labels[0] in studies.draw_history(studies.history(own)).axes[0].get_ylabel()
         explored = studies.draw_explored(studies.explored(own), "NHITS_Q")
         assert explored.get_supylabel().startswith(labels[0])
 
@@ -123,15 +122,13 @@ L/h 3 6 3"""
 
 
 def test_when_cost_is_drawn_then_complete_trials_stopped_ones_and_the_proof_are_apart(evidence):
-    data = studies.cost(evidence)
-    trials, whole = studies.draw_cost(data).axes
+    trials, whole = studies.draw_cost(studies.cost(evidence)).axes
     complete, _, stopped, _ = trials.lines
     assert complete.get_ydata().tolist() == [10, 20, 30, 40]
     assert stopped.get_ydata().tolist() == [3]
     assert complete.get_xdata()[0] > 0 > stopped.get_xdata()[0]
     # Of 180 seconds 100 were those of complete trials and 3 of a stopped one.
-    heights = [bar.get_height() for bar in whole.patches]
-    assert heights == pytest.approx([100 / 60, 3 / 60, 77 / 60])
+    assert [bar.get_height() for bar in whole.patches] == pytest.approx([100 / 60, 3 / 60, 77 / 60])
     assert whole.get_ylabel() == "minutes of training per study"
     assert trials.get_title("left") == "on cpu"
 
@@ -252,8 +249,7 @@ Calibration 13.33 0 0 0"""
     assert winkler["share"].to_numpy()[:4] == pytest.approx(shares)
     assert winkler["share"].iloc[4] < shares[3]  # a narrower interval that covers as much
     assert winkler["change"].to_numpy() == pytest.approx(np.diff(winkler["share"], prepend=100))
-    figure = benchmarks.draw_skill_split(frame)
-    left, right = figure.axes
+    left, right = benchmarks.draw_skill_split(frame).axes
     assert left.texts[0].get_text() == "\u221250.0 [\u221250.0, \u221250.0]"
     assert [text.get_fontweight() for text in left.texts] == ["bold"] * 3 + ["normal"]
     assert right.get_xlabel() == "interval score in % of Naive 24 h"
@@ -303,8 +299,7 @@ def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibra
     assert reliability["observed"].tolist() == [0, 0, 0]
     assert reliability["observed_calibrated"].tolist()[:2] == [0, 0]
     assert reliability["observed_calibrated"].tolist()[2] > 0.5
-    raw = dataclasses.replace(narrow, correction="none")
-    assert raw.shown["picp_calibrated"].tolist() == [0]
+    assert dataclasses.replace(narrow, correction="none").shown["picp_calibrated"].tolist() == [0]
 
 
 def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_filled(
