@@ -3,6 +3,7 @@ the root.
 """
 
 import gc
+import io
 import json
 import os
 import random
@@ -10,7 +11,8 @@ import re
 import socket
 import sqlite3
 import sys
-from contextlib import suppress
+from collections import namedtuple
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from hpo_lib.benchmark.train import Plan
+from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import Dataset, fingerprint_frame
 from hpo_lib.data.spec import DatasetSpec, Splits
 from hpo_lib.errors import InputError
@@ -117,10 +120,23 @@ def refusal(sentence, error=InputError):
     return pytest.raises(error, match=rf"\A{re.escape(sentence)}\Z")
 
 
+Said = namedtuple("Said", "code out err")
+
+
+def hpo(words, *more, code=0):
+    """``hpo("report winter --runs-dir", folder)``: what the command says until it ends with this
+    code, or with any where it is None.
+    """
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        ended = main([*words.split(), *map(str, more)])
+    assert code in (ended, None), err.getvalue()
+    return Said(ended, out.getvalue(), err.getvalue())
+
+
 def made_forecasts(actual, half_width=1.0, median=0.0, start="2019-01-06 23:00", first=0):
     """Of consecutive days, from the day ``first`` on: a median, and as far to both sides of it."""
     middle, width = (np.zeros_like(actual) + x for x in (median, half_width))
-    origins = pd.date_range(start, periods=len(actual) + first, freq="D", tz="UTC")[first:]
+    origins = pd.date_range(start, periods=len(actual) + first, tz="UTC")[first:]
     values = np.stack([middle - width, middle, middle + width], axis=2)
     return QuantileForecasts(values, actual, origins)
 

@@ -39,9 +39,7 @@ def test_when_the_target_rises_by_one_an_hour_then_the_forecast_is_a_lag_too_low
     assert (f.lower == f.median).all()
 
 
-def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(
-    tiny_dataset,
-):
+def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(tiny_dataset):
     # In training each day has one level, which alternates from 5 to 7 to 5: errors are +2 and -2,
     # half of each. The forecast of hour h is the value of hour h a day ago, so the interval reaches
     # 2 to either side.

@@ -11,12 +11,7 @@ from hypothesis import strategies as st
 from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import (
-    MODES,
-    ROLLING_DAYS,
-    calibrate,
-    conformal_quantile,
-)
+from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS, calibrate, conformal_quantile
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.conftest import made_forecasts
 
@@ -153,8 +148,7 @@ def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval(side):
     near, far = (-1, 0) if side == 1 else (0, -1)
     given.values[:, :, far] -= 4 * side
     f = calibrated_by(given, None, flat_target(5), days=1)
-    bounds = side * (f.values[:, :, [near, far]] - 100)
-    assert np.unique(bounds, axis=1)[:, 0] == pytest.approx(
+    assert np.unique(side * (f.values[:, :, [near, far]] - 100), axis=1)[:, 0] == pytest.approx(
         np.array([[2, -6], [5, -9], [0, -4], [0, -3]])  # nothing is known on the first day
     )
     assert (f.median == 100).all()

@@ -41,7 +41,7 @@ EDITS = {
             "from hpo_lib.families.models import register\n\n"
             'class Mirror(LinearQuantile):\n    name, title = "MIRROR", "Mirror"\n\n'
             "register(Mirror())\n",
-        ),
+        )
     },
     "figure": {
         "hpo_lib/figures/studies.py": (

@@ -90,8 +90,7 @@ def test_when_a_document_shows_a_command_then_the_real_parser_takes_it(document,
     actions = [action for action in commands[name]._actions if action.option_strings]
     used = {word.split("=")[0] for word in words if word.startswith("--")}
     assert used <= set(commands[name]._option_string_actions), f"{document}: {line}"
-    required = {action.option_strings[0] for action in actions if action.required}
-    if words and required <= used:
+    if words and {action.option_strings[0] for action in actions if action.required} <= used:
         commands[name].parse_args(words)
 
 

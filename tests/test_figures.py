@@ -42,16 +42,14 @@ def study():
 
 def forecasts():
     lowest = 100.0 * np.arange(6)[:, None] + np.arange(1.0, 25)
-    origins = pd.date_range("2019-01-01 23:00", periods=6, freq="D", tz="UTC")
+    origins = pd.date_range("2019-01-01 23:00", periods=6, tz="UTC")
     return QuantileForecasts(lowest[:, :, None] + np.array([0.0, 1.0, 3.0]), lowest + 2, origins)
 
 
 # The Pareto front
 
 
-def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_they_belong(
-    study,
-):
+def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_they_belong(study):
     (axes,) = front_figure(study).axes
     drawn = {str(line.get_label()): line.get_xydata().tolist() for line in axes.lines}
     assert drawn.pop("stopped early, last check") == [pytest.approx([np.nan] * 2, nan_ok=True)]
@@ -187,9 +185,7 @@ def test_when_models_see_weather_that_nobody_has_then_banner_figure_and_record_s
     assert data_provenance(dataset)["day_ahead_weather"]["kind"] == kind
 
 
-def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counted(
-    tiny_dataset,
-):
+def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counted(tiny_dataset):
     table = data_summary(tiny_dataset)
     assert table["from"].tolist() == ["2019-03-01 00:00", "2019-05-10 00:00", "2019-05-25 00:00"]
     assert table["to"].tolist() == ["2019-05-09 23:00", "2019-05-24 23:00", "2019-06-08 23:00"]

@@ -15,7 +15,7 @@ def forecasts(n=2, h=3, levels=LEVELS):
     actual is half more.
     """
     lowest = 100.0 * np.arange(n)[:, None] + 10.0 * np.arange(1, h + 1)
-    origins = pd.date_range("2019-01-01 23:00", periods=n, freq="D", tz="UTC", name="timestamp")
+    origins = pd.date_range("2019-01-01 23:00", periods=n, tz="UTC", name="timestamp")
     return QuantileForecasts(
         lowest[:, :, None] + np.arange(len(levels)), lowest + 0.5, origins, levels
     )
@@ -39,9 +39,7 @@ def test_when_levels_are_asked_for_then_lower_median_and_upper_are_the_right_col
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_the_forecasts(
-    bad,
-):
+def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_the_forecasts(bad):
     f = forecasts(n=3)
     values = f.values.copy()
     values[0, 1, 2] = values[0, 2, 2] = values[2, 0, 0] = bad

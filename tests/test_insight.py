@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, get_family
 from hpo_lib.figures import explanations
@@ -49,7 +50,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     whole = forecaster.forecasts(tiny_dataset, origins)
     assert list(parts.origins) == list(whole.origins)
     if recipe is not STANDARD:  # which keeps a share
-        np.testing.assert_allclose(np.maximum(np.sort(total, axis=2), 0), whole.values, atol=1e-5)
+        assert_allclose(np.maximum(np.sort(total, axis=2), 0), whole.values, atol=1e-5)
     assert (np.abs(parts.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert parts.hours == (4, 2, 1)
     if recipe is UNSHRUNK:
@@ -61,7 +62,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
         assert parts.base_name == "linear baseline"
         windows = tiny_dataset.windows(origins)
         expected = forecaster.scaling.linear.quantiles(tiny_dataset, windows)[:, :, 1]
-    np.testing.assert_allclose(parts.base, expected, rtol=1e-5)
+    assert_allclose(parts.base, expected, rtol=1e-5)
 
 
 def assert_redrawn(insight, forecaster, context, before):
@@ -96,7 +97,7 @@ def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the
     ):
         assert shares.shape == shape
         assert (shares >= 0).all()
-        np.testing.assert_allclose(shares.sum(axis=-1), 1, rtol=1e-5)
+        assert_allclose(shares.sum(axis=-1), 1, rtol=1e-5)
     step, key = np.indices((24, 24))
     itself_or_later = weights.attention[:, :, 168:][:, key >= step]
     assert (itself_or_later == 0).all(), "no hour looks at itself or later ones"
@@ -125,7 +126,7 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
                 block(wave)
         weights = insight.periods(forecaster)
         assert len(weights) == 15
-        np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+        assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
         assert f"{period} h" in weights
         assert len(weights.columns) <= 3, "two of each block, one of which both have"
 

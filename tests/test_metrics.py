@@ -29,7 +29,7 @@ VALUES = [[(8, 9, 12), (21, 22, 25), (0, 1, 2)], [(4, 6, 8), (10, 12, 14), (28, 
 
 def forecasts(values, actual, levels=(0.1, 0.5, 0.9)):
     y = np.asarray(actual, dtype=float)
-    origins = pd.date_range("2019-01-01 23:00", periods=len(y), freq="D", tz="UTC")
+    origins = pd.date_range("2019-01-01 23:00", periods=len(y), tz="UTC")
     return QuantileForecasts(np.asarray(values, dtype=float), y, origins, levels)
 
 
@@ -129,9 +129,7 @@ def test_when_forecasts_and_actuals_move_together_then_errors_widths_and_scores_
 
 @settings(max_examples=50, deadline=None)
 @given(any_forecasts())
-def test_when_another_library_scores_the_same_forecasts_then_pinball_and_interval_score_agree(
-    f,
-):
+def test_when_another_library_scores_the_same_forecasts_then_pinball_and_interval_score_agree(f):
     theirs = np.stack(
         [
             scoringrules.quantile_score(f.actual, f.values[:, :, q], level)

@@ -10,7 +10,7 @@ from hpo_lib.scoring.mixture import mean_of, mixture
 from tests.conftest import made_forecasts
 
 START = "2020-01-01 23:00"
-DAYS = pd.date_range(START, periods=60, freq="D", tz="UTC")
+DAYS = pd.date_range(START, periods=60, tz="UTC")
 
 
 def forecasts(values, actual):

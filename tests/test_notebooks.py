@@ -102,9 +102,7 @@ SHARED = {
 @pytest.mark.parametrize(
     "path", [*FAMILY_NOTEBOOKS, *(NOTEBOOKS[0].with_stem(s) for s in ("hpo_template", *SHARED))]
 )
-def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings_state_them(
-    path,
-):
+def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings_state_them(path):
     found = papermill.inspect_notebook(str(path))
     if path.stem not in SHARED:
         assert list(found) == STUDY
@@ -127,9 +125,7 @@ def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings
 
 
 @pytest.mark.parametrize("path", FAMILY_NOTEBOOKS, ids=lambda path: path.name)
-def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same_cells(
-    path,
-):
+def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same_cells(path):
     """Only the explanation, the model, and cells before the last two differ from the template."""
     template, own = (
         [c.source for c in nbformat.read(p, 4).cells]

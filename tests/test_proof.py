@@ -108,9 +108,7 @@ def days():
     return lambda mean, row=0, spread=0.1: mean + spread * (noise[row] - noise[row].mean())
 
 
-def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_challenge(
-    days,
-):
+def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_challenge(days):
     default = scores(days(1.0))
     means = {1: 0.9, 2: 0.905, 3: 0.95, 4: 1.01}
     candidates = {number: scores(days(mean, number)) for number, mean in means.items()}
@@ -154,11 +152,7 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
 
 
 @pytest.mark.parametrize(
-    "days, cause",
-    [
-        (13, "validation has 13 days, and fewer than 14 prove nothing"),
-        (14, ""),
-    ],
+    "days, cause", [(13, "validation has 13 days, and fewer than 14 prove nothing"), (14, "")]
 )
 def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(days, cause):
     trials = [TrialRecord(number, "complete", {}) for number in (0, 1)]

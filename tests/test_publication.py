@@ -68,9 +68,7 @@ def test_when_a_container_is_built_then_it_gets_the_files_that_the_wheel_is_made
     assert all((root / name).exists() for name in names)
 
 
-def test_when_either_container_is_built_then_base_packages_and_pins_are_the_same(
-    root,
-):
+def test_when_either_container_is_built_then_base_packages_and_pins_are_the_same(root):
     for pattern in (r"(?i)from:? (\S+)\n", r"(?s)apt-get install (.*?libgomp1)", r"pip install .*"):
         found = [
             re.findall(pattern, (root / recipe).read_text(encoding="utf-8")) for recipe in RECIPES

@@ -29,11 +29,7 @@ def fresh_copy(root, folder):
             os.utime(folder / name, (0, 0))  # older than .venv/.installed: nothing is installed
     (folder / ".venv").symlink_to((root / ".venv").resolve())
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for words in (
-        ["init", "-q"],
-        ["add", "-A"],
-        ["commit", "-q", "-m", "copy"],
-    ):
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "copy"]):
         subprocess.run([*git, *words], cwd=folder, check=True)
     return folder
 

@@ -62,9 +62,7 @@ def test_when_the_lock_is_read_then_every_line_is_one_exact_portable_pin():
 
 
 @pytest.mark.parametrize("wanted", declared(dev=True), ids=lambda wanted: wanted.name)
-def test_when_a_dependency_is_declared_then_the_lock_pins_it_within_the_range(
-    wanted,
-):
+def test_when_a_dependency_is_declared_then_the_lock_pins_it_within_the_range(wanted):
     pins = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in locked()}
     version = pins.get(canonicalize_name(wanted.name))
     assert version is not None, f"{wanted.name} is not in requirements.lock; run `make lock`"

@@ -356,7 +356,7 @@ def test_when_an_old_record_is_loaded_then_it_has_the_keys_of_a_new_one_and_its_
 
 def forecasts():
     rng = np.random.default_rng(3)
-    origins = pd.date_range("2019-03-30 23:00", periods=5, freq="D", tz="UTC", name="timestamp")
+    origins = pd.date_range("2019-03-30 23:00", periods=5, tz="UTC", name="timestamp")
     return QuantileForecasts(
         np.sort(rng.lognormal(size=(5, 24, 3)), axis=2), rng.lognormal(size=(5, 24)), origins
     )

@@ -61,9 +61,7 @@ def executed_notebook(root, job_id="published"):
     nbformat.write(v4.new_notebook(cells=cells), record)
 
 
-def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_and_text(
-    tmp_path,
-):
+def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_and_text(tmp_path):
     executed_notebook(tmp_path)
     executed_notebook(tmp_path, "of_mine")  # has no page
     (tmp_path / "docs").mkdir()
@@ -154,9 +152,7 @@ def test_when_a_term_is_searched_then_the_glossary_leads_and_the_library_comes_l
     assert (found[0]["text"], found[-1]["text"]) == ("<p>interval: From low to high.</p>", "")
 
 
-def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(
-    tmp_path,
-):
+def test_when_a_document_links_to_a_notebook_or_a_file_then_both_come_with_it(tmp_path):
     for name in ("docs/a.md", "notebooks/explore.ipynb", "datasets/heat.toml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / "docs" / "a.md").write_text(

@@ -89,9 +89,7 @@ def test_when_the_wheel_is_used_in_an_empty_folder_then_datasets_are_known_and_n
 
 
 @pytest.mark.slow
-def test_when_a_study_of_an_own_toml_is_run_then_its_record_is_below_the_current_folder(
-    installed,
-):
+def test_when_a_study_of_an_own_toml_is_run_then_its_record_is_below_the_current_folder(installed):
     index = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
     values = 10 + np.arange(len(index)) % 24 / 4 + np.random.default_rng(1).random(len(index))
     pd.Series(values, index=index, name="0").to_csv(installed.folder / "mine.csv")

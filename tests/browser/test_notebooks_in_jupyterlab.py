@@ -68,12 +68,7 @@ def see(page, count):
 
 @pytest.mark.parametrize(
     "notebook, count",
-    [
-        ("hpo_template.ipynb", 5),
-        ("nhits_q.ipynb", 4),
-        ("tft_q.ipynb", 4),
-        ("timesnet_q.ipynb", 4),
-    ],
+    [("hpo_template.ipynb", 5), ("nhits_q.ipynb", 4), ("tft_q.ipynb", 4), ("timesnet_q.ipynb", 4)],
 )
 def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
     notebook, count, lab, page, tmp_path

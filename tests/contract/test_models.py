@@ -1,7 +1,7 @@
 """What every trained model promises, family or baseline."""
 
 import copy
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def refit(name, trained, dataset, steps=2):
 
 def changed(dataset, rows):
     """The dataset with other numbers in some rows."""
-    return dataclasses.replace(dataset, frame=disturbed(dataset.frame, KNOWN, rows))
+    return replace(dataset, frame=disturbed(dataset.frame, KNOWN, rows))
 
 
 def test_when_a_model_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(
@@ -150,8 +150,8 @@ def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_la
     columns = ["water_consumption", "water_lag_24h"]
     frame = tiny_dataset.frame.copy()
     frame[columns] *= 1024
-    other = fit(name, dataclasses.replace(tiny_dataset, frame=frame)).validation.values / 1024
+    other = fit(name, replace(tiny_dataset, frame=frame)).validation.values / 1024
     if name in model_names("family"):
         np.testing.assert_allclose(other, trained.validation.values, rtol=1e-5)
-    scaled = dataclasses.replace(trained.validation, values=other)
+    scaled = replace(trained.validation, values=other)
     assert metrics.mae(scaled) == pytest.approx(metrics.mae(trained.validation), rel=0.1)

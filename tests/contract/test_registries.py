@@ -13,13 +13,7 @@ import pytest
 
 from hpo_lib.families import models
 from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.models import (
-    Budget,
-    described,
-    family_names,
-    get_family,
-    registered,
-)
+from hpo_lib.families.models import Budget, described, family_names, get_family, registered
 from hpo_lib.families.search_space import RECIPE_SPACE, Choice, FloatRange, IntRange
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -28,7 +22,7 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.conftest import refusal
 from tests.study.processes import python
 
-ORIGINS = pd.date_range("2019-01-01 23:00", periods=30, freq="D", tz="UTC")
+ORIGINS = pd.date_range("2019-01-01 23:00", periods=30, tz="UTC")
 
 
 def random_forecasts(seed):

@@ -46,9 +46,7 @@ def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that
         assert np.array_equal(found.actual[0], expected.actual[i])
 
 
-def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_same(
-    in_use,
-):
+def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_same(in_use):
     expected = in_use.forecast("--at", LAST_DAY)
     later = in_use.whole.index >= LAST_DAY
     assert later.sum() == 24
@@ -152,7 +150,7 @@ def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_
     assert len(after.figure().axes) == 1  # there is no forecast of the day before
 
 
-def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, capsys):
+def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use):
     record = in_use.models.training(1).record
     facts = read_json(record, "a card")
     provenance, key = {"data": {"source": "simulated"}}, {**facts["key"], "version": 99}
@@ -161,15 +159,15 @@ def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, 
         ({"key": key}, "by version 99 of the models, this code has"),
     ):
         write_json(record, {**facts, **change})
-        assert in_use.run("forecast") == 2
-        assert f"TEST BUDGET): was trained {sentence}" in capsys.readouterr().err
+        said = in_use.run("forecast", code=2)
+        assert f"TEST BUDGET): was trained {sentence}" in said.err
     write_json(record, facts)
     in_use.toml.write_text(in_use.toml.read_text("utf-8").replace("m3/h", "l/s"), encoding="utf-8")
-    assert in_use.run("forecast", "--at", "2019-05-20T00:00") == 2
-    assert "its unit is 'm3/h', here it is 'l/s'" in capsys.readouterr().err
+    said = in_use.run("forecast --at 2019-05-20T00:00", code=2)
+    assert "its unit is 'm3/h', here it is 'l/s'" in said.err
 
 
-def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, capsys):
+def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use):
     import torch
 
     from hpo_lib.families.stored_model import ALLOWED
@@ -185,18 +183,15 @@ def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, c
     record = in_use.models.training(1).record
     facts = read_json(record, "a card")
     write_json(record, {**facts, "sha256": {**facts["sha256"], "refitted": checksum(file, facts)}})
-    assert in_use.run("forecast") == 2
     sentence = (
         "cannot be read (it is no stored model, or holds more than numbers and text); restore"
     )
-    assert f"{file}: {sentence}" in capsys.readouterr().err
+    assert f"{file}: {sentence}" in in_use.run("forecast", code=2).err
     assert not (in_use.folder / "ran").exists()
 
 
 @pytest.mark.parametrize("damaged", ["current", "card", "key", "model", "weights"])
-def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(
-    in_use, capsys, damaged
-):
+def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(in_use, damaged):
     alone = quantiles(in_use.forecast())
     other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
     shutil.copytree(in_use.models.folder, other.folder)
@@ -217,41 +212,33 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
         torch.save(stored, file)
     else:
         file.write_bytes(b"PK no more")
-    capsys.readouterr()
-    assert in_use.run("forecast", "--model", "NHITS_Q", "--out", str(in_use.folder / "days")) == 0
+    in_use.run("forecast --model NHITS_Q --out", in_use.folder / "days")
     written = sorted(file.name for file in (in_use.folder / "days").iterdir())
     assert written == ["2019-06-09T00.csv", "2019-06-09T00.png"]
     out = in_use.folder / "beside.csv"
-    assert in_use.run("forecast", "--out", str(out.with_suffix(".png"))) == 2
-    assert "name the table, such as x.csv" in capsys.readouterr().err
-    assert in_use.run("forecast", "--out", str(out)) == 1
-    shown = capsys.readouterr().out
+    said = in_use.run("forecast --out", out.with_suffix(".png"), code=2)
+    assert "name the table, such as x.csv" in said.err
+    shown = in_use.run("forecast --out", out, code=1).out
     assert f"note: Passed over {other.folder}" in shown
     assert file.name in shown or damaged == "key"
     assert "NHITS_Q v001 (TEST BUDGET): 2019-06-09 00:00 UTC" in shown
     assert np.array_equal(quantiles(pd.read_csv(out)), alone)
-    assert in_use.run("watch") == 1
-    shown = capsys.readouterr().out
+    shown = in_use.run("watch", code=1).out
     assert f"Passed over {other.folder}" in shown
     assert "NHITS_Q v001 (TEST BUDGET): 15 days since its training" in shown
-    assert in_use.run("watch", "--json") == 1
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(in_use.run("watch --json", code=1).out)
     (one,) = told["models"]
     assert (one["version"], one["days_since"]) == ("NHITS_Q v001 (TEST BUDGET)", 15)
     assert f"a retraining is due: {one['due'][0]}" in shown
     assert f"Passed over {other.folder}" in told["notes"][0]
-    assert in_use.run("forecast", "--json", "--out", str(out)) == 1
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(in_use.run("forecast --json --out", out, code=1).out)
     assert (told["model"], told["unit"]) == ("NHITS_Q v001 (TEST BUDGET)", "m3/h")
     assert np.array_equal(quantiles(pd.DataFrame(told["hours"])), alone)
     for command in ("forecast", "watch"):
-        assert in_use.run(command, "--model", "TFT_Q") == 2
-        assert (
-            file.name if command == "forecast" and damaged != "key" else str(other.folder)
-        ) in capsys.readouterr().err
+        named = file.name if command == "forecast" and damaged != "key" else str(other.folder)
+        assert named in in_use.run(command, "--model", "TFT_Q", code=2).err
     shutil.copytree(other.folder, in_use.models.folder, dirs_exist_ok=True)
-    assert in_use.run("forecast") == 2
-    error = capsys.readouterr().err
+    error = in_use.run("forecast", code=2).err
     assert str(other.folder) in error, "of two damaged models both are named"
     assert str(in_use.models.folder) in error
 
@@ -285,7 +272,7 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_or_
     table = '\n[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "weather.csv"\n'
     utility.toml.write_text(text + table, encoding="utf-8")
     utility.write(utility.whole.assign(temp=tiny_dataset.frame["temp"]))
-    issued = pd.date_range("2019-03-01 18:00", "2019-06-08 18:00", freq="D", tz="UTC")
+    issued = pd.date_range("2019-03-01 18:00", "2019-06-08 18:00", tz="UTC")
     rows = [(i, i + pd.Timedelta(hours=h), 8.0 + h % 24) for i in issued for h in range(1, 37)]
     archive = pd.DataFrame(rows, columns=["issued", "valid", "temp"])
     archive.to_csv(utility.folder / "weather.csv", index=False)

@@ -29,13 +29,12 @@ from hpo_lib.benchmark.explanations import (
     shapley_values,
 )
 from hpo_lib.benchmark.train import make_plan
-from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.read_write import load_predictions, read_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.uncertainty import bootstrap_intervals
-from tests.conftest import refusal
+from tests.conftest import hpo, refusal
 from tests.study.processes import python
 
 
@@ -154,20 +153,19 @@ def test_when_a_run_is_killed_then_the_next_one_goes_on_and_then_nothing_is_expl
     assert {file: file.read_bytes() for file in sorted(tmp_path.rglob("*.*"))} == before
 
 
-def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys):
-    assert main(["verify", str(paths.table("shapley"))]) == 0
-    assert "figures recomputed" in capsys.readouterr().out
-    text = paths.table("shapley").read_text(encoding="utf-8")
-    table = pd.read_csv(paths.table("shapley"))
+def test_when_values_are_verified_then_an_altered_one_is_found(paths):
+    file = paths.table("shapley")
+    assert "figures recomputed" in hpo("verify", file).out
+    text = file.read_text(encoding="utf-8")
+    table = pd.read_csv(file)
     table.loc[3, "value"] += 1e-6
-    table.to_csv(paths.table("shapley"), index=False)
+    table.to_csv(file, index=False)
     try:
-        assert main(["verify", str(paths.table("shapley"))]) == 1
-        assert f"DRIFT  {paths.table('shapley')}: it differs" in capsys.readouterr().out
-        table.iloc[1:].to_csv(paths.table("shapley"), index=False)
-        assert main(["verify", str(paths.table("shapley"))]) == 1
+        assert f"DRIFT  {file}: it differs" in hpo("verify", file, code=1).out
+        table.iloc[1:].to_csv(file, index=False)
+        hpo("verify", file, code=1)
     finally:
-        paths.table("shapley").write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
 
 
 def test_when_an_explanation_is_damaged_then_a_sentence_says_so(paths, tmp_path):

@@ -94,12 +94,11 @@ class Cluster:
         )
 
     def _spawn(self, *command):
-        log = (self.folder / f"{command[0]}.out").open("wb")
         self._daemons.append(
             subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=(self.folder / f"{command[0]}.out").open("wb"),
                 stderr=subprocess.STDOUT,
                 env=self.environment,
                 start_new_session=True,

@@ -30,12 +30,7 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def decide(
-    run,
-    tmp_path,
-    monkeypatch,
-    capfd,
-):
+def decide(run, tmp_path, monkeypatch, capfd):
     """The exit code of the job, its output, and whether it was requeued."""
 
     def program(name, text):
@@ -44,16 +39,7 @@ def decide(
         file.chmod(0o755)
         return str(file)
 
-    def outcome(
-        end,
-        *,
-        before=0,
-        after=0,
-        state="RUNNING",
-        left="10:30",
-        requeues=0,
-        **more,
-    ):
+    def outcome(end, *, before=0, after=0, state="RUNNING", left="10:30", requeues=0, **more):
         for file, finished in ((run.best_params, before), (tmp_path / "after", after)):
             kinds = enumerate(("completed", "failed", "pruned"))
             counts = {f"n_{kind}": int(finished > i) for i, kind in kinds}
@@ -107,9 +93,7 @@ def test_when_all_trials_are_there_then_the_job_is_done(decide):
     assert decide("exit 0", after=3) == (0, f"{attempt}, job 4711_2\n", False)
 
 
-def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
-    decide,
-):
+def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(decide):
     for left, hours, code in (("5:00", "0.0003", 1), ("11:30", "0.0250", 0)):
         ended, output, _ = decide('echo "$*"; exit 1', left=left)
         assert (ended, f" run --time-budget-hours {hours}\n" in output) == (code, True)

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from hpo_lib import paths
 from hpo_lib.cli.commands import study_settings
-from hpo_lib.cli.main import _parser, main
+from hpo_lib.cli.main import _parser
 from hpo_lib.errors import InputError
 from hpo_lib.launch.slurm import Site, job_script, read_site
 from hpo_lib.launch.slurm_requeue import ThisJob
 from hpo_lib.paths import RunPaths
 from hpo_lib.settings import Settings
+from tests.conftest import hpo
 
 GOLDEN = Path(__file__).parent / "golden"
 SITES = sorted(GOLDEN.glob("*.env"))
@@ -35,15 +36,14 @@ SITES = sorted(GOLDEN.glob("*.env"))
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_when_a_site_is_described_then_the_script_is_exactly_this(
-    site, more, golden, tmp_path, monkeypatch, capsys
+    site, more, golden, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(sys, "executable", "/usr/my bin/python")
     monkeypatch.setattr(paths, "PROJECT_ROOT", Path("/my project"))
     monkeypatch.setattr(paths, "SLURM_LOGS", Path("/my project/slurm/logs"))
     folders = f"--data-dir {tmp_path} --runs-dir /runs --site {site}"
     words = f"submit --model TFT_Q --dataset water_centrum --trials 30 --simulated {folders}"
-    assert main([*words.split(), "--dry-run", *more]) == 0
-    script, errors = capsys.readouterr()
+    _, script, errors = hpo(words, "--dry-run", *more)
     assert errors == ""
     script = script.replace(str(tmp_path), "/data")
     expected = GOLDEN / f"{golden}.sh"
@@ -98,7 +98,7 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
 
 
 @pytest.fixture
-def refusal(tmp_path, monkeypatch, capsys):
+def refusal(tmp_path, monkeypatch):
     """What ``hpo submit`` prints as it ends with exit code 2, without having called sbatch."""
     called, program = tmp_path / "called", tmp_path / "bin" / "sbatch"
     program.parent.mkdir()
@@ -108,9 +108,7 @@ def refusal(tmp_path, monkeypatch, capsys):
 
     def said(*arguments):
         folders = f"--simulated --data-dir {tmp_path} --runs-dir {tmp_path}"
-        words = f"submit --model NHITS_Q --dataset heat {folders}"
-        assert main([*words.split(), *arguments]) == 2
-        out, err = capsys.readouterr()
+        _, out, err = hpo(f"submit --model NHITS_Q --dataset heat {folders}", *arguments, code=2)
         assert (out, called.exists()) == ("", False)
         return err
 
@@ -147,7 +145,7 @@ def test_when_simulated_data_is_asked_for_and_there_is_no_twin_then_submit_says_
     )
     toml = tmp_path / "mine.toml"
     toml.write_text(text.split("[twin]")[0], encoding="utf-8")
-    assert f"{toml}: table [twin] is missing" in refusal("--dataset", str(toml))
+    assert f"{toml}: table [twin] is missing" in refusal("--dataset", toml)
 
 
 def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_says_so(
@@ -185,15 +183,14 @@ def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(
     assert ThisJob.of_environment(600, 20, 4) == job
 
 
-def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, capsys, monkeypatch):
+def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["submit", "--model", "NHITS_Q", "--dataset", "heat", "--simulated"]) == 1
     sentence = (
         "hpo: sbatch is not on this machine, so nothing was submitted; log in to the cluster's "
         "login node, or use "
         "`hpo run` to run the study here\n"
     )
-    assert capsys.readouterr() == ("", sentence)
+    assert hpo("submit --model NHITS_Q --dataset heat --simulated", code=1) == (1, "", sentence)
 
 
 @pytest.mark.parametrize(

@@ -239,9 +239,7 @@ except StudyError as error:
 """
 
 
-def test_when_a_worker_is_killed_then_it_lives_no_more_and_another_may_take_its_name(
-    run,
-):
+def test_when_a_worker_is_killed_then_it_lives_no_more_and_another_may_take_its_name(run):
     sentence = (
         f"another process works on this study (it holds {run.worker_lease('2')}); wait for it, "
         "stop it, or choose another job_id"

@@ -51,10 +51,7 @@ def executed(root, tmp_path):
 # objectives. The README's test runs TFT; the benchmark's slow test trains all nine pairs, and the
 # notebooks of all families run in ``tests/browser``.
 PLAN = {"space": "plan", "policy": "calibrated", "objectives": "mae,winkler"}
-TWINS = [
-    ("nhits_q.ipynb", "NHITS_Q", "heat", {}),
-    (TEMPLATE, "TIMESNET_Q", "water_tommerby", PLAN),
-]
+TWINS = [("nhits_q.ipynb", "NHITS_Q", "heat", {}), (TEMPLATE, "TIMESNET_Q", "water_tommerby", PLAN)]
 
 
 @pytest.mark.slow

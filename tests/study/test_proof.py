@@ -21,6 +21,7 @@ from hpo_lib.records.read_write import load_predictions, read_json, write_json, 
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from tests.study.conftest import fake_study
 from tests.study.fakes import DEFAULTS, Died, FakeFamily, around
 
 
@@ -47,9 +48,7 @@ class SeededFamily(FakeFamily):
 
 @pytest.fixture
 def family(monkeypatch):
-    fake = SeededFamily()
-    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
-    return fake
+    return fake_study(SeededFamily(), monkeypatch)
 
 
 @pytest.fixture
@@ -277,19 +276,8 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
     assert len(family.replicates) == (5 if during else 4)
 
 
-def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_run(
-    prove, family, monkeypatch
-):
-    clock = SimpleNamespace(now=0.0)
-
-    def before(call):
-        clock.now += 600
-
-    family.before = before
-    for module in ("run", "progress", "proof"):
-        monkeypatch.setattr(
-            f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now)
-        )
+@pytest.mark.usefixtures("ten_minutes_each")
+def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_run(prove, family):
     run = prove(time_budget_hours=5 / 6)
     assert (run.result["status"], family.replicates) == ("stopped", [(True, 43)])
     assert run.result["training_time_hours"] == pytest.approx(5 / 6)

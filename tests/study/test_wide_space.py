@@ -1,7 +1,7 @@
 """Studies of the wide space: conditional dimensions, and the first trials."""
 
-import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -58,10 +58,7 @@ def test_when_a_study_ends_then_its_record_holds_the_space_and_the_whole_recipe_
     wide, start, family
 ):
     record = wide(trials=8).result
-    assert (record["space"], record["provenance"]["recipe"]) == (
-        "wide",
-        STANDARD.stored(),
-    )
+    assert (record["space"], record["provenance"]["recipe"]) == ("wide", STANDARD.stored())
     recipe, network = STANDARD.updated(record["best_params"])
     assert record["best_recipe"] == recipe.stored()
     assert set(network) == set(DEFAULTS)
@@ -132,7 +129,7 @@ def test_when_models_see_tomorrows_temperature_then_thermal_memory_is_searched(
     seen = day_ahead_weather(
         weather, tiny_dataset.frame, None, tiny_dataset.training_frame, tiny_dataset.spec.target
     )
-    wide(trials=12, dataset=dataclasses.replace(tiny_dataset, weather=seen, sha256="with weather"))
+    wide(trials=12, dataset=replace(tiny_dataset, weather=seen, sha256="with weather"))
     assert family.calls[0] == {**family.untuned("wide"), "thermal": True}
     assert family.calls[1:3] == [{**shipped[0], "thermal": True}, {**shipped[1], "thermal": True}]
     assert {call["thermal"] for call in family.calls} == {True, False}
@@ -145,8 +142,8 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
     wide, start, shipped, family, tiny_dataset, capsys
 ):
     def other(name, source="csv"):
-        spec = dataclasses.replace(tiny_dataset.spec, name=name)
-        return dataclasses.replace(tiny_dataset, spec=spec, sha256=name, source=source)
+        spec = replace(tiny_dataset.spec, name=name)
+        return replace(tiny_dataset, spec=spec, sha256=name, source=source)
 
     used = wide(trials=8, dataset=other("harbour"), seed=12)
     wide(trials=8, dataset=other("twin", "simulated"), seed=4)

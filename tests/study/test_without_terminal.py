@@ -11,24 +11,22 @@ import psutil
 import pytest
 
 from hpo_lib import stop_requests
-from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.figures import explorer
 from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.study import StoredStudy
+from tests.conftest import hpo
 from tests.study.processes import python, until
 
 
 @pytest.fixture
-def stop(tmp_path, capsys):
+def stop(tmp_path):
     """Exit code of ``hpo stop``, and what it says."""
 
     def run(name="a"):
-        capsys.readouterr()
-        code = main(["stop", name, "--runs-dir", str(tmp_path)])
-        out, err = capsys.readouterr()
+        code, out, err = hpo("stop", name, "--runs-dir", tmp_path, code=None)
         return code, out + err
 
     return run

@@ -54,9 +54,7 @@ def made_up_study(model="TFT_Q", trials=TRIALS, **result):
     run = RunPaths(Path("runs"), model, "tiny", "1")
     study = StoredStudy(run, json.loads(RECORD) | {"model": model} | result, run.best_params)
     vars(study).update(  # what it would read from its storage
-        has_storage=True,
-        trials=tuple(trials),
-        search_space={"lr": FloatRange(0.001, 1, log=True)},
+        has_storage=True, trials=tuple(trials), search_space={"lr": FloatRange(0.001, 1, log=True)}
     )
     return study
 
