@@ -18,7 +18,7 @@ DEMO ?= --preset laptop
 demo: $(STAMP) ## on real bike rentals: a study, a leaderboard, a forecast of tomorrow (3 to 4 minutes)
 	$(BIN)/hpo run --model NHITS_Q --dataset bike_dc --job-id demo --trials 3 --workers 2 $(DEMO)
 	$(BIN)/hpo retrain --model NHITS_Q --dataset bike_dc $(DEMO) & \
-	$(BIN)/hpo benchmark --model NHITS_Q --dataset bike_dc --seeds 1 $(DEMO) && wait $$!
+	$(BIN)/hpo benchmark --model NHITS_Q --dataset bike_dc --params all --seeds 1 $(DEMO) && wait $$!
 	$(BIN)/hpo forecast --dataset bike_dc
 	@printf '%s\n' "Look at the study, the leaderboard and tomorrow:" "  papermill_runs/NHITS_Q_bike_dc/report_demo.html" \
 	  "  benchmark_results/bike_dc/*/table.csv" "  models/NHITS_Q_bike_dc/forecasts/*.png"

@@ -18,6 +18,8 @@ from measurements.arguments import parsed
 PAGE = PROJECT_ROOT / "docs" / "accuracy.md"
 ROWS = (
     ("NAIVE_24H", "own"),
+    ("NAIVE_168H", "own"),
+    ("RESIDUAL_LINEAR", "own"),
     ("LIGHTGBM_Q", "own"),
     ("LIGHTGBM_LINEAR_Q", "own"),
     *((model, params) for model in family_names() for params in ("default", "best")),

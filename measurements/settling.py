@@ -30,8 +30,7 @@ from hpo_lib.records.provenance import read_scales
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.records.trainings import TrainingMissing, replicate
 from hpo_lib.records.trial import Proof, TrialRecord, chosen_of
-from hpo_lib.scoring.forecasts import QuantileForecasts
-from hpo_lib.scoring.uncertainty import daily_scores, prospect
+from hpo_lib.scoring.uncertainty import DailyScores, daily_scores, prospect
 from hpo_lib.study.early_stopping import RULE
 from hpo_lib.study.proof import MIN_COMPLETE, MIN_FINISHED
 from measurements.arguments import parsed
@@ -58,15 +57,16 @@ class Replayed:
         self.trials = [trial for trial in study.trials if trial.finished]
         self.scored = cache(lambda number: daily_scores(study.predictions(number), self.scales))
         seed = study.provenance["seed"]
-        self.proof = Proof(seed, False, self.scales, self.scored, self.fresh)
-        self.untuned = [self.scored(0), *self.proof.trained(study.trial(0))]
+        self.proof = Proof(seed, False, self.scored, self.fresh)
+        fresh = (self.fresh(study.trial(0), seed) for seed in self.proof.seeds)
+        self.untuned = [self.scored(0), *fresh]
         self.choice = cache(self._choice)
 
-    def fresh(self, trial: TrialRecord, seed: int) -> QuantileForecasts:
+    def fresh(self, trial: TrialRecord, seed: int) -> DailyScores:
         try:
-            return replicate(self.study.run, trial.number, seed)
+            return daily_scores(replicate(self.study.run, trial.number, seed), self.scales)
         except TrainingMissing:
-            return self.study.predictions(trial.number)
+            return self.scored(trial.number)
 
     def in_order(self, seed: int) -> list[TrialRecord]:
         origins = self.study.provenance["first_trials"]

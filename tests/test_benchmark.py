@@ -13,7 +13,7 @@ import pytest
 
 from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows, weights_table
-from hpo_lib.benchmark.train import make_plan, run_benchmark
+from hpo_lib.benchmark.train import make_plan, planned, run_benchmark
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import get_family
 from hpo_lib.records.read_write import read_json, write_json
@@ -367,6 +367,15 @@ def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_bett
 
 
 # What a user gives
+
+
+def test_when_all_parameters_are_asked_for_then_one_row_has_the_plain_recipe(
+    tiny_dataset, tmp_path
+):
+    plan = quick_plan(tiny_dataset, tmp_path, models=("NHITS_Q",), params="all", seeds=1)
+    tasks = [task for task in planned(plan, []) if task.row[0] == "NHITS_Q"]
+    linear = {task.row[1]: task.key["recipe"]["linear_part"] for task in tasks}
+    assert linear == {"plain": False, "default": True}
 
 
 def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp_path):

@@ -290,6 +290,7 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
     }
 
 
+@pytest.mark.slow
 def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is(small, papermill):
     run(small)
     with Liveness(RunPaths(small.parent / "runs", "TFT_Q", "small", "4711"), "1"):
@@ -307,6 +308,7 @@ def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(smal
     assert papermill.calls == []
 
 
+@pytest.mark.slow
 def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_live_record_alone(
     small, papermill
 ):

@@ -17,7 +17,7 @@ from tests.contract.test_families import smallest
 @pytest.fixture(scope="module")
 def origins(tiny_dataset):
     """The daily ones of the training split."""
-    return training_origins(tiny_dataset.index, tiny_dataset.spec.splits)[::24]
+    return training_origins(tiny_dataset.positions.train)[::24]
 
 
 @pytest.fixture(scope="module")

@@ -157,5 +157,5 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
 def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(days, cause):
     trials = [TrialRecord(number, "complete", {}) for number in (0, 1)]
     scored = [scores(np.full(days, 1.0 - 0.2 * number)) for number in (0, 1)]
-    found = Proof(42, False, None, scored.__getitem__, None).challengers(trials)
+    found = Proof(42, False, scored.__getitem__, None).challengers(trials)
     assert found == ([] if cause else [1], cause)

@@ -179,3 +179,9 @@ def leaves(menu):
     if isinstance(menu, dict):
         menu = list(menu.values())
     return [leaf for entry in menu for leaf in leaves(entry)] if isinstance(menu, list) else [menu]  # type: ignore[list-item]
+
+
+def test_when_the_library_has_pages_then_they_are_in_the_order_of_use(tmp_path):
+    pages = [page.stem for page in build.stage_library(tmp_path)]
+    assert pages[:4] == ["settings", "data", "study", "benchmark"]
+    assert {"cli", "records"} < set(pages)

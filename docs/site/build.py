@@ -35,6 +35,11 @@ SHOWN_BY = {"hpo_template": RECORDS[0], "benchmark": RECORDS[1]} | {
 """Which records show a notebook with its pictures."""
 EXECUTED = "analysis", "data_preparation", "from_python"
 """Notebooks that show pictures without records of the reader's; they take seconds."""
+API = (
+    "settings data study benchmark daily figures families baselines scoring records leaks launch "
+    "paths errors stop_requests cli"
+)
+"""Rooms of the library as a user meets them."""
 LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\s\"#]+)")
 FRAME = re.compile(
     r"<style scoped>.*?</style>\s*|(?<=<table) border=\"1\" class=\"dataframe\"", re.DOTALL
@@ -232,7 +237,7 @@ def stage_library(pages: Path, root: Path = ROOT) -> list[Path]:
             )
     written = []
     (pages / "api").mkdir(parents=True)
-    for room, modules in rooms.items():
+    for room, modules in sorted(rooms.items(), key=lambda item: API.split().index(item[0])):
         written.append(Path("api") / f"{room}.md")
         package = root / "hpo_lib" / room / "__init__.py"
         intro = (

@@ -45,7 +45,7 @@ VALIDATED = ("mae", "picp", "pinball", "winkler")
 COMPARED = ("mae", "pinball", "winkler")
 """Losses on which rows are compared by Diebold-Mariano tests."""
 
-PARAMS_ORDER = ("best", "file", "default", "own")
+PARAMS_ORDER = ("best", "file", "default", "own", "plain")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
 """
 
@@ -56,7 +56,7 @@ class BenchmarkRow:
 
     Attributes:
         model: family, baseline or mixture.
-        params: ``default``, ``best``, ``file``, ``own``.
+        params: one of `PARAMS_ORDER`.
         validation: forecasts of the validation split, mean of the seeds.
         test: forecasts of the test split, mean of the seeds.
         trainings: one per seed; none of a mixture.

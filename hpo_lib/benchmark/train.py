@@ -41,7 +41,7 @@ from hpo_lib.records.trainings import (
 from hpo_lib.scoring import metrics
 from hpo_lib.settings import Settings
 
-PARAMS_CHOICES = ("both", "best", "default")
+PARAMS_CHOICES = ("both", "best", "default", "all")
 DEFAULT_SEEDS = 3
 FIRST_SEED = 42
 """Seeds count up from the seed that studies have by default."""
@@ -53,7 +53,8 @@ class Plan:
 
     Attributes:
         models: families; the baselines are always trained too.
-        params: ``best``, ``default``, ``both`` side by side, or the path of a best_params JSON.
+        params: ``best``, ``default``, ``both`` side by side, ``all`` (beside both
+            the defaults of the plain recipe), or the path of a best_params JSON.
         preset, recipe: names of the families' budget and recipe.
         seeds: trainings per row, with the seeds 42, 43 and so on.
         refit: train again on training and validation split together, with the steps that validation
@@ -233,7 +234,8 @@ def planned(plan: Plan, notes: list[str]) -> list[Task]:
     for name in (*baselines(), *plan.models):
         for label, found in _rows(plan, name).items():
             notes += found.notes
-            how = name, found.params, data, plan.preset, plan.recipe
+            recipe = label if label in RECIPES else plan.recipe
+            how = name, found.params, data, plan.preset, recipe
             key, fit = key_and_fit(*how, refit=plan.refit)
             seeds = plan.seeds if registered()[name].seeded else 1
             for seed in range(FIRST_SEED, FIRST_SEED + seeds):
@@ -259,13 +261,15 @@ def key_and_fit(
 
 
 def _rows(plan: Plan, model: str) -> dict[str, FoundParameters]:
-    """Parameters of a model's rows by label: ``own``, ``default``, ``best`` or ``file``."""
+    """Parameters of a model's rows by label, which may be the name of the row's recipe."""
     if model in baselines():
         return {"own": OWN_CHOICES}
     lookup = Lookup(get_family(model), plan.dataset, plan.preset, plan.recipe)
     if plan.params.endswith(".json"):
         return {"file": lookup.from_file(Path(plan.params).expanduser())}
-    rows = {"default": lookup.defaults} if plan.params in ("both", "default") else {}
+    rows = {"plain": lookup.defaults} if plan.params == "all" else {}
+    if plan.params != "best":
+        rows["default"] = lookup.defaults
     if plan.params != "default":
         found = lookup.best(plan.runs_dir)
         rows["best" if found.tuned else "default"] = found  # untuned: the defaults with notes why

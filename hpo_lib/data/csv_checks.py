@@ -21,11 +21,6 @@ TIMESTAMP = "timestamp"
 CONSTANT_HOURS = 48
 """So many equal hours of the target in a row are filler, not measured values."""
 
-CALENDAR_RANGES = {"hour": (0, 23), "day_of_week": (0, 6), "month": (1, 12)}
-"""Calendar columns and the whole numbers that they may hold; a column named ``is_...`` holds 0 or
-1.
-"""
-
 WEATHER_RANGES = {
     "temp": (-100, 100, "degrees C"),
     "dew_point": (-100, 100, "degrees C"),
@@ -42,6 +37,9 @@ sentinel.
 
 WEATHER_COLUMNS = tuple(WEATHER_RANGES)
 
+RANGES = WEATHER_RANGES | {"hour": (0, 23, ""), "day_of_week": (0, 6, ""), "month": (1, 12, "")}
+"""Beside them, calendar columns, which hold whole numbers; one named ``is_...`` holds 0 or 1."""
+
 YEARS = range(1900, 2101)
 """A time in another year is a mistake, and every hour up to it would be a row."""
 
@@ -53,10 +51,10 @@ SPIKE = 1e6
 others.
 """
 
-MISSING = ("", "nan", "NaN")
+MISSING = ("", "nan", "NaN", np.nan)
 _TRUTH = {"True": "1", "False": "0"}
 SAME_VALUE = 1e-9  # relative: filler averaged over meters differs in the last digits
-OFFSET = r"(Z|[+-]\d{2}(?::?\d{2})?)$"
+OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?(?:Z|[+-]\d\d:?(?:\d\d)?)?"
 """What a timestamp is; pandas alone reads "now", too."""
 
@@ -109,8 +107,9 @@ def read_csv(
     return cells, content.encode(), separator
 
 
-def check_header(header: Sequence[str], required: Sequence[str], advice: str) -> None:
+def check_header(cells: pd.DataFrame, required: Sequence[str], advice: str) -> None:
     """Check that every required column is there, and none twice; ``advice`` is on missing ones."""
+    header = list(cells)
     if twice := [column for column in header if header.count(column) > 1]:
         raise InputError(
             f"column {twice[0]!r} appears {header.count(twice[0])} times in the header, "
@@ -127,11 +126,11 @@ def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
     Timestamps without an offset are taken as UTC, but all must be alike.
     """
     stamps = pd.DatetimeIndex(utc_times(cells), name=TIMESTAMP)
-    offsets = cells.str.slice(10).str.extract(OFFSET, expand=False).fillna("none")
-    offsets = offsets.str.replace(r"^(?:Z|[+-]00(?::?00)?)$", "UTC", regex=True)
-    is_other = (offsets != offsets.iloc[0]) | ~offsets.isin(["UTC", "none"])
+    clocks = cells.str.slice(10)
+    has_offset = clocks.str.contains(OFFSET)
+    is_elsewhere = has_offset & ~clocks.str.contains(r"(?:Z|[+-]00(?::?00)?)$")
     advice = ", expected UTC in all rows, with an offset in all or none; convert the timestamps"
-    refuse(is_other, cells, advice)
+    refuse(is_elsewhere | (has_offset != has_offset.iloc[0]), cells, advice)
     advice = ", expected a full hour; `hpo prepare --aggregate` makes hours of shorter steps"
     refuse(stamps != stamps.floor("h"), cells, advice)
     twice = stamps.duplicated()
@@ -198,24 +197,17 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, *, may_be_negative:
 
 
 def check_ranges(values: pd.DataFrame) -> None:
-    """Check that columns of weather and calendar hold what their names say.
-
-    These are the columns of `WEATHER_RANGES`, `CALENDAR_RANGES`, and those named ``is_...``.
-    """
+    """Check that columns of weather and calendar hold what `RANGES` says."""
     for column, cells in values.items():
         name = str(column)
-        if name in WEATHER_RANGES:
-            low, high, unit = WEATHER_RANGES[name]
-            fraction: pd.Series | bool = False
-            allowed = f"{low} to {high} {unit}, or an empty cell where the value is missing"
-        elif name in CALENDAR_RANGES or name.startswith("is_"):
-            low, high = CALENDAR_RANGES.get(name, (0, 1))
-            fraction = cells.fillna(0) % 1 != 0
+        if name in RANGES or name.startswith("is_"):
+            low, high, unit = RANGES.get(name, (0, 1, ""))
             allowed = "0 or 1" if high == 1 else f"a whole number from {low} to {high}"
-            allowed += "; fix that cell"
-        else:
-            continue
-        refuse((cells < low) | (cells > high) | fraction, cells, f", expected {allowed}")
+            advice = f"{allowed}; fix that cell"
+            if unit:
+                advice = f"{low} to {high} {unit}, or an empty cell where the value is missing"
+            is_fraction = (cells.fillna(0) % 1 != 0) & (not unit)
+            refuse((cells < low) | (cells > high) | is_fraction, cells, f", expected {advice}")
 
 
 def runs_of_true(

@@ -26,8 +26,8 @@ from hpo_lib.data.splits import (
     Positions,
     SplitPositions,
     complete_windows,
+    daily_origins,
     settled_splits,
-    split_origins,
     split_positions,
     training_origins,
 )
@@ -122,19 +122,19 @@ class Dataset:
     @cached_property
     def validation_origins(self) -> Positions:
         """Positions [N] of the daily origins of validation whose window is complete."""
-        return self.complete(split_origins(self.index, self.spec.splits)[0])
+        return self.complete(daily_origins(self.positions.val))
 
     @cached_property
     def test_origins(self) -> Positions:
         """The same of the test split; empty if the data ends before it."""
-        return self.complete(split_origins(self.index, self.spec.splits)[1])
+        return self.complete(daily_origins(self.positions.test))
 
     def training_origins(self, *, near_hours: int = HORIZON // 2) -> Positions:
         """Positions [N] of every hour of the training split with a complete window.
 
         With fewer ``near_hours``, only hours at most that far from the hour of the daily origins.
         """
-        return self.complete(training_origins(self.index, self.spec.splits, near_hours=near_hours))
+        return self.complete(training_origins(self.positions.train, near_hours=near_hours))
 
     def complete(self, origins: Positions) -> Positions:
         """The origins [N] without a missing hour in their window and with known weather ahead."""
@@ -281,12 +281,11 @@ def fingerprint_frame(frame: pd.DataFrame) -> str:
 def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     with about(path):
         cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
-        header = list(cells.columns)
         required = [column for column in spec.covariates if column not in spec.optional_covariates]
         advice = "run `hpo prepare` on a raw CSV, or fix the columns here or in the dataset's TOML"
-        check_header(header, [TIMESTAMP, spec.target, *required], advice)
+        check_header(cells, [TIMESTAMP, spec.target, *required], advice)
         past, future = (
-            tuple(column for column in role if column in header)
+            tuple(column for column in role if column in cells)
             for role in (spec.past_covariates, spec.future_covariates)
         )
         columns = [TIMESTAMP, spec.target, *past, *future]

@@ -138,7 +138,7 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     with about(path):
         cells, *_ = read_csv(path, "archive of weather forecasts")
         advice = "see docs/day_ahead_weather.md for the format"
-        check_header(list(cells.columns), [ISSUED, VALID, *columns], advice)
+        check_header(cells, [ISSUED, VALID, *columns], advice)
         issued, valid = utc_times(cells[ISSUED]), utc_times(cells[VALID])
         check_ranges(table := cells[list(columns)].apply(numbers))
         table = table.assign(**{ISSUED: issued, VALID: valid})

@@ -108,9 +108,9 @@ def engineer(
     index = pd.DatetimeIndex(target.index, name=TIMESTAMP)
     y = target.to_numpy(float)
     look_back = {
-        name: match for name in spec.past_covariates if (match := follows_from_target(name))
+        name: found for name in spec.past_covariates if (found := follows_from_target(name))
     }
-    longest = max((int(match["hours"]) for match in look_back.values()), default=0)
+    longest = max((hours for _, hours in look_back.values()), default=0)
     if len(y) <= longest:
         raise InputError(
             f"{spec.target}: the series has {len(y)} hours, expected more than {longest} (the "
@@ -122,12 +122,11 @@ def engineer(
     for name, (one, other) in PRODUCTS.items():
         if one in table and other in table:
             table[name] = table[one] * table[other]
-    for name, match in look_back.items():
-        hours = int(match["hours"])
+    for name, (kind, hours) in look_back.items():
         before = np.pad(y, (hours, 0), constant_values=np.nan)[:-1]
         # A running sum would carry rounding errors from all hours before.
         windows = np.lib.stride_tricks.sliding_window_view(before, hours)
-        table[name] = windows[:, 0] if match["kind"] == "lag" else windows.mean(axis=1)
+        table[name] = windows[:, 0] if kind == "lag" else windows.mean(axis=1)
     for name in spec.covariates:
         if name not in table and name not in spec.optional_covariates:
             raise InputError(
@@ -136,12 +135,13 @@ def engineer(
                 "give weather that has it, fix its name or list it under optional_covariates"
             )
     table[spec.target] = y
-    return table.iloc[longest:][[spec.target, *(name for name in spec.covariates if name in table)]]
+    return table.iloc[longest:].filter([spec.target, *spec.covariates])
 
 
-def follows_from_target(column: str) -> re.Match[str] | None:
-    """The ``kind`` and the ``hours`` of a lag or a rolling mean of the target, by its name."""
-    return re.fullmatch(r".*_(?P<kind>lag|rolling)_(?P<hours>[1-9]\d*)h", column)
+def follows_from_target(column: str) -> tuple[str, int] | None:
+    """``lag`` or ``rolling`` and its hours, if a column is made of the target by its name."""
+    found = re.fullmatch(r".*_(lag|rolling)_([1-9]\d*)h", column)
+    return found and (found[1], int(found[2]))
 
 
 def _public_holidays(spec: DatasetSpec, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:

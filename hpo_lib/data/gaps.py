@@ -64,9 +64,18 @@ def hourly_frame(
     gaps = frame.isna()
     if not gaps.any(axis=None):
         return frame, 0, hours[:0]
-    line_of = pd.Series(values.index, index=times).reindex(hours).ffill().astype("int64")
     for column in frame.columns[gaps.any()]:
-        _check_filled(gaps[column], line_of, has_rule=spec.gaps.fill == "linear")
+        starts, lengths = runs_of_true(gaps[column].to_numpy())
+        is_first = starts[0] == 0 or spec.gaps.fill == "none"
+        if is_first or gaps[column].iloc[-1]:
+            start, length = (run[0 if is_first else -1] for run in (starts, lengths))
+            line = values.index[times <= hours[start]][-1]
+            raise InputError(
+                f"column {column!r} has no value for {length} h from {hours[start]:%Y-%m-%d %H:%M} "
+                f"UTC on (near line {line}), and only gaps between values are filled, by a rule "
+                "under [gaps] in the dataset's TOML; fill these cells, remove their rows, or begin "
+                "after them (start in the TOML)"
+            )
     target = fill_short_gaps(frame[spec.target], spec.gaps.max_hours)
     missing = target.isna()
     # Before the second week there is no earlier one.
@@ -106,21 +115,3 @@ def fill_short_gaps(values: pd.Series, limit: int) -> pd.Series:
     gap = values.isna()
     length = gap.groupby((~gap).cumsum()).transform("sum")
     return values.interpolate("linear", limit_area="inside").where(~gap | (length <= limit))
-
-
-def _check_filled(gap: pd.Series, line_of: pd.Series, *, has_rule: bool) -> None:
-    """Check that a rule fills the gaps of a column, and that values surround each of them."""
-    starts, lengths = runs_of_true(gap.to_numpy())
-    if starts[0] == 0 or not has_rule:
-        wrong = 0
-    elif starts[-1] + lengths[-1] == len(gap):
-        wrong = -1
-    else:
-        return
-    start, length = starts[wrong], lengths[wrong]
-    raise InputError(
-        f"column {gap.name!r} has no value for {length} h from {gap.index[start]:%Y-%m-%d %H:%M} "
-        f"UTC on (near line {line_of.iloc[start]}), and only gaps between values are filled, by a "
-        "rule under [gaps] in the dataset's TOML; fill these cells, remove their rows, or begin "
-        "after them (start in the TOML)"
-    )

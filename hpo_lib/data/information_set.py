@@ -114,8 +114,10 @@ class Context(Windows):
         change = pd.DataFrame((frame[target] - self.frame[target]).to_numpy().reshape(-1, LENGTH).T)
         for name in covariates:
             if look_back := follows_from_target(name):
-                hours, is_lag = int(look_back["hours"]), look_back["kind"] == "lag"
-                moved = change.shift(hours) if is_lag else change.rolling(hours).mean().shift()
+                kind, hours = look_back
+                moved = (
+                    change.shift(hours) if kind == "lag" else change.rolling(hours).mean().shift()
+                )
                 frame[name] += moved.fillna(0).to_numpy().T.ravel()
             elif {*(parts := PRODUCTS.get(name, [""]))} <= {*frame}:
                 was, now = (one[[*parts]].prod(axis=1) for one in (self.frame, frame))

@@ -8,7 +8,6 @@ import importlib.resources
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 from hpo_lib import paths
 from hpo_lib.data.csv_checks import (
     MISSING,
+    OFFSET,
     TIMESTAMP,
     WEATHER_COLUMNS,
     YEARS,
@@ -41,7 +41,6 @@ PLAIN = ["", "0"]
 _DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _FORMATS = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
-_OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 _HOUR = pd.Timedelta(hours=1)
 
 
@@ -51,9 +50,9 @@ def columns_of(cells: pd.DataFrame, raw: RawFile) -> tuple[str, str]:
     if header == PLAIN:
         return "", "0"
     named = [column for column in (raw.time_column, raw.value_column) if column]
-    check_header(header, named, "fix its name")
+    check_header(cells, named, "fix its name")
     others = [column for column in header if column not in named]
-    if len(named) < 2 and len(named) + len(others) != 2:
+    if len(named) < 2 and len(header) != 2:
         raise InputError(
             f"has the columns {', '.join(map(repr, header))}, expected a time and a value; name "
             "them with --time-column and --value-column, or time_column and value_column under "
@@ -62,9 +61,12 @@ def columns_of(cells: pd.DataFrame, raw: RawFile) -> tuple[str, str]:
     return raw.time_column or others[0], raw.value_column or others[-1]
 
 
-def _times(cells: pd.Series) -> pd.Series:
-    """Times as they are written: aware (UTC) if they all have an offset, else naive."""
-    has_offset = cells.str.slice(10).str.contains(_OFFSET)
+def _utc_times(cells: pd.Series, zone: str) -> pd.Series:
+    """Times in UTC, the oldest first; ``zone`` is that of times without an offset, if any is known.
+
+    Of a local hour that exists twice, the first or only row is the first one.
+    """
+    has_offset = cells.str.slice(10).str.contains(OFFSET)
     plain = cells.str.replace(r"\s*UTC$", "", regex=True)  # as in "2015-01-01 00:00:00 +0000 UTC"
     formats = [
         form
@@ -82,12 +84,9 @@ def _times(cells: pd.Series) -> pd.Series:
     how = "no" if has_offset.iloc[0] else "an"
     advice = f"with {how} offset from UTC, unlike line {cells.index[0]}; write all alike"
     refuse(has_offset != has_offset.iloc[0], cells, f", {advice}")
-    return times if has_offset.iloc[0] else times.dt.tz_localize(None)
-
-
-def _in_utc(times: pd.Series, cells: pd.Series, zone: str) -> pd.Series:
-    """Local times in UTC; of an hour that exists twice, the first or only row is the first one."""
-    if times.dt.tz is not None:
+    if times.iloc[0] > times.iloc[-1]:
+        times = times.iloc[::-1]
+    if has_offset.iloc[0]:
         return times
     if not zone:
         raise InputError(
@@ -95,9 +94,10 @@ def _in_utc(times: pd.Series, cells: pd.Series, zone: str) -> pd.Series:
             "pass --timezone UTC, Europe/Rome or, for one offset all year, +01:00 (or timezone "
             "under [raw])"
         )
+    local = times.dt.tz_localize(None)
     try:
-        utc = times.dt.tz_localize(
-            zone, ambiguous=~times.duplicated().to_numpy(), nonexistent="NaT"
+        utc = local.dt.tz_localize(
+            zone, ambiguous=~local.duplicated().to_numpy(), nonexistent="NaT"
         )
     except (KeyError, ValueError):
         raise InputError(
@@ -125,11 +125,11 @@ def _hourly(
     refuse(utc.duplicated(), utc.astype(str), f", {advice}")
     known = numbers(values.rename("value"))
     table = pd.DataFrame({"line": utc.index, "hour": utc.dt.floor("h"), "value": known})
-    hours = table.groupby("hour")
-    hourly = hours["value"].agg(how).where(hours["value"].count() == _HOUR / step)
-    lines = hours["line"].first().to_numpy()
-    text = np.where(hourly.isna(), "", hourly.map(repr).to_numpy(dtype=str))
-    return pd.Series(hourly.index, index=lines), pd.Series(text, index=lines)
+    hours = table.groupby("hour").agg(
+        line=("line", "first"), value=("value", how), steps=("value", "count")
+    )
+    hours = hours.reset_index().set_index("line")
+    return hours["hour"], hours["value"].where(hours["steps"] == _HOUR / step)
 
 
 WEATHER_GAP_HOURS = 3
@@ -161,17 +161,15 @@ def read_raw_series(
     with about(path):
         table, _, separator = read_csv(path, "raw CSV", separators=SEPARATORS)
         time, value = columns_of(table, spec.raw)
-        times, values = _times(table[time]), table[value]
-        if times.iloc[0] > times.iloc[-1]:  # the newest first
-            times, values = times.iloc[::-1], values.iloc[::-1]
+        zone = spec.raw.timezone or ("UTC" if [time, value] == PLAIN else "")
+        utc = _utc_times(table[time], zone)
+        values = table[value].loc[utc.index]
         if separator != ",":
             both = values.str.contains(",") & values.str.contains(".", regex=False)
             advice = "one decimal sign and no separator of thousands; write it without one"
             refuse(both, values, f", expected {advice}")
             values = values.str.replace(",", ".", regex=False)
-        zone = spec.raw.timezone or ("UTC" if list(table.columns) == PLAIN else "")
-        utc = _in_utc(times, table[time], zone)
-        steps = utc.diff().iloc[1:]
+        steps = utc.diff()
         step = steps[steps > pd.Timedelta(0)].mode()
         if len(step) and step.iloc[0] != _HOUR:
             utc, values = _hourly(utc, values, step.iloc[0], spec.raw.aggregate)
@@ -210,22 +208,16 @@ def read_weather(
         Float64 [hours, ``wanted``], index ``timestamp`` (UTC); and the number.
     """
     with about(path):
-        cells = _read_columns(path, "weather file", ("dt_iso", *wanted))
-        cells = cells.loc[~cells["dt_iso"].duplicated()]
+        cells = _read_columns(path, "weather file", ("dt_iso", *wanted)).drop_duplicates("dt_iso")
         times = timestamps(cells["dt_iso"].str.replace(r" \+0000 UTC$", "+00:00", regex=True))
-        values = cells[list(wanted)].apply(numbers)
-        zero, degrees = (
-            [name for name in names if name in wanted]
-            for names in (_ZERO_WHERE_EMPTY, _TEMPERATURES)
-        )
-        values[zero] = values[zero].fillna(0.0)
-        if degrees and values[degrees[0]].median() > _KELVIN_ABOVE:
-            values[degrees] -= _ZERO_CELSIUS
+        values = cells[list(wanted)].apply(numbers).fillna(dict.fromkeys(_ZERO_WHERE_EMPTY, 0.0))
+        degrees = values.filter(_TEMPERATURES)
+        if (degrees.iloc[:, :1].median() > _KELVIN_ABOVE).any():
+            values[degrees.columns] -= _ZERO_CELSIUS
         check_ranges(values)
         # The row before the first hour and the row after the last one may be what a gap inside is
         # filled from.
-        span = pd.date_range(min(times[0], hours[0]), max(times[-1], hours[-1]), freq="h")
-        known = values.set_axis(times).reindex(span).loc[:end]
+        known = values.set_axis(times).reindex(times.union(hours)).asfreq("h").loc[:end]
         weather = known.apply(fill_gaps, limit=WEATHER_GAP_HOURS).loc[hours].rename_axis(TIMESTAMP)
         for column in weather.columns[weather.isna().any()]:
             starts, lengths = runs_of_true(weather[column].isna().to_numpy())
@@ -251,8 +243,8 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
         table = cells.copy()
         for column in ("start_date", "end_date"):
             dates = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
-            wrong = ~dates.dt.year.isin(YEARS)
-            refuse(wrong, cells[column], ", expected a date such as '2019-12-21'; fix that cell")
+            advice = ", expected a date such as '2019-12-21'; fix that cell"
+            refuse(~dates.dt.year.isin(YEARS), cells[column], advice)
             table[column] = dates
         advice = ", expected the start_date of that line or later; fix one of the two dates"
         refuse(table["end_date"] < table["start_date"], cells["end_date"], advice)
@@ -262,7 +254,7 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
 def _read_columns(path: Path, what: str, columns: Sequence[str]) -> pd.DataFrame:
     cells, *_ = read_csv(path, what)
     advice = f"fix the header, which must hold {', '.join(columns)}"
-    check_header(list(cells.columns), columns, advice)
+    check_header(cells, columns, advice)
     return cells[list(columns)]
 
 
@@ -363,14 +355,13 @@ def write_new_dataset(
         quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
         target = _word(file.stem if quantity in ("", "0") else quantity)
         numbers = pd.to_numeric(table[value].str.replace(",", "."), errors="coerce")
-        negative = bool((numbers < 0).any())
-    header: list[str] = []
+    there: list[str] = []
     if weather is not None:
         with about(weather):
-            header = list(read_csv(weather, "weather file")[0].columns)
-    there = [name for name in WEATHER_COLUMNS if name in header]
-    stated = asdict(raw if [time, value] == PLAIN else RawFile(time, value, timezone, "mean"))
-    stated |= {key: said for key, said in asdict(raw).items() if said}
+            cells, *_ = read_csv(weather, "weather file")
+            there = [name for name in WEATHER_COLUMNS if name in cells]
+    guesses = raw if [time, value] == PLAIN else RawFile(time, value, timezone, "mean")
+    stated = vars(guesses) | {key: said for key, said in vars(raw).items() if said}
     lags = [f"{target}_{what}" for what in ("lag_1h", "lag_24h", "rolling_24h")]
     text = f"""\
 name = {_toml(_word(out.stem))}
@@ -382,7 +373,7 @@ frequency = "h"
 timezone = {_toml(timezone)}
 country = {_toml(country)} # guessed from timezone; a region has holidays of its own: {country}-...
 hemisphere = {_toml(hemisphere)} # of timezone
-may_be_negative = {"true # guessed: some values are below 0" if negative else "false"}
+may_be_negative = {"true # guessed: some values are below 0" if (numbers < 0).any() else "false"}
 past_covariates = {_toml([*there, *lags])}
 future_covariates = {_toml([name for name in CALENDAR_COLUMNS if name != "is_school_holiday"])}
 optional_covariates = {_toml(there)}
@@ -425,15 +416,10 @@ def dataset_of_frame(frame: pd.DataFrame, timezone: str, out: Path) -> Path:
 
 def _place(timezone: str) -> tuple[str, str]:
     """Country and hemisphere of a time zone's place."""
-    table = (
-        importlib.resources.files("tzdata")
-        .joinpath("zoneinfo", "zone.tab")
-        .read_text(encoding="utf-8")
-    )
-    rows = [line.split("\t") for line in table.splitlines() if not line.startswith("#")]
-    for country, place, zone, *_ in rows:
-        if zone == timezone:
-            return country, "south" if place.startswith("-") else "north"
+    zones = importlib.resources.files("tzdata").joinpath("zoneinfo", "zone.tab")
+    row = rf"^(..)\t([+-]).*\t{re.escape(timezone)}(\t|$)"
+    if found := re.search(row, zones.read_text(encoding="utf-8"), re.MULTILINE):
+        return found[1], "north" if found[2] == "+" else "south"
     raise InputError(
         f"timezone is {timezone!r}, expected that of a place, such as 'Europe/Rome'; give its "
         "IANA name"

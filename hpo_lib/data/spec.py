@@ -34,8 +34,7 @@ from hpo_lib.errors import InputError, Whole, choices, expected, sentence
 def _hour(value: Any) -> pd.Timestamp:
     if not isinstance(value, date) and not (isinstance(value, str) and re.fullmatch(TIME, value)):
         raise ValueError
-    stamp = pd.Timestamp(value)
-    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    stamp = pd.to_datetime(value, format="ISO8601", utc=True)
     if stamp != stamp.floor("h") or stamp.year not in YEARS:
         raise ValueError
     return stamp
@@ -249,16 +248,14 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
 
 def _parse(file: Path) -> DatasetSpec:
     with paths.about(file):
+        text = paths.read_text(file, "TOML")
         try:
-            table = tomllib.loads(paths.read_text(file, "TOML"))
-            spec = _SPEC.validate_python({"path": file} | table)
+            spec = _SPEC.validate_python({"path": file} | tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"not valid TOML, {error}; fix that line") from None
         except ValidationError as error:
             missing = "; add it (see datasets/README.md)"
             raise InputError(sentence(error, missing=missing, known=_KEYS)) from None
-        except InputError:
-            raise
         except (ValueError, RecursionError) as error:  # thousands of digits or brackets
             raise InputError(
                 f"not readable as TOML ({str(error).partition(';')[0]}); remove that value"

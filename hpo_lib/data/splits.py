@@ -11,7 +11,6 @@ that a position is the number of hours since the first one.
 
 import itertools
 from dataclasses import dataclass, replace
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -44,44 +43,28 @@ class SplitPositions:
 
 def split_positions(index: pd.DatetimeIndex, splits: Splits) -> SplitPositions:
     """The three splits as positions in ``index``; each split includes its end hour."""
-    last_hours = (splits.train_end, splits.val_end, splits.test_end or index[-1])
-    ends = [0, *(int(index.searchsorted(hour, side="right")) for hour in last_hours)]
-    return SplitPositions(*itertools.starmap(slice, itertools.pairwise(ends)))
+    last_hours = [splits.train_end, splits.val_end, splits.test_end or index[-1]]
+    ends = index.searchsorted(last_hours, side="right").tolist()
+    return SplitPositions(*itertools.starmap(slice, itertools.pairwise([0, *ends])))
 
 
-def daily_origins(
-    index: pd.DatetimeIndex, first_hour: pd.Timestamp, last_hour: pd.Timestamp
-) -> Positions:
-    """Positions of the daily origins that forecast ``first_hour`` to ``last_hour`` at most.
+def daily_origins(split: slice) -> Positions:
+    """Positions [N] of the daily origins of validation or test, ascending, possibly none.
 
-    The first is one hour before ``first_hour``, the others follow every 24 h. Origins with less
-    than 168 h of history in the index are left out.
-
-    Returns:
-        positions [N] in ``index``, ascending, possibly empty.
+    The first is one hour before the split, the others follow every 24 h. Origins with less than
+    168 h of history are left out.
     """
-    first = (first_hour - index[0]) // _HOUR
-    last = min((last_hour - index[0]) // _HOUR, len(index) - 1)
-    origins = np.arange(first - 1, last - HORIZON + 1, HORIZON)
+    origins = np.arange(split.start - 1, split.stop - HORIZON, HORIZON)
     return origins[origins >= HISTORY - 1]
 
 
-def split_origins(index: pd.DatetimeIndex, splits: Splits) -> tuple[Positions, Positions]:
-    """Positions [N] of every daily origin of validation, and of test, which may have none."""
-    validation = daily_origins(index, splits.train_end + _HOUR, splits.val_end)
-    return validation, daily_origins(index, splits.val_end + _HOUR, splits.test_end or index[-1])
-
-
-def training_origins(
-    index: pd.DatetimeIndex, splits: Splits, *, near_hours: int = HORIZON // 2
-) -> Positions:
+def training_origins(train: slice, *, near_hours: int = HORIZON // 2) -> Positions:
     """Positions [N] of every hour whose history and forecast are within the training split.
 
     With fewer ``near_hours``, only hours at most that far from the hour of the daily origins.
     """
-    stop = split_positions(index, splits).train.stop
-    origins = np.arange(HISTORY - 1, stop - HORIZON)
-    after_daily = (origins - (stop - 1)) % HORIZON
+    origins = np.arange(HISTORY - 1, train.stop - HORIZON)
+    after_daily = (origins - (train.stop - 1)) % HORIZON
     return origins[np.minimum(after_daily, HORIZON - after_daily) <= near_hours]
 
 
@@ -112,16 +95,21 @@ def settled_splits(
         spec: the dataset, with the splits as its TOML states them.
         data: what the data is called in an error (its file).
     """
-    splits = plan = spec.splits
+    plan = spec.splits
+    train_end, val_end, hour = plan.train_end, plan.val_end, plan.origin_hour
     if plan.train and plan.val:
         span, shares = index[-1] - index[0], (plan.train, plan.train + plan.val)
         train_end, val_end = (index[0] + (share * span).floor("h") for share in shares)
-        hour = 23 if plan.origin_hour is None else plan.origin_hour
-        splits = _cut(plan, train_end, val_end, hour, spec.tz)
-    elif plan.origin_hour is not None:
-        splits = _cut(plan, plan.train_end, plan.val_end, plan.origin_hour, spec.tz)
-    last, training = splits.test_end or splits.val_end, split_positions(index, splits).train.stop
-    if last > index[-1] or training < MIN_TRAINING or not len(split_origins(index, splits)[0]):
+        hour = 23 if hour is None else hour
+    if hour is not None:
+        latest = train_end
+        back = (latest - hours * _HOUR for hours in range(48))  # a day may lack an hour
+        train_end = next(stamp for stamp in back if stamp.tz_convert(spec.tz).hour == hour)
+        val_end -= (val_end - train_end) % (HORIZON * _HOUR)
+    splits = replace(plan, train_end=train_end, val_end=val_end)
+    positions, last = split_positions(index, splits), splits.test_end or val_end
+    validation = daily_origins(positions.val)
+    if last > index[-1] or positions.train.stop < MIN_TRAINING or not len(validation):
         test = f", test to {splits.test_end:%Y-%m-%d %H:%M}" if splits.test_end else ""
         raise InputError(
             f"{data}: training to {splits.train_end:%Y-%m-%d %H:%M}, validation to "
@@ -131,8 +119,8 @@ def settled_splits(
             f"enough, under [splits] in {shown(spec.path)}"
         )
     for split, origins, least in (
-        ("training", training_origins(index, splits, near_hours=0), 30),
-        ("validation", split_origins(index, splits)[0], 1),
+        ("training", training_origins(positions.train, near_hours=0), 30),
+        ("validation", validation, 1),
     ):
         left = len(complete_windows(origins, missing))
         if left < least:
@@ -143,16 +131,3 @@ def settled_splits(
                 f"fill some of the gaps, or move the dates under [splits] in {shown(spec.path)}"
             )
     return splits
-
-
-def _cut(
-    plan: Splits, train_end: pd.Timestamp, val_end: pd.Timestamp, hour: int, tz: ZoneInfo
-) -> Splits:
-    """Training up to the latest such local hour, validation a number of whole days longer."""
-    back = (
-        train_end - hours * _HOUR for hours in range(48)
-    )  # a clock that goes forward leaves an hour out
-    train_end = next(stamp for stamp in back if stamp.tz_convert(tz).hour == hour)
-    return replace(
-        plan, train_end=train_end, val_end=val_end - (val_end - train_end) % (HORIZON * _HOUR)
-    )

@@ -55,7 +55,7 @@ def simulate(spec: DatasetSpec) -> pd.DataFrame:
             for span in _SCHOOL_HOLIDAYS
         ],
         columns=["start_date", "end_date"],
-    ).astype("datetime64[s]")
+    )
     weather = _weather(index, rng)
     demand = _demand(spec.twin.kind, weather["temp"], calendar_columns(index, spec, school), rng)
     demand *= spec.twin.mean_level / demand[index >= FIRST_HOUR].mean()

@@ -76,7 +76,14 @@ def with_network(label: str, network: str) -> str:
     return label if network == MISSING else f"{label} ({network})"
 
 
-PARAMS = {"best": "tuned", "file": "file", "default": "untuned", "same": "no gain", "own": ""}
+PARAMS = {
+    "best": "tuned",
+    "file": "file",
+    "default": "untuned",
+    "same": "no gain",
+    "own": "",
+    "plain": "plain",
+}
 
 
 def labelled(rows: pd.DataFrame) -> pd.DataFrame:

@@ -53,9 +53,8 @@ def caption(name: str, records: Records) -> str:
         f"{title}: {len(days)} daily origins, {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}"
         for title, days in tested.items()
     ]
-    shows = CAPTIONS[name].format(days="; ".join(spans), rolling_days=ROLLING_DAYS)
-    budgets = "; ".join(dict.fromkeys(map(_budget, records)))
-    return f"{shows} {'Test' if benchmarks else 'Validation'} split. {budgets}."
+    budget = "; ".join(dict.fromkeys(map(_budget, records)))
+    return CAPTIONS[name].format(days="; ".join(spans), rolling_days=ROLLING_DAYS, budget=budget)
 
 
 def _budget(record: StoredStudy | Benchmark) -> str:

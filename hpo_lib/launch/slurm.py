@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hpo_lib import paths
 from hpo_lib.errors import HpoError, InputError, choices, expected, sentence
@@ -183,6 +183,15 @@ _Time = Annotated[
 ]
 
 
+def _digits(value: str) -> str:
+    if not re.fullmatch("-?[0-9]+", value):  # pydantic would read 1_0 as ten, and 2.0 as two
+        raise ValueError("a valid integer, unable to parse string as an integer")
+    return value
+
+
+_Whole = Annotated[int, BeforeValidator(_digits)]
+
+
 class Site(BaseModel):
     """The site's settings, as the comments of ``slurm/site.env`` explain them.
 
@@ -207,9 +216,9 @@ class Site(BaseModel):
     conda_env: _Word = ""
     venv: str = ""
     setup: str = ""
-    workers_per_gpu: Annotated[int, Field(ge=1)] = 1
-    signal_seconds: Annotated[int, Field(ge=0)] = 600
-    max_requeues: Annotated[int, Field(ge=0)] = 20
+    workers_per_gpu: Annotated[_Whole, Field(ge=1)] = 1
+    signal_seconds: Annotated[_Whole, Field(ge=0)] = 600
+    max_requeues: Annotated[_Whole, Field(ge=0)] = 20
 
 
 def read_site(path: Path) -> Site:

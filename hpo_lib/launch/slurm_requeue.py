@@ -6,7 +6,6 @@ process was killed. A job that was cancelled or requeued by somebody else is lef
 of an array is one worker of the study and decides for itself.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -21,7 +20,7 @@ from hpo_lib import stop_requests
 from hpo_lib.errors import NO_ANSWER, InputError
 from hpo_lib.launch import slurm
 from hpo_lib.paths import RunPaths
-from hpo_lib.records.read_write import read_record, write_json
+from hpo_lib.records.read_write import read_json, read_record, write_json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.study.workers import ended_trainings
 
@@ -71,7 +70,7 @@ class ThisJob:
 def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) -> int:
     """Run ``hpo run`` with the arguments ``command``, then end or requeue the job.
 
-    The study ends with so many ``trials``.
+    The study ends with so many ``trials``, unless it settles with fewer.
 
     Returns:
         The exit code of the job: 0 if the study is complete or continues in the requeued job.
@@ -96,18 +95,18 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
         received.append(name)
         # Not with print, which breaks if another signal arrives in the middle of it.
         os.write(sys.stdout.fileno(), f"received {name}: the study is asked to stop\n".encode())
-        if process is not None and process.poll() is None:
+        if process is not None:
             process.send_signal(signal.Signals[name])
 
     # To the end: a late warning must not kill the job.
     with stop_requests.handling(pass_on), _shared_gpu(job.workers_per_gpu):
         process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
         code = process.wait()
-        ended = ended_trainings(run)
-        missing = trials - ended[0]
-        lacks_proof = False
+        ended, missing, lacks_proof = ended_trainings(run), trials, False
         with suppress(InputError):
-            lacks_proof = StoredStudy.read(run).lacks_proof
+            study = StoredStudy.read(run)
+            ends_with = study.settled["trials"] if study.settled else trials
+            missing, lacks_proof = ends_with - study.finished, study.lacks_proof
         if code == 2 or (code == 0 and missing <= 0 and not lacks_proof):
             return code
         if not (why := _why_requeue(run, code, received)):
@@ -149,8 +148,8 @@ def _without_progress(run: RunPaths, job: ThisJob, ended: int) -> int:
     barren = 0
     if job.requeues:
         # Without a note what was before is excused.
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            noted = json.loads(run.requeues.read_text(encoding="utf-8"))
+        with suppress(ValueError, KeyError, TypeError):
+            noted = read_json(run.requeues, "what an attempt notes")
             barren = int(noted["barren"]) + (noted["ended"] >= ended)
     write_json(run.requeues, {"barren": barren, "ended": ended})
     return barren

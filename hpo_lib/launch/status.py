@@ -99,12 +99,12 @@ def study_statuses(runs_dir: Path, jobs: Sequence[Job], database: str = "") -> l
 
     ``database`` as in `StoredStudy`.
     """
-    found = study_runs(runs_dir)
-    for (model, dataset), job in product(EXPERIMENTS, jobs):
-        run = RunPaths(runs_dir, model, dataset, job.study_id)
-        active = job.state in ACTIVE and job.comment != TEST_COMMENT
-        if active and job.name == paths.job_name(model, dataset) and run not in found:
-            found.append(run)
+    found, named = study_runs(runs_dir), {paths.job_name(*pair): pair for pair in EXPERIMENTS}
+    for job in jobs:
+        if job.name in named and job.state in ACTIVE and job.comment != TEST_COMMENT:
+            run = RunPaths(runs_dir, *named[job.name], job_id=job.study_id)
+            if run not in found:
+                found.append(run)
     return [study_status(run, jobs, database) for run in found]
 
 
@@ -126,7 +126,9 @@ def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> Stud
         state, cause = "queued", job.reason
     elif rank == 2 and state == "interrupted":
         cause = f"Slurm says {job.state}"
-    workers = _running_tasks(tasks) if state in ("running", "queued") else ""
+    workers = ""
+    if state in ("running", "queued") and any(job.job_id != run.job_id for job in tasks):
+        workers = f", {sum(_rank(job) == 0 for job in tasks)} of {len(tasks)} workers"
     return StudyStatus(run, state, study, cause, workers)
 
 
@@ -135,13 +137,6 @@ def _rank(job: Job) -> int:
     if job.state in ACTIVE:
         return int(job.state == "PENDING")
     return 3 if job.state == "COMPLETED" else 2
-
-
-def _running_tasks(jobs: Sequence[Job]) -> str:
-    """How many tasks of an array are running; an empty text for a single job."""
-    if all(job.job_id == job.study_id for job in jobs):
-        return ""
-    return f", {sum(_rank(job) == 0 for job in jobs)} of {len(jobs)} workers"
 
 
 def as_rows(studies: Sequence[StudyStatus], *, slurm: bool) -> list[Json]:
@@ -240,7 +235,7 @@ def detach(run: RunPaths, words: Sequence[str], extra: str = "") -> str:
         )
     lease = Lease(run.worker_lease(str(run.worker)))
     # The lease of before the notebook is that of the process which looks for another one.
-    while paths.written(run.notebook) in (0, before) or not lease.lives:
+    while paths.written(run.notebook) in (0, before) or not lease.seems_held:
         if (code := process.poll()) is not None:
             if code:
                 said = run.log.read_text(encoding="utf-8").splitlines()

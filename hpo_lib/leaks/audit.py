@@ -146,14 +146,16 @@ def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding
     forecaster = train(dataset)
     forecasts = {origin: _forecast(forecaster, dataset, [origin]) for origin in days}
 
-    def moves(columns: Sequence[str], first: int, last: int | None, origin: int) -> bool:
-        """Whether the forecast moves if columns change ``first`` to ``last`` hours after it."""
-        rows = slice(origin + first, None if last is None else origin + last + 1)
+    def moves(
+        columns: Sequence[str], origin: int, first: int, stop: int = len(dataset.frame)
+    ) -> bool:
+        """Whether the forecast moves if columns change ``first`` to ``stop`` hours after it."""
+        rows = slice(origin + first, origin + stop)
         other = replace(dataset, frame=disturbed(dataset.frame, columns, rows))
         return bool((_forecast(forecaster, other, [origin]) != forecasts[origin]).any())
 
-    moving = [origin for origin in days if moves(known, 1, None, origin)]
-    if read := [column for column in known if moving and moves([column], 1, None, moving[0])]:
+    moving = [origin for origin in days if moves(known, origin, 1)]
+    if read := [column for column in known if moving and moves([column], moving[0], 1)]:
         why = (
             f"{len(moving)} of {len(days)} forecasts move when {{!r}} changes after their origin: "
             "the model reads the future; let it read past covariates and the target up to the "
@@ -173,8 +175,8 @@ def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding
                 "choose on validation"
             )
             return [Finding(name, "leak", why)]
-    seen = [column for column in known if moves([column], 1 - HISTORY, 0, days[0])]
-    seen += [column for column in dataset.future if moves([column], 1, HORIZON, days[0])]
+    seen = [column for column in known if moves([column], days[0], 1 - HISTORY, 1)]
+    seen += [column for column in dataset.future if moves([column], days[0], 1, HORIZON + 1)]
     fine = f"nothing after the origin moves any of {len(days)} forecasts"
     fine += ", and no test day moves a training" if len(test) else ""
     return [Finding(name, "fine", f"{fine}; it reads {', '.join(seen) or 'nothing at all'}")]

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import Ridge
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hpo_lib.data.csv_checks import WEATHER_COLUMNS
@@ -130,7 +130,7 @@ class _Audit:
             "filters or decompositions of the whole series, or remove it"
         )
         when = "its values of the day ahead explain" if known_ahead else "it explains"
-        column, most = self.dataset.frame[name].to_numpy(), list[tuple[float, str]]()
+        column, most = self.dataset.frame[name].to_numpy(), dict[str, float]()
         for series in self.asked(name):
             share, chance, made_of, sentence = self.explained(series, column, HORIZON * known_ahead)
             if share > max(EXPLAINED_BY_ITSELF if made_of else EXPLAINED, 2 * chance):
@@ -139,9 +139,8 @@ class _Audit:
                 else:
                     fix = f"keep it only if every value was known at its hour, and else {fix}"
                 return "leak", f"{when} {sentence}; {fix}"
-            most.append((share, sentence))
-        _, strongest = max(most, key=lambda explained: explained[0])
-        return "fine", f"it explains at most {strongest}"
+            most[sentence] = share
+        return "fine", f"it explains at most {max(most, key=lambda sentence: most[sentence])}"
 
     def asked(self, name: str) -> list[str]:
         """Series whose future a column may know: the target and all weather.
@@ -172,15 +171,7 @@ class _Audit:
         base, ahead = self.history(series), windows(values, origins, 1, HORIZON)
 
         def shares(column: np.ndarray) -> np.ndarray:
-            """[H] of what ``base`` leaves open of ``ahead``."""
-            both = np.concatenate([ahead, windows(column, origins, -HORIZON, last)], axis=1)
-            left, still_left = np.zeros((2, HORIZON))
-            for fit, held in _halves(origins):
-                rest = both - _ridge(base[fit], both[fit]).predict(base)
-                open_, of_column = np.hsplit(rest, [HORIZON])
-                left += np.square(open_[held]).sum(axis=0)
-                still_left += _left(of_column, open_, fit, held)
-            return 1 - still_left / np.maximum(left, 1e-300)
+            return _explained(windows(column, origins, -HORIZON, last), ahead, base, origins)
 
         by_hour, chance, made_of = shares(column), 0.0, False
         share = float(by_hour.max())
@@ -279,26 +270,27 @@ def windows(values: np.ndarray, origins: Positions, first: int, last: int) -> np
 def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> float:
     """Share of a column's daily changes that the series' week before and after explains."""
     origins = origins[(origins >= HISTORY + HORIZON) & (origins < len(series) - HISTORY)]
-    change = column[origins] - column[origins - HORIZON]
-    now, day_before = (
-        windows(series, hours, -HISTORY, HISTORY) for hours in (origins, origins - HORIZON)
-    )
-    left = total = 0.0
+    around, change = (values - np.roll(values, HORIZON) for values in (series, column))
+    of_week, now = windows(around, origins, -HISTORY, HISTORY), windows(change, origins, 0, 0)
+    return float(_explained(of_week, now, np.ones_like(now), origins)[0])
+
+
+def _explained(x: np.ndarray, y: np.ndarray, base: np.ndarray, origins: Positions) -> np.ndarray:
+    """[K] share that x [N, F] explains of what ``base`` leaves open of y [N, K], out of sample."""
+    both, width = np.concatenate([y, x], axis=1), y.shape[1]
+    squares = np.zeros((2, width))
     for fit, held in _halves(origins):
-        left += float(_left(now - day_before, change, fit, held))
-        total += float(np.square(change[held] - change[held].mean()).sum())
-    return 1 - left / total if total > 0 else 0.0
+        open_, of_x = np.hsplit(both - _ridge(base, both, fit), [width])
+        still_open = open_ - _ridge(of_x, open_, fit)
+        squares += np.square([open_[held], still_open[held]]).sum(axis=1)
+    left, still_left = squares
+    return np.where(left > 0, 1 - still_left / np.maximum(left, 1e-300), 0)
 
 
-def _ridge(x: np.ndarray, y: np.ndarray) -> Pipeline:
-    """Fitted to inputs [N, F], which it scales, and outputs [N, K] or [N]."""
-    return make_pipeline(StandardScaler(), Ridge(PENALTY)).fit(x, y)
-
-
-def _left(x: np.ndarray, y: np.ndarray, fit: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """[K] squares that a regression on inputs [N, F] leaves of [N, K] or [N], out of sample."""
-    explained = _ridge(x[fit], y[fit]).predict(x[held])
-    return np.square(y[held] - explained).sum(axis=0)
+def _ridge(x: np.ndarray, y: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    """The y [N, K] that a regression on the rows ``fit`` expects of x [N, F], which it scales."""
+    model = make_pipeline(StandardScaler(), Ridge(PENALTY)).fit(x[fit], y[fit])
+    return model.predict(x).reshape(y.shape)
 
 
 def _percent(share: float) -> str:

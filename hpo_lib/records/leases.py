@@ -95,7 +95,7 @@ class Lease:
         )
 
     @property
-    def lives(self) -> bool:
+    def seems_held(self) -> bool:
         """Whether its holder seems to live, for those who only look.
 
         Nothing is taken, written or removed. The holder has to have refreshed the lease recently by
@@ -142,7 +142,7 @@ class Lease:
         self.release()
 
 
-class Liveness:
+class Liveness(Lease):
     """Tells the other workers of a study that this one lives, and this one which others live.
 
     Args:
@@ -151,32 +151,29 @@ class Liveness:
     """
 
     def __init__(self, run: RunPaths, name: str) -> None:
+        super().__init__(run.worker_lease(name))
         self._run, self.name = run, name
         # What a trial keeps of its worker.
         self.identity = {"name": name}
-        self._lease = Lease(run.worker_lease(name))
         self._others: dict[str, Lease] = {}
 
     def __enter__(self) -> "Liveness":
-        seen = self._lease.refreshed()
-        if not self._lease.take():
-            self._lease.tell()
+        seen = self.refreshed()
+        if not self.take():
+            self.tell()
             for file in self._run.workers.glob("*.lease"):  # all are silent at once after a crash
                 Lease(file).silence()
-        while not self._lease.held and not self._lease.take():
+        while not self.held and not self.take():
             time.sleep(POLL)
-            before, seen = seen, self._lease.refreshed()
+            before, seen = seen, self.refreshed()
             # A new holder may be a worker that looks whether this one lives; only this one
             # refreshes what it holds.
             if before and seen and before[0] == seen[0] and before != seen:
                 raise StudyError(
-                    f"another process works on this study (it holds {self._lease.file}); wait "
-                    "for it, stop it, or choose another job_id"
+                    f"another process works on this study (it holds {self.file}); wait for it, "
+                    "stop it, or choose another job_id"
                 )
         return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._lease.release()
 
     def renew(self) -> None:
         """Live again after a pause in which the others took this worker for dead.
@@ -184,8 +181,8 @@ class Liveness:
         Raises:
             StudyError: another process has become this worker meanwhile.
         """
-        if not self._lease.held:
-            self._lease.release()
+        if not self.held:
+            self.release()
             self.__enter__()
 
     def lives(self, worker: Mapping[str, str] | None) -> bool:
@@ -209,4 +206,4 @@ def somebody_lives(run: RunPaths) -> bool:
     It may be wrong where the clocks of machines disagree by minutes. Workers among themselves do
     not rely on it.
     """
-    return any(Lease(file).lives for file in run.worker_leases())
+    return any(Lease(file).seems_held for file in run.worker_leases())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpo_lib import paths
 from hpo_lib.data.day_ahead_weather import mark_of
@@ -316,7 +316,7 @@ class StoredStudy:
     def files(self) -> list[Path]:
         """The records behind a figure of this study."""
         kept = (self.run.sqlite, self.run.journal) if self.has_storage else ()
-        return [self.file, *(file for file in kept if file.exists())]
+        return [self.file, *filter(Path.exists, kept)]
 
     @property
     def identity(self) -> Json:
@@ -330,11 +330,11 @@ class StoredStudy:
 
 def study_runs(runs_dir: Path) -> list[RunPaths]:
     """Every study that left a storage, notebook or JSON below a folder, by folder and job id."""
-    studies = set()
+    studies = set[tuple[Any, ...]]()
     for file in runs_dir.glob("*/*"):
         names = _STUDY_FILE.fullmatch(f"{file.parent.name}/{file.name}")
         if names and ".attempt-" not in names["job_id"]:
-            studies.add((names["model"], names["dataset"], names["job_id"]))
+            studies.add(names.groups())
     return [RunPaths(runs_dir, *names) for names in sorted(studies)]
 
 
@@ -379,10 +379,9 @@ def newest_first(studies: Iterable[StoredStudy]) -> list[StoredStudy]:
     )
 
 
-def last_written(run: RunPaths) -> float:
+def last_written(run: RunPaths) -> int:
     """When one of a study's files was last written, for those without a record, too."""
-    files = (run.best_params, run.sqlite, run.journal, run.notebook)
-    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+    return max(map(paths.written, (run.best_params, run.sqlite, run.journal, run.notebook)))
 
 
 def records_folder(runs_dir: str = "") -> Path:

@@ -52,7 +52,7 @@ class BenchmarkRecord(TrainingRecord):
     """The record of one training of a benchmark."""
 
     model: Name
-    params: Literal["best", "file", "default", "own"]
+    params: Literal["best", "file", "default", "own", "plain"]
     seed: int
     provenance: Provenance = Provenance()
     shares: Pair | None = None

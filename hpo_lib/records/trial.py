@@ -11,18 +11,15 @@ from typing import ClassVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError, StudyError, choices, sentence
 from hpo_lib.records.read_write import Count, Json, Pair, Part
 from hpo_lib.records.trainings import TrainingFailed
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
 from hpo_lib.scoring.uncertainty import (
     MIN_COMPARED_DAYS,
     DailyScores,
     compare_seeds,
     covers,
-    daily_scores,
     leaders,
     prospect,
 )
@@ -151,26 +148,20 @@ class Proof:
     Attributes:
         seed: of the trials; the fresh ones follow.
         small: one challenger and one fresh seed, to see that everything works.
-        scales: of the series, for the correction of the intervals.
         scored: gives the daily scores of a trial by its number.
-        replicate: trial and seed -> forecasts as stored; may raise `TrainingMissing` and
+        trained: gives those of a trial with a fresh seed; may raise `TrainingMissing` and
             `TrainingFailed`.
     """
 
     seed: int
     small: bool
-    scales: Scales
     scored: Callable[[int], DailyScores]
-    replicate: Callable[[TrialRecord, int], QuantileForecasts]
+    trained: Callable[[TrialRecord, int], DailyScores]
 
     @property
     def seeds(self) -> list[int]:
         """The fresh ones."""
         return [self.seed + 1 + i for i in range(1 if self.small else FRESH_SEEDS)]
-
-    def trained(self, trial: TrialRecord, seed: int) -> DailyScores:
-        """The daily scores of a trial with a fresh seed."""
-        return daily_scores(self.replicate(trial, seed), self.scales)
 
     def challengers(self, trials: Trials) -> tuple[list[int], str]:
         """Numbers of the trials that may beat the untuned defaults, best first; or why none."""
@@ -198,8 +189,7 @@ class Proof:
             TrainingMissing: so is one of the trainings.
         """
         numbers, cause = self.challengers(trials)
-        proof: Json = {"seeds": self.seeds, "days": 0, "challengers": [], "trainings": 0}
-        proof["cause"] = cause
+        proof: Json = dict(seeds=self.seeds, days=0, challengers=[], trainings=0, cause=cause)
         if cause:
             return proof
 
@@ -320,9 +310,9 @@ def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> list[TrialR
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
-def _calibrated(front: Trials) -> tuple[TrialRecord, str]:
+def _calibrated(front: Trials) -> tuple[int, str]:
     front = sorted(front, key=lambda t: t.mae)
-    near = [t for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
+    near = [t.number for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
     if near:
         return near[0], f"lowest MAE with |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
     nearest = min(front, key=lambda t: t.picp_penalty)
@@ -331,14 +321,14 @@ def _calibrated(front: Trials) -> tuple[TrialRecord, str]:
     if chosen is not nearest:
         which = f"the lowest MAE at most {NEARLY_NEAREST:g} points behind the one"
     none = f"no trial has |PICP - 80| <= {COVERAGE_TOLERANCE:g}"
-    return chosen, f"{none}, so {which} nearest to 80 % coverage"
+    return chosen.number, f"{none}, so {which} nearest to 80 % coverage"
 
 
-def _lowest_mae(front: Trials) -> tuple[TrialRecord, str]:
-    return min(front, key=lambda t: t.mae), "lowest MAE, whatever its coverage"
+def _lowest_mae(front: Trials) -> tuple[int, str]:
+    return min(front, key=lambda t: t.mae).number, "lowest MAE, whatever its coverage"
 
 
-def _knee(front: Trials) -> tuple[TrialRecord, str]:
+def _knee(front: Trials) -> tuple[int, str]:
     """The point with the lowest sum of its objectives, each scaled to 0..1 over the front.
 
     Of two objectives that is the point farthest below the straight line between the ends of the
@@ -347,10 +337,10 @@ def _knee(front: Trials) -> tuple[TrialRecord, str]:
     values = np.array([list(trial.values.values()) for trial in front])
     ranges = np.ptp(values, axis=0)
     if not ranges.any():
-        return front[0], "the front has one point"
+        return front[0].number, "the front has one point"
     scaled = (values - values.min(axis=0)) / np.where(ranges, ranges, 1.0)
     lowest = int(scaled.sum(axis=1).argmin())
-    return front[lowest], "farthest from the line between the ends of the front"
+    return front[lowest].number, "farthest from the line between the ends of the front"
 
 
 POLICIES = {"calibrated": _calibrated, "lowest_mae": _lowest_mae, "knee": _knee}
@@ -384,11 +374,11 @@ def select(
             "failed trials"
         )
     selected = {name: rule(front) for name, rule in POLICIES.items()}
-    alternatives = {name: trial.number for name, (trial, _) in selected.items()}
-    if policy in alternatives:
-        number, reason = alternatives[policy], selected[policy][1]
+    alternatives = {name: number for name, (number, _) in selected.items()}
+    if policy in selected:
+        number, reason = selected[policy]
     elif default is None or default.state != "complete":
-        number, reason = alternatives["calibrated"], selected["calibrated"][1]
+        number, reason = selected["calibrated"]
         reason = f"the untuned defaults are not complete, so nothing is proven: {reason}"
     elif proof is None:
         number, reason = default.number, "nothing is proven yet, so the untuned defaults stay"

@@ -127,9 +127,8 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
     again_proven = Proof(
         study.provenance["seed"],
         study.is_test,
-        scales,
         lambda number: daily_scores(study.predictions(number), scales),
-        lambda trial, seed: replicate(study.run, trial.number, seed),
+        lambda trial, seed: daily_scores(replicate(study.run, trial.number, seed), scales),
     )
     proof = study.result["proof"] and again_proven.entry(trials)
     n_complete = sum(trial.state == "complete" for trial in trials)

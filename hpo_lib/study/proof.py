@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -26,11 +26,11 @@ from hpo_lib.records.trainings import (
     TrainingFailed,
     TrainingMissing,
     family_key,
+    is_stored,
     replicate,
     store,
 )
 from hpo_lib.records.trial import Proof, TrialRecord, Trials, default_trial
-from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.uncertainty import DailyScores, daily_scores
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
@@ -43,12 +43,13 @@ MIN_FINISHED, MIN_COMPLETE = 10, 5
 class Trainings:
     """The trainings of a study: those of its trials, and those that prove its choice.
 
-    Each of the latter is made once, by any of its workers.
+    Each of the latter is made once, by the worker that holds their lease, until it ``must_stop``.
     """
 
     settings: Settings
     family: Family
     dataset: Dataset
+    must_stop: Callable[[], bool] = lambda: True
 
     @cached_property
     def run(self) -> RunPaths:
@@ -80,28 +81,32 @@ class Trainings:
         file, scales = self.run.trial_predictions, self.dataset.scales
         return cache(lambda number: daily_scores(load_predictions(file(number)), scales))
 
-    def _proof(self, must_stop: Callable[[], bool]) -> Proof:
-        small, trained = self.settings.budget_name == "test", partial(self._trained, must_stop)
-        return Proof(self.settings.seed, small, self.dataset.scales, self._scored, trained)
+    @cached_property
+    def _lease(self) -> Lease:
+        return Lease(self.run.proof_lease)
 
-    def prove(self, trials: Trials, must_stop: Callable[[], bool]) -> None:
-        """Train what is missing of the proof, until ``must_stop`` says so between two trainings.
+    @cached_property
+    def _proof(self) -> Proof:
+        small = self.settings.budget_name == "test"
+        return Proof(self.settings.seed, small, self._scored, self._trained)
+
+    def prove(self, trials: Trials) -> None:
+        """Train what is missing of the proof.
 
         Raises:
             StopRequested: during a training.
         """
-        lease = Lease(self.run.proof_lease)
-        while not lease.take():
-            if must_stop():
+        while not self._lease.take():
+            if self.must_stop():
                 return
             time.sleep(POLL)
         try:
-            self.entry(trials, must_stop)
+            self.entry(trials)
         finally:
-            lease.release()
+            self._lease.release()
 
-    def settles(self, trials: Trials, asked: int, must_stop: Callable[[], bool]) -> Json | None:
-        """By what a study settles, if the other trials of those ``asked`` are not expected to pay.
+    def settles(self, trials: Trials) -> Json | None:
+        """By what a study settles, if the other trials asked for are not expected to pay.
 
         The luck of seeds is known from the untuned defaults with fresh ones, which are trained here
         if they are missing, and serve the proof as well. None while another worker looks, or while
@@ -112,48 +117,41 @@ class Trainings:
         """
         finished = [trial.number for trial in trials if trial.finished]
         n_complete = sum(trial.state == "complete" for trial in trials)
-        proof, lease = self._proof(must_stop), Lease(self.run.proof_lease)
-        if proof.small or len(finished) < MIN_FINISHED or n_complete < MIN_COMPLETE:
+        if self._proof.small or len(finished) < MIN_FINISHED or n_complete < MIN_COMPLETE:
             return None
-        if default_trial(trials).state != "complete" or not lease.take():
+        if default_trial(trials).state != "complete" or not self._lease.take():
             return None
         try:
-            return proof.outlook(trials, finished, asked)
+            return self._proof.outlook(trials, finished, self.settings.trials)
         except (TrainingMissing, TrainingFailed):
             return None
         finally:
-            lease.release()
+            self._lease.release()
 
-    def entry(self, trials: Trials, must_stop: Callable[[], bool] = lambda: True) -> Json | None:
-        """The record's entry; None if it had to stop before a training that is missing."""
+    def entry(self, trials: Trials) -> Json | None:
+        """The record's entry; None while one of its trainings is missing."""
         try:
-            return self._proof(must_stop).entry(trials)
+            return self._proof.entry(trials)
         except TrainingMissing:
             return None
 
-    def _trained(
-        self, must_stop: Callable[[], bool], trial: TrialRecord, seed: int
-    ) -> QuantileForecasts:
+    def _trained(self, trial: TrialRecord, seed: int) -> DailyScores:
         """A trial with another seed, trained unless it is stored; raises as `replicate` does."""
         number, params = trial.number, trial.params
+        files = self.run.replicate(number, seed)
         key = family_key(self.family, params, self.budget, self.recipe, self.dataset, seed=seed)
-        try:
-            return replicate(self.run, number, seed, key)
-        except TrainingMissing:
-            if must_stop():
+        if not is_stored(files, key) and self._lease.held and not self.must_stop():
+            begun, failure, forecasts = time.monotonic(), "", {}
+            try:
+                forecasts["validation"] = self.fit(params, seed=seed).validation
+            except StopRequested:
                 raise
-        begun, failure, forecasts = time.monotonic(), "", {}
-        try:
-            forecasts["validation"] = self.fit(params, seed=seed).validation
-        except StopRequested:
-            raise
-        except Exception as error:  # of whichever library: it puts the challenger out
-            failure = cause_of(error)
-        seconds = time.monotonic() - begun
-        record = {"key": key, "cause": failure, "seconds": seconds}
-        store(self.run.replicate(number, seed), record, **forecasts)
-        print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
-        return replicate(self.run, number, seed, key)
+            except Exception as error:  # of whichever library: it puts the challenger out
+                failure = cause_of(error)
+            seconds = time.monotonic() - begun
+            store(files, {"key": key, "cause": failure, "seconds": seconds}, **forecasts)
+            print(f"Proof: trial {number} with seed {seed}: {failure or 'done'} ({seconds:.0f} s)")
+        return daily_scores(replicate(self.run, number, seed, key), self.dataset.scales)
 
 
 def cause_of(error: Exception) -> str:

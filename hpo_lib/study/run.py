@@ -95,7 +95,7 @@ class _Worker:
         )
         self.settings, self.dataset = settings, dataset
         self.begun, self.stop_reason = time.monotonic(), ""
-        self.trainings = Trainings(settings, family, dataset)
+        self.trainings = Trainings(settings, family, dataset, self._must_stop)
         self.run = self.trainings.run
         self.queue = TrialQueue(settings, self.run, family.searched(settings.space, dataset))
         self.records = self.queue.records
@@ -152,7 +152,7 @@ class _Worker:
                 try:
                     settles = None
                     if may_settle and not self.queue.settled:
-                        settles = self.trainings.settles(self.records(), asked, self._must_stop)
+                        settles = self.trainings.settles(self.records())
                     trial = self.queue.claim(settles)
                     if trial is None:
                         # The others run all that is left; if one dies, its trial is tried here.
@@ -264,7 +264,7 @@ class _Worker:
         """Prove the choice, and write the last record and the optuna figures."""
         if self.settings.policy == PROVEN and self.n_finished() >= self.queue.ends_with:
             try:
-                self.trainings.prove(self.records(), self._must_stop)
+                self.trainings.prove(self.records())
             except stop_requests.StopRequested:
                 self._must_stop()
         if self.stop_reason:

@@ -214,10 +214,7 @@ class TrialQueue:
         """
         self.liveness.renew()
         trials = self._requeue()
-        taken = sum(
-            trial.state == TrialState.RUNNING or trial_record(trial, self.objectives).finished
-            for trial in trials
-        )
+        taken = sum(record.finished or record.state == "running" for record in self.records())
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         # A retry that waits may yet complete.
         if settles and taken < self.settings.trials and not (self.settled or waiting):

@@ -136,7 +136,7 @@ def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fol
     fitted = quickly_fitted("RESIDUAL_LINEAR")
     fitted = baselines()["RESIDUAL_LINEAR"].fit(tiny_dataset, like=fitted)
     learnt = tiny_dataset.trained_through_validation()
-    origins = training_origins(learnt.index, learnt.spec.splits, near_hours=1)
+    origins = training_origins(learnt.positions.train, near_hours=1)
     linear = LinearBaseline.fit(learnt, origins, LinearOptions(False))
     table = make_feature_table(learnt, learnt.windows(origins), seasons=False)
     residuals = table.target - linear.relative_out_of_fold(table, origins)

@@ -114,7 +114,7 @@ def test_when_scaling_is_fitted_then_training_rows_have_mean_0_and_deviation_1_b
 def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_alone_is_the_same(
     windows, counted
 ):
-    origins = training_origins(counted.index, counted.spec.splits)
+    origins = training_origins(counted.positions.train)
     training = windows.TrainingWindows(made(counted, origins=origins), origins)
     assert len(training) == len(origins) == 1680 - 168 - 24 + 1
     batch = training.__getitems__([1488, 0])
@@ -160,7 +160,7 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_can_b
     import torch
 
     scaling = windows.Scaling.fit(tiny_dataset, LEVELLED)
-    origins = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
+    origins = training_origins(tiny_dataset.positions.train)
     source = made(tiny_dataset, scaling=scaling, origins=origins)
     batch = gathered(source, *origins)
     assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
@@ -177,7 +177,7 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_can_b
 def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(tiny_dataset):
     from hpo_lib.families.windows import learnt_origins
 
-    every = training_origins(tiny_dataset.index, tiny_dataset.spec.splits)
+    every = training_origins(tiny_dataset.positions.train)
     assert np.array_equal(learnt_origins(tiny_dataset, PLAIN), every)
     near = learnt_origins(tiny_dataset, replace(PLAIN, near_hours=1))
     # Rows 0, 24, ... are midnight, daily forecasts start from 23:00; the first history ends at row

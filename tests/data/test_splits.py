@@ -14,7 +14,6 @@ from hpo_lib.data.splits import (
     SplitPositions,
     daily_origins,
     settled_splits,
-    split_origins,
     split_positions,
     training_origins,
 )
@@ -44,11 +43,11 @@ def test_when_splits_end_at_23_then_each_split_holds_its_end_hour():
 
 def test_when_validation_is_three_days_then_it_has_three_origins_at_23():
     index = hours(15)
-    origins, _ = split_origins(index, TEN_THREE)
+    origins = daily_origins(split_positions(index, TEN_THREE).val)
     assert origins.tolist() == [239, 263, 287]
     assert [f"{time:%d %H}" for time in index[origins]] == ["10 23", "11 23", "12 23"]
-    short, _ = split_origins(index, replace(TEN_THREE, val_end=utc("2020-01-13 22:00")))
-    assert short.tolist() == [239, 263]
+    short = split_positions(index, replace(TEN_THREE, val_end=utc("2020-01-13 22:00")))
+    assert daily_origins(short.val).tolist() == [239, 263]
 
 
 @pytest.mark.parametrize(
@@ -63,31 +62,22 @@ def test_when_validation_is_three_days_then_it_has_three_origins_at_23():
 def test_when_the_data_goes_on_then_only_whole_days_after_validation_have_a_test_origin(
     index, expected
 ):
-    assert split_positions(index, TEN_THREE).test == slice(312, len(index))
-    assert split_origins(index, TEN_THREE)[1].tolist() == expected
+    test = split_positions(index, TEN_THREE).test
+    assert test == slice(312, len(index))
+    assert daily_origins(test).tolist() == expected
 
 
 def test_when_training_then_every_hour_with_whole_history_and_forecast_is_an_origin():
-    origins = training_origins(
-        hours(15), TEN_THREE
-    )  # positions 0..239 are training, and 215 + 24 = 239
+    origins = training_origins(slice(0, 240))  # 215 + 24 = 239
     assert origins.tolist() == list(range(167, 216))
-    for hour, expected in ((22, []), (23, [167])):
-        splits = replace(TEN_THREE, train_end=utc(f"2020-01-08 {hour}:00"))
-        assert training_origins(hours(15), splits).tolist() == expected
+    for stop, expected in ((191, []), (192, [167])):
+        assert training_origins(slice(0, stop)).tolist() == expected
 
 
-@given(first=st.integers(0, 400), length=st.integers(0, 400), total=st.integers(1, 700))
-def test_when_origins_are_drawn_for_any_range_then_their_forecasts_tile_it(first, length, total):
-    index = hours(0, total)
-    first_hour, last_hour = (
-        index[0] + pd.Timedelta(hours=first),
-        index[0] + pd.Timedelta(hours=first + length - 1),
-    )
-    expected = [
-        o for o in range(first - 1, total, 24) if o >= 167 and o + 24 < min(first + length, total)
-    ]
-    assert daily_origins(index, first_hour, last_hour).tolist() == expected
+@given(first=st.integers(0, 400), length=st.integers(0, 400))
+def test_when_origins_are_drawn_for_any_range_then_their_forecasts_tile_it(first, length):
+    expected = [o for o in range(first - 1, first + length, 24) if 167 <= o < first + length - 24]
+    assert daily_origins(slice(first, first + length)).tolist() == expected
 
 
 # Which dates are taken

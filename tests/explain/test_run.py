@@ -126,6 +126,7 @@ def test_when_checks_are_printed_then_they_hold(explained):
     assert "Kendall's tau" in text
 
 
+@pytest.mark.slow
 def test_when_a_run_is_killed_then_the_next_one_goes_on_and_then_nothing_is_explained_again(
     toml, tmp_path, monkeypatch
 ):
@@ -250,6 +251,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_when_claims_are_compared_then_each_meets_each_group_on_days_of_validation(parts):
     forecaster = baselines()["RESIDUAL_LINEAR"].fit(parts)
     days = np.arange(len(parts.validation_origins))

@@ -93,6 +93,12 @@ def test_when_all_trials_are_there_then_the_job_is_done(decide):
     assert decide("exit 0", after=3) == (0, f"{attempt}, job 4711_2\n", False)
 
 
+def test_when_the_study_settled_with_fewer_trials_then_the_job_is_done(decide):
+    numbers = dict.fromkeys(("change", "seed_change", "luck", "gain"), 1.0)
+    settled = {"trials": 2, "asked": 3, "days": 9, **numbers}
+    assert decide("exit 0", after=2, settled=settled)[::2] == (0, False)
+
+
 def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(decide):
     for left, hours, code in (("5:00", "0.0003", 1), ("11:30", "0.0250", 0)):
         ended, output, _ = decide('echo "$*"; exit 1', left=left)

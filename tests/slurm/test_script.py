@@ -215,6 +215,8 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, monkeypat
             "line 1: WORKERS_PER_GPU is '0', expected greater than or equal to 1",
         ),
         ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected greater than or equal to 0"),
+        ("MAX_REQUEUES=1_0", "line 1: MAX_REQUEUES is '1_0', expected a valid integer"),
+        ("SIGNAL_SECONDS=2.0", "line 1: SIGNAL_SECONDS is '2.0', expected a valid integer"),
         ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
         (b"MEM=1G\n\xff\xfe", "cannot be read (byte 7 is not UTF-8)"),
     ],

@@ -38,6 +38,7 @@ def die(*_):
     raise Died
 
 
+@pytest.mark.slow
 def test_a_settled_study_says_so_in_numbers_everywhere(settle, family, files, capsys, tiny_toml):
     toml = tiny_toml()
     run = settle()
@@ -77,6 +78,7 @@ def test_a_settled_study_says_so_in_numbers_everywhere(settle, family, files, ca
     assert "replicate_0000_seed_44.json: no such file" in told()[0]
 
 
+@pytest.mark.slow
 def test_a_settled_study_goes_on_only_if_asked(settle, family, files, capsys):
     settle()
     trained, settled = len(family.calls), kept(files)
