@@ -35,7 +35,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR
 
 ROOT = Path(__file__).resolve().parent.parent
-ABSENT = str(ROOT / "tests" / "absent")
+ABSENT = str(ROOT / "tests/absent")
 # In this process, and in those that tests start, which have this checkout's package wherever they
 # run.
 sys.path.insert(0, ABSENT)
@@ -105,9 +105,14 @@ def free_port():
             return port
 
 
+def text_of(name):
+    """Of a file of the repository."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
 def short_twin(folder, name="heat"):
     """A TOML of this name whose simulated data has 14 months to train on instead of eight years."""
-    text = (ROOT / "datasets" / f"{name}.toml").read_text(encoding="utf-8")
+    text = text_of(f"datasets/{name}.toml")
     text, count = re.subn('^start = "20.*$', 'start = "2022-09-01 00:00"', text, flags=re.MULTILINE)
     assert count == 1
     toml = folder / f"{name}.toml"
@@ -198,7 +203,7 @@ def tiny_dataset():
 
     Nobody may change its frame; take a copy.
     """
-    index = pd.date_range("2019-03-01", periods=DAYS * 24, freq="h", tz="UTC", name="timestamp")
+    index = pd.date_range("2019-03-01 00:00Z", periods=DAYS * 24, freq="h", name="timestamp")
     hours = np.arange(len(index))
     noise = np.random.default_rng(7).standard_normal(len(index))
     weekend = (index.day_of_week >= 5).astype(float)
@@ -224,9 +229,7 @@ def tiny_dataset():
         country="DK",
         past_covariates=("temp", "water_lag_24h"),
         future_covariates=("hour_sin", "hour_cos", "is_weekend"),
-        splits=Splits(
-            pd.Timestamp("2019-05-09 23:00", tz="UTC"), pd.Timestamp("2019-05-24 23:00", tz="UTC")
-        ),
+        splits=Splits(pd.Timestamp("2019-05-09 23:00Z"), pd.Timestamp("2019-05-24 23:00Z")),
         path=Path("tiny.toml"),
     )
     return Dataset(

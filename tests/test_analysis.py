@@ -217,7 +217,7 @@ def test_when_studies_are_consolidated_then_the_csv_holds_the_table(tmp_path):
     csv = write_studies(table, tmp_path / "out")
     again = pd.read_csv(csv, keep_default_na=False, na_values=[""])
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
-    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "studies.csv"]
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out/studies.csv"]
 
 
 def test_when_names_are_long_then_the_command_stays_within_100_columns(tmp_path):

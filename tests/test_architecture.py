@@ -8,13 +8,12 @@ import ast
 import functools
 import graphlib
 import tokenize
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.study.processes import python
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "hpo_lib"
 
 # Room (a module or subpackage directly in hpo_lib) -> rooms that it may import. Rows run from the

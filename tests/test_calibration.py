@@ -15,7 +15,7 @@ from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS, calibrate, conforma
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.conftest import made_forecasts
 
-START = pd.Timestamp("2019-01-01 23:00", tz="UTC")
+START = pd.Timestamp("2019-01-01 23:00Z")
 H = 24
 
 

@@ -132,7 +132,7 @@ def small(tmp_path):
     """The TOML of a dataset; beside it its raw CSV, in which two hours are missing, and a list of
     school holidays.
     """
-    index = pd.date_range("2018-04-01", periods=90 * 24, freq="h", tz="UTC")
+    index = pd.date_range("2018-04-01 00:00Z", periods=90 * 24, freq="h")
     raw = pd.DataFrame({"0": 5 + np.arange(len(index)) % 24 / 10}, index=index)
     raw.drop(index[[100, 101]]).to_csv(tmp_path / "raw.csv")
     holidays = (
@@ -157,7 +157,7 @@ def prepare(small, raw="raw.csv", out="features.csv", *more, code=0):
 
 def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(small):
     folder = small.parent
-    out = folder / "data" / "features.csv"
+    out = folder / "data/features.csv"
     holidays = "--school-holidays", folder / "holidays.csv"
     _, text, errors = prepare(small, "raw.csv", "data/features.csv", *holidays)
     assert errors == ""
@@ -239,7 +239,7 @@ def run(small, *more, code=0):
 
 
 def record_of(small):
-    return small.parent / "runs" / "TFT_Q_small" / "hpo_TFT_Q_small_4711.ipynb"
+    return small.parent / "runs/TFT_Q_small/hpo_TFT_Q_small_4711.ipynb"
 
 
 def records(small):

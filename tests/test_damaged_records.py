@@ -443,9 +443,7 @@ def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_name
     models = ModelPaths(tmp_path, "TFT_Q", "heat")
     write_json(models.training(1).record, FACTS)
     write_json(models.current, {"version": 1})
-    found = in_use(models)
-    assert found is not None
-    assert found.facts == FACTS
+    assert in_use(models).facts == FACTS
     change(models.training(1).record, place, lambda _: value)
     with pytest.raises(
         InputError, match=rf"\A{re.escape(f'{models.training(1).record}: {sentence}')}"

@@ -8,7 +8,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.launch import doctor
 from hpo_lib.launch.doctor import Finding, check_machine, dataset_lines
 from hpo_lib.records import provenance
-from tests.conftest import hpo
+from tests.conftest import hpo, text_of
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits
 
 def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_named(tmp_path):
     (tmp_path / "file").touch()
-    runs_dir = tmp_path / "file" / "runs"
+    runs_dir = tmp_path / "file/runs"
     why = f"{runs_dir} cannot be written (Not a directory); set runs_dir"
     assert findings_of(tmp_path, runs_dir)["records"] == Finding("records", why, True)
 
@@ -119,13 +119,12 @@ def test_when_the_machine_is_a_cluster_then_the_job_or_its_tool_is_named(
 
 
 def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside_it(
-    monkeypatch, tmp_path, root
+    monkeypatch, tmp_path
 ):
     # the tiny one, for any spec
     monkeypatch.setattr("hpo_lib.data.dataset.load_dataset", doctor.load_dataset)
     toml, folder = tmp_path / "mine.toml", ("--data-dir", tmp_path)
-    text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
-    toml.write_text(text.replace('"heat"', '"mine"', 1))
+    toml.write_text(text_of("datasets/heat.toml").replace('"heat"', '"mine"', 1))
     found = checked("doctor", toml, *folder, "--runs-dir", tmp_path)
     topics = ["hpo_lib", "packages", "device", "mine", "records", "slurm"]
     assert [topic for _, topic in found] == topics

@@ -108,12 +108,12 @@ def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_han
     # reaches 0.6 to either side.
     actual = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     median = actual - [[0.5, -0.5], [0.0, 2.0], [1.0, 1.0]]
-    origins = pd.date_range("2024-01-01 23:00", periods=3, tz="UTC")
+    origins = pd.date_range("2024-01-01 23:00Z", periods=3)
     forecasts = QuantileForecasts(median[:, :, None] + [-0.6, 0.0, 0.6], actual, origins)
     daily = tables.daily_errors(forecasts)
     assert daily["mae"].tolist() == [0.5, 1.0, 1.0]
     assert daily["picp"].tolist() == [100, 50, 0]
-    assert daily.index[0] == pd.Timestamp("2024-01-02 00:00", tz="UTC")
+    assert daily.index[0] == pd.Timestamp("2024-01-02 00:00Z")
     hourly = tables.by_hour(forecasts)
     assert hourly["median"].tolist() == [0.5, 1.0]
     assert hourly["picp"].tolist() == pytest.approx([200 / 3, 100 / 3])

@@ -42,7 +42,7 @@ def study():
 
 def forecasts():
     lowest = 100.0 * np.arange(6)[:, None] + np.arange(1.0, 25)
-    origins = pd.date_range("2019-01-01 23:00", periods=6, tz="UTC")
+    origins = pd.date_range("2019-01-01 23:00Z", periods=6)
     return QuantileForecasts(lowest[:, :, None] + np.array([0.0, 1.0, 3.0]), lowest + 2, origins)
 
 
@@ -148,7 +148,7 @@ def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(tiny_data
 def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_without_a_warning(
     tiny_dataset, recwarn
 ):
-    index = pd.date_range("2015-06-16", periods=39_840, freq="h", tz="UTC", name="timestamp")
+    index = pd.date_range("2015-06-16 00:00Z", periods=39_840, freq="h", name="timestamp")
     frame = tiny_dataset.frame.iloc[np.arange(len(index)) % len(tiny_dataset.frame)].set_axis(index)
     data_overview(replace(tiny_dataset, frame=frame)).canvas.draw()
     assert not [warning for warning in recwarn if "Locator" in str(warning.message)]

@@ -139,7 +139,7 @@ def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
 ):
     stacks = np.random.default_rng(1).standard_normal((4, 2, 24, 3))
     base = np.arange(96.0).reshape(4, 24)
-    origins = pd.date_range("2024-01-01 23:00", periods=4, tz="UTC")
+    origins = pd.date_range("2024-01-01 23:00Z", periods=4)
     parts = insight.StackForecasts(origins, base, "linear baseline", stacks, (84, 1))
     axes = explanations.draw_stacks(parts, tiny_dataset).axes
     assert [one.get_title()[:12] for one in axes] == [

@@ -96,7 +96,7 @@ class Bikes:
 @pytest.fixture(scope="module")
 def bikes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bikes")
-    index = pd.date_range("2011-01-01 05:00", periods=DAYS * 24, freq="h", tz="UTC")
+    index = pd.date_range("2011-01-01 05:00Z", periods=DAYS * 24, freq="h")
     random, hours = np.random.default_rng(1), np.arange(len(index))
     temp = 12 - 9 * np.cos(hours / 24 / 365 * 2 * np.pi) + 4 * np.sin(hours / 24 * 2 * np.pi - 2)
     temp += 3 * smooth(random.standard_normal(len(index)), 12) / 0.15

@@ -29,7 +29,7 @@ VALUES = [[(8, 9, 12), (21, 22, 25), (0, 1, 2)], [(4, 6, 8), (10, 12, 14), (28, 
 
 def forecasts(values, actual, levels=(0.1, 0.5, 0.9)):
     y = np.asarray(actual, dtype=float)
-    origins = pd.date_range("2019-01-01 23:00", periods=len(y), tz="UTC")
+    origins = pd.date_range("2019-01-01 23:00Z", periods=len(y))
     return QuantileForecasts(np.asarray(values, dtype=float), y, origins, levels)
 
 
@@ -75,7 +75,7 @@ def test_when_everything_is_scored_then_every_metric_and_mase_are_there():
 
 
 def mase_scale(training):
-    hours = pd.date_range("2020-01-01", periods=len(training), freq="h", tz="UTC")
+    hours = pd.date_range("2020-01-01 00:00Z", periods=len(training), freq="h")
     return Scales.of(pd.Series(training, hours), training).mase
 
 

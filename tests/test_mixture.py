@@ -94,7 +94,7 @@ def test_when_a_later_value_changes_then_no_weight_moves_that_was_made_before_it
 
 
 def test_when_origins_are_closer_than_the_horizon_then_a_day_counts_after_it_has_ended(members):
-    half_days = pd.date_range("2020-01-01 23:00", periods=60, freq="12h", tz="UTC")
+    half_days = pd.date_range("2020-01-01 23:00Z", periods=60, freq="12h")
     _, weights = mixture([QuantileForecasts(m.values, m.actual, half_days) for m in members])
     assert np.array_equal(weights[0], weights[1])  # the first day has not ended
     assert not np.array_equal(weights[1], weights[2])

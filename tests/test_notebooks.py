@@ -3,7 +3,6 @@
 import ast
 import re
 from dataclasses import MISSING
-from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -11,10 +10,10 @@ import papermill
 import pytest
 
 from hpo_lib.settings import PARAMETERS
+from tests.conftest import ROOT, text_of
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIRST = ROOT / "notebooks" / "from_python.ipynb"
+FIRST = ROOT / "notebooks/from_python.ipynb"
 FAMILY_NOTEBOOKS = [path for path in NOTEBOOKS if path.stem.endswith("_q")]
 MAX_CODE_LINES = 40
 ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/]|file:)")
@@ -164,16 +163,15 @@ def test_when_a_python_user_follows_the_first_notebook_then_six_calls_lead_to_a_
 
 
 def test_when_make_lab_serves_notebooks_then_it_serves_what_they_link_to():
-    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
-    (line,) = [line for line in lines if "/jupyter lab" in line]
+    (line,) = [line for line in text_of("Makefile").splitlines() if "/jupyter lab" in line]
     assert line.endswith("--LabApp.default_url=/lab/tree/notebooks"), "all of the project"
 
 
 def test_when_a_notebook_exists_then_the_list_of_notebooks_has_it():
-    listed = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    listed = text_of("docs/running.md")
     assert [path.name for path in NOTEBOOKS if f"../notebooks/{path.name})" not in listed] == []
 
 
 def test_when_a_family_exists_then_it_has_its_notebook():
-    families = {file.stem for file in (ROOT / "hpo_lib" / "families").glob("*_q.py")}
+    families = {file.stem for file in (ROOT / "hpo_lib/families").glob("*_q.py")}
     assert {path.stem for path in FAMILY_NOTEBOOKS} == families

@@ -66,7 +66,7 @@ def write(tiny_dataset, tmp_path):
             "provenance": made | (provenance or {}),
             **other,
         }
-        file = tmp_path / "TOY_Q_tiny" / f"best_params_TOY_Q_tiny{job}.json"
+        file = tmp_path / f"TOY_Q_tiny/best_params_TOY_Q_tiny{job}.json"
         file.parent.mkdir(exist_ok=True)
         text = content if isinstance(content, str) else json.dumps(content or study)
         file.write_text(text, encoding="utf-8")

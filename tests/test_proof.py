@@ -135,7 +135,7 @@ def test_when_coverage_after_correction_is_off_then_a_trial_does_not_challenge(d
 
 
 def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
-    index = pd.date_range("2023-01-01", periods=24 * 50, freq="h", tz="UTC")
+    index = pd.date_range("2023-01-01 00:00Z", periods=24 * 50, freq="h")
     target = pd.Series(10 + np.random.default_rng(2).standard_normal(len(index)), index=index)
     positions = np.arange(23, len(index) - 24, 24)
     actual = target.to_numpy()[positions[:, None] + np.arange(1, 25)]

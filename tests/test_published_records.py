@@ -50,7 +50,6 @@ def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_c
     assert made["budget"] == dataclasses.asdict(family.budgets["laptop"])
     assert without_thermal(made["recipe"]) == without_thermal(RECIPES["standard"].stored())
     assert made["family_version"] == MODEL_VERSION
-    assert study.default is not None
     assert family.defaults.items() <= study.default.params.items()
     assert study.has_storage
     assert all(run.trial_predictions(trial.number).is_file() for trial in study.complete)

@@ -132,7 +132,7 @@ def weeks(errors):
     """Titles of the weeks that are drawn of one day per error, by which the median misses."""
     actual = 10 + np.arange(24.0) * np.ones((len(errors), 1))
     values = actual[:, :, None] + errors[:, None, None] + [-0.5, 0.0, 0.5]
-    origins = pd.date_range("2019-01-01 23:00", periods=len(errors), tz="UTC")
+    origins = pd.date_range("2019-01-01 23:00Z", periods=len(errors))
     figure = forecast_weeks(QuantileForecasts(values, actual, origins), unit="m3/h")
     for axes in figure.axes:
         assert len(axes.lines[1].get_xdata()) == 24 * min(len(errors), 7)

@@ -149,7 +149,7 @@ def parameters_table():
 
 
 def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settings():
-    document = paths.PROJECT_ROOT / "docs" / "parameters.md"
+    document = paths.PROJECT_ROOT / "docs/parameters.md"
     head, _, table = document.read_text(encoding="utf-8").partition("| parameter |")
     if os.environ.get("HPO_UPDATE_GOLDEN"):
         document.write_text(head + parameters_table(), encoding="utf-8")

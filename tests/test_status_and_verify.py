@@ -208,7 +208,7 @@ def run(nine_made, tmp_path):
     """One of them, complete with three trials, in a folder of its own."""
     shutil.copytree(
         nine_made / "NHITS_Q_heat",
-        tmp_path / "runs" / "NHITS_Q_heat",
+        tmp_path / "runs/NHITS_Q_heat",
         ignore=shutil.ignore_patterns("*107*"),
     )
     return RunPaths(tmp_path / "runs", "NHITS_Q", "heat", "100")
@@ -373,12 +373,11 @@ def run_verify(tmp_path):
 def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_folder_is(
     run, tmp_path, run_verify
 ):
-    moved = tmp_path / "elsewhere" / "copied"
+    moved = tmp_path / "elsewhere/copied"
     shutil.move(run.runs_dir, moved)
     text = run_verify("--runs-dir", moved, code=0).out
     file = replace(run, runs_dir=moved).best_params
     found = re.fullmatch(rf"ok     {re.escape(str(file))}: (\d+) figures recomputed\n", text)
-    assert found is not None
     assert int(found[1]) > 100
     stored = read_json(file, "a record")["storage_path"]
     study = optuna.load_study(
@@ -571,7 +570,7 @@ name the folder of that data with --data-dir
 
 
 def test_when_files_are_corrupt_old_or_absent_then_verify_says_which(nine, tmp_path, run_verify):
-    old = nine / "TFT_Q_heat" / "best_params_TFT_Q_heat_7.json"
+    old = nine / "TFT_Q_heat/best_params_TFT_Q_heat_7.json"
     write_json(old, {"model": "TFT_Q", "dataset": "heat", "best_params": {}})
     text = run_verify("--runs-dir", nine, code=1).out
     text = re.sub(r"\d+ figures", "N figures", text.replace(str(nine), "runs"))

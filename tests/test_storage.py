@@ -112,9 +112,7 @@ def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_li
     study = optuna.create_study(study_name=run.study_name, storage=Storage(run, "sqlite").open())
     study.tell(study.ask(), 1.0)
     assert run.sqlite.exists()
-    found = Storage(run).read()
-    assert found is not None
-    assert [trial.value for trial in found.trials] == [1.0]
+    assert [trial.value for trial in Storage(run).read().trials] == [1.0]
 
 
 def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(run, monkeypatch):

@@ -49,7 +49,7 @@ def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page
         if not file.stem.startswith((".", "_"))
     }
     assert files - {"404.html"} == named | rooms
-    scores = (built / "api" / "scoring.html").read_text(encoding="utf-8")
+    scores = (built / "api/scoring.html").read_text(encoding="utf-8")
     assert 'id="hpo_lib.scoring.metrics.interval_scores"' in scores
     assert "Gneiting" in scores
 

@@ -111,7 +111,7 @@ def test_when_the_last_day_is_near_zero_then_one_percent_of_the_mean_size_is_the
 
 def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend(tiny_dataset):
     origin = int(
-        tiny_dataset.index.get_loc(pd.Timestamp("2019-04-12 23:00", tz="UTC"))
+        tiny_dataset.index.get_loc(pd.Timestamp("2019-04-12 23:00Z"))
     )  # a Friday: Saturday is forecast
     frame = tiny_dataset.frame.assign(
         water_consumption=100.0 + 10 * tiny_dataset.frame["is_weekend"]

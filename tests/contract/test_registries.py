@@ -22,7 +22,7 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.conftest import refusal
 from tests.study.processes import python
 
-ORIGINS = pd.date_range("2019-01-01 23:00", periods=30, tz="UTC")
+ORIGINS = pd.date_range("2019-01-01 23:00Z", periods=30)
 
 
 def random_forecasts(seed):

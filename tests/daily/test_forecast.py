@@ -107,9 +107,9 @@ def test_when_the_calendar_of_the_file_is_not_that_of_the_time_then_it_is_read_a
 
 
 def test_when_the_data_is_old_then_a_note_says_so_unless_a_day_was_asked_for(in_use):
-    now = pd.Timestamp("2019-06-12 07:00", tz="UTC")
+    now = pd.Timestamp("2019-06-12 07:00Z")
     assert "ends at 2019-06-08 23:00 UTC, 3 days ago" in " ".join(day(in_use, now=now).notes)
-    fresh = day(in_use, now=pd.Timestamp("2019-06-09 07:00", tz="UTC"))
+    fresh = day(in_use, now=pd.Timestamp("2019-06-09 07:00Z"))
     asked = day(in_use, now=now, at="2019-06-09T00:00")
     assert "ends at" not in " ".join([*fresh.notes, *asked.notes])
 
@@ -272,7 +272,7 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_or_
     table = '\n[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "weather.csv"\n'
     utility.toml.write_text(text + table, encoding="utf-8")
     utility.write(utility.whole.assign(temp=tiny_dataset.frame["temp"]))
-    issued = pd.date_range("2019-03-01 18:00", "2019-06-08 18:00", tz="UTC")
+    issued = pd.date_range("2019-03-01 18:00Z", "2019-06-08 18:00Z")
     rows = [(i, i + pd.Timedelta(hours=h), 8.0 + h % 24) for i in issued for h in range(1, 37)]
     archive = pd.DataFrame(rows, columns=["issued", "valid", "temp"])
     archive.to_csv(utility.folder / "weather.csv", index=False)

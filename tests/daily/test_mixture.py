@@ -48,7 +48,7 @@ def utility(retrained, tmp_path):
     """A copy, whose files may be changed."""
     copy = Utility.__new__(Utility)
     shutil.copytree(retrained.folder, tmp_path / "copy")
-    copy.folder, copy.toml = tmp_path / "copy", tmp_path / "copy" / "utility.toml"
+    copy.folder, copy.toml = tmp_path / "copy", tmp_path / "copy/utility.toml"
     copy.csv, copy.whole = copy.folder / "utility.csv", retrained.whole
     copy.models = ModelPaths(copy.folder / "models", "MIXTURE", "utility")
     return copy

@@ -84,7 +84,6 @@ def test_when_a_model_is_retrained_then_the_compared_days_chose_nothing_and_the_
     utility.write(utility.whole.iloc[:-7])  # the last day is not whole
     command(utility, "--test")
     version = version_in_use(utility.models)
-    assert version is not None
     assert version.facts["params"]["lr"] == 1e-3
     # Of 15 validation days, moved to the end of the data, 7 are held out.
     learnt_from = version.facts["key"]["data"]
@@ -216,8 +215,7 @@ def test_when_the_refit_has_seen_days_that_chose_nothing_then_the_fitted_model_f
     """The days between those that chose the weights and the end of the refit are held out."""
     version, dataset = Version.read(in_use.models, 1), in_use.dataset()
     held_out = with_facts(version, val_end="2019-05-17 23:00:00+00:00")
-    days = pd.date_range("2019-05-18 23:00", "2019-05-25 23:00", tz="UTC")
-    origins = dataset.index.get_indexer(days)
+    origins = dataset.index.get_indexer(pd.date_range("2019-05-18 23:00Z", "2019-05-25 23:00Z"))
     parts = zip(trained, (origins[:6], origins[6:]), strict=True)
     expected = QuantileForecasts.joined([one.forecasts(dataset, part) for one, part in parts])
     found = held_out.forecasts(dataset, origins)

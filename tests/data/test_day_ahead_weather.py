@@ -125,7 +125,7 @@ def test_when_a_series_begins_later_or_has_another_seed_then_errors_are_the_same
 
 
 def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found():
-    hours = pd.date_range("2018-01-01", periods=400 * 24, freq="h", tz="UTC")
+    hours = pd.date_range("2018-01-01 00:00Z", periods=400 * 24, freq="h")
     temp = pd.Series(12 + 10 * np.sin(2 * np.pi * np.arange(len(hours)) / 8760), index=hours)
     assert heating_threshold(3 + 0.5 * (14.5 - temp).clip(lower=0), temp) == 14.5
 
@@ -134,7 +134,7 @@ def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found():
 
 
 def with_weather(name, **weather):
-    start = pd.Timestamp("2022-09-01", tz="UTC")
+    start = pd.Timestamp("2022-09-01 00:00Z")
     seen = DayAheadWeatherSpec(**weather)
     spec = replace(load_spec(name), start=start, day_ahead_weather=seen)
     return load_dataset(spec, simulated=True)
@@ -201,7 +201,7 @@ def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fin
     tiny_dataset.frame.to_csv(tmp_path / "tiny.csv")
     with pytest.raises(InputError, match=r"w\.csv: cannot be read \(No such file or directory\)"):
         load_dataset(spec, tmp_path)
-    issued = pd.date_range("2019-03-01", periods=100, tz="UTC")
+    issued = pd.date_range("2019-03-01 00:00Z", periods=100)
     rows = [(i, i + pd.Timedelta(hours=h), 5.0 + h) for i in issued for h in range(1, 49)]
     pd.DataFrame(rows, columns=["issued", "valid", "temp"]).to_csv(tmp_path / "w.csv", index=False)
     dataset = load_dataset(spec, tmp_path)

@@ -62,7 +62,7 @@ def test_when_start_is_set_then_earlier_values_are_unused_but_lines_count_from_t
     small.edit_toml("\n[splits]", 'start = "2018-04-03 00:00"\n\n[splits]')
     small.set_cell(2, "water_consumption", "-1", 49)
     small.drop(3, 12)
-    assert small.load().frame.index[0] == pd.Timestamp("2018-04-03", tz="UTC")
+    assert small.load().frame.index[0] == pd.Timestamp("2018-04-03 00:00Z")
     small.set_cell(45, "water_consumption", "-2")
     with pytest.raises(InputError, match=r"line 45, column 'water_consumption' is -2"):
         small.load()
@@ -139,7 +139,7 @@ def test_when_the_csv_is_absent_then_the_twin_is_used_from_start_on_and_says_so(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
-    spec = replace(load_spec("heat"), start=pd.Timestamp("2020-01-01", tz="UTC"))
+    spec = replace(load_spec("heat"), start=pd.Timestamp("2020-01-01 00:00Z"))
     dataset = load_dataset(spec)
     assert (dataset.source, dataset.path, dataset.n_filled) == (
         "simulated",

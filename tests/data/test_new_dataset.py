@@ -9,7 +9,7 @@ from hpo_lib.data.raw_files import dataset_of_frame
 from hpo_lib.data.spec import RawFile, load_spec
 from tests.conftest import hpo
 
-HOURS = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
+HOURS = pd.date_range("2020-02-01 00:00Z", periods=100 * 24, freq="h")
 VALUES = 10 + np.arange(len(HOURS)) % 24 / 4
 
 

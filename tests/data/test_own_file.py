@@ -14,8 +14,8 @@ from tests.conftest import refusal
 
 # Both changes of the clock in Rome: from 2020-03-28 to 2020-04-02 and from 2020-10-23 to
 # 2020-10-27.
-SPRING = pd.date_range("2020-03-28", periods=5 * 24, freq="h", tz="UTC")
-AUTUMN = pd.date_range("2020-10-23", periods=5 * 24, freq="h", tz="UTC")
+SPRING = pd.date_range("2020-03-28 00:00Z", periods=5 * 24, freq="h")
+AUTUMN = pd.date_range("2020-10-23 00:00Z", periods=5 * 24, freq="h")
 
 
 @pytest.fixture

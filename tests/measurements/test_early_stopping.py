@@ -112,7 +112,7 @@ def test_when_the_shipped_table_is_read_then_trials_are_whole_and_drawn_as_it_sa
 def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(
     tiny_dataset, tmp_path
 ):
-    table = tmp_path / "results" / "curves.csv"
+    table = tmp_path / "results/curves.csv"
     checks = [
         {"step": step, "mae": 1.0, "picp": 80.0, "pinball": 0.3, "winkler": 4.0}
         for step in (10, 20)

@@ -14,7 +14,7 @@ from measurements import search_purpose, search_value
 from measurements.search_value import changes, markdown, percent_change, rows_of, series_rows
 from tests.conftest import made_forecasts
 
-TWIN = Path(__file__).resolve().parents[2] / "measurements" / "centrum_twin.toml"
+TWIN = Path(__file__).resolve().parents[2] / "measurements/centrum_twin.toml"
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_when_a_row_raises_then_it_is_shown_and_stored_as_failed_and_the_others_
     assert len(names) == len(set(names))
     fine = run.Row("fine", "fine work", Bar(2), lambda context: Measured((6.0,), (2.0,), "s"))
     monkeypatch.setattr(run, "ROWS", (run.Row("broken", "broken work", Bar(2), broken), fine))
-    out = tmp_path / "results" / "latest.json"
+    out = tmp_path / "results/latest.json"
     assert run.main(["--out", str(out)]) == 1
     shown = capsys.readouterr().out
     assert "broken work" in shown

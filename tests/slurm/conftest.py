@@ -52,7 +52,7 @@ class Cluster:
         for name in ("state", "spool", "dev"):
             (self.folder / name).mkdir()
         for number in range(8):
-            (self.folder / "dev" / f"nvidia{number}").symlink_to("/dev/null")
+            (self.folder / f"dev/nvidia{number}").symlink_to("/dev/null")
         filled = {
             "HOST": socket.gethostname().split(".")[0],
             "CONTROL_PORT": str(free_port()),

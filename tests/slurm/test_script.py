@@ -100,7 +100,7 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
 @pytest.fixture
 def refusal(tmp_path, monkeypatch):
     """What ``hpo submit`` prints as it ends with exit code 2, without having called sbatch."""
-    called, program = tmp_path / "called", tmp_path / "bin" / "sbatch"
+    called, program = tmp_path / "called", tmp_path / "bin/sbatch"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ntouch {shlex.quote(str(called))}\n", encoding="utf-8")
     program.chmod(0o755)

@@ -93,7 +93,7 @@ def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path):
     inside, most = [], []
 
     def hold():
-        one = Lease(tmp_path / "new" / "lease")
+        one = Lease(tmp_path / "new/lease")
         for _ in range(20):
             with one:
                 inside.append(1)
@@ -386,7 +386,6 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
         assert queues[2].claim() is None
         queues[1].interrupt(second, "somebody")
         again = queues[2].claim()
-        assert again is not None
         assert again.params == second.params
         queues[2].end(again, 1.0, {"cause": "NaN in the forecasts"})
         assert queues[0].claim() is None, "a failed trial is finished"

@@ -136,7 +136,7 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
 def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_study_would_read(
     root, tmp_path
 ):
-    hours = pd.date_range("2022-10-01", "2024-12-31 23:00", freq="h", tz="UTC")
+    hours = pd.date_range("2022-10-01 00:00Z", "2024-12-31 23:00Z", freq="h")
     noise = np.random.default_rng(1).random(len(hours))
     demand = 2 + np.sin(2 * np.pi * np.arange(len(hours)) / 24) + 0.1 * noise
     pd.Series(demand, index=hours, name="0").to_csv(tmp_path / "raw.csv")

@@ -27,10 +27,10 @@ ORIGINS = {"heat": 365, "water_centrum": 122}
 def test_when_a_study_runs_on_real_data_then_it_scores_every_day_of_validation_with_sane_numbers(
     model, series, root, tmp_path, capsys
 ):
-    raw = root.parent / "shared" / "data" / "raw"
+    raw = root.parent / "shared/data/raw"
     if not raw.is_dir():
         pytest.skip("the real series are not here: no ../shared/data/raw beside the repository")
-    spec = load_spec(root / "datasets" / "development" / f"{series}.toml")
+    spec = load_spec(root / f"datasets/development/{series}.toml")
     file = f"{RAW[series]}_CombinedDataframe_SummedAveraged_withoutOutliers.csv"
     holidays = f"--school-holidays {raw / 'school_holidays.csv'}"
     hpo(f"prepare --dataset {spec.path} --raw {raw / file} --out {tmp_path / spec.csv} {holidays}")

@@ -69,7 +69,7 @@ def test_when_no_study_has_that_name_then_stop_says_which_there_are(start, stop)
 
 @pytest.mark.parametrize("name", ["4711", "NHITS_Q_heat_4711"])
 def test_when_the_study_is_a_running_slurm_job_then_it_is_cancelled(name, tmp_path, monkeypatch):
-    program = tmp_path / "bin" / "scancel"
+    program = tmp_path / "bin/scancel"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\necho $@ > {shlex.quote(str(tmp_path))}/called\n")
     program.chmod(0o755)

@@ -220,7 +220,7 @@ def test_when_a_real_latex_reads_tables_and_figures_then_they_fit_the_page(tmp_p
     done = subprocess.run(command.split(), cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
     too_large = r"^(?:Overfull \\hbox|LaTeX Warning: Float too large).*"
-    assert re.findall(too_large, done.stdout, flags=re.MULTILINE) == []
+    assert re.findall(too_large, done.stdout, re.MULTILINE) == []
 
 
 def test_when_there_are_studies_alone_then_their_tables_are_made_and_the_others_are_named(
