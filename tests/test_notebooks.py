@@ -50,7 +50,7 @@ def test_when_a_notebook_is_read_then_its_code_is_plain_python_and_short(code):
 
 def test_when_a_notebook_is_read_then_it_defines_nothing_and_catches_nothing(code):
     logic = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.Try, ast.While)
-    assert [ast.unparse(node) for node in parsed(code) if isinstance(node, logic)] == []
+    assert not [ast.unparse(node) for node in parsed(code) if isinstance(node, logic)]
 
 
 def test_when_a_notebook_names_files_then_no_path_is_absolute(code):
@@ -59,11 +59,11 @@ def test_when_a_notebook_names_files_then_no_path_is_absolute(code):
         for node in parsed(code)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
-    assert [text for text in texts if ABSOLUTE.match(text)] == []
+    assert not [text for text in texts if ABSOLUTE.match(text)]
 
 
 def test_when_a_notebook_is_a_source_then_it_has_no_outputs(code):
-    assert [cell.source for cell in code if cell.outputs or cell.execution_count is not None] == []
+    assert not [cell.source for cell in code if cell.outputs or cell.execution_count is not None]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -169,7 +169,7 @@ def test_when_make_lab_serves_notebooks_then_it_serves_what_they_link_to():
 
 def test_when_a_notebook_exists_then_the_list_of_notebooks_has_it():
     listed = text_of("docs/running.md")
-    assert [path.name for path in NOTEBOOKS if f"../notebooks/{path.name})" not in listed] == []
+    assert not [path.name for path in NOTEBOOKS if f"../notebooks/{path.name})" not in listed]
 
 
 def test_when_a_family_exists_then_it_has_its_notebook():

@@ -71,7 +71,7 @@ def test_when_one_folder_holds_several_studies_then_no_two_share_a_file():
         "plotly",
     }
     assert len(files) >= 9
-    assert [name for name in files if getattr(RUN, name) == getattr(other, name)] == []
+    assert not [name for name in files if getattr(RUN, name) == getattr(other, name)]
     assert RUN.attempt_notebook(1) not in (
         RUN.notebook,
         RUN.attempt_notebook(2),

@@ -172,9 +172,7 @@ def test_when_make_is_called_alone_then_it_describes_every_target():
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
     makefile = text_of("Makefile")
-    assert [
-        name for name in re.findall(r"\btests/\w+", makefile) if not (ROOT / name).exists()
-    ] == []
+    assert not [name for name in re.findall(r"\btests/\w+", makefile) if not (ROOT / name).exists()]
     (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     command = ["make", "--no-print-directory"]
     lines = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()

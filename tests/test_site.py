@@ -72,7 +72,7 @@ def test_when_an_executed_notebook_is_there_then_its_page_shows_pictures_tables_
     text = (folder / "hpo_NHITS_Q_heat_published.md").read_text()
     assert "the record `papermill_runs/NHITS_Q_heat/hpo_NHITS_Q_heat_published.ipynb`" in text
     assert "    trial 0\n    trial 1\n" in text
-    assert [unwanted for unwanted in ("script", "0%", "dataframe") if unwanted in text] == []
+    assert not [unwanted for unwanted in ("script", "0%", "dataframe") if unwanted in text]
     assert "\n## The choice\n[terms](../../docs/terms.md)" in text
     assert (
         "\n[words](../../docs/terms.md#mae)" in text

@@ -277,7 +277,7 @@ def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(
     for number in range(2):  # in another order, too
         order = tmp_path / f"order{number}.pickle"
         order.write_bytes(pickle.dumps((orders[:: 1 - 2 * number], tiny_dataset, SEED)))
-        said = python(root, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)).stdout
+        said = python(root, "-c", TRAIN_IN_A_NEW_PROCESS, order).stdout
         digests.append(dict(re.findall(r"^(\w+) ([0-9a-f]{64})$", said, re.MULTILINE)))
     assert [*digests[0]] == [name for name, _ in orders]
     assert digests[0] == digests[1]

@@ -312,7 +312,7 @@ def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(
     prove, family, files, tiny_toml
 ):
     toml = tiny_toml()
-    prove(dataset=load_dataset(load_spec(str(toml)), toml.parent))
+    prove(dataset=load_dataset(load_spec(toml), toml.parent))
 
     def said():
         return str(verify(files.best_params, toml.parent, str(toml)))

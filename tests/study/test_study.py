@@ -234,7 +234,7 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
         text.replace("\\u002f", "/").replace("\\u2212", "\N{MINUS SIGN}")
         for text in figure_texts(files)
     )
-    assert [label for label in labels if label not in drawn] == []
+    assert not [label for label in labels if label not in drawn]
     assert labels[0] in history
 
 
