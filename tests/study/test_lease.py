@@ -318,9 +318,8 @@ def test_when_others_look_at_a_killed_worker_while_it_starts_again_then_it_is_no
         assert clock.polls == 2
 
 
-@pytest.mark.usefixtures("short")
 def test_when_a_crash_left_empty_leases_then_they_are_waited_for_once_and_it_is_said_once(
-    run, capsys
+    run, capsys, short
 ):
     run.workers.mkdir(parents=True)
     run.worker_lease("1").touch()
@@ -336,9 +335,8 @@ def test_when_a_crash_left_empty_leases_then_they_are_waited_for_once_and_it_is_
     )
 
 
-@pytest.mark.usefixtures("short")
 def test_when_only_the_lease_of_decisions_is_silent_then_who_waits_says_whose_it_is(
-    tmp_path, capsys, monkeypatch
+    tmp_path, capsys, monkeypatch, short
 ):
     monkeypatch.setattr(leases, "REFRESH", 0.05)
     (file := tmp_path / "lease").write_text(ELSEWHERE.format(0.5), encoding="utf-8")

@@ -276,8 +276,9 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
     assert len(family.replicates) == (5 if during else 4)
 
 
-@pytest.mark.usefixtures("ten_minutes_each")
-def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_run(prove, family):
+def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_run(
+    prove, family, ten_minutes_each
+):
     run = prove(time_budget_hours=5 / 6)
     assert (run.result["status"], family.replicates) == ("stopped", [(True, 43)])
     assert run.result["training_time_hours"] == pytest.approx(5 / 6)

@@ -203,12 +203,11 @@ def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
 # Objectives
 
 
-@pytest.mark.usefixtures("html_figures")
 @pytest.mark.parametrize(
     "names", ["mae,winkler", "winkler_calibrated,pinball,picp_penalty_calibrated"]
 )
 def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figures_hold_them(
-    names, start, files
+    names, start, files, html_figures
 ):
     chosen = names.split(",")
     run = start(trials=6, objectives=names)
@@ -459,9 +458,8 @@ def test_when_a_worker_dies_while_it_draws_parameters_then_they_are_drawn_again(
 # Time and other workers
 
 
-@pytest.mark.usefixtures("ten_minutes_each")
 def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_run_completes_it(
-    start, family, files, capsys
+    start, family, files, capsys, ten_minutes_each
 ):
     run = start(trials=10, time_budget_hours=0.5)
     # Three trials of ten minutes fill half an hour; a fourth would end later.
@@ -555,11 +553,10 @@ def figure_texts(files):
     ]
 
 
-@pytest.mark.usefixtures("html_figures")
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["different", "equal"])
 @pytest.mark.parametrize("trials", [1, 2, 15])
 def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network(
-    trials, scale, start, family, files
+    trials, scale, start, family, files, html_figures
 ):
     family.scale = scale
     start(trials=trials)
@@ -585,8 +582,9 @@ def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network
         assert all(name in importance for name in ("width", "depth", "lr"))
 
 
-@pytest.mark.usefixtures("html_figures")
-def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny_dataset):
+def test_when_the_data_is_simulated_then_every_figure_says_so(
+    start, files, tiny_dataset, html_figures
+):
     simulated = replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
     start(trials=2, dataset=simulated)
     assert read(files)["provenance"]["data"]["source"] == "simulated"

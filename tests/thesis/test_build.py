@@ -142,9 +142,8 @@ def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path
     hpo(f"figures --runs-dir {tmp_path} --benchmark-dir {tmp_path}", code=2)
 
 
-@pytest.mark.usefixtures("few_pictures")
 def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_asked_for(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, few_pictures
 ):
     monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
     published = ThesisPaths.below(tmp_path / "published")
@@ -180,9 +179,8 @@ def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so(so
     assert figure.get_suptitle() == text
 
 
-@pytest.mark.usefixtures("few_pictures")
 def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_snippet(
-    heat, tmp_path
+    heat, tmp_path, few_pictures
 ):
     out = ThesisPaths.below(tmp_path)
     build(dataclasses.replace(heat, benchmarks=()), out)
@@ -255,9 +253,8 @@ def test_when_figures_are_drawn_then_they_have_text_width_and_nothing_is_cut_off
     assert complaints == []
 
 
-@pytest.mark.usefixtures("few_pictures")
 def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_another(
-    heat, tmp_path
+    heat, tmp_path, few_pictures
 ):
     plain = ("heat", "water_centrum", "water_tommerby")
     names = [name + dev for name in plain for dev in ("", "_dev")]
