@@ -386,18 +386,17 @@ def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp
 
 @pytest.mark.parametrize(
     "options, sentence",
-    [
-        ("heat --calibration roling", "calibration is 'roling'; did you mean rolling?"),
-        ("heat --recipe plane", "recipe is 'plane'"),
-        ("hea", "hea"),
-        ("heat --model NHITS", "model is 'NHITS'; did you mean NHITS_Q?"),
-        ("heat --seeds 0", "seeds is 0, expected at least 1"),
-        ("heat --params bets", "params is 'bets'; did you mean best?"),
-        (
-            "heat --params x.json --model NHITS_Q TFT_Q",
-            "params names one file for 2 models; give the one model of the file",
+    {
+        "heat --calibration roling": "calibration is 'roling'; did you mean rolling?",
+        "heat --recipe plane": "recipe is 'plane'",
+        "hea": "hea",
+        "heat --model NHITS": "model is 'NHITS'; did you mean NHITS_Q?",
+        "heat --seeds 0": "seeds is 0, expected at least 1",
+        "heat --params bets": "params is 'bets'; did you mean best?",
+        "heat --params x.json --model NHITS_Q TFT_Q": (
+            "params names one file for 2 models; give the one model of the file"
         ),
-    ],
+    }.items(),
 )
 def test_when_an_option_is_wrong_then_the_command_ends_with_2_and_trains_nothing(
     options, sentence, tmp_path

@@ -119,14 +119,14 @@ def test_when_a_record_names_an_unknown_model_then_it_is_drawn_under_its_own_nam
 
 @pytest.mark.parametrize(
     "name, hint",
-    [
-        ("tft_q", "did you mean TFT_Q? "),
-        ("TFT", "did you mean TFT_Q? "),
-        ("NHITS", "did you mean NHITS_Q? "),
-        ("TIMES_NET_Q", "did you mean TIMESNET_Q? "),
-        ("LSTM", ""),
-        ("../base", ""),
-    ],
+    {
+        "tft_q": "did you mean TFT_Q? ",
+        "TFT": "did you mean TFT_Q? ",
+        "NHITS": "did you mean NHITS_Q? ",
+        "TIMES_NET_Q": "did you mean TIMESNET_Q? ",
+        "LSTM": "",
+        "../base": "",
+    }.items(),
 )
 def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(name, hint):
     with refusal(

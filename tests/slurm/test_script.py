@@ -195,31 +195,26 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     "text, sentence",
-    [
-        ("PARTITON=gpu", "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?"),
-        ("PARTITION", "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?"),
-        ("MEM=1G\nMEM=2G", "line 2: MEM is given twice"),
-        ("PARTITION=a b", "line 1: PARTITION is 'a b', expected one word"),
-        ("ACCOUNT=x;reboot", "line 1: ACCOUNT is 'x;reboot', expected one word"),
-        ("GRES=gpu:1  # one", "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own"),
-        ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a valid integer"),
-        (
-            "TIME=12:00",
-            "line 1: TIME is '12:00', expected hours:minutes:seconds",
-        ),  # to Slurm these are minutes
-        ("TIME=9-99:99:99", "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds"),
-        ("TIME=2-24:00:00", "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds"),
-        ("MEM=64 G", "line 1: MEM is '64 G', expected one word"),
-        (
-            "WORKERS_PER_GPU=0",
-            "line 1: WORKERS_PER_GPU is '0', expected greater than or equal to 1",
-        ),
-        ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected greater than or equal to 0"),
-        ("MAX_REQUEUES=1_0", "line 1: MAX_REQUEUES is '1_0', expected a valid integer"),
-        ("SIGNAL_SECONDS=2.0", "line 1: SIGNAL_SECONDS is '2.0', expected a valid integer"),
-        ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
-        (b"MEM=1G\n\xff\xfe", "cannot be read (byte 7 is not UTF-8)"),
-    ],
+    {
+        "PARTITON=gpu": "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?",
+        "PARTITION": "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?",
+        "MEM=1G\nMEM=2G": "line 2: MEM is given twice",
+        "PARTITION=a b": "line 1: PARTITION is 'a b', expected one word",
+        "ACCOUNT=x;reboot": "line 1: ACCOUNT is 'x;reboot', expected one word",
+        "GRES=gpu:1  # one": "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own",
+        "SIGNAL_SECONDS=ten": "line 1: SIGNAL_SECONDS is 'ten', expected a valid integer",
+        # To Slurm these are minutes.
+        "TIME=12:00": "line 1: TIME is '12:00', expected hours:minutes:seconds",
+        "TIME=9-99:99:99": "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds",
+        "TIME=2-24:00:00": "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds",
+        "MEM=64 G": "line 1: MEM is '64 G', expected one word",
+        "WORKERS_PER_GPU=0": "line 1: WORKERS_PER_GPU is '0', expected greater than or equal to 1",
+        "MAX_REQUEUES=-1": "line 1: MAX_REQUEUES is '-1', expected greater than or equal to 0",
+        "MAX_REQUEUES=1_0": "line 1: MAX_REQUEUES is '1_0', expected a valid integer",
+        "SIGNAL_SECONDS=2.0": "line 1: SIGNAL_SECONDS is '2.0', expected a valid integer",
+        "TIME=00:10:00": "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600",
+        b"MEM=1G\n\xff\xfe": "cannot be read (byte 7 is not UTF-8)",
+    }.items(),
 )
 def test_when_a_site_file_is_wrong_then_the_line_is_named(text, sentence, tmp_path):
     file = tmp_path / "site.env"
