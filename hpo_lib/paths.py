@@ -259,9 +259,8 @@ class RunPaths:
 
     def replicate(self, trial: int, seed: int) -> TrainingFiles:
         """A trial's configuration trained with another seed."""
-        stem = f"replicate_{trial:04d}_seed_{seed}"
-        forecasts = {"validation": self.predictions / f"{stem}.parquet"}
-        return TrainingFiles(self.predictions / f"{stem}.json", forecasts)
+        record = self.predictions / f"replicate_{trial:04d}_seed_{seed}.json"
+        return TrainingFiles(record, {"validation": record.with_suffix(".parquet")})
 
     def replicates(self) -> list[Path]:
         """The records of all replicates."""

@@ -89,12 +89,12 @@ def _storage(value: str) -> str:
             )
         return value
     from sqlalchemy import make_url  # only for studies in a database
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    from sqlalchemy.exc import ArgumentError
 
     try:
         url = make_url(value)
         url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ValueError):
+    except (ArgumentError, ValueError):
         raise InputError(
             f"storage is not a database URL (it begins with {scheme + '://'!r}); expected one such "
             "as postgresql://user@host/db"
@@ -289,7 +289,7 @@ class Settings:
     def parameters(self) -> dict[str, Any]:
         """The settings as notebook parameters: plain values that papermill can write."""
         return {
-            name: str(value or "") if name in FOLDERS else value
+            name: str(value or "") if name in ("data_dir", "runs_dir") else value
             for name, value in asdict(self).items()
         }
 
@@ -307,7 +307,6 @@ class Settings:
         return words
 
 
-FOLDERS = ("data_dir", "runs_dir")
 PER_PROCESS = ("job_id", "time_budget_hours", "workers", "worker")
 """Parameters in which the processes and jobs of one study differ."""
 

@@ -104,7 +104,7 @@ def _explanation(context: Context) -> Measured:
     """Of 60 days of the linear baseline: what the swapping costs beside a model's forecasts."""
     data = context.dataset
     model = baselines()["RESIDUAL_LINEAR"].fit(data)
-    donors = draw_donors(data, data.test_origins[: 2 if context.quick else 60], data)
+    donors = draw_donors(data, data.test_origins[: 2 if context.quick else 60])
     begun = time.perf_counter()
     coalition_values(model, data, donors)
     return Measured((), (time.perf_counter() - begun,), "s")

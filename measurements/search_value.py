@@ -101,9 +101,9 @@ def study(
         str(plan.dataset.spec.path),
         trials=trials,
         job_id=job_id,
-        preset=plan.preset,
+        preset=plan.settings.preset,
         data_dir=data_dir,
-        runs_dir=str(plan.runs_dir),
+        runs_dir=str(plan.settings.runs_dir),
         **options,
     )
     finished = run_study(settings, plan.dataset, progress=False)
@@ -194,7 +194,7 @@ def percent_change(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, 
 
 
 def _study(plan: Plan, model: str) -> RunPaths:
-    return RunPaths(plan.runs_dir, model, plan.dataset.spec.name, JOB_ID)
+    return RunPaths(plan.settings.runs_dir, model, plan.dataset.spec.name, JOB_ID)
 
 
 def cost(plan: Plan, model: str) -> dict[str, Any]:

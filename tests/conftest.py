@@ -33,6 +33,7 @@ from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import FORMER_PAIR
+from hpo_lib.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ABSENT = str(ROOT / "tests/absent")
@@ -246,9 +247,12 @@ def tiny_dataset():
 
 def quick_plan(dataset, out, **given):
     """A benchmark of the baselines alone, with two seeds, at the smallest budget."""
-    quick = {"models": (), "params": "default", "preset": "test", "recipe": "standard"}
-    options = {**quick, "seeds": 2, "refit": False, "runs_dir": out / "runs", "out": out, **given}
-    return Plan(dataset, **options)
+    how = {name: given.pop(name) for name in ("preset", "recipe") if name in given}
+    settings = Settings.create(
+        "NHITS_Q", "tiny", runs_dir=out / "runs", **{"preset": "test", **how}
+    )
+    quick = {"models": (), "params": "default", "seeds": 2, "refit": False, "out": out}
+    return Plan(dataset, settings, **{**quick, **given})
 
 
 @pytest.fixture(scope="session")

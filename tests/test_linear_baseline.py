@@ -131,7 +131,7 @@ def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it_of_a
         "rows",
         lambda self, chosen: seen.append(chosen) or rows(self, chosen),
     )
-    longer.relative_out_of_fold(table, origins)
+    longer.relative_out_of_fold(table)
     assert np.array_equal(np.concatenate(seen[1::2]), np.arange(len(origins)))
     for apart, fold in zip(seen[::2], seen[1::2], strict=True):
         assert np.abs(origins[apart][:, None] - origins[fold]).min() > weeks * HISTORY + HORIZON

@@ -15,6 +15,7 @@ from hpo_lib.families.darts_family import DartsFamily
 from hpo_lib.families.models import RECIPES, STANDARD, Budget
 from hpo_lib.families.search_space import FloatRange, IntRange
 from hpo_lib.records.trainings import family_key
+from hpo_lib.settings import Settings
 from tests import old_plan
 from tests.conftest import essentials
 
@@ -38,8 +39,13 @@ LATER = "2030-01-01"
 
 
 @pytest.fixture
-def lookup(tiny_dataset):
-    return Lookup(FAMILY, tiny_dataset, "laptop", "standard")
+def lookup(tiny_dataset, tmp_path):
+    settings = Settings.create(FAMILY.name, "tiny", preset="laptop", runs_dir=tmp_path)
+    return Lookup(FAMILY, tiny_dataset, settings)
+
+
+def with_preset(lookup, preset):
+    return replace(lookup, settings=replace(lookup.settings, preset=preset))
 
 
 @pytest.fixture
@@ -76,7 +82,7 @@ def write(tiny_dataset, tmp_path):
 
 
 def test_when_there_is_no_study_then_the_defaults_are_used_and_it_is_said(lookup, tmp_path):
-    found = lookup.best(tmp_path)
+    found = lookup.best()
     assert (found.params, found.source, found.tuned) == (FAMILY.defaults, "defaults", False)
     (note,) = found.notes
     assert note.startswith(f"No usable study of TOY_Q on tiny was found in {tmp_path}")
@@ -86,7 +92,7 @@ def test_when_there_are_several_studies_then_the_newest_is_used(lookup, write, t
     write("_z")
     newest = {"width": 2, "lr": 0.02}
     file = write("_a", best_params=newest, optimization_date="2026-02-01T00:00:00+00:00")
-    assert lookup.best(tmp_path) == FoundParameters(newest, str(file))
+    assert lookup.best() == FoundParameters(newest, str(file))
 
 
 def old(plan, **other):
@@ -96,7 +102,7 @@ def old(plan, **other):
 def test_when_an_old_file_is_newer_than_a_study_then_the_study_is_used(lookup, write, tmp_path):
     file = write("_new")
     write("_old", old(old_plan.SAVED, optimization_date=LATER))
-    assert lookup.best(tmp_path) == FoundParameters(TUNED, str(file))
+    assert lookup.best() == FoundParameters(TUNED, str(file))
 
 
 @pytest.mark.parametrize("folder", ["TOY_Q_tiny", "."], ids=["of the study", "of all studies"])
@@ -105,7 +111,7 @@ def test_when_there_are_only_old_files_then_one_is_used_with_what_it_lacks(
     plan, folder, lookup, write, tmp_path
 ):
     file = write("", old(plan)).rename(tmp_path / folder / "best_params_TOY_Q_tiny.json")
-    found = lookup.best(tmp_path)
+    found = lookup.best()
     assert (found.params, found.source) == (TUNED, str(file))
     (note,) = found.notes
     assert note.startswith(
@@ -194,7 +200,7 @@ def test_when_a_file_does_not_fit_then_it_is_passed_over_and_if_the_user_names_i
     else:
         file = write("_bad", content)
     good = write("_good")
-    found = lookup.best(tmp_path)
+    found = lookup.best()
     assert (found.params, found.source) == (TUNED, str(good))
     (note,) = found.notes
     assert note.startswith(f"Passed over {file}: ")
@@ -213,7 +219,7 @@ def test_when_a_study_searched_the_recipe_too_then_what_it_found_is_used_with_th
 ):
     wide = {**TUNED, "linear_part": False, "calendar": False}
     write("_a", best_params=wide, space="wide")
-    assert lookup.best(tmp_path).params == wide
+    assert lookup.best().params == wide
 
 
 def test_when_fields_of_the_recipe_are_among_the_params_then_the_key_is_that_of_the_same_training(
@@ -232,12 +238,12 @@ def test_when_a_study_had_another_budget_then_it_is_used_and_said(lookup, write,
     file = write("_a")
     note = f"{file} is used, but it was tuned with the laptop budget, here it is a100."
     expected = FoundParameters(TUNED, str(file), (note,))
-    assert replace(lookup, preset="a100").best(tmp_path) == expected
+    assert with_preset(lookup, "a100").best() == expected
 
 
 def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(lookup, write, tmp_path):
     file = write("_a", provenance={"preset": "test"})
-    assert replace(lookup, preset="test").best(tmp_path) == FoundParameters(TUNED, str(file))
+    assert with_preset(lookup, "test").best() == FoundParameters(TUNED, str(file))
 
 
 # Retraining: the data are newer than those of the study
@@ -247,7 +253,7 @@ def test_when_data_may_differ_then_a_study_on_older_data_is_used_and_said(lookup
     write("_same", best_params={"width": 1, "lr": 0.01})
     file = write("_older", optimization_date=LATER, data=OTHER_DATA)
     lookup = replace(lookup, same_data=False)
-    for found in (lookup.best(tmp_path), lookup.from_file(file)):
+    for found in (lookup.best(), lookup.from_file(file)):
         assert (found.params, found.source) == (TUNED, str(file))
         (note,) = found.notes
         assert note.startswith(
@@ -260,7 +266,7 @@ def test_when_the_data_are_simulated_too_then_a_study_on_simulated_data_is_used(
 ):
     twin = replace(lookup.dataset, source="simulated")
     write("_a", data={**OTHER_DATA, "source": "simulated"})
-    assert replace(lookup, dataset=twin, same_data=False).best(tmp_path).tuned
+    assert replace(lookup, dataset=twin, same_data=False).best().tuned
 
 
 def test_when_the_named_file_is_absent_then_the_sentence_says_so(lookup, tmp_path):

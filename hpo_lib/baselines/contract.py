@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hpo_lib.data.dataset import Dataset
-from hpo_lib.data.information_set import Context
-from hpo_lib.data.splits import Positions
+from hpo_lib.data.information_set import Context, Windows
 from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
 from hpo_lib.families.linear_baseline import covers_seasons
 from hpo_lib.families.models import (
@@ -51,43 +50,25 @@ class Baseline(Model, ABC):
             like: what such a training returned: train on both splits, with its choices. This
                 forecaster has an empty ``validation``: nothing is held out.
         """
-        seasons = covers_seasons(dataset, STANDARD.season_years)
+        # By the families' rule; of a refit by what validation judged.
+        seasons, choice = covers_seasons(dataset, STANDARD.season_years), None
         if isinstance(like, TableForecaster):
-            both_splits = dataset.trained_through_validation()
-            return self.train(both_splits, seasons, seed, quick, like.choice)
-        return self.train(dataset, seasons, seed, quick)
-
-    @staticmethod
-    def table(
-        dataset: Dataset, seasons: bool, hours: int, quick: bool
-    ) -> tuple[Positions, FeatureTable]:
-        """Training origins within ``hours`` of a daily one, and their table.
-
-        If quick, about 100 of them, spread evenly.
-        """
-        origins = dataset.training_origins(near_hours=hours)
-        if quick:
-            origins = origins[:: math.ceil(len(origins) / 100)]
-        return origins, make_feature_table(dataset, dataset.windows(origins), seasons=seasons)
+            dataset, choice = dataset.trained_through_validation(), like.choice
+        forecaster = TableForecaster(self, dataset, seasons, {}, choice)
+        self.train(forecaster, seed, quick)
+        return forecaster
 
     @abstractmethod
-    def train(
-        self, dataset: Dataset, seasons: bool, seed: int, quick: bool, choice: Any = None
-    ) -> "TableForecaster":
-        """Train on the training split, with the ``choice`` of an earlier training or an own one.
-
-        With ``seasons`` the forecaster sees the time of year, by the families' rule: only if
-        training covers two years.
-        """
+    def train(self, forecaster: "TableForecaster", seed: int, quick: bool) -> None:
+        """Fill the forecaster's ``state`` from its training split, and its ``choice`` if None."""
 
     @abstractmethod
     def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         """[N, H, Q] quantiles of actual / level - 1 by what was learnt."""
 
     def restored(self, parts: ByName, params: Params, dataset: Dataset) -> "TableForecaster":
-        seasons, state = parts.pop("seasons"), parts.pop("state")
-        forecaster = TableForecaster(self, dataset, seasons, state)
-        vars(forecaster).update(parts)
+        forecaster = TableForecaster(self, dataset, parts["seasons"], parts["state"])
+        forecaster.floor = parts["floor"]
         return forecaster
 
 
@@ -97,7 +78,7 @@ class TableForecaster(Forecaster):
 
     Attributes:
         baseline: which it is.
-        dataset: what it was trained on.
+        dataset: what it is trained on.
         seasons: the table holds the time of year.
         state: what was learnt, in arrays and text.
         choice: what validation chose.
@@ -115,11 +96,25 @@ class TableForecaster(Forecaster):
         """See `level_floor`."""
         return level_floor(self.dataset)
 
+    def table(self, windows: Windows) -> FeatureTable:
+        """What is known in the windows."""
+        return make_feature_table(self.dataset, windows, self.floor, seasons=self.seasons)
+
+    def training_table(self, hours: int, quick: bool) -> FeatureTable:
+        """The table of the training origins within ``hours`` of a daily one.
+
+        If quick, of about 100 of them, spread evenly.
+        """
+        origins = self.dataset.training_origins(near_hours=hours)
+        if quick:
+            origins = origins[:: math.ceil(len(origins) / 100)]
+        return self.table(self.dataset.windows(origins))
+
     def parts(self) -> ByName:
         return {"seasons": self.seasons, "state": self.state, "floor": self.floor}
 
     def predict(self, context: Context) -> QuantileForecasts:
-        table = make_feature_table(self.dataset, context, self.floor, seasons=self.seasons)
+        table = self.table(context)
         values = (1 + self.baseline.normalised(self.state, table)) * table.level[:, None, None]
         return QuantileForecasts.of_model(values, context.origins, self.lowest)
 

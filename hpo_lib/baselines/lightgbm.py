@@ -5,8 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from hpo_lib.baselines.contract import Baseline, TableForecaster
-from hpo_lib.data.dataset import Dataset
-from hpo_lib.families.feature_table import FeatureTable, level_floor, make_feature_table
+from hpo_lib.families.feature_table import FeatureTable
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
 from hpo_lib.families.models import ByName, register
 from hpo_lib.families.trees import TREES, boosted, predicted
@@ -32,37 +31,30 @@ class LightgbmQuantile(Baseline):
         "linear_part": False,
     }
 
-    def train(
-        self,
-        dataset: Dataset,
-        seasons: bool,
-        seed: int,
-        quick: bool,
-        choice: list[int] | None = None,
-    ) -> TableForecaster:
-        origins, table = self.table(dataset, seasons, NEAR_HOURS, quick)
-        linear, expected = None, None
+    def train(self, forecaster: TableForecaster, seed: int, quick: bool) -> None:
+        table, linear, validation = forecaster.training_table(NEAR_HOURS, quick), None, None
+        if forecaster.choice is None:
+            dataset = forecaster.dataset
+            validation = forecaster.table(dataset.windows(dataset.validation_origins))
         if self.settings["linear_part"]:
-            floor = level_floor(dataset)
-            linear = LinearBaseline.of_table(table, origins, floor, LinearOptions(seasons))
-            expected = linear.relative_out_of_fold(table, origins)
-        rounds = choice or [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
-        by_level, held_out = dict(zip(QUANTILE_LEVELS, rounds, strict=True)), None
-        if choice is None:
-            windows = dataset.windows(dataset.validation_origins)
-            validation = make_feature_table(dataset, windows, seasons=seasons)
-            held_out = validation, None if linear is None else linear.relative(validation)
-        boosters = boosted((table, expected), by_level, held_out, seed)
-        best_rounds = choice or [booster.best_iteration for booster in boosters]
+            linear = LinearBaseline.of_table(table, LinearOptions(forecaster.seasons))
+            table = table.residuals(linear.relative_out_of_fold(table))
+            validation = validation and validation.residuals(linear.relative(validation))
+        most = [QUICK_ROUNDS if quick else MAX_ROUNDS] * len(QUANTILE_LEVELS)
+        rounds = dict(zip(QUANTILE_LEVELS, forecaster.choice or most, strict=True))
+        boosters = boosted(table, rounds, validation, seed)
+        forecaster.choice = forecaster.choice or [booster.best_iteration for booster in boosters]
+        forecaster.best_step = max(forecaster.choice)
         # Of as many rounds as were best.
-        state = {"linear": linear, "trees": [booster.model_to_string() for booster in boosters]}
-        return TableForecaster(self, dataset, seasons, state, best_rounds, max(best_rounds))
+        trees = [booster.model_to_string() for booster in boosters]
+        forecaster.state = {"linear": linear, "trees": trees}
 
     def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
-        linear = state["linear"]
-        expected = None if linear is None else linear.relative(table)
-        values = [predicted(trees, table, expected) for trees in state["trees"]]
-        return np.stack(values, axis=2) + (0 if expected is None else expected[:, :, None])
+        expected = np.zeros(table.target.shape)
+        if state["linear"] is not None:
+            expected = state["linear"].relative(table)
+            table = table.residuals(expected)
+        return np.stack([expected + predicted(trees, table) for trees in state["trees"]], axis=2)
 
 
 class LightgbmLinearQuantile(LightgbmQuantile):

@@ -5,12 +5,11 @@ forecasts residuals: a network that is not better has earned nothing.
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from hpo_lib.baselines.contract import Baseline, TableForecaster
-from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.feature_table import FeatureTable, linear_features
 from hpo_lib.families.linear_baseline import LinearBaseline, LinearOptions
@@ -35,20 +34,13 @@ class LinearQuantile(Baseline):
     colour, marker = "#E69F00", "v"
     settings: ClassVar = {"penalties": list(PENALTIES)}
 
-    def train(
-        self,
-        dataset: Dataset,
-        seasons: bool,
-        seed: int,
-        quick: bool,
-        choice: float | None = None,
-    ) -> TableForecaster:
+    def train(self, forecaster: TableForecaster, seed: int, quick: bool) -> None:
         from sklearn.linear_model import QuantileRegressor  # slow to import
 
-        _, table = self.table(dataset, seasons, 0, quick)
-        features = linear_features(table)
+        table = forecaster.training_table(0, quick)
+        features, dataset = linear_features(table), forecaster.dataset
 
-        def fitted(penalty: float, steps: Iterable[int] = range(HORIZON)) -> TableForecaster:
+        def fit_steps(penalty: float, steps: Iterable[int] = range(HORIZON)) -> None:
             """Regressions of some steps, in the table's units; 0 at the other steps."""
             weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
             intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
@@ -63,17 +55,17 @@ class LinearQuantile(Baseline):
                     weights[step, q, varies] = regressor.coef_ * scale / spread[varies]
                     offset = weights[step, q] @ mean
                     intercepts[step, q] = regressor.intercept_ * scale - offset
-            state = {"weights": weights, "intercepts": intercepts}
-            return TableForecaster(self, dataset, seasons, state, penalty)
+            forecaster.state = {"weights": weights, "intercepts": intercepts}
 
         def loss(penalty: float) -> float:
-            tried = fitted(penalty, TRIED_STEPS).forecasts(dataset, dataset.validation_origins)
+            fit_steps(penalty, TRIED_STEPS)
+            tried = forecaster.forecasts(dataset, dataset.validation_origins)
             values, actual = tried.values[:, TRIED_STEPS], tried.actual[:, TRIED_STEPS]
             return metrics.pinball(QuantileForecasts(values, actual, tried.origins))
 
-        if choice is None:
-            choice = PENALTIES[-1] if quick else min(PENALTIES, key=loss)
-        return fitted(choice)
+        if forecaster.choice is None:
+            forecaster.choice = PENALTIES[-1] if quick else min(PENALTIES, key=loss)
+        fit_steps(forecaster.choice)
 
     def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         features = linear_features(table)
@@ -93,12 +85,11 @@ class ResidualLinear(Baseline):
     colour, marker = "#999933", "<"
     settings: ClassVar = {"near_hours": STANDARD.near_hours, "penalty": STANDARD.linear_penalty}
 
-    def train(
-        self, dataset: Dataset, seasons: bool, seed: int, quick: bool, choice: Any = None
-    ) -> TableForecaster:
-        origins = dataset.training_origins(near_hours=STANDARD.near_hours)
-        linear = LinearBaseline.fit(dataset, origins, LinearOptions(seasons))
-        return TableForecaster(self, dataset, seasons, {"linear": linear.without_days()})
+    def train(self, forecaster: TableForecaster, seed: int, quick: bool) -> None:
+        origins = forecaster.dataset.training_origins(near_hours=STANDARD.near_hours)
+        options = LinearOptions(forecaster.seasons)
+        linear = LinearBaseline.fit(forecaster.dataset, origins, options)
+        forecaster.state = {"linear": linear.without_days()}
 
     def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:
         linear = state["linear"]

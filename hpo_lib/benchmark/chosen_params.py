@@ -13,6 +13,7 @@ from hpo_lib.families.models import RECIPES, Family, Params, read_recipe
 from hpo_lib.paths import best_params_files
 from hpo_lib.records.provenance import data_key
 from hpo_lib.records.study import StoredStudy, newest_first
+from hpo_lib.settings import Settings
 
 UNUSABLE, DOUBTFUL, USABLE = 2, 1, 0
 """How much a finding about a file matters: the file is refused; is used only if the user names it;
@@ -47,7 +48,7 @@ OWN_CHOICES = FoundParameters({}, "own choices")
 
 @dataclass(frozen=True)
 class Lookup:
-    """What parameters are wanted for; ``preset`` and ``recipe`` are names.
+    """What parameters are wanted for.
 
     With ``same_data`` only studies on these very data (fingerprint and splits) are accepted.
     Retraining sets it to False: its data are newer than those of the study. What differs then
@@ -56,8 +57,7 @@ class Lookup:
 
     family: Family
     dataset: Dataset
-    preset: str
-    recipe: str
+    settings: Settings
     same_data: bool = True
 
     @property
@@ -78,14 +78,14 @@ class Lookup:
         study = StoredStudy.of_file(file)
         for matters, finding in self._findings(study):
             if matters == UNUSABLE:
-                name = self.dataset.spec.name
                 raise InputError(
-                    f"{file}: {finding}; give a best_params file of {self.family.name} on {name}"
+                    f"{file}: {finding}; give a best_params file of {self.family.name} on "
+                    f"{self.dataset.spec.name}"
                 )
         return self._used(study)
 
-    def best(self, runs_dir: Path) -> FoundParameters:
-        """The parameters that the studies in a folder found, in this order.
+    def best(self) -> FoundParameters:
+        """The parameters that the studies in the folder of the settings found, in this order.
 
         1. The newest complete study of this model, dataset and recipe, and of these data if
           ``same_data``.
@@ -97,7 +97,7 @@ class Lookup:
         used, with a note. A study of the ``test`` preset serves that preset alone, and one on
         simulated data serves simulated data alone.
         """
-        usable, notes = list[StoredStudy](), list[str]()
+        usable, notes, runs_dir = list[StoredStudy](), list[str](), self.settings.runs_dir
         for file in best_params_files(runs_dir, self.family.name, self.dataset.spec.name):
             try:
                 study = StoredStudy.of_file(file, runs_dir)
@@ -121,7 +121,7 @@ class Lookup:
 
     def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""
-        is_old, name = study.result["schema_version"] == 1, self.dataset.spec.name
+        name, budget = self.dataset.spec.name, self.settings.budget_name
         preset, recipe = (study.provenance.get(key) for key in ("preset", "recipe"))
         there, here = study.data, data_key(self.dataset)
         if study.model != self.family.name:
@@ -135,16 +135,15 @@ class Lookup:
             self.family.check_params(study.result["best_params"], "best_params")
         except InputError as error:
             yield UNUSABLE, str(error).removeprefix("best_params: ")
-        if is_old:
+        if study.result["schema_version"] == 1:
             lacks = "data, splits, budget, recipe and exact coverage, so it may be of other data"
             yield USABLE, f"it has the schema of old studies, which lacks {lacks}"
             return
-        test, simulated = self.preset == "test", self.dataset.is_simulated
-        for doubt in study.doubts(test=test, simulated=simulated):
+        for doubt in study.doubts(test=budget == "test", simulated=self.dataset.is_simulated):
             yield DOUBTFUL, doubt
         # What a wide study found is in its best_params.
-        if read_recipe(recipe or {}) != RECIPES[self.recipe]:
-            yield DOUBTFUL, f"its study has another recipe than {self.recipe}"
+        if read_recipe(recipe or {}) != RECIPES[self.settings.recipe]:
+            yield DOUBTFUL, f"its study has another recipe than {self.settings.recipe}"
         sources = study.source, self.dataset.source
         of_study, own = (source.partition(", ")[2] for source in sources)
         if of_study != own:
@@ -154,7 +153,9 @@ class Lookup:
         if differing and study.dataset == name:
             values = [str(key.get(differing[0])) for key in (there, here)]
             before, now = (text[:12] if len(text) == 64 else text for text in values)
-            data = f"{differing[0]} is {before}, here it is {now}"
-            yield UNUSABLE if self.same_data else USABLE, f"it was made on other data ({data})"
-        if preset not in ("test", self.preset):
-            yield USABLE, f"it was tuned with the {preset} budget, here it is {self.preset}"
+            yield (
+                UNUSABLE if self.same_data else USABLE,
+                f"it was made on other data ({differing[0]} is {before}, here it is {now})",
+            )
+        if preset not in ("test", budget):
+            yield USABLE, f"it was tuned with the {preset} budget, here it is {budget}"

@@ -6,8 +6,9 @@ origin. The history of the target comes from days that, like the day before them
 days off as here. All models and all coalitions of groups get the same days.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -22,15 +23,15 @@ from hpo_lib.benchmark.explanations import (
     Explanations,
     shapley_values,
 )
-from hpo_lib.benchmark.train import FIRST_SEED, Plan, Task, planned, run_benchmark
+from hpo_lib.benchmark.train import Plan, Task, planned, run_benchmark
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
-from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS
+from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS, Context
 from hpo_lib.data.splits import HORIZON, Positions
 from hpo_lib.errors import InputError
 from hpo_lib.families.feature_table import level_floor
 from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline
-from hpo_lib.families.models import STANDARD, Forecaster
+from hpo_lib.families.models import STANDARD, ByName, Forecaster
 from hpo_lib.paths import write_text
 from hpo_lib.scoring.uncertainty import drawn_days
 
@@ -53,9 +54,9 @@ Groups = Mapping[str, Sequence[str]]
 """Name -> columns of each group, see `Context.with_groups_of`."""
 
 
-def families_among(models: Sequence[str]) -> list[str]:
+def families_among(models: Sequence[str]) -> tuple[str, ...]:
     """The models for a plan, which trains every baseline anyway."""
-    return [model for model in models if model not in baselines()]
+    return tuple(model for model in dict.fromkeys(models) if model not in baselines())
 
 
 def explain(
@@ -72,18 +73,18 @@ def explain(
     if split == "validation" and plan.refit:
         raise InputError("a refitted model has learnt from validation; leave --refit out")
     wanted, notes = models or (*plan.models, *BASELINES), list[str]()
-    plan = replace(plan, models=tuple(model for model in plan.models if model in wanted))
+    plan = replace(plan, models=families_among(wanted))
     data, folder = plan.dataset, plan.paths
-    every = {task.row: task for task in planned(plan, notes)}
-    tasks = [task for task in every.values() if task.row[0] in wanted]
+    every = [*planned(plan, notes)]
+    tasks = [task for task in every if task.row[0] in wanted]
     for note in notes:
         print(f"note: {note}")
     run_benchmark(plan, tasks=tasks)
-    linear = every[LINEAR, "own", FIRST_SEED]
+    linear = next(task for task in every if task.row[0] == LINEAR)
     key = linear.key | {"refit": False}  # fitted once, and again for each coalition
     tasks.append(Task((REFITTED, "own", 0), key, lambda: refitted(linear.trained)))
     learnt = data.trained_through_validation() if plan.refit else data
-    donors = draw_donors(data, chosen_days(data, split, days), learnt)
+    donors = draw_donors(learnt, chosen_days(data, split, days))
     origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
     common = {
         "title": f"{data.spec.title}:\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
@@ -99,41 +100,39 @@ def explain(
     for task in tqdm(tasks, desc="explained"):
         file = folder.explanation(*task.row)
         if not file.is_file() or Explanation.load(file).facts["key"] != task.key:
-            values, checks = _values_and_checks(task.trained, data, donors)
-            facts = {**common, "key": task.key, "checks": checks}
-            Explanation(facts, values, actual(data, origins)).store(file)
+            _explained(task.trained, data, donors, common | {"key": task.key}).store(file)
     table, explanations = folder.table("shapley"), Explanations.of_folder(folder)
     write_text(table, explanations.table().to_csv(index=False))
     print(f"wrote {table}")
     return explanations
 
 
-def _values_and_checks(
-    fitted: Forecaster | Sequence[Forecaster], data: Dataset, donors: Positions
-) -> tuple[np.ndarray, dict[str, float]]:
+def _explained(
+    fitted: Forecaster | Sequence[Forecaster], data: Dataset, donors: Positions, facts: ByName
+) -> Explanation:
     """The values of a model, and of a single one checks, see `Explanations.report`."""
     from hpo_lib.families.insight import with_redrawn_weights  # needs torch
 
     halves = [coalition_values(fitted, data, half) for half in np.split(donors, 2, axis=2)]
-    values = np.mean(halves, axis=0)
-    if not isinstance(fitted, Forecaster):
-        return values, {}
-    few, came = donors[:SANITY_DAYS], actual(data, donors[:, 0, 0])
-    losses = (WHAT["mae"](half, came).mean(axis=(1, 2)) for half in halves)
-    noise = np.random.default_rng(0).random(len(data.frame))
-    planted = replace(data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted"))
-    unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
-    checks = {"planted": float(np.ptp(unseen, axis=0).max()), "donors": _change(*losses)}
-    if redrawn := with_redrawn_weights(fitted):
-        games = values[:, :SANITY_DAYS], coalition_values(redrawn, data, few)
-        checks["redrawn"] = _change(*(game[..., MEDIAN] for game in games))
-    return values, checks
+    values, came, checks = np.mean(halves, axis=0), actual(data, donors[:, 0, 0]), ByName()
+    if isinstance(fitted, Forecaster):
+        few, noise = donors[:SANITY_DAYS], np.random.default_rng(0).random(len(data.frame))
+        planted = replace(
+            data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted")
+        )
+        unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
+        losses = (WHAT["mae"](half, came).mean(axis=(1, 2)) for half in halves)
+        checks = {"planted": float(np.ptp(unseen, axis=0).max()), "donors": _change(*losses)}
+        if redrawn := with_redrawn_weights(fitted):
+            games = values[:, :SANITY_DAYS], coalition_values(redrawn, data, few)
+            checks["redrawn"] = _change(*(game[..., MEDIAN] for game in games))
+    return Explanation(facts | {"checks": checks}, values, came)
 
 
 def _change(before: np.ndarray, after: np.ndarray) -> float:
     """Of the Shapley values of two games, in percent of their mean size."""
-    before, after = shapley_values(before), shapley_values(after)
-    return float(100 * np.abs(after - before).mean() / np.abs(before).mean())
+    change, size = (np.abs(shapley_values(game)).mean() for game in (after - before, before))
+    return float(100 * change / size)
 
 
 def players(dataset: Dataset) -> Groups:
@@ -141,7 +140,7 @@ def players(dataset: Dataset) -> Groups:
 
     Columns that follow from the target are rebuilt from its history.
     """
-    groups: dict[str, list[str]] = {name: [] for name in HISTORY_GROUPS}
+    groups = {name: list[str]() for name in HISTORY_GROUPS}
     for name in dataset.future:
         if not name.startswith("hour"):
             groups.setdefault("holidays" if "holiday" in name else CALENDAR, []).append(name)
@@ -151,16 +150,16 @@ def players(dataset: Dataset) -> Groups:
     return groups | {AHEAD: []} if dataset.weather else groups
 
 
-def draw_donors(dataset: Dataset, days: Positions, learnt: Dataset) -> Positions:
+def draw_donors(dataset: Dataset, days: Positions) -> Positions:
     """[N, 3, K] positions of origins: the day K times, donors of its history, and of all else.
 
-    They are of the training split of ``learnt``. Days without a donor are left out. Each donor
+    They are of the training split. Days without a donor are left out. Each donor
     comes once before any comes twice.
 
     Raises:
         InputError: no day has one.
     """
-    pool, half = learnt.training_origins(), HORIZON // 2
+    pool, half = dataset.training_origins(), HORIZON // 2
     year = dataset.index.shift(1, "h").day_of_year.to_numpy()
     off = dataset.frame.filter(["is_weekend", "is_public_holiday"]).any(axis=1).to_numpy()
     kind = 2 * np.roll(off, half) + np.roll(off, -half)  # of the days before and after an origin
@@ -185,12 +184,13 @@ def draw_donors(dataset: Dataset, days: Positions, learnt: Dataset) -> Positions
     return np.array(drawn)
 
 
-def coalitions(groups: Groups) -> list[Groups]:
-    """The hidden groups of each coalition, in the order of a game."""
-    return [
-        {name: groups[name] for i, name in enumerate(groups) if not row >> i & 1}
-        for row in range(2 ** len(groups))
-    ]
+def coalitions(dataset: Dataset, donors: Positions, groups: Groups) -> Iterator[Context]:
+    """What each coalition knows of each day and donor [N K], in the order of a game."""
+    floor = level_floor(dataset)
+    own, history, others = map(dataset.context, donors.swapaxes(0, 1).reshape(3, -1))
+    for row in range(2 ** len(groups)):
+        hidden = {name: groups[name] for i, name in enumerate(groups) if not row >> i & 1}
+        yield own.with_groups_of(history, others, hidden, floor)
 
 
 def coalition_values(
@@ -203,14 +203,11 @@ def coalition_values(
 
     ``model``: one, or one for each coalition; ``groups``: None for the `players`.
     """
-    floor, parts = level_floor(dataset), []
-    hidden = coalitions(groups or players(dataset))
-    models = [model] * len(hidden) if isinstance(model, Forecaster) else model
+    models, parts = repeat(model) if isinstance(model, Forecaster) else model, []
     for days in np.array_split(donors, 1 + len(donors) // DAYS_AT_ONCE):
-        own, history, others = (dataset.context(some.ravel()) for some in days.swapaxes(0, 1))
+        contexts = coalitions(dataset, days, groups or players(dataset))
         values = [
-            model.predict(own.with_groups_of(history, others, lacking, floor)).values
-            for lacking, model in zip(hidden, models, strict=True)
+            model.predict(context).values for context, model in zip(contexts, models, strict=False)
         ]
         shape = len(values), *days.shape[::2], *values[0].shape[1:]
         parts.append(np.reshape(values, shape).mean(axis=2))
@@ -231,12 +228,12 @@ def refitted(baseline: TableForecaster) -> list[Forecaster]:
     learnt, floor, options = baseline.dataset, baseline.floor, baseline.state["linear"].options
     origins = learnt.training_origins(near_hours=STANDARD.near_hours)
     origins = origins[:: 1 + len(origins) // MOST_WINDOWS]
-    drawn, models = draw_donors(learnt, origins, learnt)[:, :, 0], list[Forecaster]()
-    own, history, others = map(learnt.context, drawn.T)
-    for hidden in coalitions(players(learnt)):
-        table = options.table(learnt, own.with_groups_of(history, others, hidden, floor), floor)
-        table = replace(table, target=actual(learnt, drawn[:, 0]) / table.level[:, None] - 1)
-        linear = LinearBaseline.of_table(table, drawn[:, 0], floor, options)
+    donors, models = draw_donors(learnt, origins)[:, :, :1], list[Forecaster]()
+    origins = donors[:, 0, 0]
+    for context in coalitions(learnt, donors, players(learnt)):
+        table = options.table(learnt, context, floor)
+        table = replace(table, target=actual(learnt, origins) / table.level[:, None] - 1)
+        linear = LinearBaseline.of_table(table, options)
         linear = linear.with_interval(table.target - linear.relative(table))
         models.append(replace(baseline, state={"linear": linear}))
     return models
@@ -262,12 +259,11 @@ def agreement(forecaster: Forecaster, dataset: Dataset, claims: pd.DataFrame) ->
     each group adds to the median: quantiles of a block bootstrap over days, with two digits. Where
     claims are of groups, the row of all is over the groups.
     """
-    donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"), dataset)
+    donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"))
     values = shapley_values(coalition_values(forecaster, dataset, donors)[..., MEDIAN])
-    sizes = pd.DataFrame(np.abs(values).mean(axis=2).T, columns=[*players(dataset)])
-    days = np.searchsorted(dataset.validation_origins, donors[:, 0, 0])
-    claims, draws = claims.iloc[days].reset_index(drop=True), []
-    both = pd.concat({"claim": claims, "group": sizes}, axis=1)
+    sizes = pd.DataFrame(np.abs(values).mean(axis=2).T, donors[:, 0, 0], [*players(dataset)])
+    claims, draws = claims.set_axis(dataset.validation_origins), []
+    both = pd.concat({"claim": claims, "group": sizes}, axis=1, join="inner")
     for drawn in drawn_days(len(both)):
         table = both.iloc[drawn]
         draws.append(table.corr("spearman").loc["claim", "group"].stack())

@@ -7,7 +7,6 @@ the last row that of all players.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -46,15 +45,20 @@ Training = tuple[str, ...]
 """Model, params and seed (or `MEAN`) as text."""
 
 
+def members(game: np.ndarray) -> np.ndarray:
+    """[g, 2^g] whether each player takes part in each coalition."""
+    players = np.arange(len(game).bit_length() - 1)
+    return np.asarray(np.arange(len(game)) >> players[:, None] & 1, bool)
+
+
 def shapley_values(game: np.ndarray) -> np.ndarray:
     """[g, ...] what each player adds, in the mean over all orders in which players may join.
 
     ``sum over S without i of (v(S + i) - v(S)) / (g comb(g - 1, |S|))`` (Shapley, 1953). The values
     sum to the last row less the first one.
     """
-    rows, g = np.arange(len(game)), len(game).bit_length() - 1
-    member = rows >> np.arange(g)[:, None] & 1
-    others = np.bitwise_count(rows) - member
+    member = members(game)
+    g, others = len(member), member.sum(axis=0) - member
     return np.tensordot((2 * member - 1) / (g * comb(g - 1, others)), game, 1)
 
 
@@ -64,10 +68,10 @@ def interactions(game: np.ndarray) -> np.ndarray:
     The Shapley interaction index (Grabisch and Roubens, 1999): what a player adds where the other
     one takes part, less what it adds where that does not.
     """
-    pairs = []
-    for other in range(len(game).bit_length() - 1):
-        present = np.arange(len(game)) >> other & 1 == 1
-        pairs.append(np.insert(shapley_values(game[present] - game[~present]), other, 0, axis=0))
+    pairs = [
+        np.insert(shapley_values(game[present] - game[~present]), other, 0, axis=0)
+        for other, present in enumerate(members(game))
+    ]
     return np.stack(pairs)
 
 
@@ -82,7 +86,7 @@ def deletion(game: np.ndarray, claim: np.ndarray) -> np.ndarray:
 
 def mean_deletion(game: np.ndarray) -> np.ndarray:
     """[g + 1] `deletion` in the mean over all orders: of all coalitions of each size."""
-    sizes = np.bitwise_count(np.arange(len(game)))
+    sizes = members(game).sum(axis=0)
     return (np.bincount(sizes, game) / np.bincount(sizes))[::-1]
 
 
@@ -114,9 +118,10 @@ class Explanation(NamedTuple):
         """Write it, see `DROPPED_BITS`."""
         bits = self.values.astype(np.float32).view(np.int32) + (1 << DROPPED_BITS - 1)
         values = (bits >> DROPPED_BITS << DROPPED_BITS).view(np.float32)
-        facts = json.dumps(self.facts)
         with atomic(file) as temporary:
-            np.savez_compressed(temporary, facts=facts, values=values, actual=self.actual)
+            np.savez_compressed(
+                temporary, facts=json.dumps(self.facts), values=values, actual=self.actual
+            )
 
     @classmethod
     def load(cls, file: Path) -> "Explanation":
@@ -127,16 +132,18 @@ class Explanation(NamedTuple):
         """
         try:
             with np.load(file) as stored:
-                facts = json.loads(str(stored["facts"]))
-                return cls(facts, stored["values"].astype(np.float64), stored["actual"])
+                return cls(
+                    json.loads(str(stored["facts"])),
+                    stored["values"].astype(np.float64),
+                    stored["actual"],
+                )
         except (EOFError, BadZipFile, *UNREADABLE) as error:
             raise InputError(
                 f"{file}: holds no explanation ({error}); remove it and run `hpo explain` again"
             ) from None
 
 
-@dataclass(frozen=True, eq=False)
-class Explanations:
+class Explanations(NamedTuple):
     """All of a folder, which are of the same days, in ``unit``: the target's times ``factor``."""
 
     parts: Mapping[Training, Explanation]
@@ -145,8 +152,8 @@ class Explanations:
 
     @classmethod
     def of_folder(cls, paths: BenchmarkPaths, *unit_and_factor: Any) -> "Explanations":
-        files = {tuple(file.stem.split("-")): file for file in paths.explanations()}
-        return cls({row: Explanation.load(files[row]) for row in files}, *unit_and_factor)
+        parts = {tuple(one.stem.split("-")): Explanation.load(one) for one in paths.explanations()}
+        return cls(parts, *unit_and_factor)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -172,8 +179,8 @@ class Explanations:
     def best(self) -> Training:
         """The mean over seeds with the lowest MAE."""
         losses = self.losses()
-        means = [row for row in losses if row[0] != REFITTED and row[2] == MEAN]
-        return min(means, key=lambda row: float(losses[row][-1]))
+        means = (row for row in losses if row[0] != REFITTED and row[2] == MEAN)
+        return min(means, key=lambda row: losses[row][-1])
 
     def table(self) -> pd.DataFrame:
         """A row per model, params, seed (and `MEAN`), ``what`` and ``group``, with intervals.
@@ -188,8 +195,9 @@ class Explanations:
                 daily = game.mean(axis=2)
                 values = np.vstack([shapley_values(daily), daily[[0, -1]]])
                 bounds = np.quantile(values[:, days].mean(axis=2), [0.025, 0.975], axis=1)
-                rows = [values.mean(axis=1), *bounds]
-                tables[*training, what] = pd.DataFrame(rows, ["value", "low", "high"], groups).T
+                tables[*training, what] = pd.DataFrame(
+                    [values.mean(axis=1), *bounds], ["value", "low", "high"], groups
+                ).T
         return pd.concat(tables, names=["model", "params", "seed", "what", "group"]).reset_index()
 
     def report(self) -> list[str]:
@@ -203,31 +211,30 @@ class Explanations:
         ``deletion``, see `faithfulness`; ``refitted``, the same after fitting the linear baseline
         again.
         """
-        players, games, checks = self.facts["players"], self.games("mae"), {}
-        losses = pd.DataFrame(self.losses())
-        added = pd.DataFrame(shapley_values(losses.to_numpy()), players, losses.columns)
+        players, games, losses = self.facts["players"], self.games("mae"), self.losses()
+        worth = {row: [*shapley_values(loss), *loss[[0, -1]]] for row, loss in losses.items()}
+        table, checks = pd.DataFrame(worth, [*players, NONE, ALL]), {}
         for training, one in self.parts.items():
-            values, claim = one.values, added[training].to_numpy()
+            values, claim = one.values, shapley_values(losses[training])
             missed = shapley_values(values).sum(axis=0) - values[-1] + values[0]
             halves = np.array_split(games[training].mean(axis=2), 2, axis=1)
             checks[training] = {
                 "sum": np.abs(missed).max() / np.abs(values).max(),
                 **one.facts["checks"],
                 "halves": kendalltau(*(shapley_values(h.mean(axis=1)) for h in halves)).statistic,
-                "deletion": faithfulness(losses[training].to_numpy(), claim),
-                "refitted": faithfulness(losses[REFITTED, "own", "0"].to_numpy(), claim),
+                "deletion": faithfulness(losses[training], claim),
+                "refitted": faithfulness(losses[REFITTED, "own", "0"], claim),
             }
-        ends = losses.iloc[[0, -1]].set_axis([NONE, ALL])
-        pairs = pd.DataFrame(interactions(losses[self.best].to_numpy()), players, players)
+        pairs = pd.DataFrame(interactions(losses[self.best]), players, players)
         return [
             f"{self.facts['title']} of training each; groups are hidden interventionally, within "
             "season.",
             "MAE: what each group adds, without any information, and with all:",
-            pd.concat([added, ends]).T.to_string(float_format="{:.3g}".format),
+            table.T.to_string(float_format="{:.3g}".format),
             "Checks (docs/explanations.md):",
             pd.DataFrame(checks).T.to_string(float_format="{:.2g}".format, na_rep="-"),
             "Kendall's tau of the order of groups:",
-            added[[*checks]].corr("kendall").to_string(float_format="{:.2f}".format),
+            table.loc[players, [*checks]].corr("kendall").to_string(float_format="{:.2f}".format),
             f"MAE of {' '.join(self.best)}: what pairs add beyond what their groups add apart:",
             pairs.to_string(float_format="{:.2g}".format),
         ]

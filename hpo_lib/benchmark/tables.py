@@ -82,12 +82,6 @@ class BenchmarkRow:
         return described(self.model).kind
 
     @property
-    def seconds(self) -> float:
-        """Mean training time; NaN of a mixture."""
-        seconds = [training.record["seconds"] for training in self.trainings]
-        return float(pd.Series(seconds, dtype=float).mean())
-
-    @property
     def shares(self) -> Sequence[float]:
         """What the first seed keeps of its network in median and width; NaN without a network."""
         kept = self.trainings[0].record.get("shares") if self.trainings else None
@@ -147,9 +141,14 @@ def _mixed(members: Sequence[BenchmarkRow]) -> BenchmarkRow:
     shares = ", ".join(
         f"{one.model} {last:.2f}" for one, last in zip(members, weights[-1], strict=True)
     )
-    parts = mixed.rows(~is_test), mixed.rows(is_test)
-    note = f"weights of the last day: {shares}"
-    return BenchmarkRow("MIXTURE", "own", *parts, note=note, weights=by_day)
+    return BenchmarkRow(
+        "MIXTURE",
+        "own",
+        mixed.rows(~is_test),
+        mixed.rows(is_test),
+        note=f"weights of the last day: {shares}",
+        weights=by_day,
+    )
 
 
 def weights_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
@@ -170,8 +169,8 @@ def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
         if len(a.test.origins) >= MIN_COMPARED_DAYS:
             result = compare(a.test, b.test, loss)
             percent = 100 * result.difference / metrics.METRICS[loss](b.test)
-            test = percent, result.statistic, result.p_value, result.n
-            table.append((a.label, b.label, loss, *test))
+            test = result.statistic, result.p_value, result.n
+            table.append((a.label, b.label, loss, percent, *test))
     columns = "first second loss difference_percent statistic p_value days"
     return pd.DataFrame(table, columns=columns.split())
 
@@ -239,9 +238,8 @@ class Benchmark:
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""
-        chosen = study.result["best_params"]
         rows = (row for row in by_params(self.rows) if row.model == study.model)
-        return next((row for row in rows if row.has_params(chosen)), None)
+        return next((row for row in rows if row.has_params(study.result["best_params"])), None)
 
     # Tables
 
@@ -265,6 +263,7 @@ class Benchmark:
         for (row, mode), test in self.calibrated.items():
             intervals = bootstrap_intervals(test)
             maes = pd.Series([metrics.mae(one.test) for one in row.trainings], dtype=float)
+            seconds = pd.Series([one.record["seconds"] for one in row.trainings], dtype=float)
             entry: dict[str, object] = {
                 "dataset": self.dataset,
                 "source": self.source,
@@ -277,12 +276,11 @@ class Benchmark:
             for name, score in evaluate(test, self.scales).items():
                 entry[name] = score
                 if name in INTERVALS:
-                    entry[f"{name}_low"] = intervals[name].low
-                    entry[f"{name}_high"] = intervals[name].high
+                    _, entry[f"{name}_low"], entry[f"{name}_high"] = intervals[name]
             entry |= {"seed_mae": maes.mean(), "seed_mae_sd": maes.std()}
-            entry |= dict(zip(("share_medians", "share_widths"), row.shares, strict=True))
+            entry["share_medians"], entry["share_widths"] = row.shares
             entry |= {f"val_{name}": metrics.METRICS[name](row.validation) for name in VALIDATED}
-            table.append({**entry, "seconds": row.seconds, "note": row.note})
+            table.append({**entry, "seconds": seconds.mean(), "note": row.note})
         return pd.DataFrame(table)
 
     @cached_property

@@ -5,7 +5,7 @@ the same key is not done again, so an interrupted benchmark continues where it w
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -52,25 +52,23 @@ class Plan:
     """What a benchmark of one dataset trains.
 
     Attributes:
+        settings: with the budget and recipe of families, and the folder of the studies' records.
         models: families; the baselines are always trained too.
         params: ``best``, ``default``, ``both`` side by side, ``all`` (beside both
             the defaults of the plain recipe), or the path of a best_params JSON.
-        preset, recipe: names of the families' budget and recipe.
         seeds: trainings per row, with the seeds 42, 43 and so on.
         refit: train again on training and validation split together, with the steps that validation
             chose.
-        runs_dir, out: folders of the studies' records, and for forecasts and tables.
+        out: folder for forecasts and tables.
         chronos2: folder of a pretrained Chronos-2, which is then one more baseline.
     """
 
     dataset: Dataset
+    settings: Settings
     models: tuple[str, ...]
     params: str
-    preset: str
-    recipe: str
     seeds: int
     refit: bool
-    runs_dir: Path
     out: Path
     chronos2: Path | None = None
 
@@ -81,8 +79,10 @@ class Plan:
         if self.seeds < 1:
             raise InputError(f"seeds is {self.seeds}, expected at least 1")
         if self.params not in PARAMS_CHOICES and not self.params.endswith(".json"):
-            options = f"{choices(self.params, PARAMS_CHOICES)}, or the path of a best_params .json"
-            raise InputError(f"params is {self.params!r}; {options}")
+            raise InputError(
+                f"params is {self.params!r}; {choices(self.params, PARAMS_CHOICES)}, or the path "
+                "of a best_params .json"
+            )
         if self.params.endswith(".json") and len(self.models) != 1:
             raise InputError(
                 f"params names one file for {len(self.models)} models; give the one model of the "
@@ -97,7 +97,7 @@ class Plan:
 
     @property
     def paths(self) -> BenchmarkPaths:
-        setting = f"{self.preset}-{self.recipe}" + ("-refit" if self.refit else "")
+        setting = f"{self.settings.budget_name}-{self.settings.recipe}" + "-refit" * self.refit
         return BenchmarkPaths(self.out, self.dataset.spec.name, setting)
 
 
@@ -123,14 +123,12 @@ def make_plan(
     chosen = tuple(dict.fromkeys(models)) or family_names()
     settings = Settings.create(chosen[0], dataset, **given)
     return Plan(
-        dataset=load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
-        models=chosen,
-        params=params,
-        preset=settings.budget_name,
-        recipe=settings.recipe,
+        load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
+        settings,
+        chosen,
+        params,
         seeds=seeds,
         refit=refit,
-        runs_dir=settings.runs_dir,
         out=Path(out or BENCHMARK_DIR).expanduser(),
         chronos2=Path(chronos2).expanduser() if chronos2 else None,
     )
@@ -175,12 +173,16 @@ def run_benchmark(
     """
     paths, dataset, notes = plan.paths, plan.dataset, list[str]()
     check_same_data(paths, dataset)
-    tasks = tasks or planned(plan, notes)
+    tasks = tasks or [*planned(plan, notes)]
     for note in notes:
         say(f"note: {note}")
     origins = np.append(dataset.validation_origins, dataset.test_origins)
     write_scales(paths.scales, dataset, origins)
-    provenance = {**code_provenance(), "data": data_provenance(dataset), "preset": plan.preset}
+    provenance = {
+        **code_provenance(),
+        "data": data_provenance(dataset),
+        "preset": plan.settings.budget_name,
+    }
     for i, task in enumerate(tasks, start=1):
         (model, params, seed), key = task.row, task.key
         where = f"[{i}/{len(tasks)}] {model} {params} seed {seed}"
@@ -220,41 +222,42 @@ def run_benchmark(
     return notes
 
 
-def planned(plan: Plan, notes: list[str]) -> list[Task]:
+def planned(plan: Plan, notes: list[str]) -> Iterator[Task]:
     """Every training of a plan; ``notes`` gets those on files of parameters."""
-    data, tasks = plan.dataset, list[Task]()
+    data = plan.dataset
     for naive in registered().values():
         if isinstance(naive, SeasonalNaive):
             key = training_key(data, refit=False)
-            tasks.append(Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, data)))
+            yield Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, data))
     if plan.chronos2 is not None:
         key = training_key(data, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, data, plan.chronos2)
-        tasks.append(Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot))
+        yield Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot)
     for name in (*baselines(), *plan.models):
         for label, found in _rows(plan, name).items():
             notes += found.notes
-            recipe = label if label in RECIPES else plan.recipe
-            how = name, found.params, data, plan.preset, recipe
-            key, fit = key_and_fit(*how, refit=plan.refit)
+            settings = plan.settings
+            if label == "plain":
+                settings = replace(settings, recipe="plain")
+            key, fit = key_and_fit(name, found.params, data, settings, refit=plan.refit)
             seeds = plan.seeds if registered()[name].seeded else 1
             for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-                tasks.append(Task((name, label, seed), key, partial(fit, dataset=data, seed=seed)))
-    return tasks
+                yield Task((name, label, seed), key, partial(fit, dataset=data, seed=seed))
 
 
 def key_and_fit(
-    model: str, params: Params, dataset: Dataset, preset: str, recipe_name: str, **deciding: object
+    model: str, params: Params, dataset: Dataset, settings: Settings, **deciding: object
 ) -> tuple[Json, Callable[..., Forecaster]]:
     """The key of a training of a family or baseline, and what trains it on a dataset with a seed.
 
     What is ``deciding`` becomes part of the key. The test preset makes quick baselines, too.
     """
+    preset = settings.budget_name
     if baseline := baselines().get(model):
         quick = preset == "test"
         key = training_key(dataset, settings=baseline.settings, quick=quick, **deciding)
         return key, partial(baseline.fit, quick=quick)
-    family, recipe = get_family(model), RECIPES[recipe_name]
+    family, recipe = get_family(model), RECIPES[settings.recipe]
     budget = family.budgets[preset]
     key = family_key(family, params, budget, recipe, dataset, **deciding)
     return key, partial(family.fit, params, budget=budget, recipe=recipe)
@@ -264,13 +267,13 @@ def _rows(plan: Plan, model: str) -> dict[str, FoundParameters]:
     """Parameters of a model's rows by label, which may be the name of the row's recipe."""
     if model in baselines():
         return {"own": OWN_CHOICES}
-    lookup = Lookup(get_family(model), plan.dataset, plan.preset, plan.recipe)
+    lookup = Lookup(get_family(model), plan.dataset, plan.settings)
     if plan.params.endswith(".json"):
         return {"file": lookup.from_file(Path(plan.params).expanduser())}
     rows = {"plain": lookup.defaults} if plan.params == "all" else {}
     if plan.params != "best":
         rows["default"] = lookup.defaults
     if plan.params != "default":
-        found = lookup.best(plan.runs_dir)
+        found = lookup.best()
         rows["best" if found.tuned else "default"] = found  # untuned: the defaults with notes why
     return rows

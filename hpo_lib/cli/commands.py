@@ -83,9 +83,8 @@ def _job(arguments: Namespace) -> int:
     job = ThisJob.of_environment(arguments.signal_seconds, arguments.max_requeues, per_gpu)
     settings = study_settings(arguments, worker=job.worker, job_id=arguments.job_id or job.study_id)
     run = settings.files(load_spec(settings.dataset).name)
-    command = [*settings.as_words(), "--worker", str(job.worker), "--workers", str(per_gpu)]
-    command += ["--job-id", settings.job_id]
-    return run_job(run, command, job, settings.trials)
+    own = ["--worker", str(job.worker), "--workers", str(per_gpu), "--job-id", settings.job_id]
+    return run_job(run, [*settings.as_words(), *own], job, settings.trials)
 
 
 def _status(arguments: Namespace) -> int:
@@ -222,8 +221,11 @@ def _forecast(arguments: Namespace) -> int:
         "files": files,
         "hours": day.table().to_dict("records"),
     }
-    begin = f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it"
-    lines = [banner(day.dataset), begin, *(f"wrote {file}" for file in files)]
+    lines = [
+        banner(day.dataset),
+        f"{day.version}: {day.begin:%Y-%m-%d %H:%M} UTC and the 23 hours after it",
+        *(f"wrote {file}" for file in files),
+    ]
     return show(arguments, lines, day.notes, content)
 
 
@@ -260,9 +262,9 @@ def _dashboard(arguments: Namespace) -> None:
         from bottle import abort, request, response
         from optuna_dashboard import wsgi
     except ImportError:
-        command = f"{sys.executable} -m pip install optuna-dashboard"
         raise InputError(
-            f"optuna-dashboard is not installed, which serves the trials; run `{command}`"
+            "optuna-dashboard is not installed, which serves the trials; run "
+            f"`{sys.executable} -m pip install optuna-dashboard`"
         ) from None
     app, token = wsgi(study.storage or arguments.storage), secrets.token_urlsafe()
     port, host = arguments.port, f"localhost:{arguments.port}"
@@ -316,13 +318,16 @@ def _analyze(arguments: Namespace) -> int:
     analysis = call(analyse, arguments, model=" ".join(arguments.models))
     studies, notes = analysis.table, [*analysis.notes, *analysis.evidence.notes]
     criteria = improvement_report(studies)
-    rows, table = json.loads(studies.to_json(orient="records")), overview(studies)
-    settled = [one for one in analysis.evidence.studies if one.settled]
+    table, rows = overview(studies), json.loads(studies.to_json(orient="records"))
     lines = [
         f"{wrapped('', table.caption)}\n\n{plain(table)}\n",
         "MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:",
         *(wrapped("  ", line) for line in criteria),
-        *(wrapped(f"{one.run.study_name}: ", one.settled_line) for one in settled),
+        *(
+            wrapped(f"{one.run.study_name}: ", one.settled_line)
+            for one in analysis.evidence.studies
+            if one.settled
+        ),
     ]
     return show(arguments, lines, notes, {"studies": rows, "criteria": criteria, "notes": notes})
 
@@ -357,7 +362,7 @@ def _benchmark(arguments: Namespace) -> None:
     plan = call(make_plan, arguments, **study_parameters(arguments))
     try:
         with beside_json(arguments):
-            say(banner(plan.dataset, is_test=plan.preset == "test"))
+            say(banner(plan.dataset, is_test=plan.settings.budget_name == "test"))
             notes = run_benchmark(plan)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished trainings are kept, the same command goes on") from None
@@ -374,8 +379,12 @@ def _benchmark(arguments: Namespace) -> None:
         f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.",
         *(f"wrote {file}" for file in files),
     ]
-    scores = json.loads(stored.tables["table"].to_json(orient="records"))
-    content = {"unit": plan.dataset.spec.unit, "notes": notes, "files": files, "rows": scores}
+    content = {
+        "unit": plan.dataset.spec.unit,
+        "notes": notes,
+        "files": files,
+        "rows": json.loads(stored.tables["table"].to_json(orient="records")),
+    }
     show(arguments, lines, content=content)
 
 

@@ -14,10 +14,10 @@ from hpo_lib.daily.versions import DAY, FITTED, MIXTURE, REFITTED, Version, each
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.features import calendar_columns
 from hpo_lib.data.raw_files import read_school_holidays
-from hpo_lib.data.splits import HISTORY, HORIZON, Positions
+from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.figures.explanations import fill_steps, reasons
+from hpo_lib.figures.explanations import fill_reasons
 from hpo_lib.figures.series import forecast_rows, hours_of_days
 from hpo_lib.figures.style import marked_by_source, on_screen, panels
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic, output, write_text
@@ -52,11 +52,11 @@ class DayAhead:
     @property
     def begin(self) -> pd.Timestamp:
         """Its first hour."""
-        return pd.Timestamp(self.forecasts.origins[0] + HOUR)
+        return pd.Timestamp(self.forecasts.days[0])
 
     def table(self) -> pd.DataFrame:
         """One row per hour: time_utc and time_local as text, q10, q50, q90 in the target's unit."""
-        utc = pd.date_range(self.begin, periods=HORIZON, freq="h")
+        utc = self.forecasts.hours
         times = pd.DataFrame({"time_utc": utc, "time_local": utc.tz_convert(self.dataset.spec.tz)})
         return times.map(pd.Timestamp.isoformat).join(
             self.forecasts.to_frame()[["q10", "q50", "q90"]]
@@ -71,8 +71,12 @@ class DayAhead:
         for one in forecasts:
             title = f"{spec.title}, {self.version}, after {one.origins[0]:%A %Y-%m-%d %H:%M} UTC"
             tables[title] = hours_of_days(one, 0, 1).tz_convert(spec.tz).tz_localize(None)
-        unit, time = f"{spec.target_words}\n({spec.unit})", f"local time, {spec.timezone}"
-        figure = forecast_rows(tables, unit=unit, xlabel=time, ms=4)
+        figure = forecast_rows(
+            tables,
+            unit=f"{spec.target_words}\n({spec.unit})",
+            xlabel=f"local time, {spec.timezone}",
+            ms=4,
+        )
         return marked_by_source(figure, self.dataset.source)
 
     def reasons(self) -> "Figure":
@@ -84,7 +88,7 @@ class DayAhead:
         data, origins, version = self.known, self.forecasts.origins, self.version
         if version.paths.model == MIXTURE:
             raise InputError(f"{version}: has no reasons of its own; name a member with --model")
-        donors = draw_donors(data, data.index.get_indexer(origins), data)
+        donors = draw_donors(data, data.index.get_indexer(origins))
         which = FITTED if origins[0] < version.trained_until else REFITTED
         linear, daily = (
             coalition_values(one, data, donors)[..., MEDIAN].mean(axis=(1, 2))
@@ -92,8 +96,7 @@ class DayAhead:
         )
         with on_screen():
             figure, [[axes]] = panels(1, 1, height=2.2)
-            steps = reasons(daily, players(data), linear[0])
-            fill_steps(axes, steps, linear[0], "average day", data.spec.unit)
+            fill_reasons(axes, daily, players(data), linear[0], data.spec.unit)
             axes.set_title(f"{data.spec.title}, {version}, {self.begin:%Y-%m-%d %H:%M} UTC")
         return marked_by_source(figure, self.dataset.source)
 
@@ -108,8 +111,8 @@ class DayAhead:
         for suffix, figure in figures.items():
             with atomic(file.with_suffix(suffix)) as temporary:
                 figure().savefig(temporary, dpi=120)
-        stated = {"unit": self.dataset.spec.unit, "model": str(self.version)}
-        write_text(file, self.table().assign(**stated).to_csv(index=False))
+        table = self.table().assign(unit=self.dataset.spec.unit, model=str(self.version))
+        write_text(file, table.to_csv(index=False))
         return [file, *map(file.with_suffix, figures)]
 
 
@@ -178,11 +181,6 @@ def forecast_day(
     return replace(day, notes=(*notes, *day.notes))
 
 
-def days_before(position: int, count: int = ROLLING_DAYS) -> Positions:
-    """Positions [count] of the same hour on the days before."""
-    return position - HORIZON * np.arange(count, 0, -1)
-
-
 def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
     return replace(dataset, frame=dataset.frame.loc[:origin])
 
@@ -220,10 +218,10 @@ def _day_after(
     ahead = pd.date_range(origin + HOUR, periods=HORIZON, freq="h")
     calendar, notes = _calendar(known, dataset, ahead, holidays)
     with_calendar = replace(known, frame=pd.concat([known.frame, calendar]))
-    days = np.append(version.unseen(known, days_before(position)), position)
+    days = np.append(version.unseen(known, position, ROLLING_DAYS), position)
     spoken = version.forecasts(with_calendar, days, notes)
     raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
-    forecasts = calibrate(raw, warm_up, known.scales)
+    forecasts = calibrate(raw, warm_up, known.scales).with_actual(dataset.known_target)
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
             f"Only {len(warm_up.origins)} days before it calibrate the interval, not "
@@ -237,15 +235,11 @@ def _day_after(
         )
     off = int((origin - version.trained_until) / HOUR) % HORIZON
     if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
-        usual = version.trained_until + HOUR
         notes.append(
-            f"{version} learnt from days that begin at {usual:%H:%M} UTC, this one at "
-            f"{ahead[0]:%H:%M}."
+            f"{version} learnt from days that begin at {version.trained_until + HOUR:%H:%M} UTC, "
+            f"this one at {ahead[0]:%H:%M}."
         )
-    actual = dataset.known_target.reindex(ahead).to_numpy()[None]
-    return DayAhead(
-        version, dataset, replace(forecasts, actual=actual), tuple(notes), with_calendar
-    )
+    return DayAhead(version, dataset, forecasts, tuple(notes), with_calendar)
 
 
 def _calendar(

@@ -101,10 +101,10 @@ def retrain(
     else:
         version, verdict = training.trained(paths, training.parameters(params))
     if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
-        stays = f"v{verdict.before:03d}"
         raise StudyError(
-            f"{paths.version(version.number)}: is worse than {stays} ({verdict}), so {stays} stays "
-            "in use; look at both cards, and give --replace to put the new one in use anyway"
+            f"{paths.version(version.number)}: is worse than v{verdict.before:03d} ({verdict}), so "
+            f"v{verdict.before:03d} stays in use; look at both cards, and give --replace to put "
+            "the new one in use anyway"
         )
     if before is None or version.number != before.number:
         write_json(paths.current, {"version": version.number, "before": before and before.number})
@@ -132,17 +132,16 @@ class _Training:
         """A mixture of every family and baseline."""
         settings, whole = self.settings, self.whole
         of_members = dataclasses.replace(self, fitting=whole, before=None)
-        members, number = dict[str, Version](), _next_number(paths)
+        number, numbers, files = _next_number(paths), dict[str, int](), list[Path]()
         for name in (*family_names(), *baselines()):
-            found = OWN_CHOICES
-            if name in family_names():
-                found = self.lookup(name).best(settings.runs_dir)
+            is_family = name in family_names()
+            found = self.lookup(name).best() if is_family else OWN_CHOICES
             member = ModelPaths(paths.version(number), name, paths.dataset)
-            members[name], _ = of_members.trained(member, found)
-        files = [one.paths.training(one.number).forecasts["compared"] for one in members.values()]
+            trained, _ = of_members.trained(member, found)
+            numbers[name] = trained.number
+            files.append(member.training(trained.number).forecasts["compared"])
         mixed, weights = mixture(list(map(load_predictions, files)))
         compared = mixed.rows(mixed.origins >= self.fitting.spec.splits.val_end)
-        numbers = {name: member.number for name, member in members.items()}
         recipe = RECIPES[settings.recipe].effective(whole)
         key = training_key(whole, members=numbers, recipe=recipe, seed=settings.seed)
         facts = {"params": {}, "members": numbers, "key": key}
@@ -162,9 +161,14 @@ class _Training:
             print(f"note: {note}")
         source = Path(parameters.source).name
         print(f"{paths.model}: parameters of {source}")
-        how = parameters.params, self.fitting, settings.budget_name, settings.recipe
-        end = str(whole.spec.splits.val_end)
-        key, fit = key_and_fit(paths.model, *how, seed=settings.seed, trained_until=end)
+        key, fit = key_and_fit(
+            paths.model,
+            parameters.params,
+            self.fitting,
+            settings,
+            seed=settings.seed,
+            trained_until=str(whole.spec.splits.val_end),
+        )
         stored = (Version.read(paths, number) for number in paths.versions())
         version = next((version for version in stored if version.facts["key"] == key), None)
         models = dict[str, Forecaster]()
@@ -190,8 +194,7 @@ class _Training:
 
     def lookup(self, model: str) -> Lookup:
         """For parameters of a study whose data may be older than the dataset."""
-        budget, recipe = self.settings.budget_name, self.settings.recipe
-        return Lookup(get_family(model), self.dataset, budget, recipe, same_data=False)
+        return Lookup(get_family(model), self.dataset, self.settings, same_data=False)
 
     def parameters(self, file: str) -> FoundParameters:
         """Of a file, of the version in use, or of a study; ``default``: the untuned defaults.
@@ -207,7 +210,7 @@ class _Training:
             is_test = before.facts["preset"] == "test" != settings.budget_name
             if not is_test and before.source == self.dataset.source:
                 return FoundParameters(before.facts["params"], f"v{before.number:03d}")
-        found = lookup.best(settings.runs_dir)
+        found = lookup.best()
         if not found.tuned:
             passed_over = "".join(f" {note}" for note in found.notes[:-1])
             raise InputError(
@@ -266,12 +269,16 @@ class _Training:
             f"{days}, naive {lag} h": seasonal_naive(dataset, positions, lag)
             for lag in SEASONAL_LAGS
         }
-        made = {"Version": f"v{number:03d}", "Budget": facts["preset"], "Seed": facts["seed"]}
         text = render_card(
             model=paths.model,
             title=dataset.spec.title,
             params=facts["params"],
-            origin={**made, **origin},
+            origin={
+                "Version": f"v{number:03d}",
+                "Budget": facts["preset"],
+                "Seed": facts["seed"],
+                **origin,
+            },
             provenance=facts["provenance"],
             forecasts=forecasts,
             notes=_notes(version, before, verdict),

@@ -98,8 +98,12 @@ class Version:
         """Whether there are days of the refit that chose nothing before it."""
         return self.chosen_until < self.trained_until
 
-    def unseen(self, dataset: Dataset, origins: Positions) -> Positions:
-        """The past origins of a complete window whose days the fitted model has not learnt from."""
+    def unseen(self, dataset: Dataset, position: int, most: int = 0) -> Positions:
+        """The origins on days before a position that the fitted model has not learnt from.
+
+        They are at the same hour and have a complete window. ``most``: of so many days; 0: of all.
+        """
+        origins = np.arange(position % HORIZON, position, HORIZON)[-most:]
         learnt_until = pd.Timestamp(self.facts["key"]["data"]["train_end"])
         first = max(HISTORY - 1, int(dataset.index.searchsorted(learnt_until)))
         return dataset.complete(origins[origins >= first])
@@ -167,8 +171,8 @@ class MixtureVersion(Version):
 
         A member that cannot be read is a `Damage` among the notes; the others share its weight.
         """
-        earlier = self.unseen(dataset, np.arange(last % HORIZON, last, HORIZON))
-        days, members = np.append(earlier, last), dict[str, QuantileForecasts]()
+        days = np.append(self.unseen(dataset, last), last)
+        members = dict[str, QuantileForecasts]()
         for name, number in self.facts["members"].items():
             paths = ModelPaths(self.paths.version(self.number), name, self.paths.dataset)
             try:
@@ -177,8 +181,9 @@ class MixtureVersion(Version):
                     raise InputError(f"{paths.version(number)}: was trained on other days or data")
                 members[name] = member.forecasts(dataset, days)
             except InputError as error:
-                shared = "; the other members share its weight."
-                notes.append(Damage(f"Passed over the member {error}{shared}"))
+                notes.append(
+                    Damage(f"Passed over the member {error}; the other members share its weight.")
+                )
         if not members:
             raise InputError(
                 f"{self}: none of its members can be read; run `hpo retrain --mixture`"
@@ -237,14 +242,17 @@ def each_in_use(
         except InputError as error:
             errors.append(str(error))
         except UNREADABLE as error:
-            why = f"{type(error).__name__}: {in_one_line(error)}"
-            errors.append(f"{files.folder}: is damaged ({why}); restore it from a copy")
+            errors.append(
+                f"{files.folder}: is damaged ({type(error).__name__}: {in_one_line(error)}); "
+                "restore it from a copy"
+            )
     if not results:
         which = "".join(f"{model} " for model in models)
-        none = (
-            f"{folder}: no model {which}of {dataset} is in use; put one in use with `hpo retrain`"
+        raise InputError(
+            "; ".join(errors)
+            or f"{folder}: no model {which}of {dataset} is in use; put one in use with "
+            "`hpo retrain`"
         )
-        raise InputError("; ".join(errors) or none)
     return results, [Damage(f"Passed over {error}.") for error in errors]
 
 

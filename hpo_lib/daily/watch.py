@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hpo_lib.daily.day_ahead import days_before
 from hpo_lib.daily.versions import (
     DAY,
     MIXTURE,
@@ -93,7 +92,7 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
     days_since = (dataset.index[-1] - version.trained_until) // DAY
     end = int(dataset.index.searchsorted(version.trained_until + days_since * DAY))
     # The first half of the days calibrates.
-    days = version.unseen(dataset, days_before(end, 2 * ROLLING_DAYS))
+    days = version.unseen(dataset, end, 2 * ROLLING_DAYS)
     is_recent = dataset.index[days] >= dataset.index[end] - ROLLING_DAYS * DAY
     if not is_recent.any():
         raise InputError(
@@ -107,9 +106,15 @@ def _watched(version: Version, dataset: Dataset, notes: list[str]) -> Watched:
     else:
         forecasts = version.forecasts(dataset, days)
     recent = calibrate(forecasts, None, dataset.scales).rows(is_recent)
-    before, unit = version.facts["relative_mae"], dataset.spec.unit
-    coverage, relative = metrics.picp(recent), relative_mae(recent, dataset)
-    return Watched(version, unit, days_since, metrics.mae(recent), coverage, relative, before)
+    return Watched(
+        version,
+        dataset.spec.unit,
+        days_since,
+        metrics.mae(recent),
+        metrics.picp(recent),
+        relative_mae(recent, dataset),
+        version.facts["relative_mae"],
+    )
 
 
 def _members(

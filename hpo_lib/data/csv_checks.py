@@ -51,8 +51,8 @@ SPIKE = 1e6
 others.
 """
 
-MISSING = ("", "nan", "NaN", np.nan)
 _TRUTH = {"True": "1", "False": "0"}
+MISSING = ("", "nan", "NaN", np.nan)
 SAME_VALUE = 1e-9  # relative: filler averaged over meters differs in the last digits
 OFFSET = r"(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?(?:Z|[+-]\d\d:?(?:\d\d)?)?"
@@ -141,7 +141,7 @@ def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
             "or give `hpo prepare` the --timezone if summer time ends there"
         )
         refuse(twice, cells, advice)
-    back = np.diff(stamps.asi8, prepend=stamps.asi8[:1]) < 0
+    back = stamps.diff() < pd.Timedelta(0)
     refuse(back, cells, ", which is before the line above; sort the rows by timestamp")
     return stamps
 

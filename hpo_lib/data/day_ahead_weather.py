@@ -21,10 +21,11 @@ ISSUED, VALID = "issued", "valid"
 """Columns of an archive: when a forecast was issued, and for which hour."""
 
 MARKS = {
+    "simulated": "SIMULATED DATA",
     "observed": "OBSERVED WEATHER OF THE DAY AHEAD",
     "degraded": "OBSERVED WEATHER WITH ADDED ERRORS",
 }
-"""Kinds that no forecaster has, and what their results are marked with."""
+"""What results are marked with whose source says so: twins, and weather that no forecaster has."""
 
 THRESHOLDS = np.arange(5.0, 25.25, 0.5)
 """Candidates for `heating_threshold`, in degrees C."""
@@ -80,7 +81,7 @@ def day_ahead_weather(
         right = archive.astype(dict.fromkeys((ISSUED, VALID), "datetime64[ns, UTC]"))
         origins = hours.as_unit("ns").repeat(HORIZON)
         steps = pd.to_timedelta(np.tile(np.arange(1, HORIZON + 1), len(hours)), unit="h")
-        ahead = pd.DataFrame({"origin": origins, VALID: (origins + steps).as_unit("ns")})
+        ahead = pd.DataFrame({"origin": origins, VALID: origins + steps})
         newest = pd.merge_asof(ahead, right, left_on="origin", right_on=ISSUED, by=VALID)
         values = newest[columns].to_numpy(float).reshape(len(hours), HORIZON, -1)
     else:
@@ -118,9 +119,7 @@ def source_with(source: str, kind: str) -> str:
 
 def warnings_of(source: str) -> list[str]:
     """The warnings that results of a source carry."""
-    origin, _, weather = source.partition(", ")
-    simulated = ["SIMULATED DATA"] if origin == "simulated" else []
-    return simulated + [text for kind, text in MARKS.items() if weather == f"{kind} weather"]
+    return [text for word, text in MARKS.items() if word in source]
 
 
 def mark_of(source: str) -> str:

@@ -165,7 +165,7 @@ def read_raw_series(
         utc = _utc_times(table[time], zone)
         values = table[value].loc[utc.index]
         if separator != ",":
-            both = values.str.contains(",") & values.str.contains(".", regex=False)
+            both = values.str.contains(r",.*\.|\..*,")
             advice = "one decimal sign and no separator of thousands; write it without one"
             refuse(both, values, f", expected {advice}")
             values = values.str.replace(",", ".", regex=False)

@@ -6,7 +6,7 @@ The information set is that of the model families: the target and the past covar
 hours up to the origin, and the future-known columns through the horizon.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ import pandas as pd
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import SEASON_COLUMNS, follows_from_target
 from hpo_lib.data.information_set import Windows
-from hpo_lib.data.splits import HISTORY, HORIZON
+from hpo_lib.data.splits import HISTORY, HORIZON, Positions
 from hpo_lib.scoring.calibration import smallest_level
 
 DAYS = HISTORY // HORIZON
@@ -52,19 +52,31 @@ class FeatureTable:
     Attributes:
         features: [N, H, F] float64.
         names: of the F features.
-        level: [N] the recent level in the target's unit, above 0.
+        level: [N] the recent level in the target's unit, at least ``floor``.
         target: [N, H] actual / level - 1.
+        origins: [N] their positions in the frame.
+        floor: above 0.
     """
 
     features: np.ndarray
     names: tuple[str, ...]
     level: np.ndarray
     target: np.ndarray
+    origins: Positions
+    floor: float
 
     def rows(self, chosen: np.ndarray) -> "FeatureTable":
         """The table of some origins."""
-        return FeatureTable(
-            self.features[chosen], self.names, self.level[chosen], self.target[chosen]
+        of_origins = "features", "level", "target", "origins"
+        return replace(self, **{name: getattr(self, name)[chosen] for name in of_origins})
+
+    def residuals(self, expected: np.ndarray) -> "FeatureTable":
+        """The table of what forecasts [N, H] of the target leave of it; they are a feature, too."""
+        return replace(
+            self,
+            features=np.concatenate([self.features, expected[:, :, None]], axis=2),
+            names=(*self.names, "expected"),
+            target=self.target - expected,
         )
 
 
@@ -164,6 +176,8 @@ def make_feature_table(
         names,
         level,
         y[hours] / level[:, None] - 1,
+        origins,
+        floor,
     )
 
 

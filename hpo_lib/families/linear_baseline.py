@@ -119,8 +119,8 @@ class LinearBaseline:
         table, validation = options.table(dataset, dataset.windows(origins), floor), None
         if options.trees and len(held_out := dataset.validation_origins):
             validation = options.table(dataset, dataset.windows(held_out), floor)
-        unfolded = cls.of_table(table, origins, floor, options, validation)
-        relative = unfolded.relative_out_of_fold(table, origins)
+        unfolded = cls.of_table(table, options, validation)
+        relative = unfolded.relative_out_of_fold(table)
         baseline = replace(
             unfolded.with_interval(table.target - relative),
             out_of_fold=(1 + relative) * table.level[:, None],
@@ -132,12 +132,10 @@ class LinearBaseline:
     def of_table(
         cls,
         table: FeatureTable,
-        origins: np.ndarray,
-        floor: float,
         options: LinearOptions,
         validation: FeatureTable | None = None,
     ) -> "LinearBaseline":
-        """From the feature table of the origins [N] with these options, without an interval.
+        """From a feature table with these options, without an interval.
 
         The table of ``validation`` chooses how many of the trees are used.
         """
@@ -151,7 +149,7 @@ class LinearBaseline:
         ]
         weights, intercept = map(np.array, zip(*regressions, strict=True))
         linear = cls(
-            floor,
+            table.floor,
             replace(options, trees=0),
             centre,
             spread,
@@ -163,8 +161,8 @@ class LinearBaseline:
         if not options.trees:
             return linear
         # Of residuals that the regressions have learnt from, trees would learn too little.
-        learnt = table, linear.relative_out_of_fold(table, origins)
-        held_out = None if validation is None else (validation, linear.relative(validation))
+        learnt = table.residuals(linear.relative_out_of_fold(table))
+        held_out = validation and validation.residuals(linear.relative(validation))
         (booster,) = boosted(learnt, {QUANTILE_LEVELS[MEDIAN]: options.trees}, held_out)
         options = replace(options, trees=booster.best_iteration or options.trees)
         return replace(linear, options=options, trees=booster.model_to_string())
@@ -183,7 +181,7 @@ class LinearBaseline:
         relative = (x * self.weights).sum(axis=2) + self.intercept
         if not self.trees:
             return relative
-        return relative + predicted(self.trees, table, relative)
+        return relative + predicted(self.trees, table.residuals(relative))
 
     def with_interval(self, errors: np.ndarray) -> "LinearBaseline":
         """The same with the interval of these ``relative`` residuals [N, H]."""
@@ -194,7 +192,7 @@ class LinearBaseline:
         """The same to be stored, which holds nothing of the training's days."""
         return replace(self, out_of_fold=np.empty((0, HORIZON)))
 
-    def relative_out_of_fold(self, table: FeatureTable, origins: np.ndarray) -> np.ndarray:
+    def relative_out_of_fold(self, table: FeatureTable) -> np.ndarray:
         """[N, H] out-of-fold forecasts of the training origins, which are in chronological order.
 
         A regression fits its own days better than others, and a model that learns from such small
@@ -202,13 +200,13 @@ class LinearBaseline:
         regression on the origins whose windows share no hour with it (cross-fitting).
         """
         expected, reach = np.empty(table.target.shape), self.options.weeks * HISTORY + HORIZON
+        origins = table.origins
         for fold in np.array_split(np.arange(len(origins)), min(FOLDS, len(origins))):
             first, last = origins[fold[[0, -1]]]
             apart = (origins < first - reach) | (origins > last + reach)
             rest = self
             if apart.any():
-                rows = table.rows(apart)
-                rest = LinearBaseline.of_table(rows, origins[apart], self.floor, self.options)
+                rest = LinearBaseline.of_table(table.rows(apart), self.options)
             expected[fold] = rest.relative(table.rows(fold))
         return expected
 

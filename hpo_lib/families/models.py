@@ -294,9 +294,9 @@ class Family(Model, ABC):
         self, space: str, recipe: Recipe = STANDARD, dataset: Dataset | None = None
     ) -> dict[str, int | float]:
         """The defaults as a trial of the space: those of the family, and the recipe as it is."""
-        names = recipe_space(dataset) if space == "wide" else {}
-        fields = {name: getattr(recipe, name) for name in names}
-        return {**self.defaults, **{name: fields[name] for name in names if is_drawn(name, fields)}}
+        values = {**vars(recipe), **self.defaults}
+        searched = self.searched(space, dataset)
+        return {name: values[name] for name in searched if is_drawn(name, values)}
 
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
         """Refuse ``params`` unless they have all names of the search space, with values inside it.

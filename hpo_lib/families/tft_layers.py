@@ -127,8 +127,9 @@ class _WeightedNorms(torch.autograd.Function):
         ctx.save_for_backward(*tensors)
         ctx.eps = eps
         output = bias.T @ weights
-        for part, buffers in _pieces(gain, weights):
-            centred, scale = buffers.centred(hidden[:, :, part], line[:, :, part], gated, skip, eps)
+        for part, memory in _pieces(gain, weights):
+            inputs = hidden[:, :, part], line[:, :, part]
+            centred, scale = _centred(*inputs, gated, skip, eps, memory)
             centred.mul_(scale.mul_(weights[:, None, part])).mul_(gain[:, :, None])
             output[:, part] += centred.sum(dim=0)
         return output
@@ -146,70 +147,56 @@ class _WeightedNorms(torch.autograd.Function):
             for t in (gated, skip, gain[:, :, None])
         ]
         grad_weights = bias @ grad
-        for part, buffers in _pieces(gain, weights):
+        for part, memory in _pieces(gain, weights):
+            both, grad_both, _, summed = memory
             grad_part = grad[:, part]
             inputs = hidden[:, :, part], line[:, :, part]
-            centred, deviation = buffers.centred(*inputs, gated, skip, ctx.eps)
+            centred, deviation = _centred(*inputs, gated, skip, ctx.eps, memory)
             # common to all that follows, hence applied to the inputs
             scale = deviation * weights[:, None, part]
-            product = torch.mul(centred, grad_part, out=buffers.summed)
+            product = torch.mul(centred, grad_part, out=summed)
             sums[2].baddbmm_(scale, product.mT)
             along = torch.bmm(gain[:, None], product).mul_(deviation)
             grad_weights[:, part] += along[:, 0]
-            summed = torch.mul(grad_part, gain[:, :, None], out=buffers.summed)
+            torch.mul(grad_part, gain[:, :, None], out=summed)
             summed.sub_(mean[:, :, part]).addcmul_(centred, along.mul_(deviation), value=-1 / h)
-            value, gate = buffers.units
-            grad_value, grad_gate = buffers.grad_units
+            (value, gate), (grad_value, grad_gate) = both.chunk(2, dim=1), grad_both.chunk(2, dim=1)
             torch.mul(summed, gate, out=grad_value)
             torch.addcmul(value, value, gate, value=-1, out=grad_gate)
             grad_gate.mul_(grad_value)
-            for i, (matrix, at_output) in enumerate(((gated, buffers.grad_both), (skip, summed))):
+            for i, (matrix, at_output) in enumerate(((gated, grad_both), (skip, summed))):
                 sums[i].baddbmm_(inputs[i] * scale, at_output.mT)
                 torch.mul(torch.bmm(matrix.mT, at_output), scale, out=grads[i][:, :, part])
         return None, *grads, grad_weights, sums[0].mT, sums[1].mT, sums[2][:, 0], weights @ grad.T
 
 
-class _Buffers:
-    """Memory for one piece of n hours, reused for the next."""
-
-    def __init__(self, gain: Tensor, n: int) -> None:
-        variables, h = gain.shape
-        self.both, self.grad_both = (gain.new_empty(variables, 2 * h, n) for _ in range(2))
-        self.units, self.grad_units = self.both.split(h, dim=1), self.grad_both.split(h, dim=1)
-        self.norm, self.summed = (gain.new_empty(variables, h, n) for _ in range(2))
-
-    def centred(
-        self,
-        hidden: Tensor,
-        line: Tensor,
-        gated: Tensor,
-        skip: Tensor,
-        eps: float,
-    ) -> tuple[Tensor, Tensor]:
-        """The norm's input less its mean [V, H, n], and one over its deviation [V, 1, n]."""
-        torch.bmm(gated, hidden, out=self.both)
-        value, gate = self.units
-        total = torch.bmm(skip, line, out=self.norm).addcmul_(value, gate.sigmoid_())
-        total.sub_(total.mean(dim=1, keepdim=True))
-        square = torch.mul(total, total, out=self.summed)
-        return total, square.mean(dim=1, keepdim=True).add_(eps).rsqrt_()
+def _centred(
+    hidden: Tensor, line: Tensor, gated: Tensor, skip: Tensor, eps: float, memory: list[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The norm's input less its mean [V, H, n], and one over its deviation [V, 1, n]."""
+    both, _, norm, square = memory
+    value, gate = torch.bmm(gated, hidden, out=both).chunk(2, dim=1)
+    total = torch.bmm(skip, line, out=norm).addcmul_(value, gate.sigmoid_())
+    total.sub_(total.mean(dim=1, keepdim=True))
+    torch.mul(total, total, out=square)
+    return total, square.mean(dim=1, keepdim=True).add_(eps).rsqrt_()
 
 
-def _pieces(gain: Tensor, weights: Tensor) -> Iterator[tuple[slice, _Buffers]]:
-    """Slices of the hours with memory to work in.
+def _pieces(gain: Tensor, weights: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
+    """Slices of n hours with memory to work in, which is reused: two [V, 2H, n] and two [V, H, n].
 
     Their length is a multiple of `ALIGNMENT` if possible: the last columns of an odd length are
     summed in another order, and a window's forecast must not depend on its place in the batch.
     """
-    n = weights.shape[1]
+    hours, (variables, h) = weights.shape[1], gain.shape
     budget = PIECE_BYTES if gain.device.type == "cpu" else PIECE_BYTES_GPU
     aligned = budget // (6 * gain.nbytes) // ALIGNMENT * ALIGNMENT
-    size = min(n, max(aligned, ALIGNMENT))
-    buffers = _Buffers(gain, size)
-    for start in range(0, n, size):
-        if n - start < size:
-            buffers = _Buffers(gain, n - start)
-        yield slice(start, min(start + size, n)), buffers
+    size = max(aligned, ALIGNMENT)
+    for start in range(0, hours, size):
+        n = min(size, hours - start)
+        if start == 0 or n < size:
+            memory = [gain.new_empty(variables, rows, n) for rows in (2 * h, 2 * h, h, h)]
+        yield slice(start, start + n), memory
 
 
 def _interpolated(x: Tensor, size: int) -> Tensor:

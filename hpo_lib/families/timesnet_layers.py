@@ -79,20 +79,18 @@ def _transforms(
     vertical = torch.arange(rows, dtype=torch.float64) / rows
     horizontal = torch.arange(columns // 2 + 1, dtype=torch.float64) / columns
 
-    def angles(top: int, bottom: int, left: int, right: int) -> Tensor:
-        down = torch.outer(torch.arange(top, bottom, dtype=torch.float64), vertical)
-        across = torch.outer(torch.arange(left, right, dtype=torch.float64), horizontal)
-        grid = 2 * math.pi * (down[:, None, :, None] + across[None, :, None, :])
+    def angles(down: range, across: range) -> Tensor:
+        turns_down = torch.outer(torch.tensor(down, dtype=torch.float64), vertical)
+        turns_across = torch.outer(torch.tensor(across, dtype=torch.float64), horizontal)
+        grid = 2 * math.pi * (turns_down[:, None, :, None] + turns_across[None, :, None, :])
         return grid.reshape(len(down) * len(across), -1)
 
-    pixels = angles(0, height, 0, width)
-    taps = angles(-radii[0], radii[0] + 1, -radii[1], radii[1] + 1)
-    pairs = torch.where(horizontal == 0, 1, 2).double().repeat(rows) / (rows * columns)
-    matrices = (
-        torch.cat([pixels.cos(), -pixels.sin()], dim=1).T,
-        torch.cat([taps.cos(), taps.sin()], dim=1).T,
-        torch.cat([pixels.cos() * pairs, -pixels.sin() * pairs], dim=1),
-    )
+    pixels = angles(range(height), range(width))
+    taps = angles(*(range(-radius, radius + 1) for radius in radii))
+    analyse = torch.cat([pixels.cos(), -pixels.sin()], dim=1)
+    analyse_kernel = torch.cat([taps.cos(), taps.sin()], dim=1)
+    pairs = torch.where(horizontal == 0, 1, 2).double().repeat(2 * rows) / (rows * columns)
+    matrices = analyse.T, analyse_kernel.T, analyse * pairs
     return tuple(matrix.to(dtype).contiguous() for matrix in matrices)
 
 

@@ -10,7 +10,7 @@ import gc
 import logging
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -313,7 +313,7 @@ class BestWeights(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         self.forecaster.module = module
-        self.steps = self.budget.steps_for(_n_weights(module.parameters()))
+        self.steps = module.lr_schedulers().total_steps
         self.source = self.forecaster.source(self.context).to(module.device)
         self.shares_are_kept = self.forecaster.recipe.residual_share and len(self.source.linear) > 0
         if self.shares_are_kept:
@@ -362,11 +362,7 @@ class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):
     """One cycle over the steps that the budget allows this model (Smith and Topin, 2018)."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, max_lr: float, budget: Budget) -> None:
-        n_weights = _n_weights(
-            weight for group in optimizer.param_groups for weight in group["params"]
+        n_weights = sum(
+            weight.numel() for group in optimizer.param_groups for weight in group["params"]
         )
         super().__init__(optimizer, max_lr=max_lr, total_steps=budget.steps_for(n_weights))
-
-
-def _n_weights(weights: Iterable[torch.Tensor]) -> int:
-    return sum(weight.numel() for weight in weights)

@@ -33,29 +33,24 @@ STEADY = {
 EARLY_STOPPING_ROUNDS = 100
 """Rounds without a lower validation loss after which a level stops."""
 
-Residuals = tuple[FeatureTable, np.ndarray | None]
-"""A table, and the linear baseline's forecasts [N, H] whose residuals are learnt, if there is one.
-"""
-
 
 def boosted(
-    learnt: Residuals,
+    learnt: FeatureTable,
     rounds: Mapping[float, int],
-    validation: Residuals | None = None,
+    validation: FeatureTable | None = None,
     seed: int | None = None,
 ) -> list[Any]:
     """A booster for each level of ``rounds``, which ``validation`` may stop before all of these."""
     import lightgbm  # slow to import
 
-    def data(table: FeatureTable, expected: np.ndarray | None, **how: Any) -> lightgbm.Dataset:
-        residual = table.target if expected is None else table.target - expected
+    def data(table: FeatureTable, **how: Any) -> lightgbm.Dataset:
         how |= {"free_raw_data": False, "params": {"verbose": -1}}
-        return lightgbm.Dataset(_rows(table, expected), residual.ravel(), **how)
+        return lightgbm.Dataset(_rows(table), table.target.ravel(), **how)
 
-    train, stopping = data(*learnt), dict[str, Any]()
+    train, stopping = data(learnt), dict[str, Any]()
     if validation is not None:
-        weight = np.repeat(validation[0].level, HORIZON)  # the loss is in the target's unit
-        valid = data(*validation, weight=weight, reference=train)
+        weight = np.repeat(validation.level, HORIZON)  # the loss is in the target's unit
+        valid = data(validation, weight=weight, reference=train)
         stop = lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)
         stopping = {"valid_sets": [valid], "callbacks": [stop]}
     return [
@@ -64,16 +59,14 @@ def boosted(
     ]
 
 
-def predicted(trees: str, table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:
+def predicted(trees: str, table: FeatureTable) -> np.ndarray:
     """[N, H] what trees, as LightGBM's text, forecast of a table."""
     import lightgbm
 
-    values = lightgbm.Booster(model_str=trees).predict(_rows(table, expected))
+    values = lightgbm.Booster(model_str=trees).predict(_rows(table))
     return np.asarray(values).reshape(table.target.shape)
 
 
-def _rows(table: FeatureTable, expected: np.ndarray | None) -> np.ndarray:
-    """[N H, F] the features that the trees see, the linear baseline's forecasts included."""
-    linear = [] if expected is None else [expected[:, :, None]]
-    features = np.concatenate([table.features, *linear], axis=2)
-    return features.reshape(-1, features.shape[2])
+def _rows(table: FeatureTable) -> np.ndarray:
+    """[N H, F] the features of each hour."""
+    return table.features.reshape(-1, len(table.names))

@@ -5,7 +5,7 @@ from ``origin - L + 1 .. origin``, and only future-known columns are ever read b
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -332,9 +332,8 @@ class TrainingWindows(TorchTrainingDataset):
 
     def __getitem__(self, index: int) -> TorchTrainingSample:
         batch = self.__getitems__([index])
-        tensors = {field.name: getattr(batch, field.name) for field in fields(batch)}
         return TorchTrainingSample(
-            **{name: None if t is None else t[0].numpy() for name, t in tensors.items()}
+            **{name: None if t is None else t[0].numpy() for name, t in asdict(batch).items()}
         )
 
     def __getitems__(self, indices: list[int]) -> TorchTrainingBatch:

@@ -22,17 +22,24 @@ from hpo_lib.benchmark.explanations import (
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.families.linear_baseline import MEDIAN
-from hpo_lib.figures import style
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.style import (
     ACCENT,
     BLUE,
     INK,
     TARGET,
+    aligned,
+    beside,
+    draw_intervals,
+    legend_below,
     marked_by_source,
     model_colour,
+    model_handles,
+    model_marker,
+    model_name,
     on_screen,
     panels,
+    unit_text,
 )
 from hpo_lib.records.study import StoredStudy
 
@@ -43,7 +50,7 @@ if TYPE_CHECKING:
 def explained(evidence: Evidence) -> list[Explanations]:
     """What was found on each dataset, in the unit in which its scores are read best."""
     return [
-        Explanations.of_folder(one.paths, style.unit_text(one.unit), one.unit_and_factor[1])
+        Explanations.of_folder(one.paths, unit_text(one.unit), one.unit_and_factor[1])
         for one in evidence.explanations
     ]
 
@@ -58,7 +65,7 @@ def draw(
         axes.set_title(one.facts["title"])
         models.extend(fill(axes, one))
     if models:
-        style.legend_below(figure, style.model_handles(models, ls="-"))
+        legend_below(figure, model_handles(models, ls="-"))
     return figure
 
 
@@ -71,10 +78,10 @@ def fill_losses(axes: Axes, one: Explanations) -> Iterable[str]:
     """Groups below each other, in each the models: means with intervals, and ticks for seeds."""
     rows = losses(one).rename(columns={"low": "value_low", "high": "value_high"})
     groups = one.facts["players"]
-    rows["place"] = rows["group"].map(groups.index) + style.beside(rows["model"], 0.12)
+    rows["place"] = rows["group"].map(groups.index) + beside(rows["model"], 0.12)
     means, seeds = rows[rows["seed"] == MEAN], rows[rows["seed"] != MEAN]
     axes.plot(seeds["value"], seeds["place"], "|", color=INK)
-    style.draw_intervals(axes, means, "value", upright=False)
+    draw_intervals(axes, means, "value", upright=False)
     axes.axvline(0, **TARGET)
     axes.set_yticks(range(len(groups)), groups)
     axes.set_xlabel(f"added to the MAE in {one.unit}")
@@ -84,14 +91,14 @@ def fill_losses(axes: Axes, one: Explanations) -> Iterable[str]:
 
 def fill_hours(axes: Axes, one: Explanations) -> Iterable[str]:
     """Group by hour ahead as shades: the mean size of what it adds, of the best model."""
-    sizes = {}
+    sizes = list[pd.DataFrame]()
     for what in ("median", "width"):
         values = np.abs(shapley_values(one.games(what)[one.best])).mean(axis=1)
-        sizes[what] = pd.DataFrame(values, one.facts["players"], range(1, 1 + HORIZON))
-    table, label = pd.concat(sizes), {"label": f"mean size in {one.unit}"}
-    table.index = table.index.map(", ".join)
-    sns.heatmap(table, ax=axes, cmap="Blues", xticklabels=3, cbar_kws=label)
-    axes.set(xlabel="hours ahead", ylabel=style.model_name(one.best[0]))
+        rows = [f"{what}, {group}" for group in one.facts["players"]]
+        sizes.append(pd.DataFrame(values, rows, range(1, 1 + HORIZON)))
+    label = {"label": f"mean size in {one.unit}"}
+    sns.heatmap(pd.concat(sizes), ax=axes, cmap="Blues", xticklabels=3, cbar_kws=label)
+    axes.set(xlabel="hours ahead", ylabel=model_name(one.best[0]))
     return ()
 
 
@@ -101,15 +108,17 @@ def fill_day(axes: Axes, one: Explanations) -> Iterable[str]:
     daily = medians[one.best].mean(axis=2)
     day = np.abs(daily[-1] - daily[0]).argmax()
     average = medians.get((LINEAR, "own", MEAN), daily)[0, day].mean()
-    steps = reasons(daily[:, day], one.facts["players"], average)
-    fill_steps(axes, steps, average, "average day", one.unit)
-    axes.set_ylabel(f"{style.model_name(one.best[0])}, after {one.facts['days'][day]}")
+    fill_reasons(axes, daily[:, day], one.facts["players"], average, one.unit)
+    axes.set_ylabel(f"{model_name(one.best[0])}, after {one.facts['days'][day]}")
     return ()
 
 
-def reasons(daily: np.ndarray, groups: Iterable[str], average: float) -> pd.Series:
+def fill_reasons(
+    axes: Axes, daily: np.ndarray, groups: Iterable[str], average: float, unit: str
+) -> None:
     """What leads from an ``average`` day to a daily mean [2^g] with all information."""
-    return pd.Series([daily[0] - average, *shapley_values(daily)], ["model", *groups])
+    added = pd.Series([daily[0] - average, *shapley_values(daily)], ["model", *groups])
+    fill_steps(axes, added, average, "average day", unit)
 
 
 def fill_steps(
@@ -118,9 +127,9 @@ def fill_steps(
     """A waterfall of what is ``added`` to a daily mean; ``texts``: other labels than numbers."""
     ends = start + np.cumsum([0, *added])
     bars = axes.barh(added.index, added, left=ends[:-1], color=np.where(added > 0, ACCENT, BLUE))
-    texts = texts or style.aligned(added, [added.abs().max()])
+    texts = texts or aligned(added, [added.abs().max()])
     axes.bar_label(bars, texts, padding=4, fontsize=6)
-    first, last = style.aligned(ends[[0, -1]])
+    first, last = aligned(ends[[0, -1]])
     axes.set_xlabel(f"daily mean in {unit}, from {first} ({begins}) to {last}")
     axes.invert_yaxis()
     axes.use_sticky_edges = False
@@ -131,18 +140,21 @@ def fill_deletions(axes: Axes, one: Explanations) -> Iterable[str]:
     """MAE without the first groups in a model's own order; dashed in the mean over all orders."""
     means = {row[0]: loss for row, loss in one.losses().items() if row[2] == MEAN}
     for model, loss in means.items():
-        marker, colour = style.model_marker(model), model_colour(model)
-        axes.plot(deletion(loss, shapley_values(loss)), marker=marker, color=colour)
+        curve, colour = deletion(loss, shapley_values(loss)), model_colour(model)
+        axes.plot(curve, marker=model_marker(model), color=colour)
         axes.plot(mean_deletion(loss), "--", color=colour)
     axes.set(xlabel="groups hidden", ylabel=f"MAE in {one.unit}")
     return means
 
 
 PICTURES = {
-    "explanation_loss": (explained, partial(draw, fill_losses)),
-    "explanation_hours": (explained, partial(draw, fill_hours)),
-    "explanation_day": (explained, partial(draw, fill_day)),
-    "explanation_deletion": (explained, partial(draw, fill_deletions)),
+    name: (explained, partial(draw, fill))
+    for name, fill in {
+        "explanation_loss": fill_losses,
+        "explanation_hours": fill_hours,
+        "explanation_day": fill_day,
+        "explanation_deletion": fill_deletions,
+    }.items()
 }
 """Name of the files and of the caption -> the data of a figure, and its drawer."""
 
@@ -151,10 +163,13 @@ PICTURES = {
 
 def of_network(study: StoredStudy, show: Callable[..., Any], *given: Any) -> Any:
     """What ``show`` makes of a study's network, or why it says nothing, as a sentence."""
-    why = "at the test budget it has learnt next to nothing" if study.is_test else ""
     if not any(study.chosen.shares or [1]):
         why = "nothing of it is kept, the linear baseline forecasts"
-    return Markdown(f"The network is not shown: {why}.") if why else show(*given)
+    elif study.is_test:
+        why = "at the test budget it has learnt next to nothing"
+    else:
+        return show(*given)
+    return Markdown(f"The network is not shown: {why}.")
 
 
 LARGEST_FIRST = 12
@@ -203,8 +218,8 @@ def draw_attention(weights: "FusionWeights", data: Dataset) -> Figure:
     """Attention of a TFT on each hour of the week and the day ahead, mean over hours ahead."""
     figure, [[axes]] = panels(1, 1, height=2.4, width=9)
     edges = np.arange(0.5 - HISTORY, HORIZON + 1)  # the hour of the origin is 0
-    mean, colour = 100 * weights.attention.mean(axis=(0, 1)), model_colour("TFT_Q")
-    axes.stairs(mean, edges, fill=True, color=colour, alpha=0.5)
+    mean = 100 * weights.attention.mean(axis=(0, 1))
+    axes.stairs(mean, edges, fill=True, color=model_colour("TFT_Q"), alpha=0.5)
     axes.axhline(100 / (HISTORY + HORIZON), label="equal attention", **TARGET)
     axes.axvline(0.5, color="#000000", lw=1)
     axes.set(xlabel="hours from the origin", ylabel="attention in %", ylim=(0, None))

@@ -1,17 +1,16 @@
 """Slurm: what a site asks for, the queue, and submitting studies."""
 
-import dataclasses
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from hpo_lib import paths
 from hpo_lib.errors import HpoError, InputError, choices, expected, sentence
@@ -189,17 +188,16 @@ def _digits(value: str) -> str:
     return value
 
 
-_Whole = Annotated[int, BeforeValidator(_digits)]
+_Whole = Annotated[int, BeforeValidator(_digits), Field(ge=0)]
+_Number = Annotated[int, BeforeValidator(_digits), Field(ge=1)]
 
 
-class Site(BaseModel):
+class Site(BaseModel, frozen=True):
     """The site's settings, as the comments of ``slurm/site.env`` explain them.
 
     Empty: Slurm uses its own default. SETUP is shell code, MODULES is a list, and folders may hold
     blanks: the job's script quotes these.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     partition: _Word = "a100"
     gres: _Word = "gpu:a100:1"
@@ -216,9 +214,9 @@ class Site(BaseModel):
     conda_env: _Word = ""
     venv: str = ""
     setup: str = ""
-    workers_per_gpu: Annotated[_Whole, Field(ge=1)] = 1
-    signal_seconds: Annotated[_Whole, Field(ge=0)] = 600
-    max_requeues: Annotated[_Whole, Field(ge=0)] = 20
+    workers_per_gpu: _Number = 1
+    signal_seconds: _Whole = 600
+    max_requeues: _Whole = 20
 
 
 def read_site(path: Path) -> Site:
@@ -294,7 +292,7 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
         task, several = f"{job_id}_1", f", {workers} workers"
         others = f"   (and _2 to _{workers})"
     log = paths.job_log(name, task)
-    record = run if continues else dataclasses.replace(run, job_id=job_id)
+    record = run if continues else replace(run, job_id=job_id)
     return f"""\
 job      {job_id} ({name}{several})
 log      {log}{others}

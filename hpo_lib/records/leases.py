@@ -80,9 +80,11 @@ class Lease:
         """For how many seconds this process has seen no sign of its holder."""
         # The clock before the file: a pause of this process between the two is no silence.
         now, refreshed = time.monotonic(), self.refreshed()
-        if refreshed != _SEEN.get(self.file, (None, 0.0))[0]:
+        seen, since = _SEEN.get(self.file, (None, now))
+        if refreshed != seen:
             _SEEN[self.file] = refreshed, time.monotonic()
-        return now - _SEEN.get(self.file, (None, now))[1]
+            return 0.0
+        return now - since
 
     def tell(self) -> None:
         """Say who holds it, and how long its holder may be silent yet."""

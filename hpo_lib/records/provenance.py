@@ -167,4 +167,4 @@ def visible_gpus() -> list[str]:
         return named.split(",")
     import torch  # heavy, and needed only when a study runs
 
-    return [str(number) for number in range(torch.cuda.device_count())]
+    return [*map(str, range(torch.cuda.device_count()))]

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from hpo_lib.errors import InputError, expected, in_one_line, sentence
 from hpo_lib.paths import NAME, RunPaths, atomic, write_text
@@ -41,10 +41,8 @@ Time = Annotated[str, AfterValidator(_is_time), expected("a time with its zone")
 Params = dict[str, bool | int | float | str | None]
 
 
-class Part(BaseModel):
+class Part(BaseModel, strict=True, allow_inf_nan=False):
     """Part of a JSON. Keys that are not stated here may hold anything; numbers are finite."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def check(schema: type[Part], record: object, source: Path | str, what: str) -> None:

@@ -262,7 +262,7 @@ _RENAMED = {
 }
 
 
-def listed_trials(record: Json) -> list[TrialRecord]:
+def listed_trials(record: Json) -> Trials:
     """The trials that a best_params JSON lists, some twice: untuned defaults, choice and front."""
     named = [record.get("default_trial"), record.get("chosen_trial")]
     entries = [*named, *(record.get("all_pareto_trials") or ())]

@@ -5,7 +5,6 @@ loads optuna, so readers of records import it where they need it.
 """
 
 import json
-import math
 import re
 import sqlite3
 import urllib.parse
@@ -38,7 +37,7 @@ from hpo_lib.errors import UNREADABLE, InputError, WriteError, in_one_line, unwr
 from hpo_lib.families.search_space import Choice, Dimension, FloatRange, IntRange
 from hpo_lib.paths import RunPaths, atomic
 from hpo_lib.records.read_write import Count, Json, Part, check
-from hpo_lib.records.trial import Settled, TrialRecord, check_trial
+from hpo_lib.records.trial import Settled, TrialRecord, Trials, check_trial
 from hpo_lib.scoring.objectives import Objective, coverage_error
 
 DAMAGE = OptunaError, SQLAlchemyError, sqlite3.Error, *UNREADABLE
@@ -348,37 +347,28 @@ def dimension(distribution: BaseDistribution) -> Dimension:
 
 def trial_record(trial: FrozenTrial, objectives: Sequence[Objective]) -> TrialRecord:
     """A trial of the storage of a study with these objectives as every reader sees it."""
-    attributes, values = trial.user_attrs, dict[str, float]()
+    values = dict[str, float]()
     if trial.state == TrialState.COMPLETE:
         values = dict(zip([one.name for one in objectives], trial.values, strict=True))
-    scores = attributes.get("scores", {})  # which studies of the original HPO plan lack
-    pair = {**values, **scores}
+    scores = trial.user_attrs.get("scores", {})  # which studies of the original HPO plan lack
+    known = {**trial.user_attrs, **values, **scores}
     if scores:
-        pair["picp_penalty"] = coverage_error(scores)
+        known["picp_penalty"] = coverage_error(scores)
     state = _STATES.get(trial.state, trial.state.name.lower())
-    if trial.state == TrialState.FAIL and "cause" not in attributes:
+    if trial.state == TrialState.FAIL and "cause" not in known:
         state = "interrupted"
-    return TrialRecord(
-        trial.number,
-        state,
-        trial.params,
-        pair.get("mae", math.nan),
-        pair.get("picp_penalty", math.nan),
-        values=values,
-        **{name: attributes[name] for name in OF_ATTRIBUTES & attributes.keys()},
-    )
+    stated = {name: known[name] for name in _STATED & known.keys()}
+    return TrialRecord(trial.number, state, trial.params, values=values, **stated)
 
 
-OF_ATTRIBUTES = {field.name for field in fields(TrialRecord)[5:-1]}
-"""What a trial in the storage says of itself in its attributes."""
+_STATED = {field.name for field in fields(TrialRecord)[3:-1]}
+"""What a trial in the storage says of itself in its values and attributes."""
 
 _STATES = {TrialState.FAIL: "failed", TrialState.PRUNED: "stopped"}
 """Those whose names are not optuna's."""
 
 
-def trial_records(
-    stored: Stored, objectives: Sequence[Objective], study_name: str
-) -> tuple[TrialRecord, ...]:
+def trial_records(stored: Stored, objectives: Sequence[Objective], study_name: str) -> Trials:
     """All trials of a study with these objectives.
 
     Raises:
@@ -396,7 +386,7 @@ def trial_records(
                 f"({in_one_line(error)}); {RESTORE}"
             ) from None
         trials.append(trial)
-    return tuple(trials)
+    return trials
 
 
 @contextmanager

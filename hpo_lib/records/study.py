@@ -16,7 +16,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import somebody_lives
 from hpo_lib.records.read_write import Json, load_predictions, of_all_workers, read_record
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
-from hpo_lib.records.trial import PROVEN, TrialRecord, default_trial, pareto_front
+from hpo_lib.records.trial import PROVEN, TrialRecord, Trials, default_trial, pareto_front
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.objectives import Objective
 
@@ -165,7 +165,7 @@ class StoredStudy:
         )
 
     @cached_property
-    def trials(self) -> tuple[TrialRecord, ...]:
+    def trials(self) -> Trials:
         """All trials by number; without the storage those in the JSON: defaults, front, choice.
 
         Raises:
@@ -197,11 +197,11 @@ class StoredStudy:
         }
 
     @property
-    def complete(self) -> list[TrialRecord]:
+    def complete(self) -> Trials:
         return [trial for trial in self.trials if trial.state == "complete"]
 
     @cached_property
-    def viewable(self) -> list[TrialRecord]:
+    def viewable(self) -> Trials:
         """Complete trials whose forecasts are stored, by ascending MAE."""
         stored = [
             trial for trial in self.complete if self.run.trial_predictions(trial.number).exists()
@@ -209,7 +209,7 @@ class StoredStudy:
         return sorted(stored, key=lambda trial: (trial.mae, trial.picp_penalty, trial.number))
 
     @cached_property
-    def front(self) -> list[TrialRecord]:
+    def front(self) -> Trials:
         """The Pareto front, by ascending value of the first objective."""
         return pareto_front(self.trials, self.objectives)
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from hpo_lib.errors import InputError, StudyError, choices, sentence
 from hpo_lib.records.read_write import Count, Json, Pair, Part
 from hpo_lib.records.trainings import TrainingFailed
-from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective
+from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, Objective, Scores
 from hpo_lib.scoring.uncertainty import (
     MIN_COMPARED_DAYS,
     DailyScores,
@@ -23,6 +23,9 @@ from hpo_lib.scoring.uncertainty import (
     leaders,
     prospect,
 )
+
+Curve = Sequence[Scores]
+"""The checks of a training so far, in order: ``step`` and some scores."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,16 @@ class TrialRecord:
     params: Json
     mae: float = math.nan
     picp_penalty: float = math.nan
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
     by_step: Mapping[str, list[float]] = field(default_factory=dict)
     cause: str = ""
     seconds: float = 0.0
     best_step: int = 0
     shares: Pair | None = None
     retry_of: int | None = None
-    curve: Sequence[Mapping[str, float]] = ()
+    curve: Curve = ()
     stopped_at: float | None = None
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Scores = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.values and self.state == "complete":
@@ -121,6 +124,11 @@ def check_trial(
 
 
 _SCHEMA = TypeAdapter(TrialRecord)
+
+
+def n_complete(trials: Trials) -> int:
+    """How many have scores."""
+    return sum(trial.state == "complete" for trial in trials)
 
 
 def default_trial(trials: Trials) -> TrialRecord:
@@ -224,8 +232,11 @@ class Proof:
             TrainingMissing, TrainingFailed: so is one of the untuned defaults.
         """
         default = default_trial(trials)
-        complete = [t.number for t in trials if t.state == "complete" and t.number in finished]
-        others = [self.scored(number) for number in complete if number != default.number]
+        others = [
+            self.scored(t.number)
+            for t in trials
+            if t.state == "complete" and t.number in finished and t is not default
+        ]
         untuned = [
             self.scored(default.number),
             *(self.trained(default, seed) for seed in self.seeds),
@@ -236,8 +247,12 @@ class Proof:
         return {"asked": asked, "finished": [*finished], "days": len(untuned[0]["mae"]), **found}
 
 
-def chosen_of(proof: Json, default: int) -> tuple[int, str]:
-    """The trial that a proof chooses, and why, in one sentence."""
+Chosen = tuple[int, str]
+"""The number of a trial, and why it is chosen, in one sentence."""
+
+
+def chosen_of(proof: Json, default: int) -> Chosen:
+    """What a proof chooses."""
     challengers, n_seeds, stay = proof["challengers"], len(proof["seeds"]), "untuned defaults stay"
     if proof["cause"]:
         return default, f"the {stay}: {proof['cause']}"
@@ -294,7 +309,7 @@ class Settled(Part):
     gain: float
 
 
-def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> list[TrialRecord]:
+def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> Trials:
     """Complete trials that no other one beats, by ascending value of the first objective.
 
     One beats another if it is at least as good in every objective and better in one, beyond their
@@ -310,7 +325,7 @@ def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> list[TrialR
     return sorted(front, key=lambda t: (*(t.values[o.name] for o in objectives), t.number))
 
 
-def _calibrated(front: Trials) -> tuple[int, str]:
+def _calibrated(front: Trials) -> Chosen:
     front = sorted(front, key=lambda t: t.mae)
     near = [t.number for t in front if t.picp_penalty <= COVERAGE_TOLERANCE]
     if near:
@@ -324,11 +339,11 @@ def _calibrated(front: Trials) -> tuple[int, str]:
     return chosen.number, f"{none}, so {which} nearest to 80 % coverage"
 
 
-def _lowest_mae(front: Trials) -> tuple[int, str]:
+def _lowest_mae(front: Trials) -> Chosen:
     return min(front, key=lambda t: t.mae).number, "lowest MAE, whatever its coverage"
 
 
-def _knee(front: Trials) -> tuple[int, str]:
+def _knee(front: Trials) -> Chosen:
     """The point with the lowest sum of its objectives, each scaled to 0..1 over the front.
 
     Of two objectives that is the point farthest below the straight line between the ends of the

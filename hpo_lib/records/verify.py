@@ -14,7 +14,7 @@ from hpo_lib.records.read_write import Json
 from hpo_lib.records.result import SCHEMA_VERSION, choice_entries, listed_trials
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import TrainingMissing, replicate
-from hpo_lib.records.trial import Proof, TrialRecord
+from hpo_lib.records.trial import Proof, TrialRecord, Trials, n_complete
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.objectives import coverage_error
@@ -131,8 +131,7 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
         lambda trial, seed: daily_scores(replicate(study.run, trial.number, seed), scales),
     )
     proof = study.result["proof"] and again_proven.entry(trials)
-    n_complete = sum(trial.state == "complete" for trial in trials)
-    if (settled := study.settled) and n_complete == study.result["n_completed"]:
+    if (settled := study.settled) and n_complete(trials) == study.result["n_completed"]:
         finished = settled.get("finished") or [t.number for t in trials if t.finished]
         counted = study.finished if study.is_complete else settled["trials"]
         found = again_proven.outlook(trials, finished, settled["asked"])
@@ -153,7 +152,7 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
     return again
 
 
-def _trials(study: StoredStudy, messages: Messages) -> list[TrialRecord]:
+def _trials(study: StoredStudy, messages: Messages) -> Trials:
     """The trials that front and choice come from, the untuned defaults first.
 
     Without the storage the predictions say which are complete, and the record which has the
@@ -169,13 +168,12 @@ def _trials(study: StoredStudy, messages: Messages) -> list[TrialRecord]:
         first = 0, record["default_trial"]["trial"]  # the untuned defaults, or their retry
         trials = list({**complete, **listed}.values())
         trials.sort(key=lambda trial: (trial.number not in first, trial.number))
-    n_complete = sum(trial.state == "complete" for trial in trials)
-    if n_complete == record["n_completed"]:
+    if n_complete(trials) == record["n_completed"]:
         return trials
     lost = (
         "the front and the choice from it are not recomputed, since the record counts "
-        f"{record['n_completed']} complete trials and {n_complete} are there; restore what is "
-        "missing, or run the study again"
+        f"{record['n_completed']} complete trials and {n_complete(trials)} are there; restore what "
+        "is missing, or run the study again"
     )
     messages.append(("LOST", lost))
     return list(listed.values())

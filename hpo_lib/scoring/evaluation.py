@@ -37,7 +37,7 @@ def naive_ahead(dataset: Dataset, context: Context, lag: int) -> QuantileForecas
     train = dataset.training_target
     errors = train[lag:] - train[:-lag]
     median = target[context.positions[:, None] + np.arange(1, HORIZON + 1) - lag]
-    low, high = np.quantile(errors[~np.isnan(errors)], [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
+    low, high = np.nanquantile(errors, [QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1]])
     # On a steep trend all errors have one sign.
     offsets = np.array([min(low, 0.0), 0.0, max(high, 0.0)])
     return QuantileForecasts.of_model(median[:, :, None] + offsets, context.origins, dataset.lowest)

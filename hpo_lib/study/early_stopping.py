@@ -5,21 +5,16 @@ a lower interval score at the same share of the steps. `measurements/early_stopp
 recorded learning curves under this rule and others.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hpo_lib.records.trial import TrialRecord, default_trial
+from hpo_lib.records.trial import Curve, Trials, default_trial, n_complete
+from hpo_lib.scoring.objectives import Scores
 
 CURVE_METRICS = ("mae", "picp", "pinball", "winkler")
-"""Scores that are kept of every check of a training, beside its ``step``."""
+"""Scores that a `Curve` keeps of every check of a training, beside its ``step``."""
 
 RANKED_BY = ("mae", "winkler")
 """A trial beats another if none of these scores is higher and one is lower."""
-
-Scores = Mapping[str, float]
-
-Curve = Sequence[Scores]
-"""The checks of a training so far, in order: ``step`` and the scores of `CURVE_METRICS`."""
 
 
 class StoppedEarly(Exception):
@@ -64,7 +59,7 @@ class StoppingRule:
         ]
         return reached[-1] if reached else None
 
-    def judge(self, curve: Curve, checks: int, number: int, trials: Sequence[TrialRecord]) -> None:
+    def judge(self, curve: Curve, checks: int, number: int, trials: Trials) -> None:
         """Let the trial go on or end it, at its last check so far.
 
         It ends if at least a share ``keep`` of all trials that reached this rung, itself included,
@@ -84,9 +79,8 @@ class StoppingRule:
             return
         best, share = best_check(curve), check / checks
         after = f"in MAE and interval score after {share:.0%} of their steps"
-        complete = [t.number for t in trials if t.state == "complete"]
-        if len(complete) < self.warm_up:
-            if self.margin is None or default.number not in complete:
+        if n_complete(trials) < self.warm_up:
+            if self.margin is None or default.state != "complete":
                 return
             untuned = best_check(default.curve[:check])
             if all(best[name] > (1 + self.margin) * untuned[name] for name in RANKED_BY):

@@ -49,7 +49,7 @@ def first_trials(trainings: Trainings) -> list[FirstTrial]:
     defaults = family.untuned(space, trainings.recipe, dataset)
     trials = [FirstTrial(defaults, "untuned defaults")]
     if space == "wide":
-        dimensions = family.searched(space, dataset)
+        dimensions = trainings.search_space
         standard = family.untuned(space, STANDARD, dataset)
         won = [
             ({**standard, **params}, f"portfolio, won on {on}")

@@ -3,10 +3,9 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna import visualization
@@ -14,9 +13,10 @@ from tqdm.auto import tqdm
 
 from hpo_lib.data.day_ahead_weather import mark_of
 from hpo_lib.paths import write_text
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.storage import quiet_optuna
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
-from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trial import Curve, TrialRecord, Trials
 from hpo_lib.stop_requests import STOP_FILE
 
 EVERY = 10.0
@@ -24,9 +24,7 @@ EVERY = 10.0
 
 
 @contextmanager
-def telling(
-    number: int, curve: Sequence[Mapping[str, float]], say: Callable[[str], None]
-) -> Iterator[None]:
+def telling(number: int, curve: Curve, say: Callable[[str], None]) -> Iterator[None]:
     """Say every `EVERY` seconds of the block how long a trial trains, and its last check."""
     begun, ended = time.monotonic(), threading.Event()
 
@@ -44,7 +42,7 @@ def telling(
         thread.join()
 
 
-def in_short(record: TrialRecord, unit: str, result: Mapping[str, Any] | None) -> tuple[str, str]:
+def in_short(record: TrialRecord, unit: str, result: Json | None) -> tuple[str, str]:
     """How a trial ended, and what the study has so far; no ``result`` before a complete trial."""
     if record.state == "complete":
         line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
@@ -79,7 +77,7 @@ RECENT = 5
 """The longest of this many trials is what the next one is expected to take."""
 
 
-def out_of_time(limit_hours: float, spent: float, trials: Sequence[TrialRecord]) -> str:
+def out_of_time(limit_hours: float, spent: float, trials: Trials) -> str:
     """Why no further trial should start after so many seconds, or an empty text.
 
     The limit is 0 for none.
@@ -107,7 +105,7 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
     run, script, complete = stored.run, get_plotlyjs(), len(stored.complete)
     source = mark_of(stored.source) + ", test budget" * stored.is_test
     axes = [objective.axis(stored.unit) for objective in stored.objectives]
-    first: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": axes[0]}
+    first: Json = {"target": lambda trial: trial.values[0], "target_name": axes[0]}
     with quiet_optuna():
         figures = {
             run.pareto_front: visualization.plot_pareto_front(study, target_names=axes),

@@ -18,6 +18,7 @@ from hpo_lib.families.models import (
     Recipe,
     get_family,
 )
+from hpo_lib.families.search_space import SearchSpace
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import POLL, Lease
 from hpo_lib.records.read_write import Json, load_predictions
@@ -30,7 +31,7 @@ from hpo_lib.records.trainings import (
     replicate,
     store,
 )
-from hpo_lib.records.trial import Proof, TrialRecord, Trials, default_trial
+from hpo_lib.records.trial import PROVEN, Proof, TrialRecord, Trials, default_trial, n_complete
 from hpo_lib.scoring.uncertainty import DailyScores, daily_scores
 from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import StopRequested
@@ -47,9 +48,17 @@ class Trainings:
     """
 
     settings: Settings
-    family: Family
     dataset: Dataset
     must_stop: Callable[[], bool] = lambda: True
+
+    @cached_property
+    def family(self) -> Family:
+        return get_family(self.settings.model)
+
+    @cached_property
+    def search_space(self) -> SearchSpace:
+        """A dimension after the one that it depends on."""
+        return self.family.searched(self.settings.space, self.dataset)
 
     @cached_property
     def run(self) -> RunPaths:
@@ -76,19 +85,20 @@ class Trainings:
         )
 
     @cached_property
-    def _scored(self) -> Callable[[int], DailyScores]:
-        """The daily scores of a trial by its number, each computed once."""
-        file, scales = self.run.trial_predictions, self.dataset.scales
-        return cache(lambda number: daily_scores(load_predictions(file(number)), scales))
-
-    @cached_property
     def _lease(self) -> Lease:
         return Lease(self.run.proof_lease)
 
     @cached_property
     def _proof(self) -> Proof:
+        file, scales = self.run.trial_predictions, self.dataset.scales
+        scored = cache(lambda number: daily_scores(load_predictions(file(number)), scales))
         small = self.settings.budget_name == "test"
-        return Proof(self.settings.seed, small, self._scored, self._trained)
+        return Proof(self.settings.seed, small, scored, self._trained)
+
+    @property
+    def proves(self) -> bool:
+        """Whether the choice is one of those that are proven."""
+        return self.settings.policy == PROVEN
 
     def prove(self, trials: Trials) -> None:
         """Train what is missing of the proof.
@@ -106,7 +116,7 @@ class Trainings:
             self._lease.release()
 
     def settles(self, trials: Trials) -> Json | None:
-        """By what a study settles, if the other trials asked for are not expected to pay.
+        """By what a study settles, if it may and the other trials are not expected to pay.
 
         The luck of seeds is known from the untuned defaults with fresh ones, which are trained here
         if they are missing, and serve the proof as well. None while another worker looks, or while
@@ -116,8 +126,8 @@ class Trainings:
             StopRequested: during a training.
         """
         finished = [trial.number for trial in trials if trial.finished]
-        n_complete = sum(trial.state == "complete" for trial in trials)
-        if self._proof.small or len(finished) < MIN_FINISHED or n_complete < MIN_COMPLETE:
+        may_settle = self.settings.settle and self.proves and not self._proof.small
+        if not may_settle or len(finished) < MIN_FINISHED or n_complete(trials) < MIN_COMPLETE:
             return None
         if default_trial(trials).state != "complete" or not self._lease.take():
             return None
@@ -171,7 +181,7 @@ def train_again(study: StoredStudy, settings: Settings, data: Dataset) -> Foreca
     Prints how far its forecasts are from the stored ones.
     """
     chosen = study.chosen
-    forecaster = Trainings(settings, get_family(settings.model), data).fit(chosen.params)
+    forecaster = Trainings(settings, data).fit(chosen.params)
     stored = study.predictions(chosen.number).values
     difference = np.abs(forecaster.validation.values - stored).max()
     same = difference < SAME_FORECAST_TOLERANCE * np.abs(stored).mean()

@@ -14,13 +14,12 @@ from hpo_lib import stop_requests
 from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.errors import StudyError, WriteError
-from hpo_lib.families.models import get_family
 from hpo_lib.records.provenance import code_provenance, data_provenance, write_scales
 from hpo_lib.records.read_write import Json, write_predictions
 from hpo_lib.records.result import study_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import MODEL_VERSION, replicate_seconds
-from hpo_lib.records.trial import PROVEN, TrialRecord
+from hpo_lib.records.trial import TrialRecord, Trials, n_complete
 from hpo_lib.scoring.evaluation import evaluate, validation_baselines
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.metrics import METRICS, by_step
@@ -89,15 +88,14 @@ def run_study(
 
 class _Worker:
     def __init__(self, settings: Settings, dataset: Dataset | None) -> None:
-        family = get_family(settings.model)
         dataset = dataset or load_dataset(
             settings.dataset, settings.data_dir, simulated=settings.simulated
         )
         self.settings, self.dataset = settings, dataset
         self.begun, self.stop_reason = time.monotonic(), ""
-        self.trainings = Trainings(settings, family, dataset, self._must_stop)
+        self.trainings = Trainings(settings, dataset, self._must_stop)
         self.run = self.trainings.run
-        self.queue = TrialQueue(settings, self.run, family.searched(settings.space, dataset))
+        self.queue = TrialQueue(settings, self.run, self.trainings.search_space)
         self.records = self.queue.records
         setup = {
             "seed": settings.seed,
@@ -107,19 +105,20 @@ class _Worker:
             "space": settings.space,
             "early_stopping": asdict(RULE) if settings.early_stopping else "off",
         }
+        data = data_provenance(dataset)
         self.identity = {
             "model": settings.model,
             "dataset": self.run.dataset,
-            "data_sha256": dataset.sha256,
-            "train_end": str(dataset.spec.splits.train_end),
-            "val_end": str(dataset.spec.splits.val_end),
+            "data_sha256": data["sha256"],
+            "train_end": data["train_end"],
+            "val_end": data["val_end"],
             "objectives": [objective.name for objective in self.queue.objectives],
             **setup,
         }
         self.provenance = {
             **code_provenance(),
             "family_version": MODEL_VERSION,
-            "data": data_provenance(dataset),
+            "data": data,
             **setup,
         }
         self.stated = {
@@ -136,8 +135,8 @@ class _Worker:
         write_scales(self.run.scales, dataset, dataset.validation_origins)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
         self.rule = None if rule == "off" else TypeAdapter(StoppingRule).validate_python(rule)
-        self.provenance["early_stopping"] = rule
-        self.provenance["first_trials"] = [trial.origin for trial in first]
+        tried = [trial.origin for trial in first]
+        self.provenance |= {"early_stopping": rule, "first_trials": tried}
         return first
 
     def n_finished(self) -> int:
@@ -146,14 +145,11 @@ class _Worker:
     def work(self, progress: bool) -> None:
         """Work until the study holds all its trials, settles or has to stop."""
         asked, begun_with = self.settings.trials, self.n_finished()
-        may_settle = self.settings.settle and self.settings.policy == PROVEN
         with tqdm(total=asked, initial=begun_with, unit="trial", disable=not progress) as bar:
             while self.n_finished() < self.queue.ends_with and not self._must_stop():
                 try:
-                    settles = None
-                    if may_settle and not self.queue.settled:
-                        settles = self.trainings.settles(self.records())
-                    trial = self.queue.claim(settles)
+                    found = None if self.queue.settled else self.trainings.settles(self.records())
+                    trial = self.queue.claim(found)
                     if trial is None:
                         # The others run all that is left; if one dies, its trial is tried here.
                         time.sleep(POLL)
@@ -217,7 +213,7 @@ class _Worker:
             "curve": curve,
         }
 
-    def _check_failures(self, records: list[TrialRecord]) -> None:
+    def _check_failures(self, records: Trials) -> None:
         finished = [t for t in records if t.finished]
         # Sizes, counts and steps may differ.
         endings = {(t.state, re.sub(r"\d+", "", t.cause)) for t in finished}
@@ -236,23 +232,20 @@ class _Worker:
             self.stop_reason = out_of_time(limit, spent, self.records())
         return self.stop_reason != ""
 
-    def _write(self, records: list[TrialRecord]) -> Json | None:
+    def _write(self, records: Trials) -> Json | None:
         """Write the record, once a trial is complete."""
-        if not any(record.state == "complete" for record in records):
-            return None
-        return self.queue.write(self._result)
+        return self.queue.write(self._result) if n_complete(records) else None
 
-    def _result(self, records: list[TrialRecord]) -> Json:
-        policy = self.settings.policy
+    def _result(self, records: Trials) -> Json:
+        proves = self.trainings.proves
         ended = sum(record.finished for record in records) >= self.queue.ends_with
-        asks = policy == PROVEN
-        proof = self.trainings.entry(records) if ended and asks else None
-        done = ended and (not asks or proof is not None)
+        proof = self.trainings.entry(records) if ended and proves else None
+        done = ended and (not proves or proof is not None)
         return study_result(
             self.run,
             records,
             self.queue.objectives,
-            policy,
+            self.settings.policy,
             proof,
             replicate_seconds(self.run),
             status="complete" if done else "stopped" if self.stop_reason else "running",
@@ -262,13 +255,13 @@ class _Worker:
 
     def finish(self) -> StoredStudy:
         """Prove the choice, and write the last record and the optuna figures."""
-        if self.settings.policy == PROVEN and self.n_finished() >= self.queue.ends_with:
+        if self.trainings.proves and self.n_finished() >= self.queue.ends_with:
             try:
                 self.trainings.prove(self.records())
             except stop_requests.StopRequested:
                 self._must_stop()
         if self.stop_reason:
-            if not any(record.state == "complete" for record in self.records()):
+            if not n_complete(self.records()):
                 raise StudyError(f"no trial completed before the study stopped: {self.stop_reason}")
             print(
                 f"The study stopped before its end: {self.stop_reason}; run again under the same "

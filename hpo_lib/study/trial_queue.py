@@ -35,7 +35,7 @@ from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Lease, Liveness
 from hpo_lib.records.read_write import Json, write_json
 from hpo_lib.records.storage import Storage, damaged, distribution, quiet_optuna, trial_record
-from hpo_lib.records.trial import TrialRecord
+from hpo_lib.records.trial import TrialRecord, Trials
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.settings import Settings
 from hpo_lib.study.first_trials import FirstTrial
@@ -163,7 +163,7 @@ class TrialQueue:
         if begun_with is None:
             self.study.set_metric_names([objective.name for objective in self.objectives])
             self.study.set_user_attr("first_trials", [asdict(trial) for trial in first])
-            self.study.set_user_attr("identity", dict(identity))
+            self.study.set_user_attr("identity", identity)
         else:
             before, now = _values(begun_with), _values(identity)
             for key in {**now, **before}:
@@ -195,7 +195,7 @@ class TrialQueue:
         return min(asked, settled["trials"]) if (settled := self.settled) else asked
 
     @_patient
-    def records(self) -> list[TrialRecord]:
+    def records(self) -> Trials:
         """All trials of all workers."""
         return [
             trial_record(trial, self.objectives) for trial in self.study.get_trials(deepcopy=False)
@@ -264,7 +264,7 @@ class TrialQueue:
         self._finish(trial, TrialState.FAIL, interrupted=True, asked_to_stop=asked_by)
 
     @_decision
-    def write(self, content: Callable[[list[TrialRecord]], Json]) -> Json:
+    def write(self, content: Callable[[Trials], Json]) -> Json:
         """Write the study's JSON; a later writer writes what an earlier one did and more."""
         result = content(self.records())
         if self.lease.held:

@@ -83,7 +83,6 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
     workers, threads, sentence = fitting(settings.workers, cpu_count(), asked)
     if sentence:
         say(sentence)
-    numbers = range(settings.worker, settings.worker + workers)
     begun, gpus = time.monotonic(), visible_gpus()
     folders = [str(paths.PROJECT_ROOT), os.environ.get("PYTHONPATH")]
     processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -133,7 +132,7 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
             say(f"worker {number} died ({how}); it is started again, and so is its trial")
 
     with stop_requests.listening(run.workers), ThreadPoolExecutor(workers) as pool:
-        working = [pool.submit(work, number) for number in numbers]
+        working = [pool.submit(work, settings.worker + i) for i in range(workers)]
         try:
             while not stop_requests.requested():
                 ended, others = wait(working, timeout=1, return_when=FIRST_EXCEPTION)

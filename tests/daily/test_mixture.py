@@ -14,6 +14,7 @@ from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.families.models import family_names
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.read_write import read_json, write_json
+from hpo_lib.settings import Settings
 from tests.daily.conftest import Utility, quantiles
 
 DAYS = 15
@@ -61,13 +62,11 @@ def member(utility, name):
 def test_when_mornings_are_replayed_then_each_is_the_mixture_of_the_benchmark(utility, tmp_path):
     plan = Plan(
         utility.dataset(),
+        Settings.create("NHITS_Q", "utility", preset="test", runs_dir=tmp_path / "runs"),
         ("NHITS_Q",),
         params="default",
-        preset="test",
-        recipe="standard",
         seeds=1,
         refit=True,
-        runs_dir=tmp_path / "runs",
         out=tmp_path,
     )
     run_benchmark(plan, say=lambda _: None)

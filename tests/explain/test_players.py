@@ -125,7 +125,7 @@ def test_when_what_comes_after_an_origin_changes_then_no_context_does(parts, con
 
 
 def test_when_donors_are_drawn_then_they_are_of_training_the_season_the_hour_and_the_kind(parts):
-    donors = draw_donors(parts, parts.test_origins, parts)
+    donors = draw_donors(parts, parts.test_origins)
     index, off = parts.index, parts.frame[["is_weekend", "is_public_holiday"]].max(axis=1)
     off = off.to_numpy()
     for (day, *_), history, others in donors:
@@ -146,17 +146,17 @@ def test_when_donors_are_drawn_then_they_are_of_training_the_season_the_hour_and
 
 def test_when_fewer_days_are_explained_then_each_has_the_same_donors(parts):
     days = parts.test_origins
-    whole, part = draw_donors(parts, days, parts), draw_donors(parts, days[5:8], parts)
+    whole, part = draw_donors(parts, days), draw_donors(parts, days[5:8])
     assert np.array_equal(whole[5:8], part)
 
 
 def test_when_training_has_no_such_season_then_the_days_are_left_out_or_refused(tiny_dataset):
-    donors = draw_donors(tiny_dataset, tiny_dataset.test_origins, tiny_dataset)
+    donors = draw_donors(tiny_dataset, tiny_dataset.test_origins)
     last = tiny_dataset.index[donors[-1, 0, 0]].day_of_year + 1
     assert last <= tiny_dataset.index[1679].day_of_year + SEASON_DAYS
     assert len(donors) < len(tiny_dataset.test_origins)
     with pytest.raises(InputError, match="no day of training is within 21 days of the year"):
-        draw_donors(tiny_dataset, tiny_dataset.test_origins[-1:], tiny_dataset)
+        draw_donors(tiny_dataset, tiny_dataset.test_origins[-1:])
 
 
 def test_when_models_see_weather_of_the_day_ahead_then_it_is_a_group_of_its_own(tiny_dataset):

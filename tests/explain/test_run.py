@@ -222,7 +222,7 @@ def test_when_the_data_are_others_then_the_folder_is_refused(toml, out, tmp_path
 def planted(parts):
     """Values of a model that has learnt from a column of noise, by day."""
     forecaster = baselines()["LIGHTGBM_Q"].fit(parts, seed=1, quick=True)
-    donors = draw_donors(parts, chosen_days(parts, "test", "28"), parts)
+    donors = draw_donors(parts, chosen_days(parts, "test", "28"))
     values = coalition_values(forecaster, parts, donors, players(parts))
     origins = parts.index[donors[:, 0, 0]]
     actual = metrics.QuantileForecasts.of_model(values[-1], origins).with_actual(parts.target)
@@ -244,7 +244,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
         parts, frame=parts.frame.assign(copied=parts.frame["a"]), past=(*parts.past, "copied")
     )
     forecaster = baselines()["RESIDUAL_LINEAR"].fit(copy)
-    donors = draw_donors(copy, copy.test_origins[:4], copy)
+    donors = draw_donors(copy, copy.test_origins[:4])
     groups = {"level": (), "one": ["a"], "other": ["copied"]}
     _, one, other = shapley_values(coalition_values(forecaster, copy, donors, groups)[..., 1])
     assert np.abs(one).max() > 0

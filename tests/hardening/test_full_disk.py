@@ -74,7 +74,7 @@ def read_only(tmp_path):
 @pytest.fixture
 def family(monkeypatch):
     fake = FakeFamily()
-    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
+    monkeypatch.setattr("hpo_lib.study.proof.get_family", lambda name: fake)
     monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "")  # 5 MB, more than the disk
     return fake
 

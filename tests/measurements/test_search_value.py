@@ -10,6 +10,7 @@ import pytest
 
 from hpo_lib.benchmark.train import Plan
 from hpo_lib.records.trainings import Training, training_key
+from hpo_lib.settings import Settings
 from measurements import search_purpose, search_value
 from measurements.search_value import changes, markdown, percent_change, rows_of, series_rows
 from tests.conftest import made_forecasts
@@ -24,13 +25,11 @@ def plan(tiny_dataset, tmp_path):
     """
     plan = Plan(
         dataset=tiny_dataset,
+        settings=Settings.create("NHITS_Q", "tiny", preset="test", runs_dir=tmp_path / "studies"),
         models=("NHITS_Q",),
         params="both",
-        preset="test",
-        recipe="standard",
         seeds=1,
         refit=True,
-        runs_dir=tmp_path / "studies",
         out=tmp_path / "benchmark",
     )
     for model, params, validation, test in MULTIPLES:

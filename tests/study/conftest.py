@@ -50,7 +50,7 @@ code_provenance_once = functools.cache(code_provenance)
 
 def fake_study(fake, monkeypatch):
     """Has studies be of this family, and neither ask git again nor draw; see ``html_figures``."""
-    monkeypatch.setattr("hpo_lib.study.run.get_family", lambda name: fake)
+    monkeypatch.setattr("hpo_lib.study.proof.get_family", lambda name: fake)
     monkeypatch.setattr("hpo_lib.study.run.code_provenance", code_provenance_once)
     monkeypatch.setattr("hpo_lib.study.run.write_optuna_figures", lambda *_: None)
     return fake

@@ -16,7 +16,7 @@ import plotly.offline
 from hpo_lib.records import leases
 from hpo_lib.records.storage import JournalLock
 from hpo_lib.settings import Settings
-from hpo_lib.study import run, trial_queue
+from hpo_lib.study import proof, run, trial_queue
 from hpo_lib.study.trial_queue import TrialQueue
 from tests.study.fakes import FakeFamily
 
@@ -74,7 +74,7 @@ class FakeWorker(ForkProcess):
             prepare()
         family, study = FakeFamily(), self.study
         family.before = self.train
-        run.get_family = lambda name: family
+        proof.get_family = lambda name: family
         run.code_provenance = lambda: {}
         settings = Settings.create(
             family.name,
