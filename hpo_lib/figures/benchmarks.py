@@ -5,7 +5,7 @@ Every table names its ``dataset``, ``title`` and ``unit``, and is of the test sp
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
-from itertools import pairwise, zip_longest
+from itertools import compress, pairwise, zip_longest
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from hpo_lib.benchmark import tables
 from hpo_lib.benchmark.explanations import LINEAR
 from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow, of_rows
-from hpo_lib.figures import series, style
+from hpo_lib.figures import series
 from hpo_lib.figures.evidence import Evidence
 from hpo_lib.figures.explanations import fill_steps
 from hpo_lib.figures.style import (
@@ -25,10 +25,26 @@ from hpo_lib.figures.style import (
     INK,
     TARGET,
     Look,
+    beside,
+    by_dataset,
+    coverage_line,
+    dataset_panels,
+    date_axis,
+    draw_intervals,
+    draw_models,
     handle,
     in_order,
+    joined,
+    labelled,
+    legend_below,
     model_colour,
+    model_handles,
     model_name,
+    network_kept,
+    panels,
+    unit_of,
+    with_intervals,
+    with_network,
 )
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import GROUPS
@@ -49,7 +65,7 @@ def _of_benchmarks(tables_of: Callable[[Benchmark], Frames]) -> Callable[[Eviden
 
     @wraps(tables_of)
     def table(evidence: Evidence) -> pd.DataFrame:
-        return style.joined(
+        return joined(
             rows.assign(dataset=one.dataset, title=one.spec.title, unit=one.unit)
             for one in evidence.benchmarks
             for rows in tables_of(one)
@@ -76,11 +92,11 @@ def change(
     ``change_low`` and ``change_high`` are the ends of its 95 % interval by a circular block
     bootstrap of the days, which are paired; ``certain``: 0 is outside.
     """
-    ours_daily, theirs_daily, whole_daily = (daily_losses(f)[score] for f in (ours, theirs, whole))
-    daily = 100 * (ours_daily - theirs_daily) / whole_daily.mean()
+    differences = daily_losses(ours)[score] - daily_losses(theirs)[score]
+    daily = 100 * differences / daily_losses(whole)[score].mean()
     low, high = np.quantile(daily[drawn_days(len(daily))].mean(axis=1), [0.025, 0.975])
-    ends = {"change_low": low, "change_high": high}
-    return {"change": daily.mean(), **ends, "certain": low * high > 0}
+    certain = low * high > 0
+    return {"change": daily.mean(), "change_low": low, "change_high": high, "certain": certain}
 
 
 @_of_benchmarks
@@ -99,36 +115,38 @@ def weeks(benchmark: Benchmark) -> Frames:
                 series.hours_of_days(f, middle[season], 7) for f in (row.test, corrected)
             )
             hours = hours.join(bounds[["lower", "upper"]].add_suffix("_calibrated"))
-            names = {"model": row.model, "target": spec.target_words, "season": season}
-            local = hours.tz_convert(spec.tz).tz_localize(None).assign(**names)
-            yield benchmark.in_unit(local.reset_index(names="hour"))
+            local = hours.tz_convert(spec.tz).tz_localize(None).reset_index(names="hour")
+            yield benchmark.in_unit(
+                local.assign(model=row.model, target=spec.target_words, season=season)
+            )
 
 
 def draw_weeks(data: pd.DataFrame) -> Figure:
     """Forecasts of two weeks with their interval and the actual values; a row per dataset."""
-    figure, datasets = style.dataset_panels(data, 2, height=0.7, each=1.6)
-    for panels, rows in datasets:
+    figure, datasets = dataset_panels(data, 2, height=0.7, each=1.6)
+    for grid, rows in datasets:
         weeks = [week.set_index("hour") for _, week in rows.groupby("season", sort=False)]
-        for axes, week in zip_longest(panels, weeks):
+        for axes, week in zip_longest(grid, weeks):
             if week is None:
                 axes.set_axis_off()
                 continue
             series.draw_forecast(axes, week, ms=0)
             bounds, dashes = week.filter(like="_calibrated"), (0, (2, 1))
             axes.plot(bounds, color=BLUE, lw=0.6, ls=dashes, label=["calibrated interval", "_"])
-            days: Look = {"major_locator": HourLocator(12), "major_formatter": DateFormatter("%a")}  # type: ignore[no-untyped-call]
-            axes.xaxis.set(**days)
+            axes.xaxis.set(major_locator=HourLocator(12), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
             # Ticks must not depend on the panel's height, which the layout changes later.
             axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             axes.set(xlim=week.index[[0, -1]])
             if week["actual"].min() >= 0:  # as demand is, though an interval may reach below
                 axes.set_ylim(max(0.0, axes.get_ylim()[0]), None)
-            one, begin = week.iloc[0], f"{week.index[0]:%-d %B %Y}"
-            whose = f"{one['title']}, {model_name(one['model'])}"
-            axes.set_title(f"{whose}\n{one['season']} week from {begin}")
-        panels[0].set_ylabel(f"{rows['target'].iloc[0]} ({style.unit_of(rows)})")
+            one = week.iloc[0]
+            axes.set_title(
+                f"{one['title']}, {model_name(one['model'])}\n"
+                f"{one['season']} week from {one.name:%-d %B %Y}"
+            )
+        grid[0].set_ylabel(f"{rows['target'].iloc[0]} ({unit_of(rows)})")
     figure.align_ylabels()
-    style.legend_below(figure, figure.axes[0].get_legend_handles_labels()[0])
+    legend_below(figure, figure.axes[0].get_legend_handles_labels()[0])
     return figure
 
 
@@ -145,20 +163,20 @@ def reliability(benchmark: Benchmark) -> Frames:
 def draw_reliability(data: pd.DataFrame) -> Figure:
     """Observed share of actuals at or below each level less the level."""
     levels = sorted(set(data["level"]))
-    places = data["level"].map(levels.index) + style.beside(data["model"], 0.16)
+    places = data["level"].map(levels.index) + beside(data["model"], 0.16)
     excess = 100 * data.filter(like="observed").sub(data["level"], axis=0)
-    figure, columns = style.dataset_panels(
+    figure, columns = dataset_panels(
         data.assign(place=places, **excess), 1, height=2.5, sharey=True
     )
     for (axes,), rows in columns:
         axes.axhline(0, **TARGET)
-        style.draw_models(axes, rows, "place", "observed", ms=3.5, ls="", mfc="white")
-        style.draw_intervals(axes, rows, "observed", "_calibrated")
+        draw_models(axes, rows, "place", "observed", ls="", mfc="white")
+        draw_intervals(axes, rows, "observed", "_calibrated")
         axes.set(xlabel="quantile level", xlim=(-0.6, len(levels) - 0.4))
         axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
         axes.grid(axis="x", visible=False)
     figure.axes[0].set_ylabel("observed share less level in pp")
-    style.legend_below(figure, [*style.model_handles(data["model"], ls=""), *RAW_AND_CALIBRATED])
+    legend_below(figure, [*model_handles(data["model"], ls=""), *RAW_AND_CALIBRATED])
     return figure
 
 
@@ -180,31 +198,32 @@ TICKS = {
 
 def draw_coverage(data: pd.DataFrame) -> Figure:
     """PICP by hour, weekday, season and level, with intervals; a row per dataset."""
-    beside = style.beside(data["model"], 0.2)
-    shape: Look = {"sharey": True, "width_ratios": (1.5, 1.2, 0.8, 0.7)}
-    figure, datasets = style.dataset_panels(data, len(GROUPS), height=0.7, each=1.7, **shape)
-    for panels, of_dataset in datasets:
-        for axes, (by, (label, step, letters)) in zip(panels, TICKS.items(), strict=True):
+    offsets = beside(data["model"], 0.2)
+    figure, datasets = dataset_panels(
+        data, len(GROUPS), height=0.7, each=1.7, sharey=True, width_ratios=(1.5, 1.2, 0.8, 0.7)
+    )
+    for grid, of_dataset in datasets:
+        for axes, (by, (label, step, letters)) in zip(grid, TICKS.items(), strict=True):
             part = of_dataset[of_dataset["by"] == by]
             groups = [group for group in GROUPS[by] if group in set(part["group"])]
             part = part.assign(place=part["group"].map(groups.index))
             if by == "hour":
-                style.draw_models(axes, part, "place", "picp", marker="", lw=0.8)
+                draw_models(axes, part, "place", "picp", marker="", lw=0.8)
             else:
-                style.draw_intervals(axes, part.assign(place=part["place"] + beside), "picp")
-            style.coverage_line(axes)
+                draw_intervals(axes, part.assign(place=part["place"] + offsets), "picp")
+            coverage_line(axes)
             ticks = [group[:letters] for group in groups[::step]]
             axes.set_xticks(range(0, len(groups), step), ticks)
             axes.set_xlabel(label if axes.get_subplotspec().is_last_row() else "")
-        panels[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
+        grid[0].set_ylabel(f"{of_dataset['title'].iloc[0]}\nPICP in %")
     figure.axes[0].set_ylim(_picp_limits(data["picp_low"]))
-    style.legend_below(figure, style.model_handles(data["model"]))
+    legend_below(figure, model_handles(data["model"]))
     return figure
 
 
 def _picp_limits(values: pd.Series) -> tuple[float, float]:
     """Coverage from 50 % or, if a value is lower, from the ten below it."""
-    return min(50.0, 10 * np.floor(np.nanmin(values) / 10)), 101
+    return min(50.0, values.min() // 10 * 10), 101
 
 
 @_of_benchmarks
@@ -222,15 +241,15 @@ def by_hour(benchmark: Benchmark) -> Frames:
 
 def draw_by_hour(data: pd.DataFrame) -> Figure:
     """Change of MAE and PICP per hour ahead, the baseline dashed; a column per dataset."""
-    figure, columns = style.dataset_panels(data, 2, height=3.6, sharex=True, sharey="row")
+    figure, columns = dataset_panels(data, 2, height=3.6, sharex=True, sharey="row")
     for (top, bottom), rows in columns:
         for axes, score in ((top, "change"), (bottom, "picp")):
-            style.draw_models(axes, rows, "ahead", score, marker="")
-        style.coverage_line(bottom)
+            draw_models(axes, rows, "ahead", score, marker="")
+        coverage_line(bottom)
         bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
     columns[0][0][0].set_ylabel("change of MAE in %")
     columns[0][0][1].set_ylabel("PICP in %")
-    style.legend_below(figure, style.model_handles(data["model"], marker=""))
+    legend_below(figure, model_handles(data["model"], marker=""))
     return figure
 
 
@@ -248,13 +267,13 @@ def drift(benchmark: Benchmark) -> Frames:
 
 def draw_drift(data: pd.DataFrame) -> Figure:
     """How the mean error over four weeks moves through the test split; a panel per dataset."""
-    figure, columns = style.dataset_panels(data, 1, height=2.2)
+    figure, columns = dataset_panels(data, 1, height=2.2)
     for (axes,), rows in columns:
-        style.draw_models(axes, rows, "day", "error", marker="")
+        draw_models(axes, rows, "day", "error", marker="")
         axes.axhline(0, **TARGET)
-        axes.set_ylabel(f"mean error in {style.unit_of(rows)}")
-        style.date_axis(axes, 2, 4)
-    style.legend_below(figure, style.model_handles(data["model"], marker=""))
+        axes.set_ylabel(f"mean error in {unit_of(rows)}")
+        date_axis(axes, 2, 4)
+    legend_below(figure, model_handles(data["model"], marker=""))
     return figure
 
 
@@ -269,16 +288,16 @@ def mixture_weights(benchmark: Benchmark) -> Frames:
 
 def draw_mixture_weights(data: pd.DataFrame) -> Figure:
     """Who was trusted when: weights as stacked areas; a panel per dataset."""
-    figure, columns = style.dataset_panels(data, 1, height=2.4, sharey=True)
+    figure, columns = dataset_panels(data, 1, height=2.4, sharey=True)
     for (axes,), rows in columns:
         models = in_order(rows["model"])
         by_day = rows.pivot(index="day", columns="model", values="weight")[models]
-        axes.stackplot(by_day.index, by_day.T, colors=list(map(model_colour, models)), lw=0)
+        axes.stackplot(by_day.index, by_day.T, colors=[*map(model_colour, models)], lw=0)
         axes.axvline(rows["begin"].iloc[0], **TARGET)
         axes.set(ylim=(0, 1), xlim=by_day.index[[0, -1]])
-        style.date_axis(axes, 2, 6)
+        date_axis(axes, 2, 6)
     figure.axes[0].set_ylabel("weight")
-    style.legend_below(figure, style.model_handles(data["model"], marker="", lw=5, ls="-"))
+    legend_below(figure, model_handles(data["model"], marker="", lw=5, ls="-"))
     return figure
 
 
@@ -290,11 +309,14 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
     kind (``own``), but not naive. ``change`` is that of its MAE from the ``baseline`` which
     validation prefers, in percent.
     """
-    rows = {(row.model, row.params): row for row in benchmark.rows if row.kind != "naive"}
     for baseline in _families_and_best_baseline(benchmark)[-1:]:
         theirs = baseline.test
         changes = pd.DataFrame(
-            {names: change(row.test, theirs, "mae", theirs) for names, row in rows.items()}
+            {
+                (row.model, row.params): change(row.test, theirs, "mae", theirs)
+                for row in benchmark.rows
+                if row.kind != "naive"
+            }
         )
         shown = benchmark.shown.assign(tuning=lambda shown: shown["params"].replace("same", "best"))
         yield shown.join(changes.T, ["model", "tuning"], "inner").assign(baseline=baseline.model)
@@ -303,23 +325,22 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
 def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     """Change of MAE, and PICP, of every row with intervals; two panels per dataset."""
     height, sizes = min(0.5 + 0.16 * len(data), 6.2), data.groupby("dataset").size().tolist()
-    shape: Look = {"sharey": "row", "height_ratios": sizes, "width_ratios": (3, 2)}
-    figure, datasets = style.dataset_panels(data, 2, height=height, each=0.55, **shape)
+    figure, datasets = dataset_panels(
+        data, 2, height=height, each=0.55, sharey="row", height_ratios=sizes, width_ratios=(3, 2)
+    )
     for (left, right), rows in datasets:
-        rows = style.labelled(rows).assign(place=range(len(rows)))
-        style.draw_intervals(left, rows, "change", upright=False)
-        style.draw_intervals(right, rows, "picp", upright=False, mfc="white")
-        style.draw_models(right, rows, "picp_calibrated", "place", ms=3.5, ls="")
+        rows = labelled(rows).assign(place=range(len(rows)))
+        draw_intervals(left, rows, "change", upright=False)
+        draw_intervals(right, rows, "picp", upright=False, mfc="white")
+        draw_models(right, rows, "picp_calibrated", "place", ls="")
         left.axvline(0, **TARGET)
         right.axvline(NOMINAL_COVERAGE, **TARGET)
-        left.set_yticks(
-            rows["place"], list(map(style.with_network, rows["label"], rows["network"]))
-        )
+        left.set_yticks(rows["place"], map(with_network, rows["label"], rows["network"]))
         left.set_ylim(len(rows) - 0.4, -0.6)
         left.set_xlabel(f"MAE less that of {model_name(rows['baseline'].iloc[0])} in %")
         left.set_title(rows["title"].iloc[0], loc="left")
         right.set(xlabel="PICP in %", xlim=_picp_limits(rows["picp_low"]))
-    style.legend_below(figure, [handle("95 % bootstrap interval", color=INK), *RAW_AND_CALIBRATED])
+    legend_below(figure, [handle("95 % bootstrap interval", color=INK), *RAW_AND_CALIBRATED])
     return figure
 
 
@@ -332,11 +353,14 @@ def skill_split(benchmark: Benchmark) -> Frames:
     stored are left out.
     """
     for naive in best([row for row in benchmark.rows if row.kind == "naive"]):
-        linear = [row for row in benchmark.rows if row.model == LINEAR]
-        mixtures = [row for row in benchmark.rows if row.kind == "mixture"]
-        rows = [naive, *best(linear), *best(benchmark.families), *mixtures]
+        rows = [
+            naive,
+            *best([row for row in benchmark.rows if row.model == LINEAR]),
+            *best(benchmark.families),
+            *(row for row in benchmark.rows if row.kind == "mixture"),
+        ]
         steps = [
-            (style.with_network(model_name(row.model), style.network_kept(row.shares)), row.test)
+            (with_network(model_name(row.model), network_kept(row.shares)), row.test)
             for row in rows
         ]
         steps.append(("Calibration", benchmark.calibrated[rows[-1], benchmark.correction]))
@@ -352,18 +376,18 @@ SKILL = {"mae": "MAE", "winkler": "interval score"}
 
 def draw_skill_split(data: pd.DataFrame) -> Figure:
     """The steps as a waterfall of either score, with intervals; two panels per dataset."""
-    figure, datasets = style.dataset_panels(data, 2, height=0.3, each=1.35)
-    for panels, of_dataset in datasets:
-        for axes, (score, name) in zip(panels, SKILL.items(), strict=True):
+    figure, datasets = dataset_panels(data, 2, height=0.3, each=1.35)
+    for grid, of_dataset in datasets:
+        for axes, (score, name) in zip(grid, SKILL.items(), strict=True):
             naive, *_ = of_dataset["label"]
             rows = of_dataset[of_dataset["score"] == score].set_index("label").drop(naive)
-            texts = style.with_intervals(rows, "change", [10.0])
+            texts = with_intervals(rows, "change", [10.0])
             fill_steps(axes, rows["change"], 100.0, "", "", texts)
-            for text, certain in zip(axes.texts, rows["certain"], strict=True):
-                text.set_fontweight("bold" if certain else "normal")
+            for text in compress(axes.texts, rows["certain"]):
+                text.set_fontweight("bold")
             axes.set(xlabel=f"{name} in % of {naive}", xlim=(0, 110))
-            axes.tick_params(labelleft=axes is panels[0])
-        panels[0].set_title(of_dataset["title"].iloc[0], loc="left")
+            axes.tick_params(labelleft=axes is grid[0])
+        grid[0].set_title(of_dataset["title"].iloc[0], loc="left")
     return figure
 
 
@@ -375,36 +399,37 @@ def significance(benchmark: Benchmark) -> Frames:
     Diebold-Mariano tests, corrected for the number of pairs of the dataset after Holm (1979).
     """
     models = [row for row in benchmark.row_per_model if row.kind != "naive"]
-    pairs = tables.comparison_table(models).query("loss == 'pinball'")
-    losses = {row.label: metrics.pinball(row.test) for row in models}
+    names = {row.label: row.model for row in models}
+    pairs = tables.comparison_table(models).query("loss == 'pinball'").replace(names)
+    losses = {row.model: metrics.pinball(row.test) for row in models}
     p_holm = holm(pairs["p_value"])
     for row, column in (("first", "second"), ("second", "first")):
         difference = 100 * (pairs[row].map(losses) / pairs[column].map(losses) - 1)
-        names = {"row": pairs[row].str.split().str[0], "column": pairs[column].str.split().str[0]}
-        yield pd.DataFrame({**names, "difference": difference, "p_holm": p_holm})
+        ordered = {"row": pairs[row], "column": pairs[column]}
+        yield pd.DataFrame({**ordered, "difference": difference, "p_holm": p_holm})
 
 
 def draw_significance(data: pd.DataFrame) -> Figure:
     """Difference of pinball loss in percent of every two models; bold where it is significant."""
-    datasets = style.by_dataset(data)
+    datasets = by_dataset(data)
     n_rows = -(-len(datasets) // 2)
-    figure, grid = style.panels(n_rows, 2, height=0.6 + 2.75 * n_rows)
+    figure, grid = panels(n_rows, 2, height=0.6 + 2.75 * n_rows)
     for axes in grid.flat[len(datasets) :]:
         axes.set_axis_off()
-    looks: Look = {"cmap": "RdBu_r", "vmin": -10, "vmax": 10, "cbar": False, "fmt": ""}
     for axes, rows in zip(grid.flat, datasets, strict=False):
         models = rows.groupby("row")["difference"].mean().sort_values(kind="stable").index
         names, pairs = models.map(model_name), rows.set_index(["row", "column"])
         differences, p_values = (
             pairs[key].unstack().loc[models, models] for key in ("difference", "p_holm")
         )
-        texts = differences.map("{:+.0f}".format).replace(["+0", "-0", "+nan"], ["0", "0", ""])
-        texts = texts.replace("-", "\u2212", regex=True)
-        sns.heatmap(differences, annot=texts, annot_kws={"size": 7}, ax=axes, **looks)
-        for text, p_value in zip(axes.texts, p_values.stack().dropna(), strict=True):
-            text.set_fontweight("bold" if p_value < SIGNIFICANCE else "normal")
+        texts = differences.map("{:+.0f}".format)
+        texts = texts.replace({"[+-]0$": "0", "-": "\u2212"}, regex=True)
+        looks: Look = {"cmap": "RdBu_r", "vmin": -10, "vmax": 10, "cbar": False, "fmt": ""}
+        looks |= {"annot": texts, "annot_kws": {"size": 7}, "yticklabels": names}
+        sns.heatmap(differences, ax=axes, **looks)
+        for text in compress(axes.texts, p_values.stack().dropna() < SIGNIFICANCE):
+            text.set_fontweight("bold")
         axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(axes.get_yticks(), names)
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.set(xlabel="", ylabel="", title=rows["title"].iloc[0])

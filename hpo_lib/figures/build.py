@@ -32,7 +32,7 @@ from hpo_lib.figures.evidence import (
 from hpo_lib.figures.latex import booktabs, html, included
 from hpo_lib.figures.tables import TABLES, caption, load_studies, overview, studies_frame, tabled
 from hpo_lib.paths import BenchmarkPaths, ThesisPaths
-from hpo_lib.records.read_write import Json, write_json
+from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import records_folder, study_runs
 
 
@@ -56,10 +56,8 @@ PICTURES = {
 def drawn(name: str, evidence: Evidence) -> Figure | None:
     """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
     picture = PICTURES[name]
-    data = picture.data(evidence)
-    if not len(data):
-        return None
-    return finished(picture.draw, [data], getattr(evidence, picture.records))
+    data, records = picture.data(evidence), getattr(evidence, picture.records)
+    return finished(picture.draw, [data], records) if len(data) else None
 
 
 def finished(draw: Callable[..., Figure], data: Sequence[Any], records: Records) -> Figure:
@@ -110,8 +108,9 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         The files without their sidecars, and sentences on what could not be made.
     """
     written, notes = list[Path](), list(evidence.notes)
-    numbered = list(enumerate(evidence.pages(), 1))
-    for (name, picture), (number, page) in product(PICTURES.items(), numbered):
+    for (name, picture), (number, page) in product(
+        PICTURES.items(), enumerate(evidence.pages(), 1)
+    ):
         file = name if number == 1 else f"{name}_{number}"
         figure, records = drawn(name, page), getattr(page, picture.records)
         if figure is None:
@@ -119,11 +118,10 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
             continue
         pdf, png, tex = out.figure(file)
         text = caption(name, records)
-        snippet = included(f"{pdf.parent.name}/{file}", text, file, warning_for(records))
         contents = {  # without date and version, which would change the bytes each time
             pdf: _as_file(figure, format="pdf", metadata={"CreationDate": None}),
             png: _as_file(figure, format="png", metadata={"Software": None}),
-            tex: snippet.encode(),
+            tex: included(f"{pdf.parent.name}/{file}", text, file, warning_for(records)).encode(),
         }
         written += _write(contents, text, records)
     for name, (_, kind) in TABLES.items():
@@ -132,9 +130,8 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
             notes.append(f"No table {name}: there are no readable {kind} for it.")
             continue
         tex, csv = out.table(name)
-        latex = booktabs(table, name, warning_for(records))
         contents = {
-            tex: latex.encode(),
+            tex: booktabs(table, name, warning_for(records)).encode(),
             csv: table.frame.to_csv(index=False, float_format="%.12g").encode(),
         }
         written += _write(contents, table.caption, records)
@@ -157,7 +154,7 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
             with paths.atomic(file) as temporary:
                 temporary.write_bytes(content)
     files = list(contents)
-    sidecar: Json = {
+    sidecar = {
         "files": [file.name for file in files],
         "caption": shows,
         "marked": warning_for(records),

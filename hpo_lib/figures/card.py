@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.search_space import value_in_words
 from hpo_lib.figures.evidence import Evidence
@@ -52,14 +50,14 @@ def render_card(
     budget = "\n* Trained with the test budget, which only shows that everything works." * is_test
     names = [_row(name, value_in_words(value)) for name, value in sorted(params.items())]
     paragraphs = "\n\n".join(notes)
-    scores, calibration = list[str](), list[str]()
+    scores, calibration = [], []
     for name, f in forecasts.items():
         intervals = bootstrap_intervals(f)
         ranges = [with_interval(*intervals[key]) for key in ("mae", "picp", "winkler")]
         scores.append(_row(name, len(f.origins), *ranges, number(metrics.pinball(f))))
         observed = [f"{share:.3f}" for share in reliability(f)["observed"]]
-        by_hour = np.array(metrics.by_step(f)["picp"])
-        off = np.abs(by_hour - NOMINAL_COVERAGE)
+        by_hour = metrics.picp.mean(f, "days")
+        off = abs(by_hour - NOMINAL_COVERAGE)
         ends = [f"{by_hour[hour]:.1f} % at +{hour + 1} h" for hour in (off.argmax(), off.argmin())]
         calibration.append(_row(name, *observed, *ends))
     packages = [f"{name} {version}" for name, version in provenance["packages"].items()]

@@ -66,7 +66,7 @@ class Evidence:
     def pages(self) -> "list[Evidence]":
         """Parts of at most three datasets: the panels of more do not fit on a page."""
         names = sorted({*self.datasets, *(benchmark.dataset for benchmark in self.benchmarks)})
-        parts = [names[first : first + 3] for first in range(0, len(names), 3)]
+        parts = (names[first : first + 3] for first in range(0, len(names), 3))
         return [
             replace(
                 self,
@@ -97,14 +97,14 @@ def find_evidence(
     own = bool(runs_dir or benchmark_dir)
     readable, notes = read_studies(runs)
     gathered = gather_studies(of_one_kind(readable, notes, own=own), datasets)
-    studies, notes = list[StoredStudy](), [*notes, *gathered.notes]
+    studies, notes = [], [*notes, *gathered.notes]
     for study in gathered.studies:
         data = {f"data.{name}": value for name, value in study.data.items()}
         stated = {**study.provenance, **data}
         lacking = [name for name in NEEDED if stated.get(name) is None]
         if lacking:
-            missing = f"provenance.{lacking[0]} is missing; restore it from a copy"
-            notes.append(Damage(f"Passed over {study.file}: {missing}."))
+            reason = f"provenance.{lacking[0]} is missing; restore it from a copy"
+            notes.append(Damage(f"Passed over {study.file}: {reason}."))
         else:
             studies.append(study)
     stored = of_one_kind(paths.benchmarks(benchmark_results), notes, own=own)

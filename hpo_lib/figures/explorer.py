@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from ipympl.backend_nbagg import Canvas, FigureManager
 from IPython.display import display
+from ipywidgets import HTML, Dropdown, HBox, IntSlider, Label, VBox
 from matplotlib.backend_bases import Event, MouseEvent
 from matplotlib.figure import Figure
 
@@ -76,15 +76,20 @@ def find_studies(runs_dir: str = "") -> StudiesAndNotes:
         else:
             notes.append(f"{study.run.predictions}: no forecasts of the chosen trial")
     # those of a day stay in the order of their names
-    viewable.sort(key=lambda one: str(one.result["optimization_date"]), reverse=True)
-    viewable.sort(key=lambda one: one.is_test)
+    viewable.sort(
+        key=lambda one: (not one.is_test, str(one.result["optimization_date"])), reverse=True
+    )
     if not viewable:
         raise InputError(
             f"{folder}: holds no study with stored forecasts, expected one; make it with `hpo "
             "run`, or set runs_dir"
         )
-    runs = [run for run in study_runs(folder) if not run.best_params.exists()]
-    return viewable, [*notes, *(f"{run.study_name}: no trial completed yet" for run in runs)]
+    notes += [
+        f"{run.study_name}: no trial completed yet"
+        for run in study_runs(folder)
+        if not run.best_params.exists()
+    ]
+    return viewable, notes
 
 
 def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
@@ -97,7 +102,6 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     }
     policies = study.result["selection"]["alternatives"].items()
     roles |= {f"choice of {policy}": chosen == number for policy, chosen in policies}
-    others = [objective for objective in study.objectives if objective.name != "mae"]
     return {
         "role": ", ".join(role for role, holds in roles.items() if holds),
         f"MAE in {study.unit}": f"{metrics.mae(predictions):.5g}",
@@ -105,7 +109,11 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
         f"mean width in {study.unit}": f"{metrics.mean_width(predictions):.4g}",
         f"Winkler score in {study.unit}": f"{metrics.winkler(predictions):.4g}",
         NETWORK_KEPT: network_kept(trial.shares),
-        **{other.axis(study.unit): f"{trial.values[other.name]:.4g}" for other in others},
+        **{
+            objective.axis(study.unit): f"{trial.values[objective.name]:.4g}"
+            for objective in study.objectives
+            if objective.name != "mae"
+        },
         **{name: value_in_words(value, 4) for name, value in trial.params.items()},
     }
 
@@ -114,8 +122,9 @@ def trial_counts(study: StoredStudy) -> str:
     """The number of trials in each state, in one line."""
     counts = Counter(trial.state for trial in study.trials).most_common()
     line = ", ".join(f"{count} {state}" for state, count in counts)
-    lack = "; the storage is not among the files, so these are the trials in the JSON"
-    return line if study.has_storage else line + lack
+    if study.has_storage:
+        return line
+    return f"{line}; the storage is not among the files, so these are the trials in the JSON"
 
 
 @mpl.style.context([SCREEN, {"axes.titlelocation": "left"}])
@@ -141,11 +150,13 @@ def draw(
     figure.subplots_adjust(0.065, 0.06, 0.985, 0.955, wspace=0.3, hspace=0.52)
     front, residuals, coverage, days, errors = panels.values()
     predictions = study.predictions(number)
-    viewable = [trial.number for trial in study.viewable]
-    trials = draw_study_front(front, study).set_index("trial").loc[viewable]
-    points = trials[[objective.name for objective in study.objectives[:2]]]
-    look = {**RING, "marker": "o", "ms": 16, "mec": ACCENT, "mew": 1.6}
-    front.plot(*points.loc[number], label="shown", **look)
+    trials = draw_study_front(front, study).set_index("trial")
+    points = trials.loc[
+        [trial.number for trial in study.viewable],
+        [objective.name for objective in study.objectives[:2]],
+    ]
+    shown = {**RING, "mec": ACCENT, "mew": 1.6}
+    front.plot(*points.loc[number], marker="o", ms=16, label="shown", **shown)
     front.margins(0.08)
     front.locator_params(axis="x", nbins=3)
     front.autoscale_view()  # now, and not when it is drawn, since clicks are looked up in it
@@ -169,8 +180,9 @@ def draw(
         line = whole["actual"].shift(freq=beside) if is_naive else whole["median"]
         days.plot(line.reindex(hours.index), "--", color=PINK, lw=1.2, label="beside")
     days.set(ylabel=study.unit, title=f"Forecasts of trial {number}, UTC")
-    look = {"handlelength": 1.2, "columnspacing": 1}
-    days.legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 0.98), **look)
+    days.legend(
+        ncols=4, loc="lower right", bbox_to_anchor=(1, 0.98), handlelength=1.2, columnspacing=1
+    )
     daily = series.daily_errors(predictions)
     errors.axvspan(hours.index[0], hours.index[-1], color="#000000", alpha=0.08, lw=0)
     dots = errors.scatter(daily.index, daily["mae"], c=daily["picp"], vmin=0, vmax=100, s=22)
@@ -207,21 +219,20 @@ class Explorer:
 
     def __init__(self, studies: Sequence[StoredStudy], notes: Sequence[str] = ()) -> None:
         whole, half, short = ({"width": f"{width}px"} for width in (SIZE[0] * 100, 300, 140))
-        named = [(study.label, study) for study in studies]
-        self.study_box = widgets.Dropdown(
-            description="Study", options=named, layout={"width": "640px"}
+        self.study_box = Dropdown(
+            description="Study",
+            options=[(study.label, study) for study in studies],
+            layout={"width": "640px"},
         )
-        self.trial_box = widgets.Dropdown(description="Trial", layout=half)
-        self.beside = widgets.Dropdown(description="Beside", layout=half)
-        self.count = widgets.Dropdown(
-            description="Days", options=[1, 3, 7, 14, 28], value=7, layout=short
-        )
-        self.first = widgets.IntSlider(
+        self.trial_box = Dropdown(description="Trial", layout=half)
+        self.beside = Dropdown(description="Beside", layout=half)
+        self.count = Dropdown(description="Days", options=[1, 3, 7, 14, 28], value=7, layout=short)
+        self.first = IntSlider(
             description="First day", max=0, readout=False, continuous_update=False, layout=half
         )
-        self.when = widgets.Label()
-        self.text = widgets.HTML(layout=whole)
-        self.notes = widgets.HTML("<br>".join(map(escape, notes)))
+        self.when = Label()
+        self.text = HTML(layout=whole)
+        self.notes = HTML("<br>".join(map(escape, notes)))
         self.figure = Figure(figsize=SIZE, dpi=100)
         self.canvas = LockedCanvas(self.figure)
         FigureManager(self.canvas, 0)
@@ -231,9 +242,15 @@ class Explorer:
         self.study_box.observe(self._show_study, names="index")
         for box in (self.trial_box, self.beside, self.first, self.count):
             box.observe(self._show, names="value")
-        study = widgets.HBox([self.study_box, self.beside])
-        trial = widgets.HBox([self.trial_box, self.count, self.first, self.when])
-        self.widget = widgets.VBox([self.notes, study, trial, self.text, self.canvas])
+        self.widget = VBox(
+            [
+                self.notes,
+                HBox([self.study_box, self.beside]),
+                HBox([self.trial_box, self.count, self.first, self.when]),
+                self.text,
+                self.canvas,
+            ]
+        )
         self._show_study()
 
     def _show_study(self, _: object = None) -> None:
@@ -268,8 +285,9 @@ class Explorer:
             origins = study.predictions(number).origins
             self.first.max = max(len(origins) - self.count.value, 0)
             first = self.first.value
-            shown = number, first, self.count.value, self.beside.value or ""
-            self.trials, self.days = draw(self.figure, study, *shown)
+            self.trials, self.days = draw(
+                self.figure, study, number, first, self.count.value, self.beside.value or ""
+            )
             self.canvas.draw_idle()
             self.when.value = f"after {origins[first]:%a %Y-%m-%d %H:%M} UTC"
             facts = " ".join(
@@ -312,13 +330,13 @@ def attach(name: str, runs_dir: str = "", database: str = "") -> None:
     Raises:
         InputError: there is no such study.
     """
-    study, shown = named_study(name, runs_dir, database), widgets.HTML()
+    study, shown = named_study(name, runs_dir, database), HTML()
     display(shown)
     # asyncio itself would forget it
     shown.task = asyncio.get_running_loop().create_task(_follow(shown, study))
 
 
-async def _follow(shown: widgets.HTML, study: StoredStudy) -> None:
+async def _follow(shown: HTML, study: StoredStudy) -> None:
     before, state = None, "running"
     while state == "running":
         try:

@@ -1,9 +1,8 @@
 """Tables of text cells: as LaTeX with booktabs, as HTML for notebooks, as text for terminals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment
 
@@ -36,7 +35,7 @@ space between two columns counts as one."""
 MOST_ROWS = 45
 """Of a table that fits on a page in `\\footnotesize`, with its caption."""
 
-Columns = Sequence[tuple[str, Iterable[str]]]
+Columns = Sequence[tuple[Hashable, Iterable[str]]]
 """Name -> cells of each column; several columns may have the same name."""
 
 
@@ -50,7 +49,7 @@ def best_bold(cells: Sequence[str], values: Iterable[float]) -> list[str]:
     An interval in brackets does not count.
     """
     texts = [cell.split(" [")[0] for cell in cells]
-    best = texts[np.nan_to_num([*values], nan=np.inf).argmin()]
+    best = texts[pd.Series([*values]).fillna(float("inf")).argmin()]
     return [Bold(cell) if text == best else cell for cell, text in zip(cells, texts, strict=True)]
 
 
@@ -76,7 +75,7 @@ class Table:
 
     @property
     def header(self) -> list[str]:
-        return [name for name, _ in self.sections[0][1]]
+        return [str(name) for name, _ in self.sections[0][1]]
 
     @property
     def rows(self) -> list[tuple[str, list[tuple[str, ...]]]]:

@@ -42,7 +42,7 @@ def banner(dataset: Dataset, *, is_test: bool = False) -> str:
 
     Warns of tests, simulated data, other splits and weather that nobody knows.
     """
-    lines = []
+    lines, facts = [], [f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}"]
     if is_test:
         lines.append(
             "*** TEST BUDGET *** It only shows that everything works: no number below says how "
@@ -57,20 +57,19 @@ def banner(dataset: Dataset, *, is_test: bool = False) -> str:
             "data, put the CSV into data/ or set data_dir to its folder."
         )
         return "\n".join(lines)
-    facts = [f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}"]
     if dataset.n_filled:
         facts.append(f"{dataset.n_filled} missing hours were filled")
     if len(dataset.missing):
-        counts = dataset.origins_left_out().items()
-        left_out = ", ".join(f"{count} in {split}" for split, count in counts)
+        left_out = ", ".join(
+            f"{count} in {split}" for split, count in dataset.origins_left_out().items()
+        )
         facts.append(
             f"{len(dataset.missing)} hours are in longer gaps, which leaves out daily origins "
             f"({left_out})"
         )
     if dataset.weather is not None:
         facts.append(f"weather of the day ahead: {dataset.kind_of_weather}")
-    lines.append("; ".join(facts))
-    return "\n".join(lines)
+    return "\n".join([*lines, "; ".join(facts)])
 
 
 def data_summary(dataset: Dataset) -> pd.DataFrame:
@@ -122,9 +121,8 @@ def data_overview(dataset: Dataset) -> Figure:
     date_axis(left, 3, 8)
     left.legend(ncols=3)
     local = dataset.index.tz_convert(spec.tz)
-    weekend = local.day_of_week >= 5
-    for label, chosen in (("workdays", ~weekend), ("weekends", weekend)):
-        right.plot(target[chosen].groupby(local[chosen].hour).mean(), label=label)
+    by_hour = target.groupby([local.hour, local.day_of_week >= 5]).mean().unstack()
+    right.plot(by_hour, label=["workdays", "weekends"])
     right.set(xlabel="local hour", ylabel=f"mean ({spec.unit})", xticks=range(0, 25, 6))
     right.legend()
     return marked_by_source(figure, dataset.source)
@@ -169,9 +167,8 @@ def by_hour(forecasts: QuantileForecasts) -> pd.DataFrame:
     ``mae`` are in the target's unit, ``picp`` in %.
     """
     residuals = np.quantile(forecasts.actual - forecasts.median, (0.1, 0.5, 0.9), axis=0)
-    hours = pd.RangeIndex(1, residuals.shape[1] + 1, name="hours ahead")
-    band = dict(zip(BAND, residuals, strict=True))
-    return pd.DataFrame({**metrics.by_step(forecasts), **band}, hours)
+    hours = range(1, 1 + residuals.shape[1])
+    return pd.DataFrame(residuals, BAND, hours).T.assign(**metrics.by_step(forecasts))
 
 
 def draw_band(axes: Axes, table: pd.DataFrame) -> None:
@@ -223,14 +220,18 @@ def forecast_weeks(forecasts: QuantileForecasts, *, unit: str) -> Figure:
     There is a gap where a day is missing.
     """
     errors = daily_errors(forecasts)["mae"]
-    begins = range(0, max(len(errors) - 6, 1), 7)
-    means = {first: errors.iloc[first : first + 7].mean() for first in begins}
+    means = {
+        first: errors.iloc[first : first + 7].mean()
+        for first in range(0, max(len(errors) - 6, 1), 7)
+    }
     ranked = sorted(means, key=means.__getitem__)
     names = {ranked[-1]: "hardest", ranked[len(ranked) // 2]: "middle", ranked[0]: "easiest"}
     tables = {}
     for first in sorted(names):
-        begin = f"{names[first]} week, from {errors.index[first]:%A %Y-%m-%d}"
-        title = f"{begin}: MAE {number(means[first])} {unit}"
+        title = (
+            f"{names[first]} week, from {errors.index[first]:%A %Y-%m-%d}: "
+            f"MAE {number(means[first])} {unit}"
+        )
         tables[title] = hours_of_days(forecasts, first, 7).asfreq("h")
     return forecast_rows(tables, unit=unit, xlabel="UTC")
 

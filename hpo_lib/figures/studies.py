@@ -28,7 +28,6 @@ from hpo_lib.figures.style import (
     TARGET,
     Look,
     beside,
-    by_model,
     dataset_panels,
     draw_models,
     handle,
@@ -223,10 +222,10 @@ def draw_front(
     draw_points(trials["state"] == "stopped", "stopped early, last check", "o", 3, **hollow)
     draw_points(trials["state"] == "complete", "complete trial", "o", 3, color=GREY)
     tolerances = [objective.tolerance for objective in objectives[:2]]
-    bounds: dict[str, Any] = {"bound without tolerance": 0, "bound of the front": tolerances}
-    for label, least in bounds.items() if len(objectives) == 2 else ():
+    bounds = [("bound without tolerance", [0.0, 0.0], 0.6), ("bound of the front", tolerances, 1.6)]
+    for label, least, width in bounds if len(objectives) == 2 else ():
         complete = trials.loc[trials["state"] == "complete", [x, y]].clip(lower=least)
-        steps, width = complete.sort_values([x, y]), 0.6 + bool(least)
+        steps = complete.sort_values([x, y])
         axes.step(steps[x], steps[y].cummin(), where="post", color=colour, lw=width, label=label)
     draw_points(trials["front"], "Pareto front", "o", 3.5, color=colour)
     draw_points(trials["default"], "untuned defaults", "s", 7, **RING)
@@ -241,22 +240,30 @@ def draw_front(
 
 def draw_study_front(axes: Axes, study: StoredStudy) -> pd.DataFrame:
     """`draw_front` of one study on a screen, in its own unit."""
-    look: Look = {"colour": model_colour(study.model), "unit": unit_text(study.unit), "size": 1.6}
-    return draw_front(axes, trials_of(study), study.objectives, **look)
+    return draw_front(
+        axes,
+        trials_of(study),
+        study.objectives,
+        colour=model_colour(study.model),
+        unit=unit_text(study.unit),
+        size=1.6,
+    )
 
 
 def draw_fronts(data: pd.DataFrame) -> Figure:
     """The first two objectives of every trial, a panel per model and dataset."""
     models, alike = in_order(data["model"]), data["objectives"].nunique() == 1
     one_scale = alike and _objectives(data)[1].is_coverage
-    height = 0.75 + 1.75 * len(models)
-    figure, columns = dataset_panels(data, len(models), height=height, sharey=one_scale)
+    figure, columns = dataset_panels(
+        data, len(models), height=0.75 + 1.75 * len(models), sharey=one_scale
+    )
     for column, (grid, of_dataset) in enumerate(columns):
         for axes, model in zip(grid, models, strict=True):
             trials = of_dataset[of_dataset["model"] == model]
             objectives = _objectives(data if alike or trials.empty else trials)
-            look: Look = {"colour": model_colour(model), "unit": unit_of(of_dataset)}
-            draw_front(axes, trials, objectives, **look)
+            draw_front(
+                axes, trials, objectives, colour=model_colour(model), unit=unit_of(of_dataset)
+            )
             axes.xaxis.set_major_locator(MaxNLocator(3))
             if trials.empty:
                 axes.text(0.5, 0.5, "no study", ha="center", transform=axes.transAxes)
@@ -280,24 +287,25 @@ def draw_history(data: pd.DataFrame) -> Figure:
     figure, columns = dataset_panels(data, 2, height=3.9, sharex=True)
     points: Look = {"ls": "", "ms": 2.5, "alpha": 0.5}
     hollow: Look = {**points, "mfc": "none", "mew": 0.7}
+    steps: Look = {"marker": "", "ls": "-", "lw": 1.0, "drawstyle": "steps-post"}
     for (top, bottom), of_dataset in columns:
         near = within_reach(of_dataset, "value")
         draw_models(top, near[near["state"] == "stopped"], "trial", "value", **hollow)
         draw_models(top, near[near["state"] == "complete"], "trial", "value", **points)
-        for model, trials in by_model(of_dataset):
-            for axes, column in ((top, "best"), (bottom, "hypervolume")):
-                axes.step("trial", column, data=trials, where="post", color=model_colour(model))
+        draw_models(top, of_dataset, "trial", "best", **steps)
+        draw_models(bottom, of_dataset, "trial", "hypervolume", **steps)
         unit, names = unit_of(of_dataset), of_dataset["objectives"].str.split(",").str[0]
         top.set_ylabel("\n".join(OBJECTIVES[name].axis(unit) for name in names.unique()))
         bottom.set(xlabel="trial", ylim=(0, 1.02))
         bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     figure.axes[len(columns)].set_ylabel("hypervolume, share of box")
-    lines = [
+    handles = [
+        *model_handles(data["model"], ms=3),
         handle("best so far", color=INK),
         handle("complete trial", marker="o", color=INK, **points),
         handle("stopped early, last check", marker="o", color=INK, **hollow),
     ]
-    legend_below(figure, model_handles(data["model"], ms=3) + lines)
+    legend_below(figure, handles)
     return figure
 
 
@@ -319,13 +327,14 @@ def draw_explored(
     parameters = data.groupby("parameter")
     rows = -(-len(parameters) // COLUMNS)
     figure, grid = panels(rows, COLUMNS, height=0.8 + 1.15 * rows, sharey=True)
-    marks = ["title", "chosen", "leads", "state"]
     for axes in grid.flat[len(parameters) :]:
         axes.set_axis_off()
     for axes, (parameter, trials) in zip(grid.flat, parameters, strict=False):
         axes.axhline(0, **TARGET)
-        placed = trials.assign(place=_places(axes, trials["value"]))
-        for (title, chosen, leads, state), group in placed.groupby(marks, sort=False):
+        groups = trials.assign(place=_places(axes, trials["value"])).groupby(
+            ["title", "chosen", "leads", "state"], sort=False
+        )
+        for (title, chosen, leads, state), group in groups:
             look: Look = {**looks[title], "ms": 3, "alpha": 0.7, "mew": 0.5, "ls": ""}
             look |= {"mfc": "none"} if state == "stopped" else {"mec": INK} if leads else {}
             look |= {"marker": "*", "ms": 7, "mec": INK} if chosen else {}
@@ -336,13 +345,19 @@ def draw_explored(
     goal = _objectives(data)[0].label
     figure.supylabel(f"{goal} above that of the untuned defaults in %", fontsize=9)
     edge: Look = {"ls": "", "marker": "o", "ms": 4}
-    handles = [
-        *(handle(title, ls="", **looks[title]) for title in looks if title in set(data["title"])),
-        handle("stopped early, last check", mfc="none", mec=GREY, **edge),
-        handle("best tenth", color=GREY, mec=INK, **edge),
-        handle("chosen", marker="*", ms=6, **RING),
-    ]
-    legend_below(figure, handles)
+    legend_below(
+        figure,
+        [
+            *(
+                handle(title, ls="", **looks[title])
+                for title in looks
+                if title in set(data["title"])
+            ),
+            handle("stopped early, last check", mfc="none", mec=GREY, **edge),
+            handle("best tenth", color=GREY, mec=INK, **edge),
+            handle("chosen", marker="*", ms=6, **RING),
+        ],
+    )
     return figure
 
 
@@ -371,18 +386,19 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     titles, width = list(data["title"].unique()), 0.8 / data["model"].nunique()
     data = data.assign(place=data["title"].map(titles.index) + beside(data["model"], width))
     studies = data.drop_duplicates("place").set_index("place")
-    left_over, bottom = factor * studies["hours"], 0.0 * studies["hours"]
     figure, ((left, right),) = panels(1, 2, height=2.6)
+    bottom: Any = 0.0
     bars: Look = {"width": width, "color": studies["model"].map(model_colour)}
-    for state, marker, side, alpha in (("complete", "o", 0.2, 1.0), ("others", "x", -0.2, 0.5)):
-        part = data[(data["state"] == "complete") == (state == "complete")]
+    for is_complete, marker, side, alpha in ((True, "o", 0.2, 1.0), (False, "x", -0.2, 0.5)):
+        part = data[(data["state"] == "complete") == is_complete]
         part = part.assign(beside=part["place"] + side * width)
         draw_models(left, part, "beside", "seconds", ls="", marker=marker, ms=3, alpha=0.6)
         left.plot(part.groupby("beside")["seconds"].median(), ls="", marker="_", ms=7, color=INK)
         spent = part.groupby("place")["seconds"].sum().reindex(studies.index, fill_value=0)
         spent *= factor / 3600
         right.bar(studies.index, spent, bottom=bottom, alpha=alpha, **bars)
-        left_over, bottom = left_over - spent, bottom + spent
+        bottom = bottom + spent
+    left_over = factor * studies["hours"] - bottom
     right.bar(studies.index, left_over, bottom=bottom, alpha=0.2, **bars)
     for axes in (left, right):
         axes.set_xticks(range(len(titles)), [title.replace(", ", ",\n") for title in titles])
@@ -390,13 +406,15 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     left.yaxis.set_major_formatter("{x:g}")
     left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
     right.set_ylabel(f"{unit} of training per study")
-    handles = [
-        *model_handles(data["model"], ls="", marker="s"),
-        handle("complete", ls="", marker="o", color=INK),
-        handle("stopped early", ls="", marker="x", color=INK),
-        handle("median", ls="", marker="_", ms=7, color=INK),
-    ]
-    legend_below(figure, handles)
+    legend_below(
+        figure,
+        [
+            *model_handles(data["model"], ls="", marker="s"),
+            handle("complete", ls="", marker="o", color=INK),
+            handle("stopped early", ls="", marker="x", color=INK),
+            handle("median", ls="", marker="_", ms=7, color=INK),
+        ],
+    )
     return figure
 
 

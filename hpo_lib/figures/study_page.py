@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown, display
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from hpo_lib.data.dataset import Dataset, load_dataset
@@ -42,7 +42,7 @@ from hpo_lib.figures.style import (
     panels,
     unit_text,
 )
-from hpo_lib.paths import atomic
+from hpo_lib.paths import write_text
 from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 from hpo_lib.settings import Settings
@@ -65,12 +65,9 @@ SHOWN_SCORES = {
 
 def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     """A table as it is shown: scores with their unit, numbers with three significant digits."""
-    texts = table.map(
+    return table.map(
         lambda value: number(value) if isinstance(value, float) else value_in_words(value)
-    )
-    return texts.rename(
-        columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()}
-    )
+    ).rename(columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()})
 
 
 def score_table(study: StoredStudy) -> pd.DataFrame:
@@ -131,16 +128,18 @@ def front_table(study: StoredStudy) -> pd.DataFrame:
 
 def files_table(study: StoredStudy) -> pd.DataFrame:
     """Where everything of this study was saved."""
-    files = {
-        "page of the study": study.run.report,
-        "chosen parameters": study.run.best_params,
-        "study storage": study.storage,
-        "validation predictions": study.run.predictions,
-        "Pareto front": study.run.pareto_front,
-        f"{study.objectives[0].label} history": study.run.mae_history,
-        "parameter importance": study.run.param_importance,
-    }
-    return pd.Series(files).map(str).to_frame("saved")
+    files = pd.Series(
+        {
+            "page of the study": study.run.report,
+            "chosen parameters": study.run.best_params,
+            "study storage": study.storage,
+            "validation predictions": study.run.predictions,
+            "Pareto front": study.run.pareto_front,
+            f"{study.objectives[0].label} history": study.run.mae_history,
+            "parameter importance": study.run.param_importance,
+        }
+    )
+    return files.map(str).to_frame("saved")
 
 
 def provenance_table(study: StoredStudy) -> pd.DataFrame:
@@ -215,21 +214,26 @@ def proof_figure(proof: Json) -> Figure:
     figure, ((axes,),) = panels(1, 1, height=1.2 + 0.9 * len(compared), width=7)
     if not compared:
         axes.set_axis_off()
-        causes = [f"trial {one['trial']}: {one['cause']}" for one in challengers]
-        why = "; ".join(filter(None, [proof["cause"], *causes]))
+        causes = [proof["cause"], *(f"trial {one['trial']}: {one['cause']}" for one in challengers)]
+        why = "; ".join(filter(None, causes))
         axes.text(0.5, 0.5, f"Nothing was compared: {why}.", ha="center", wrap=True)
         return figure
     axes.axvline(0, color=PINK, lw=1.5, label="untuned defaults")
     rows = np.arange(len(compared))
     for change, (label, colour, marker, below) in CHANGES.items():
         mean, low, high = np.transpose([one[change] for one in compared])
-        ends = [mean - low, high - mean]
         axes.errorbar(
-            mean, rows + below, xerr=ends, fmt=marker, ms=5, lw=1.5, color=colour, label=label
+            mean,
+            rows + below,
+            xerr=[mean - low, high - mean],
+            fmt=marker,
+            ms=5,
+            lw=1.5,
+            color=colour,
+            label=label,
         )
     for row, one in enumerate(compared):
-        verdict = "proven" if one["proven"] else "not proven"
-        beside = f"probability {one['probability']:.2f}: {verdict}"
+        beside = f"probability {one['probability']:.2f}: {'not ' * (not one['proven'])}proven"
         axes.text(1.01, row, beside, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
     axes.set_yticks(rows, [f"trial {one['trial']}" for one in compared])
     axes.set_ylim(len(compared) - 0.5, -0.5)
@@ -278,8 +282,8 @@ def show_study(study: StoredStudy) -> None:
 def show_record(study: StoredStudy) -> None:
     """Write the study's page, and show its files and its provenance."""
     write_page(study)
-    display(unshortened(files_table(study)), Markdown("## Provenance"))
-    display(unshortened(provenance_table(study)))
+    files, provenance = map(unshortened, (files_table(study), provenance_table(study)))
+    display(files, Markdown("## Provenance"), provenance)
 
 
 def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.DataFrame]]]:
@@ -368,8 +372,11 @@ def write_page(study: StoredStudy) -> Path:
     title = load_spec(study.dataset).title if study.dataset in known_datasets() else study.dataset
     heading = escape(f"{model_name(study.model)} on {title}")
     warning = warning_for([study])
-    means = "No number on this page says how good this can be."
-    mark = f"<p class=warning><b>{warning}.</b> {means}</p>" * bool(warning)
+    mark = (
+        f"<p class=warning><b>{warning}.</b> No number on this page says how good this can be.</p>"
+        if warning
+        else ""
+    )
     counts = {"complete": "n_completed", "stopped early": "n_pruned", "failed": "n_failed"}
     trials = ", ".join(f"{result[key]} {state}" for state, key in counts.items() if result[key])
     # a killed study says that it is running, too
@@ -409,15 +416,14 @@ forecasts.</p>
 </html>
 
 """
-    with atomic(run.report) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(run.report, page)
     return run.report
 
 
 def picture(figure: Figure, name: str) -> str:
     """A figure as an image of a page, which needs no other file."""
     stream = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "hpo"}):
+    with rc_context({"svg.hashsalt": "hpo"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
     content = base64.b64encode(stream.getvalue()).decode()
     return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{content}">'

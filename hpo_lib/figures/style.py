@@ -43,8 +43,8 @@ def model_marker(model: str) -> str:
 
 def in_order(models: Iterable[str]) -> list[str]:
     """Each model once, in the order of the registry, then others by name."""
-    names = set(models)
-    return [name for name in dict.fromkeys([*registered(), *sorted(names)]) if name in names]
+    known = [*registered()]
+    return sorted(set(models), key=lambda name: ([*known, name].index(name), name))
 
 
 def number(value: float) -> str:
@@ -88,12 +88,9 @@ PARAMS = {
 
 def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of a benchmark with ``label``, model and tuning, and ``network``, what is kept."""
-    names, tuning = rows["model"].map(model_name), rows["params"].map(PARAMS)
+    labels = rows["model"].map(model_name) + ", " + rows["params"].map(PARAMS)
     shares = rows[["share_medians", "share_widths"]].to_numpy().tolist()
-    return rows.assign(
-        label=(names + ", " + tuning).str.removesuffix(", "),
-        network=[network_kept(kept) for kept in shares],
-    )
+    return rows.assign(label=labels.str.removesuffix(", "), network=[*map(network_kept, shares)])
 
 
 def with_interval(value: float, low: float, high: float) -> str:
@@ -238,12 +235,6 @@ def by_dataset(data: pd.DataFrame) -> list[pd.DataFrame]:
     return [rows for _, rows in data.groupby("dataset")]
 
 
-def by_model(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each model with its rows, in the order of legends."""
-    for model in in_order(data["model"]):
-        yield model, data[data["model"] == model]
-
-
 def beside(models: pd.Series, step: float) -> pd.Series:
     """How far from the middle each row is drawn, so that all its models are side by side."""
     order = in_order(models)
@@ -259,7 +250,8 @@ def model_look(model: str) -> Look:
 
 def draw_models(axes: Axes, data: pd.DataFrame, x: str, y: str, **look: Any) -> None:
     """The rows of each model with its own look, but for what ``look`` says."""
-    for model, rows in by_model(data):
+    for model in in_order(data["model"]):
+        rows = data[data["model"] == model]
         axes.plot(rows[x], rows[y], **{**model_look(model), **look})
 
 
@@ -269,9 +261,9 @@ def draw_intervals(
     """Scores with their intervals over the column ``place``, or beside it; ``end`` of the names."""
     middle, low, high = (f"{score}{bound}{end}" for bound in ("", "_low", "_high"))
     draw_lines, colours = axes.vlines if upright else axes.hlines, map(model_colour, data["model"])
-    draw_lines(data["place"], data[low], data[high], colors=list(colours), lw=0.8)
+    draw_lines(data["place"], data[low], data[high], colors=[*colours], lw=0.8)
     names = ("place", middle) if upright else (middle, "place")
-    draw_models(axes, data, *names, **{"ms": 3.5, "ls": "", **look})
+    draw_models(axes, data, *names, **{"ls": "", **look})
 
 
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
@@ -293,8 +285,7 @@ def handle(label: str, **look: Any) -> Line2D:
 
 def model_handles(models: Iterable[str], **look: Any) -> list[Line2D]:
     """Legend entries of models: a line with the model's marker, or as ``look`` says."""
-    names = in_order(models)
-    return [handle(model_name(name), **{**model_look(name), **look}) for name in names]
+    return [handle(model_name(name), **{**model_look(name), **look}) for name in in_order(models)]
 
 
 def coverage_line(axes: Axes) -> None:

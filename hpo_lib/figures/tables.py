@@ -2,9 +2,8 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,12 +27,12 @@ from hpo_lib.figures.style import (
     unit_text,
     with_intervals,
 )
-from hpo_lib.paths import atomic, consolidated
+from hpo_lib.paths import consolidated, write_text
 from hpo_lib.records.study import StoredStudy, StudiesAndNotes, read_studies
 from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS
 from hpo_lib.scoring.metrics import readable_unit
 
-_HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
+_HOUR = pd.Timedelta(hours=1)
 
 
 CAPTIONS = {
@@ -47,8 +46,9 @@ CAPTIONS = {
 
 def caption(name: str, records: Records) -> str:
     """What a figure or table shows; ``records`` are all studies or all benchmarks."""
-    benchmarks = [one for one in records if isinstance(one, Benchmark)]
-    tested = {one.spec.title: one.rows[0].test.days for one in benchmarks}
+    tested = {
+        one.spec.title: one.rows[0].test.days for one in records if isinstance(one, Benchmark)
+    }
     spans = [
         f"{title}: {len(days)} daily origins, {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}"
         for title, days in tested.items()
@@ -67,41 +67,12 @@ def _budget(record: StoredStudy | Benchmark) -> str:
     return f"{budget.capitalize()} budget, seeds: {' or '.join(map(str, seeds))}{again}"
 
 
-# The printed columns of a table: heading, column of the frame, and how its values become cells.
-Declared = Sequence[tuple[str, str, Callable[[pd.Series], Iterable[str]]]]
-Section = tuple[str, Columns]
-
-
-def _section(title: str, rows: pd.DataFrame, declared: Declared, **cells: list[str]) -> Section:
-    """Rows of a frame as cells; those that need several columns are given."""
-    return title, [(heading, cells.get(key) or text(rows[key])) for heading, key, text in declared]
-
-
-def _each(text: Callable[[Any], str]) -> Callable[[pd.Series], Iterable[str]]:
-    return lambda values: values.map(text)
-
-
 def _best(values: pd.Series) -> list[str]:
     return best_bold(aligned(values), values)
 
 
-_counts = partial(aligned, like=[100.0])
-
-
 def _value(value: Any) -> str:
     return MISSING if pd.isna(value) else value_in_words(value, 3)
-
-
-SCORES: Declared = (
-    ("Model", "label", list),
-    ("Network", "network", list),
-    ("MAE", "mae", aligned),
-    ("PICP", "picp", aligned),
-    ("Winkler", "winkler", _best),
-    ("Pinball", "pinball", _best),
-    ("PICP", "picp_calibrated", aligned),
-    ("Winkler", "winkler_calibrated", _best),
-)
 
 
 def scores_of_test_split(evidence: Evidence) -> Table:
@@ -113,19 +84,27 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     for benchmark in evidence.benchmarks:
         rows, mode = labelled(benchmark.shown), benchmark.correction
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
-        maes, picps = (with_intervals(rows, score) for score in ("mae", "picp"))
-        cells = {"mae": best_bold(maes, rows["mae"]), "picp": picps}
-        sections.append(_section(_title(benchmark), rows, SCORES, **cells))
-    groups = (("", 2), ("raw", 4), (f"{mode} calibration", 2))
+        columns: Columns = [
+            ("Model", rows["label"]),
+            ("Network", rows["network"]),
+            ("MAE", best_bold(with_intervals(rows, "mae"), rows["mae"])),
+            ("PICP", with_intervals(rows, "picp")),
+            ("Winkler", _best(rows["winkler"])),
+            ("Pinball", _best(rows["pinball"])),
+            ("PICP", aligned(rows["picp_calibrated"])),
+            ("Winkler", _best(rows["winkler_calibrated"])),
+        ]
+        sections.append((_title(benchmark), columns))
+    groups = [("", 2), ("raw", 4), (f"{mode} calibration", 2)]
     return Table(joined(frames), sections, "llrrrrrr", groups)
 
 
 def skill_split(evidence: Evidence) -> Table:
     """What each step from the naive forecast to the calibrated mixture changes."""
-    data, sections = benchmarks.skill_split(evidence), list[Section]()
+    data, sections = benchmarks.skill_split(evidence), []
     for benchmark in evidence.benchmarks:
         rows = data[data["dataset"] == benchmark.dataset]
-        columns: list[tuple[str, Iterable[str]]] = [("Step", rows["label"].unique())]
+        columns = [("Step", [*rows["label"].unique()])]
         for score in benchmarks.SKILL:
             part = rows[rows["score"] == score]
             texts = zip(with_intervals(part, "change", [10.0]), part["certain"], strict=True)
@@ -141,15 +120,13 @@ CALIBRATED_SCORES = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler 
 
 def ablation(evidence: Evidence) -> Table:
     """Coverage, width and Winkler score raw, after split and after rolling calibration."""
-    names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
     frames, sections = [], []
     for benchmark in evidence.benchmarks:
         rows = benchmark.in_unit(of_rows(benchmark.scores, benchmark.row_per_model))
+        names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
         frames.append(rows[names].assign(unit=benchmark.unit))
         modes = dict([*rows.sort_values("mae", kind="stable").groupby("calibration")])
-        columns: list[tuple[str, Iterable[str]]] = [
-            ("Model", modes["none"]["model"].map(model_name))
-        ]
+        columns = [("Model", modes["none"]["model"].map(model_name))]
         for score, mode in product(CALIBRATED_SCORES, MODES):
             columns.append(("raw" if mode == "none" else mode, aligned(modes[mode][score])))
         sections.append((_title(benchmark), columns))
@@ -159,64 +136,50 @@ def ablation(evidence: Evidence) -> Table:
 
 def hyperparameters(evidence: Evidence) -> Table:
     """The ranges that were searched, the untuned defaults, and what each study chose."""
-    number_of, frames, sections = "chosen trial", [], list[Section]()
+    number_of, frames, sections = "chosen trial", [], []
     # The place alone, of "Water, Centrum": three whole titles are too wide for a page.
     titles = {name: evidence.title(name).rpartition(", ")[2] for name in evidence.datasets}
     headings = {"range": "Range", "untuned": "untuned", **titles}
     for model in in_order(study.model for study in evidence.studies):
         studies = [study for study in evidence.studies if study.model == model]
-        spaces = [space for study in studies for space in study.search_space.items()]
         params = {
             study.dataset: {**study.result["best_params"], number_of: study.chosen.number}
             for study in studies
         }
-        params["range"] = {name: in_words(values) for name, values in spaces}
+        params["range"] = {
+            name: in_words(values)
+            for study in studies
+            for name, values in study.search_space.items()
+        }
         params["untuned"] = {**studies[0].default.params, number_of: 0}
         wide = pd.DataFrame(params, columns=[*headings], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
         frames.append(wide.reset_index(names="parameter").assign(model=model))
-        columns = [(headings[str(name)], cells.map(_value)) for name, cells in wide.items()]
+        columns = [(heading, wide[name].map(_value)) for name, heading in headings.items()]
         names = wide.index.str.replace("_", " ")
         sections.append((model_name(model), [("Parameter", names), *columns]))
     return Table(joined(frames), sections, "llr" + "r" * len(titles))
 
 
-PARTS = ("Training", "Validation", "Test")
-
-
 def datasets(evidence: Evidence) -> Table:
     """Source, span and splits of the data."""
     # Each dataset is a column, because three spans do not fit side by side.
-    names, columns = ["Source", "Unit"], dict[str, list[str]]()
-    names += [name for part in PARTS for name in (part, f"{part} days")]
+    columns = {}
     for dataset in evidence.datasets:
         data = next(study.data for study in evidence.studies if study.dataset == dataset)
-        cells, first = [data["source"], unit_text(data["unit"])], pd.Timestamp(data["first_hour"])
-        ends = data["train_end"], data["val_end"], data.get("test_end") or data["last_hour"]
-        for last in map(pd.Timestamp, ends):
-            days = max(0, (last + _HOUR - first) // _DAY)
-            cells += [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING, str(days)]
+        cells = {"Source": data["source"], "Unit": unit_text(data["unit"])}
+        first, test_end = pd.Timestamp(data["first_hour"]), data.get("test_end")
+        ends = {"Training": data["train_end"], "Validation": data["val_end"]}
+        for part, end in {**ends, "Test": test_end or data["last_hour"]}.items():
+            last = pd.Timestamp(end)
+            days = max(0, (last + _HOUR - first).days)
+            cells[part] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING
+            cells[f"{part} days"] = str(days)
             first = last + _HOUR
         known = (str(len(data[f"{kind}_covariates"])) for kind in ("past", "future"))
-        columns[evidence.title(dataset)] = [*cells, " + ".join(known)]
-    frame = pd.DataFrame(columns, [*names, "Covariates"]).reset_index(names="")
-    section = "", [(str(name), cells) for name, cells in frame.items()]
-    return Table(frame, [section], "l" * len(frame.columns))
-
-
-STUDIES: Declared = (
-    ("Model", "model", _each(model_name)),
-    ("Job", "job_id", list),
-    ("Budget", "preset", list),
-    ("complete", "trials", _counts),
-    ("stopped", "stopped", _counts),
-    ("failed", "failed", _counts),
-    ("Minutes", "minutes", _each(number)),
-    ("untuned", "mae_default", aligned),
-    ("MAE", "mae", aligned),
-    ("Gain %", "improvement", aligned),
-    ("PICP %", "picp", aligned),
-)
+        columns[evidence.title(dataset)] = {**cells, "Covariates": " + ".join(known)}
+    frame = pd.DataFrame(columns).reset_index(names="")
+    return Table(frame, [("", [*frame.items()])], "l" * len(frame.columns))
 
 
 def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
@@ -226,13 +189,24 @@ def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
     """
     sections = []
     for (dataset, source, _), group in studies.groupby(["dataset", "source", "sha256"]):
-        rows = group.sort_values("mae", kind="stable").assign(minutes=60 * group["hours"])
+        rows = group.sort_values("mae", kind="stable")
         unit, factor = readable_unit(rows["unit"].iloc[0], rows["mae"].min())
         maes = factor * rows[["mae_default", "mae"]]
         default, chosen = (aligned(maes[name], like=maes.to_numpy().flat) for name in maes)
-        cells = {"mae_default": default, "mae": best_bold(chosen, rows["mae"])}
-        heading = f"{title(str(dataset))} ({unit_text(unit)}, data: {source})"
-        sections.append(_section(heading, rows, STUDIES, **cells))
+        columns: Columns = [
+            ("Model", rows["model"].map(model_name)),
+            ("Job", rows["job_id"]),
+            ("Budget", rows["preset"]),
+            ("complete", aligned(rows["trials"], [100.0])),
+            ("stopped", aligned(rows["stopped"], [100.0])),
+            ("failed", aligned(rows["failed"], [100.0])),
+            ("Minutes", (60 * rows["hours"]).map(number)),
+            ("untuned", default),
+            ("MAE", best_bold(chosen, rows["mae"])),
+            ("Gain %", aligned(rows["improvement"])),
+            ("PICP %", aligned(rows["picp"])),
+        ]
+        sections.append((f"{title(str(dataset))} ({unit_text(unit)}, data: {source})", columns))
     return Table(studies, sections, "lllrrrrrrrr", caption=CAPTIONS["studies"])
 
 
@@ -253,8 +227,7 @@ def explanation_table(evidence: Evidence) -> Table:
         texts = map("{} ({})".format, aligned(rows["value"], like), aligned(half, like))
         cells = pd.Series(texts, [rows["model"], rows["group"]]).unstack(sort=False)
         cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
-        columns = [(group, cells[group]) for group in groups]
-        sections.append((str(title), [("Model", cells.index.map(model_name)), *columns]))
+        sections.append((str(title), [("Model", cells.index.map(model_name)), *cells.items()]))
     return Table(data, sections, "l" + "r" * len(groups))
 
 
@@ -279,8 +252,10 @@ def tabled(name: str, evidence: Evidence) -> Table | None:
 
 
 def _title(benchmark: Benchmark) -> str:
-    days = len(benchmark.rows[0].test.origins)
-    return f"{benchmark.spec.title} ({unit_text(benchmark.unit)}, {days} days)"
+    return (
+        f"{benchmark.spec.title} ({unit_text(benchmark.unit)}, "
+        f"{len(benchmark.rows[0].test.origins)} days)"
+    )
 
 
 # All studies in one frame, read from the best_params JSONs alone
@@ -330,8 +305,9 @@ def studies_frame(studies: Sequence[StoredStudy]) -> pd.DataFrame:
     split. The ``status`` of an incomplete study is `StoredStudy.state`, since its JSON cannot know
     whether it still runs.
     """
-    order = ["dataset", "model", "date", "file"]
-    return pd.DataFrame(map(_row, studies)).sort_values(order, ignore_index=True)
+    return pd.DataFrame(map(_row, studies)).sort_values(
+        ["dataset", "model", "date", "file"], ignore_index=True
+    )
 
 
 def _row(study: StoredStudy) -> dict[str, Any]:
@@ -384,8 +360,9 @@ def improvement_report(studies: pd.DataFrame) -> list[str]:
     """
     counted = studies.query("status == 'complete' and preset != 'test' and schema > 1")
     lines = []
-    same_data = ["dataset", "source", "sha256", "train_end", "val_end"]
-    for (dataset, source, sha256, *_), group in counted.groupby(same_data):
+    for (dataset, source, sha256, *_), group in counted.groupby(
+        ["dataset", "source", "sha256", "train_end", "val_end"]
+    ):
         newest = group.sort_values("date").groupby("model").tail(1)
         improved = newest["improvement"] >= IMPROVEMENT_PERCENT
         successes = (improved & newest["picp"].between(*PICP_RANGE)).sum()
@@ -394,13 +371,14 @@ def improvement_report(studies: pd.DataFrame) -> list[str]:
             f"{row.model} {row.improvement:+.1f} % at PICP {row.picp:.1f}"
             for row in newest.itertuples()
         )
-        whose = f"{dataset} ({source} {str(sha256)[:12]})"
-        lines.append(f"{whose}: {verdict}, {successes} of {len(newest)} models: {each}")
+        lines.append(
+            f"{dataset} ({source} {str(sha256)[:12]}): {verdict}, {successes} of {len(newest)} "
+            f"models: {each}"
+        )
     return lines or ["no complete study beyond the test preset, so nothing to compare"]
 
 
 def write_studies(studies: pd.DataFrame, out: Path) -> Path:
     """Write a `studies_frame` as CSV."""
-    with atomic(file := consolidated(out)) as temporary:
-        studies.to_csv(temporary, index=False)
+    write_text(file := consolidated(out), studies.to_csv(index=False))
     return file
