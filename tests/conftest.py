@@ -3,6 +3,7 @@ the root.
 """
 
 import gc
+import io
 import json
 import os
 import random
@@ -10,7 +11,8 @@ import re
 import socket
 import sqlite3
 import sys
-from contextlib import suppress
+from collections import namedtuple
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from hpo_lib.benchmark.train import Plan
+from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import Dataset, fingerprint_frame
 from hpo_lib.data.spec import DatasetSpec, Splits
 from hpo_lib.errors import InputError
@@ -33,7 +36,7 @@ from hpo_lib.scoring.objectives import FORMER_PAIR
 from hpo_lib.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-ABSENT = str(ROOT / "tests" / "absent")
+ABSENT = str(ROOT / "tests/absent")
 # In this process, and in those that tests start, which have this checkout's package wherever they
 # run.
 sys.path.insert(0, ABSENT)
@@ -103,9 +106,14 @@ def free_port():
             return port
 
 
+def text_of(name):
+    """Of a file of the repository."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
 def short_twin(folder, name="heat"):
     """A TOML of this name whose simulated data has 14 months to train on instead of eight years."""
-    text = (ROOT / "datasets" / f"{name}.toml").read_text(encoding="utf-8")
+    text = text_of(f"datasets/{name}.toml")
     text, count = re.subn('^start = "20.*$', 'start = "2022-09-01 00:00"', text, flags=re.MULTILINE)
     assert count == 1
     toml = folder / f"{name}.toml"
@@ -118,10 +126,23 @@ def refusal(sentence, error=InputError):
     return pytest.raises(error, match=rf"\A{re.escape(sentence)}\Z")
 
 
+Said = namedtuple("Said", "code out err")
+
+
+def hpo(words, *more, code=0):
+    """``hpo("report winter --runs-dir", folder)``: what the command says until it ends with this
+    code, or with any where it is None.
+    """
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        ended = main([*words.split(), *map(str, more)])
+    assert code in (ended, None), err.getvalue()
+    return Said(ended, out.getvalue(), err.getvalue())
+
+
 def made_forecasts(actual, half_width=1.0, median=0.0, start="2019-01-06 23:00", first=0):
     """Of consecutive days, from the day ``first`` on: a median, and as far to both sides of it."""
     middle, width = (np.zeros_like(actual) + x for x in (median, half_width))
-    origins = pd.date_range(start, periods=len(actual) + first, freq="D", tz="UTC")[first:]
+    origins = pd.date_range(start, periods=len(actual) + first, tz="UTC")[first:]
     values = np.stack([middle - width, middle, middle + width], axis=2)
     return QuantileForecasts(values, actual, origins)
 
@@ -183,7 +204,7 @@ def tiny_dataset():
 
     Nobody may change its frame; take a copy.
     """
-    index = pd.date_range("2019-03-01", periods=DAYS * 24, freq="h", tz="UTC", name="timestamp")
+    index = pd.date_range("2019-03-01 00:00Z", periods=DAYS * 24, freq="h", name="timestamp")
     hours = np.arange(len(index))
     noise = np.random.default_rng(7).standard_normal(len(index))
     weekend = (index.day_of_week >= 5).astype(float)
@@ -209,9 +230,7 @@ def tiny_dataset():
         country="DK",
         past_covariates=("temp", "water_lag_24h"),
         future_covariates=("hour_sin", "hour_cos", "is_weekend"),
-        splits=Splits(
-            pd.Timestamp("2019-05-09 23:00", tz="UTC"), pd.Timestamp("2019-05-24 23:00", tz="UTC")
-        ),
+        splits=Splits(pd.Timestamp("2019-05-09 23:00Z"), pd.Timestamp("2019-05-24 23:00Z")),
         path=Path("tiny.toml"),
     )
     return Dataset(

@@ -9,19 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.figures.build import analyse, picture
-from hpo_lib.figures.tables import (
-    improvement_report,
-    load_studies,
-    studies_frame,
-    write_studies,
-)
+from hpo_lib.figures.tables import improvement_report, load_studies, studies_frame, write_studies
 from hpo_lib.paths import DATASETS_DIR, RunPaths
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.trial import TrialRecord
-from tests.conftest import SIMULATED_RUNS, record_of
+from tests.conftest import SIMULATED_RUNS, hpo, record_of
 
 DATA = {
     "source": "csv",
@@ -75,7 +69,7 @@ def save_old(runs_dir):
         "best_params": {"lr": 0.1},
         "best_trial": 4,
     }
-    file.write_text(json.dumps(old), encoding="utf-8")
+    write_json(file, old)
     return file
 
 
@@ -206,12 +200,9 @@ def test_when_a_study_is_stored_then_its_explored_space_is_shown(tmp_path):
     assert shown.data.startswith(b"\x89PNG")
 
 
-def test_when_studies_are_shown_then_the_best_is_on_top_and_bold_and_no_row_is_cut(
-    tmp_path,
-):
+def test_when_studies_are_shown_then_the_best_is_on_top_and_bold_and_no_row_is_cut(tmp_path):
     for n in range(70):
-        mae = 0.0040 + n / 1e5
-        save(tmp_path, "TFT_Q", f"a{n}", mae, dataset="water_centrum", unit="m3/h")
+        save(tmp_path, "TFT_Q", f"a{n}", 0.0040 + n / 1e5, dataset="water_centrum", unit="m3/h")
     shown = analyse(str(tmp_path)).overview().data
     assert shown.count(">TFT<") == 70
     assert "water_centrum (L/h, data: csv)" in shown
@@ -226,35 +217,29 @@ def test_when_studies_are_consolidated_then_the_csv_holds_the_table(tmp_path):
     csv = write_studies(table, tmp_path / "out")
     again = pd.read_csv(csv, keep_default_na=False, na_values=[""])
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
-    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "studies.csv"]
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out/studies.csv"]
 
 
-def test_when_names_are_long_then_the_command_stays_within_100_columns(tmp_path, capsys):
+def test_when_names_are_long_then_the_command_stays_within_100_columns(tmp_path):
     for model in ("NHITS_Q", "TIMESNET_Q"):
         save(tmp_path, model, "published", 0.00262, dataset="water_tommerby_dev")
-    assert main(["analyze", "--runs-dir", str(tmp_path)]) == 0
-    report, _, _ = capsys.readouterr().out.partition("note: ")
+    report, _, _ = hpo("analyze --runs-dir", tmp_path).out.partition("note: ")
     assert max(map(len, report.splitlines())) <= 100
 
 
 def test_when_the_commands_are_called_then_they_show_and_write_studies_or_name_those_there(
-    tmp_path, capsys
+    tmp_path,
 ):
     save(tmp_path, "NHITS_Q", "winter", 0.18)
     save(tmp_path, "TFT_Q", "summer", 0.19)
-    assert main(["analyze", "--model", "NHITS_Q", "--runs-dir", str(tmp_path)]) == 0
-    shown = capsys.readouterr().out
+    shown = hpo("analyze --model NHITS_Q --runs-dir", tmp_path).out
     assert "winter" in shown
     assert "summer" not in shown
     assert "not reached, 1 of 1 models" in shown
-    assert main(["analyze", "--json", "--runs-dir", str(tmp_path)]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(hpo("analyze --json --runs-dir", tmp_path).out)
     assert [study["job_id"] for study in found["studies"]] == ["winter", "summer"]
     assert found["criteria"][0].startswith("heat (csv aaaaaaaaaaaa): reached, 2 of 2 models")
-    assert main(["consolidate", "--runs-dir", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
-    assert "studies.csv (2 studies)" in capsys.readouterr().out
-    assert main(["analyze", "--model", "NHITS", "--runs-dir", str(tmp_path)]) == 2
-    assert (
-        "model is 'NHITS', of which there is no study; did you mean NHITS_Q?"
-        in capsys.readouterr().err
-    )
+    said = hpo("consolidate --runs-dir", tmp_path, "--out", tmp_path / "out")
+    assert "studies.csv (2 studies)" in said.out
+    said = hpo("analyze --model NHITS --runs-dir", tmp_path, code=2)
+    assert "model is 'NHITS', of which there is no study; did you mean NHITS_Q?" in said.err

@@ -8,13 +8,12 @@ import ast
 import functools
 import graphlib
 import tokenize
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.study.processes import python
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "hpo_lib"
 
 # Room (a module or subpackage directly in hpo_lib) -> rooms that it may import. Rows run from the
@@ -61,7 +60,7 @@ HEAVY = {
 }
 
 MAX_LINES, MAX_FILES = 450, 105
-MAX_TOKENS = {"hpo_lib": 125_100, "tests": 171_000, "measurements": 22_000}
+MAX_TOKENS = {"hpo_lib": 125_100, "tests": 167_600, "measurements": 22_000}
 """Names, operators, numbers and strings, so that comments and layout are free. It may only fall."""
 
 MAX_ROOMS, MAX_STOREYS, MAX_ARROWS = 19, 12, 100
@@ -149,8 +148,8 @@ def test_when_the_files_of_the_library_are_counted_then_each_holds_more_than_a_f
 
 def test_when_the_table_is_read_then_it_lists_the_modules_that_exist_and_only_leads_downwards():
     rooms = {room(module) for module in MODULES}
-    assert rooms - set(MAY_IMPORT) == set(), "new modules: give them a row in MAY_IMPORT"
-    assert set(MAY_IMPORT) - rooms == set(), "gone: take the rows out of MAY_IMPORT"
+    assert not (rooms - set(MAY_IMPORT)), "new modules: give them a row in MAY_IMPORT"
+    assert not (set(MAY_IMPORT) - rooms), "gone: take the rows out of MAY_IMPORT"
     below = set()
     for name, allowed in MAY_IMPORT.items():
         assert allowed <= below, f"{name} may not import {allowed - below}, which are above it"
@@ -181,9 +180,7 @@ def test_when_a_family_is_added_then_it_knows_of_no_other_family():
         if module.startswith("hpo_lib.families.") and module.endswith("_q")
     }
     assert len(families) >= 3
-    assert {
-        (f, other) for f in families for other in own_imports(f) & families if other != f
-    } == set()
+    assert not {(f, other) for f in families for other in own_imports(f) & families if other != f}
 
 
 @pytest.mark.parametrize("library", HEAVY)
@@ -238,13 +235,12 @@ def test_when_a_file_is_named_then_paths_names_it():
 
 def test_when_a_module_is_named_then_it_says_what_is_in_it():
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "core", "base_utils"}
-    assert {file.stem for file in MODULES.values()} & vague == set()
+    assert not ({file.stem for file in MODULES.values()} & vague)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_when_a_module_grows_then_it_is_split_in_time(module):
-    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_LINES
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= MAX_LINES
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -31,8 +31,7 @@ def test_when_the_target_rises_by_one_an_hour_then_the_forecast_is_a_lag_too_low
     dataset = with_target(tiny_dataset, hours(tiny_dataset))
     origins = np.array([1700, 1724])
     f = seasonal_naive(dataset, origins, lag)
-    ahead = np.arange(1, 25)
-    assert (f.actual == origins[:, None] + ahead).all()
+    assert (f.actual == origins[:, None] + np.arange(1, 25)).all()
     assert (f.median == f.actual - lag).all()
     # All errors in training equal the lag, so the upper level is exactly right and the lower one is
     # the median.
@@ -40,14 +39,11 @@ def test_when_the_target_rises_by_one_an_hour_then_the_forecast_is_a_lag_too_low
     assert (f.lower == f.median).all()
 
 
-def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(
-    tiny_dataset,
-):
+def test_when_errors_of_training_are_known_then_the_interval_is_their_quantiles(tiny_dataset):
     # In training each day has one level, which alternates from 5 to 7 to 5: errors are +2 and -2,
     # half of each. The forecast of hour h is the value of hour h a day ago, so the interval reaches
     # 2 to either side.
-    level = 5 + 2 * (hours(tiny_dataset) // 24 % 2)
-    dataset = with_target(tiny_dataset, level)
+    dataset = with_target(tiny_dataset, 5 + 2 * (hours(tiny_dataset) // 24 % 2))
     f = seasonal_naive(dataset, dataset.validation_origins, 24)
     assert np.unique(f.median - f.lower).tolist() == np.unique(f.upper - f.median).tolist() == [2]
     assert metrics.mae(f) == 2

@@ -2,9 +2,9 @@
 cells on twins.
 """
 
-import dataclasses
 import json
 import shutil
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -14,7 +14,6 @@ import pytest
 from hpo_lib.baselines.contract import baselines
 from hpo_lib.benchmark.tables import comparison_table, load_benchmark, load_rows, weights_table
 from hpo_lib.benchmark.train import make_plan, planned, run_benchmark
-from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import get_family
 from hpo_lib.records.read_write import read_json, write_json
@@ -31,7 +30,7 @@ from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mixture
 from hpo_lib.settings import Settings
 from hpo_lib.study.run import run_study
-from tests.conftest import quick_plan, short_twin
+from tests.conftest import hpo, quick_plan, short_twin
 from tests.study.processes import python
 
 CALIBRATION = "rolling"
@@ -56,7 +55,7 @@ def benchmark(finished):
 
 def copied(finished, out):
     """The same benchmark in a folder that a test may change."""
-    plan = dataclasses.replace(finished, out=out)
+    plan = replace(finished, out=out)
     shutil.copytree(finished.paths.folder, plan.paths.folder)
     return plan
 
@@ -180,7 +179,7 @@ def training(plan, model, params, seed, shift=0.0, **key):
 
 
 def moved(forecasts, shift):
-    return dataclasses.replace(forecasts, values=forecasts.values + shift)
+    return replace(forecasts, values=forecasts.values + shift)
 
 
 def test_when_the_settings_of_a_baseline_have_changed_then_its_row_alone_is_trained_again(
@@ -209,8 +208,7 @@ def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_ov
     plan, said = copied(finished, tmp_path), []
     own = load_trainings(plan.paths)["LIGHTGBM_Q", "own"]
     marked = moved(own[1].test, 1000)
-    twin = {**own[1].record, "params": "best"}
-    dataclasses.replace(own[1], record=twin, test=marked).store(plan.paths)
+    replace(own[1], record={**own[1].record, "params": "best"}, test=marked).store(plan.paths)
     for seed in (42, 43):
         plan.paths.training("LIGHTGBM_Q", "own", seed).record.unlink()
     run_benchmark(plan, say=said.append)
@@ -283,12 +281,9 @@ def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_t
         assert raw.loc[model, "mae_low"] < expected["mae"] < raw.loc[model, "mae_high"]
 
 
-def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_change(
-    benchmark,
-):
-    table = benchmark.tables["table"].set_index("model")
-    modes = dict([*table.groupby("calibration")])
-    raw = dataclasses.replace(benchmark, correction="none").tables["table"]
+def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_change(benchmark):
+    modes = dict([*benchmark.tables["table"].set_index("model").groupby("calibration")])
+    raw = replace(benchmark, correction="none").tables["table"]
     pd.testing.assert_frame_equal(raw.set_index("model"), modes["none"])
     (row,) = [row for row in benchmark.rows if row.model == "LINEAR_Q"]
     corrected = calibrate(row.test, row.validation, benchmark.scales, CALIBRATION)
@@ -300,7 +295,7 @@ def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_c
 def test_when_demand_after_training_changes_then_terciles_and_scale_of_errors_do_not(tiny_dataset):
     frame = tiny_dataset.frame.copy()
     frame.iloc[tiny_dataset.positions.train.stop :, 0] *= 10
-    before, after = tiny_dataset.scales, dataclasses.replace(tiny_dataset, frame=frame).scales
+    before, after = tiny_dataset.scales, replace(tiny_dataset, frame=frame).scales
     assert (after.terciles, after.mase) == (before.terciles, before.mase)
     assert after.by_hour["level"].iloc[-1] / before.by_hour["level"].iloc[-1] == pytest.approx(10)
 
@@ -330,41 +325,33 @@ def test_when_models_are_there_then_their_mixture_begins_on_the_first_validation
     assert [*zip(table["model"], table["params"], strict=True)][:: len(weights)] == members
 
 
-def test_when_tables_are_verified_then_each_that_differs_is_told(
-    finished, tmp_path, monkeypatch, capsys
-):
+def test_when_tables_are_verified_then_each_that_differs_is_told(finished, tmp_path, monkeypatch):
     plan = copied(finished, tmp_path)
     training(plan, "NHITS_Q", "default", 42, shift=0.5).store(plan.paths)
     spec = plan.dataset.spec
     files = load_benchmark(plan.paths, spec, "split").write_tables()
     names = ["table", "comparisons", "coverage", "reliability", "weights"]
     assert files == [plan.paths.table(name) for name in names]
-    words = ["verify", "--benchmark-dir", str(tmp_path), "--runs-dir", str(tmp_path)]
-    assert main(words) == 0
-    assert f"note   {plan.paths.folder}: tiny is no name of" in capsys.readouterr().out
-    words += ["--dataset", "tiny"]
+    words = f"verify --benchmark-dir {tmp_path} --runs-dir {tmp_path}"
+    assert f"note   {plan.paths.folder}: tiny is no name of" in hpo(words).out
+    words += " --dataset tiny"
     monkeypatch.setattr("hpo_lib.benchmark.tables.load_spec", lambda _: spec)
-    assert main(words) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = hpo(words).out.splitlines()
     assert [line.split(": ")[0] for line in lines] == [f"ok     {file}" for file in sorted(files)]
     for name, column in (("table", "winkler"), ("comparisons", "p_value"), ("weights", "weight")):
         file = plan.paths.table(name)
         table = pd.read_csv(file)
         table.loc[len(table) - 1, column] += 1e-6
         table.to_csv(file, index=False)
-    assert main(words) == 1
-    told = capsys.readouterr().out.splitlines()
+    told = hpo(words, code=1).out.splitlines()
     assert [line.split()[0] for line in told] == ["DRIFT", "ok", "ok", "DRIFT", "DRIFT"]
     assert f"DRIFT  {plan.paths.table('table')}: it differs" in told[3]
     stored = next(iter(plan.paths.runs.glob("*test.parquet")))
     stored.write_bytes(stored.read_bytes()[:-9])
-    assert main(words) == 1
-    assert capsys.readouterr().out.startswith(f"BROKEN {plan.paths.folder}: {stored}")
+    assert hpo(words, code=1).out.startswith(f"BROKEN {plan.paths.folder}: {stored}")
 
 
-def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_better(
-    benchmark,
-):
+def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_better(benchmark):
     rows = benchmark.rows
     table = benchmark.tables["comparisons"].set_index(["first", "second", "loss"])
     maes = {f"{row.model} {row.params}": metrics.mae(row.test) for row in rows}
@@ -374,7 +361,7 @@ def test_when_two_rows_are_compared_then_below_zero_means_that_the_first_is_bett
             expected = 100 * (maes[first] / maes[second] - 1)
             assert table.loc[(first, second, loss), "difference_percent"] == pytest.approx(expected)
             assert table.loc[(first, second, loss), "days"] == 15
-    few = comparison_table([dataclasses.replace(r, test=r.test.rows(np.arange(5))) for r in rows])
+    few = comparison_table([replace(r, test=r.test.rows(np.arange(5))) for r in rows])
     assert few.empty
     assert "p_value" in few
 
@@ -392,38 +379,34 @@ def test_when_all_parameters_are_asked_for_then_one_row_has_the_plain_recipe(
 
 
 def test_when_there_is_no_test_split_then_the_sentence_says_so(tiny_dataset, tmp_path):
-    until_val_end = tiny_dataset.frame.loc[: tiny_dataset.spec.splits.val_end]
-    ended = dataclasses.replace(tiny_dataset, frame=until_val_end)
+    ended = replace(tiny_dataset, frame=tiny_dataset.frame.loc[: tiny_dataset.spec.splits.val_end])
     with pytest.raises(InputError, match="there is no whole day after the validation split"):
         quick_plan(ended, tmp_path)
 
 
 @pytest.mark.parametrize(
     "options, sentence",
-    [
-        ("heat --calibration roling", "calibration is 'roling'; did you mean rolling?"),
-        ("heat --recipe plane", "recipe is 'plane'"),
-        ("hea", "hea"),
-        ("heat --model NHITS", "model is 'NHITS'; did you mean NHITS_Q?"),
-        ("heat --seeds 0", "seeds is 0, expected at least 1"),
-        ("heat --params bets", "params is 'bets'; did you mean best?"),
-        (
-            "heat --params x.json --model NHITS_Q TFT_Q",
-            "params names one file for 2 models; give the one model of the file",
+    {
+        "heat --calibration roling": "calibration is 'roling'; did you mean rolling?",
+        "heat --recipe plane": "recipe is 'plane'",
+        "hea": "hea",
+        "heat --model NHITS": "model is 'NHITS'; did you mean NHITS_Q?",
+        "heat --seeds 0": "seeds is 0, expected at least 1",
+        "heat --params bets": "params is 'bets'; did you mean best?",
+        "heat --params x.json --model NHITS_Q TFT_Q": (
+            "params names one file for 2 models; give the one model of the file"
         ),
-    ],
+    }.items(),
 )
 def test_when_an_option_is_wrong_then_the_command_ends_with_2_and_trains_nothing(
-    options, sentence, tmp_path, capsys
+    options, sentence, tmp_path
 ):
-    words = ["benchmark", "--dataset", *options.split(), "--test", "--out", str(tmp_path)]
-    assert main(words) == 2
-    assert sentence in capsys.readouterr().err
+    assert sentence in hpo(f"benchmark --dataset {options} --test --out {tmp_path}", code=2).err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_when_the_command_ends_then_rows_are_by_mae_and_a_line_names_the_networks_ahead(
-    finished, tmp_path, monkeypatch, capsys
+    finished, tmp_path, monkeypatch
 ):
     plan = copied(finished, tmp_path)
     monkeypatch.setattr("hpo_lib.benchmark.train.make_plan", lambda **_: plan)
@@ -431,19 +414,17 @@ def test_when_the_command_ends_then_rows_are_by_mae_and_a_line_names_the_network
     for error, ahead in ((0.05, "N-HiTS, untuned"), (50.0, "no network")):
         made = training(plan, "NHITS_Q", "default", 42)
         median = made.test.actual[..., None] + error
-        test = dataclasses.replace(made.test, values=median + np.array([-0.1, 0, 0.1]))
-        dataclasses.replace(made, test=test).store(plan.paths)
-        assert main(["benchmark", "--dataset", "heat"]) == 0
-        lines = capsys.readouterr().out.splitlines()
+        test = replace(made.test, values=median + np.array([-0.1, 0, 0.1]))
+        replace(made, test=test).store(plan.paths)
+        lines = hpo("benchmark --dataset heat").out.splitlines()
         (verdict,) = [line for line in lines if line.startswith("Ahead of the best baseline, ")]
         assert verdict.endswith(f": {ahead}.")
         maes = [float(line.split(" [")[0].split()[-1]) for line in lines if line.count(" [") == 2]
         assert len(maes) == len(BASELINES) + 4
         assert maes == sorted(maes)
         assert max(map(len, lines[1:-5])) <= 100
-    assert main(["benchmark", "heat", "--json"]) == 0
-    told, errors = capsys.readouterr()
-    told = json.loads(told)
+    _, out, errors = hpo("benchmark heat --json")
+    told = json.loads(out)
     assert errors.startswith("*** TEST BUDGET ***")
     assert pd.DataFrame(told["rows"])["mae"].tolist() == pytest.approx(
         pd.read_csv(told["files"][0])["mae"].tolist()
@@ -515,8 +496,7 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
     ]
     record = tmp_path / "out.ipynb"
     command = f"-m papermill notebooks/benchmark.ipynb {record} --no-progress-bar"
-    words = " ".join([command, *parameters]).split()
-    run = python(root, *words)
+    run = python(root, *" ".join([command, *parameters]).split())
     assert run.returncode == 0, run.stderr
     shown = json.dumps([cell.get("outputs") for cell in read_json(record, "a notebook")["cells"]])
     assert shown.count(": stored") == 9

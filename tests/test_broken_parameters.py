@@ -8,7 +8,7 @@ from hpo_lib.cli.main import main
 from hpo_lib.data.spec import known_datasets
 from hpo_lib.families.models import family_names
 from hpo_lib.settings import Settings
-from tests.conftest import refusal
+from tests.conftest import hpo, refusal
 
 ID = (
     "expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit "
@@ -144,100 +144,82 @@ def test_when_a_setting_is_wrong_then_the_user_reads_one_exact_sentence(wrong, s
         Settings.create(**{"model": "TFT_Q", "dataset": "heat", **wrong})
 
 
-RUN = ["run", "--model", "TFT_Q", "--dataset", "heat"]
+RUN = "run --model TFT_Q --dataset heat"
 MODELS = f"Allowed: {', '.join(family_names())}"
 DATASETS = f"Allowed: {', '.join(known_datasets())}; or give the path of a dataset TOML"
 TOML = "give the path of a dataset TOML or a name from `hpo datasets`"
-PREPARE = ["prepare", "--dataset", "heat", "--out", "nowhere.csv"]
+PREPARE = "prepare --dataset heat --out nowhere.csv"
 
-WRONG_COMMANDS = [
-    (
-        [*RUN, "--model", "TFT"],
-        f"model is 'TFT', which is not a model family; did you mean TFT_Q? {MODELS}",
+WRONG_COMMANDS = {
+    f"{RUN} --model TFT": (
+        f"model is 'TFT', which is not a model family; did you mean TFT_Q? {MODELS}"
     ),
-    (
-        [*RUN, "--dataset", "haet"],
-        f"dataset is 'haet', which is not in the registry; did you mean heat? {DATASETS}",
+    f"{RUN} --dataset haet": (
+        f"dataset is 'haet', which is not in the registry; did you mean heat? {DATASETS}"
     ),
-    (
-        [*RUN, "--dataset", f"{300 * 'a'}.toml"],
-        f"dataset file {300 * 'a'}.toml does not exist; {TOML}",
+    f"{RUN} --dataset {300 * 'a'}.toml": f"dataset file {300 * 'a'}.toml does not exist; {TOML}",
+    f"{RUN} --seed {2**64}": f"parameter seed is {2**64}, {SEED}",
+    f"{PREPARE} --dataset water --raw raw.csv": (
+        f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}"
     ),
-    ([*RUN, "--seed", str(2**64)], f"parameter seed is {2**64}, {SEED}"),
-    (
-        [*PREPARE, "--dataset", "water", "--raw", "raw.csv"],
-        f"dataset is 'water', which is not in the registry; did you mean water_centrum? {DATASETS}",
+    f"{PREPARE} --raw absent.csv": (
+        "absent.csv: cannot be read (No such file or directory); fix the file or its permissions"
     ),
-    (
-        [*PREPARE, "--raw", "absent.csv"],
-        "absent.csv: cannot be read (No such file or directory); fix the file or its permissions",
+    f"{PREPARE} --raw nowhere.csv": (
+        "nowhere.csv: the output is also an input, which would be overwritten; give another --out"
     ),
-    (
-        [*PREPARE, "--raw", "nowhere.csv"],
-        "nowhere.csv: the output is also an input, which would be overwritten; give another --out",
-    ),
-]
+}
 
 
-@pytest.mark.parametrize("argv, sentence", WRONG_COMMANDS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize("words, sentence", WRONG_COMMANDS.items(), ids=lambda value: value[:60])
 def test_when_a_command_is_given_something_wrong_then_it_prints_one_sentence_and_ends_with_2(
-    argv, sentence, tmp_path, monkeypatch, capsys
+    words, sentence, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
         "papermill.execute_notebook", lambda *_, **__: pytest.fail("a study was started")
     )
     monkeypatch.chdir(tmp_path)
-    folders = ["--runs-dir", "runs", "--data-dir", "data"] if argv[0] == "run" else []
-    assert main([*argv, *folders]) == 2
-    assert capsys.readouterr() == ("", f"hpo: {sentence}\n")
+    folders = " --runs-dir runs --data-dir data" if words.startswith("run") else ""
+    assert hpo(words + folders, code=2) == (2, "", f"hpo: {sentence}\n")
     assert list(tmp_path.iterdir()) == []
 
 
-WRONG_USAGE = [
-    (
-        ["run", "--model", "TFT_Q"],
-        "hpo run: error: the following arguments are required: --dataset",
+USAGE = {
+    "run --model TFT_Q": "the following arguments are required: --dataset",
+    "prepare --dataset heat": "the following arguments are required: --raw",
+    f"{RUN} --trials many": "argument --trials: invalid int value: 'many'",
+    f"{RUN} --trials": "argument --trials: expected one argument",
+    f"{RUN} --trails 5": (
+        "option --trails is unknown; did you mean --trials? All options: hpo run --help"
     ),
-    (
-        ["prepare", "--dataset", "heat"],
-        "hpo prepare: error: the following arguments are required: --raw",
+    # Shortened options are not guessed.
+    f"{RUN} --trial=5": (
+        "option --trial is unknown; did you mean --trials? All options: hpo run --help"
     ),
-    ([*RUN, "--trials", "many"], "hpo run: error: argument --trials: invalid int value: 'many'"),
-    ([*RUN, "--trials"], "hpo run: error: argument --trials: expected one argument"),
-    (
-        [*RUN, "--trails", "5"],
-        "hpo run: error: option --trails is unknown; did you mean --trials? All options: hpo run "
-        "--help",
-    ),
-    (
-        [*RUN, "--trial=5"],
-        "hpo run: error: option --trial is unknown; did you mean --trials? "  # shortened options
-        "All options: hpo run --help",
-    ),  # are not guessed
-    ([*RUN, "--zzzzzz"], "hpo run: error: option --zzzzzz is unknown; All options: hpo run --help"),
-    (
-        [*RUN, "extra"],
-        "hpo run: error: 'extra' belongs to no option; put a value that holds blanks in quotes",
-    ),
-]
+    f"{RUN} --zzzzzz": "option --zzzzzz is unknown; All options: hpo run --help",
+    f"{RUN} extra": "'extra' belongs to no option; put a value that holds blanks in quotes",
+}
 
 
-@pytest.mark.parametrize("argv, last_line", WRONG_USAGE, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize("words, error", USAGE.items())
 def test_when_a_command_is_used_wrongly_then_usage_is_shown_and_it_ends_with_2(
-    argv, last_line, capsys
+    words, error, capsys
 ):
     with pytest.raises(SystemExit, match="2"):
-        main(argv)
+        main(words.split())
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("usage: hpo")
-    assert err.splitlines()[-1] == last_line
+    assert err.splitlines()[-1] == f"hpo {words.split()[0]}: error: {error}"
 
 
 def test_when_a_command_does_not_exist_then_the_ones_that_do_are_named(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["runn"])
-    message = capsys.readouterr().err.splitlines()[-1]
-    assert message.startswith(
-        "hpo: error: command is 'runn'; did you mean run? Allowed: datasets, new-dataset, "
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .startswith(
+            "hpo: error: command is 'runn'; did you mean run? Allowed: datasets, new-dataset, "
+        )
     )

@@ -11,16 +11,11 @@ from hypothesis import strategies as st
 from hpo_lib.data.scales import Scales
 from hpo_lib.errors import InputError
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.calibration import (
-    MODES,
-    ROLLING_DAYS,
-    calibrate,
-    conformal_quantile,
-)
+from hpo_lib.scoring.calibration import MODES, ROLLING_DAYS, calibrate, conformal_quantile
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from tests.conftest import made_forecasts
 
-START = pd.Timestamp("2019-01-01 23:00", tz="UTC")
+START = pd.Timestamp("2019-01-01 23:00Z")
 H = 24
 
 
@@ -74,8 +69,7 @@ def split_in_two(f, at):
 def test_when_scores_are_counted_or_weighted_then_the_one_that_covers_eighty_percent_is_taken(
     weights, expected
 ):
-    scores = np.arange(1.0, len(weights) + 1)
-    assert conformal_quantile(scores, np.array(weights)) == expected
+    assert conformal_quantile(np.arange(1.0, len(weights) + 1), np.array(weights)) == expected
 
 
 # Coverage where the truth is known
@@ -94,8 +88,7 @@ def test_when_scores_are_exchangeable_then_coverage_is_eighty_percent_within_bin
     inside = int(metrics.covered(calibrated).sum())
     # The margin comes from at least 120 * 24 scores, whose own coverage error is that of their
     # binomial.
-    spread = np.sqrt(0.8 * 0.2 * (1 / 4800 + 1 / 2880))
-    assert abs(inside / 4800 - 0.8) < 3 * spread
+    assert abs(inside / 4800 - 0.8) < 3 * np.sqrt(0.8 * 0.2 * (1 / 4800 + 1 / 2880))
     assert abs(metrics.picp(test) - 80) > 5
 
 
@@ -121,8 +114,7 @@ def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_t
     warm_up, test = split_in_two(f, 200)
     index = flat_target(401).index
     target = pd.Series(np.where(np.arange(len(index)) < 200 * H, 100.0, 1000.0), index=index)
-    calibrated = calibrated_by(test, warm_up, target, "split")
-    assert metrics.picp(calibrated) == pytest.approx(80, abs=2)
+    assert metrics.picp(calibrated_by(test, warm_up, target, "split")) == pytest.approx(80, abs=2)
     assert metrics.picp(calibrated_by(test, warm_up, flat_target(401), "split")) < 50
 
 
@@ -156,8 +148,7 @@ def test_when_one_day_is_over_then_its_scores_move_the_very_next_interval(side):
     near, far = (-1, 0) if side == 1 else (0, -1)
     given.values[:, :, far] -= 4 * side
     f = calibrated_by(given, None, flat_target(5), days=1)
-    bounds = side * (f.values[:, :, [near, far]] - 100)
-    assert np.unique(bounds, axis=1)[:, 0] == pytest.approx(
+    assert np.unique(side * (f.values[:, :, [near, far]] - 100), axis=1)[:, 0] == pytest.approx(
         np.array([[2, -6], [5, -9], [0, -4], [0, -3]])  # nothing is known on the first day
     )
     assert (f.median == 100).all()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT, text_of
 from tests.study.processes import python
 
-ROOT = Path(__file__).resolve().parent.parent
 CALIBRATION, STORAGE = "hpo_lib/scoring/calibration.py", "hpo_lib/records/storage.py"
 SETTINGS = "hpo_lib/settings.py"
 
@@ -41,7 +41,7 @@ EDITS = {
             "from hpo_lib.families.models import register\n\n"
             'class Mirror(LinearQuantile):\n    name, title = "MIRROR", "Mirror"\n\n'
             "register(Mirror())\n",
-        ),
+        )
     },
     "figure": {
         "hpo_lib/figures/studies.py": (
@@ -96,7 +96,7 @@ KNOWS = {
 
 def files_named():
     """Change -> its files, from the table in CONTRIBUTING."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = text_of("CONTRIBUTING.md")
     table = text.split("## What a change touches")[1].split("\n## ")[0]
     rows = (line.split("|")[1:3] for line in table.splitlines() if line.startswith("| "))
     return {name.strip(): re.findall(r"`([^`]+)`", files) for name, files in rows if "`" in files}

@@ -20,6 +20,7 @@ from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import known_datasets, load_spec
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Liveness
+from tests.conftest import hpo
 from tests.data.conftest import TOML
 
 THESIS = [name for name in known_datasets() if name != "bike_dc"]
@@ -29,9 +30,8 @@ COMMANDS = sorted(next(iter(_parser()._subparsers._group_actions)).choices)
 # Help
 
 
-def test_when_hpo_is_typed_alone_then_its_commands_are_listed_once_by_what_they_are_for(capsys):
-    assert main([]) == 0
-    out = capsys.readouterr().out
+def test_when_hpo_is_typed_alone_then_its_commands_are_listed_once_by_what_they_are_for():
+    out = hpo("").out
     groups = [group.splitlines() for group in out.split("\n\n")[2:-2]]
     wanted = ["begin", "tune", "compare", "explain", "every day", "cluster", "look after"]
     assert [title for title, *_ in groups] == wanted
@@ -45,12 +45,12 @@ def test_when_hpo_is_typed_alone_then_its_commands_are_listed_once_by_what_they_
 @pytest.mark.parametrize(
     "command", ["audit", "benchmark", "doctor", "explain", "forecast", "run", "watch"]
 )
-def test_when_a_dataset_is_given_alone_then_it_is_that_of_the_option(command, words, capsys):
-    model = ["--model", "NHITS_Q"] if command == "run" else []
-    assert main([command, *words.split(), *model]) in (1, 2)
-    assert "'heta', which is not in the registry; did you mean heat?" in capsys.readouterr()[
-        command != "doctor"
-    ].replace("\n", " ")
+def test_when_a_dataset_is_given_alone_then_it_is_that_of_the_option(command, words):
+    model = " --model NHITS_Q" if command == "run" else ""
+    code, out, err = hpo(f"{command} {words}{model}", code=None)
+    assert code in (1, 2)
+    said = (out if command == "doctor" else err).replace("\n", " ")
+    assert "'heta', which is not in the registry; did you mean heat?" in said
 
 
 def test_when_a_word_is_beside_a_dataset_then_it_belongs_to_no_option(capsys):
@@ -103,11 +103,10 @@ def entries(text):
 
 
 def test_when_no_csv_is_there_then_every_dataset_but_the_one_that_ships_is_listed_as_simulated(
-    tmp_path, monkeypatch, capsys
+    tmp_path, monkeypatch
 ):
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
-    assert main(["datasets"]) == 0
-    out = capsys.readouterr().out
+    out = hpo("datasets").out
     assert all(len(line) <= 100 for line in out.splitlines() if str(tmp_path) not in line), (
         "but for whole paths"
     )
@@ -116,15 +115,13 @@ def test_when_no_csv_is_there_then_every_dataset_but_the_one_that_ships_is_liste
     assert lines[0].endswith("; datasets/bike_dc.csv.xz")
     for line, name in zip(lines[1:], THESIS, strict=True):
         assert f"SIMULATED, since {tmp_path / load_spec(name).csv} is absent" in line
-    assert main(["datasets", "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
+    facts = json.loads(hpo("datasets --json").out)
     pairs = [("bike_dc", "csv"), *((name, "simulated") for name in THESIS)]
     assert [(one["dataset"], one["source"]) for one in facts] == pairs
     # In a folder that was named nothing is simulated.
-    assert main(["datasets", "--data-dir", str(tmp_path)]) == 0
-    for line, name in zip(entries(capsys.readouterr().out)[1:], THESIS, strict=True):
-        where = f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there"
-        assert where in line
+    out = hpo("datasets --data-dir", tmp_path).out
+    for line, name in zip(entries(out)[1:], THESIS, strict=True):
+        assert f"was not found (looked for {tmp_path / load_spec(name).csv}); put it there" in line
 
 
 # hpo prepare
@@ -135,7 +132,7 @@ def small(tmp_path):
     """The TOML of a dataset; beside it its raw CSV, in which two hours are missing, and a list of
     school holidays.
     """
-    index = pd.date_range("2018-04-01", periods=90 * 24, freq="h", tz="UTC")
+    index = pd.date_range("2018-04-01 00:00Z", periods=90 * 24, freq="h")
     raw = pd.DataFrame({"0": 5 + np.arange(len(index)) % 24 / 10}, index=index)
     raw.drop(index[[100, 101]]).to_csv(tmp_path / "raw.csv")
     holidays = (
@@ -152,18 +149,17 @@ def small(tmp_path):
     return toml
 
 
-def prepare(small, raw="raw.csv", out="features.csv", *more):
+def prepare(small, raw="raw.csv", out="features.csv", *more, code=0):
     """Run ``hpo prepare`` with files in the folder of the dataset's TOML."""
-    words = ["--dataset", small, "--raw", small.parent / raw, "--out", small.parent / out, *more]
-    return main(["prepare", *map(str, words)])
+    files = "--raw", small.parent / raw, "--out", small.parent / out
+    return hpo("prepare --dataset", small, *files, *more, code=code)
 
 
-def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(small, capsys):
+def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(small):
     folder = small.parent
-    out = folder / "data" / "features.csv"
-    holidays = folder / "holidays.csv"
-    assert prepare(small, "raw.csv", "data/features.csv", "--school-holidays", holidays) == 0
-    text, errors = capsys.readouterr()
+    out = folder / "data/features.csv"
+    holidays = "--school-holidays", folder / "holidays.csv"
+    _, text, errors = prepare(small, "raw.csv", "data/features.csv", *holidays)
     assert errors == ""
     assert text.splitlines()[0].startswith(f"wrote {out}: ")
     assert text.splitlines()[1].startswith("filled 2 missing hours by the gap rule")
@@ -183,24 +179,23 @@ def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_ho
         for time, value in zip(local, raw["0"], strict=True)
     ]
     (folder / "export.csv").write_text("\n".join(["Zeit;Menge;Status", *rows]), encoding="utf-8")
-    assert prepare(small, out="plain.csv") == 0
+    prepare(small, out="plain.csv")
     options = "--time-column Zeit --value-column Menge --timezone Europe/Copenhagen"
     if stated == "toml":
         options = ""
         table = '\n[raw]\ntime_column = "Zeit"\nvalue_column = "Menge"\n'
         table += 'timezone = "Europe/Copenhagen"\n'
         small.write_text(small.read_text(encoding="utf-8") + table, encoding="utf-8")
-    assert prepare(small, "export.csv", "own.csv", *options.split()) == 0
+    prepare(small, "export.csv", "own.csv", *options.split())
     assert (folder / "own.csv").read_bytes() == (folder / "plain.csv").read_bytes()
 
 
 def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_nothing_is_written(
-    small, capsys
+    small,
 ):
     raw = small.parent / "raw.csv"
     raw.write_text(raw.read_text(encoding="utf-8").replace("5.1\n", "much\n", 1), encoding="utf-8")
-    assert prepare(small) == 2
-    text, error = capsys.readouterr()
+    _, text, error = prepare(small, code=2)
     assert text == ""
     assert error.startswith(
         f"hpo: {raw}: line 3, column 'water_consumption' is 'much', expected a finite number"
@@ -234,19 +229,17 @@ class Papermill:
 def papermill(monkeypatch, small):
     stub = Papermill()
     monkeypatch.setattr("papermill.execute_notebook", stub)
-    assert prepare(small) == 0
+    prepare(small)
     return stub
 
 
-def run(small, *more):
-    folders = ["--data-dir", str(small.parent), "--runs-dir", str(small.parent / "runs")]
-    return main(
-        ["run", "--model", "TFT_Q", "--dataset", str(small), "--job-id", "4711", *folders, *more]
-    )
+def run(small, *more, code=0):
+    folders = f"--data-dir {small.parent} --runs-dir {small.parent}/runs"
+    return hpo(f"run --model TFT_Q --dataset {small} --job-id 4711 {folders}", *more, code=code)
 
 
 def record_of(small):
-    return small.parent / "runs" / "TFT_Q_small" / "hpo_TFT_Q_small_4711.ipynb"
+    return small.parent / "runs/TFT_Q_small/hpo_TFT_Q_small_4711.ipynb"
 
 
 def records(small):
@@ -258,21 +251,18 @@ def records(small):
     }
 
 
-def test_when_json_of_a_study_is_asked_for_then_its_progress_is_beside_it(small, papermill, capsys):
-    capsys.readouterr()
+def test_when_json_of_a_study_is_asked_for_then_its_progress_is_beside_it(small, papermill):
     papermill.go_on = lambda: print("1/1  trial 0")
-    assert run(small, "--json") == 0
-    assert capsys.readouterr() == ("{}\n", "1/1  trial 0\n")
+    assert run(small, "--json") == (0, "{}\n", "1/1  trial 0\n")
 
 
 def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_record_its_name(
-    small, papermill, capsys
+    small, papermill
 ):
-    capsys.readouterr()
     words = "--trials 7 --seed 3 --storage journal --time-budget-hours 1.5 --no-early-stopping"
-    assert run(small, *words.split(), "--no-settle") == 0
     page = "as a page: hpo report TFT_Q_small_4711 --open\n"
-    assert capsys.readouterr() == (f"record: {record_of(small)}\n{page}", "")
+    said = run(small, *words.split(), "--no-settle")
+    assert said == (0, f"record: {record_of(small)}\n{page}", "")
     (call,) = papermill.calls
     assert (call["source"], call["cwd"]) == (str(paths.HPO_NOTEBOOK), str(paths.PROJECT_ROOT))
     assert call["parameters"] == {
@@ -301,24 +291,17 @@ def test_when_a_study_is_run_then_the_template_gets_its_parameters_and_the_recor
 
 
 @pytest.mark.slow
-def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is(
-    small, papermill, capsys
-):
-    assert run(small) == 0
-    runs = RunPaths(small.parent / "runs", "TFT_Q", "small", "4711")
-    with Liveness(runs, "1"):
-        assert run(small) == 1
-        assert "another process works on this study" in capsys.readouterr().err
-        assert run(small, "--worker", "2") == 0
+def test_when_a_study_is_started_while_it_runs_then_its_record_stays_where_it_is(small, papermill):
+    run(small)
+    with Liveness(RunPaths(small.parent / "runs", "TFT_Q", "small", "4711"), "1"):
+        assert "another process works on this study" in run(small, code=1).err
+        run(small, "--worker", "2")
     assert records(small) == {".ipynb": "attempt 1", ".worker-2.ipynb": "attempt 2"}
 
 
-def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(
-    small, papermill, capsys
-):
+def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(small, papermill):
     (small.parent / "runs").write_text("no folder", encoding="utf-8")
-    assert run(small) == 1
-    assert capsys.readouterr().err.startswith(
+    assert run(small, code=1).err.startswith(
         f"hpo: {small.parent}/runs/TFT_Q_small/.workers_TFT_Q_small_4711/notebook_1.lease: "
         "cannot be written"
     )
@@ -327,25 +310,25 @@ def test_when_the_folder_of_the_records_is_a_file_then_one_sentence_says_so(
 
 @pytest.mark.slow
 def test_when_two_runs_of_one_study_start_together_then_the_second_leaves_the_live_record_alone(
-    small, papermill, capsys
+    small, papermill
 ):
     """The first has begun its record, and its kernel has not yet said that it lives."""
-    codes = []
+    second = []
 
     def start_another():
-        if not codes:
-            codes.append(run(small))
+        if not second:
+            second.append(run(small, code=1))
 
     papermill.go_on = start_another
-    assert (run(small), codes) == (0, [1])
-    assert "another process works on this study" in capsys.readouterr().err
+    run(small)
+    assert "another process works on this study" in second[0].err
     assert records(small) == {".ipynb": "attempt 1"}
-    assert run(small) == 0
+    run(small)
 
 
 def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept(small, papermill):
     for _ in range(3):
-        assert run(small) == 0
+        run(small)
     assert records(small) == {
         ".ipynb": "attempt 3",
         ".attempt-1.ipynb": "attempt 1",
@@ -367,51 +350,43 @@ def test_when_a_study_is_continued_then_the_records_of_earlier_attempts_are_kept
     ],
 )
 def test_when_the_notebook_fails_then_its_sentence_and_the_right_exit_code_come_out(
-    small, papermill, capsys, name, message, code, shown
+    small, papermill, name, message, code, shown
 ):
-    capsys.readouterr()
     papermill.fails(PapermillExecutionError(2, 3, "run_study(settings)", name, message, []))
-    assert run(small) == code
-    assert capsys.readouterr() == ("", shown.format(record=record_of(small)))
+    assert run(small, code=code) == (code, "", shown.format(record=record_of(small)))
 
 
-def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown(
-    small, papermill, capsys
-):
-    capsys.readouterr()
+def test_when_a_study_is_interrupted_then_the_command_that_continues_it_is_shown(small, papermill):
     papermill.fails(KeyboardInterrupt())
-    assert run(small, "--trials", "7", "--no-early-stopping") == 130
-    said = capsys.readouterr().err
+    said = run(small, "--trials", "7", "--no-early-stopping", code=130).err
     begin = "hpo: interrupted; finished trials are kept, and this goes on: hpo "
     assert said.startswith(begin)
-    assert main(shlex.split(said.removeprefix(begin))) == 130
+    hpo(*shlex.split(said.removeprefix(begin)), code=130)
     begun, goes_on = (call["parameters"] for call in papermill.calls)
     assert goes_on == begun
     assert (begun["trials"], begun["early_stopping"]) == (7, False)
 
 
 def test_when_a_study_without_job_id_is_interrupted_then_the_command_names_the_one_it_got(
-    small, papermill, monkeypatch, capsys
+    small, papermill
 ):
     papermill.fails(KeyboardInterrupt())
     words = (
         f"run --model TFT_Q --dataset {small} --data-dir {small.parent} --runs-dir {small.parent}/r"
     )
-    assert main(words.split()) == 130
+    said = hpo(words, code=130).err
     job_id = papermill.calls[0]["parameters"]["job_id"]
-    assert capsys.readouterr().err.endswith(f"hpo {words} --job-id {job_id}\n")
+    assert said.endswith(f"hpo {words} --job-id {job_id}\n")
 
 
 def test_when_the_data_is_wrong_then_the_study_stops_before_papermill_and_leaves_no_folder(
-    small, papermill, capsys
+    small, papermill
 ):
     csv = small.parent / "features.csv"
     csv.write_text(
         csv.read_text(encoding="utf-8").replace("water_lag_1h", "lag", 1), encoding="utf-8"
     )
-    capsys.readouterr()
-    assert run(small) == 2
-    assert "water_lag_1h" in capsys.readouterr().err
+    assert "water_lag_1h" in run(small, code=2).err
     assert papermill.calls == []
     assert not (small.parent / "runs").exists()
 
@@ -422,30 +397,28 @@ ABSENT = "the CSV of dataset 'heat' was not found (looked for {}/no/processing/n
 @pytest.mark.parametrize(
     "words",
     [
-        ["run", "--model", "NHITS_Q"],
-        ["submit", "--model", "NHITS_Q", "--dry-run"],
-        ["retrain", "--model", "NHITS_Q"],
-        ["benchmark"],
-        ["forecast"],
-        ["watch"],
+        "run --model NHITS_Q",
+        "submit --model NHITS_Q --dry-run",
+        "retrain --model NHITS_Q",
+        "benchmark",
+        "forecast",
+        "watch",
     ],
-    ids=lambda words: words[0],
+    ids=lambda words: words.split()[0],
 )
 def test_when_the_folder_that_was_named_does_not_exist_then_no_command_takes_simulated_data(
-    words, tmp_path, capsys
+    words, tmp_path
 ):
-    folders = ["--data-dir", str(tmp_path / "no")]
-    assert main([*words, "--dataset", "heat", *folders]) == 2
-    assert ABSENT.format(tmp_path) in capsys.readouterr().err
+    said = hpo(f"{words} --dataset heat --data-dir {tmp_path}/no", code=2)
+    assert ABSENT.format(tmp_path) in said.err
 
 
 def test_when_toml_and_folders_are_named_from_another_place_then_the_notebook_finds_them(
     small, papermill, monkeypatch
 ):
     monkeypatch.chdir(small.parent)
-    words = f"run --model TFT_Q --dataset {small.name} --data-dir . --runs-dir runs"
-    assert main(words.split()) == 0
-    assert main(["run", "heat", "--model", "TFT_Q", "--simulated", "--runs-dir", "runs"]) == 0
+    hpo(f"run --model TFT_Q --dataset {small.name} --data-dir . --runs-dir runs")
+    hpo("run heat --model TFT_Q --simulated --runs-dir runs")
     own, twin = (call["parameters"] for call in papermill.calls)
     assert own["dataset"] == str(small.resolve())
     folders = str(small.parent), str(small.parent / "runs")

@@ -13,18 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import in_use
 from hpo_lib.errors import HpoError, InputError
 from hpo_lib.figures.evidence import find_evidence
 from hpo_lib.figures.explorer import trial_counts, trial_facts
 from hpo_lib.figures.studies import PICTURES
-from hpo_lib.figures.tables import (
-    TABLES,
-    improvement_report,
-    load_studies,
-    studies_frame,
-)
+from hpo_lib.figures.tables import TABLES, improvement_report, load_studies, studies_frame
 from hpo_lib.launch import status
 from hpo_lib.paths import ModelPaths, RunPaths
 from hpo_lib.records import read_write
@@ -32,7 +26,7 @@ from hpo_lib.records.read_write import load_predictions, read_json, read_record,
 from hpo_lib.records.result import load_result
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import read_training
-from tests.conftest import change, refusal
+from tests.conftest import change, hpo, refusal
 
 CODE = {
     "hpo_lib": "1",
@@ -200,10 +194,8 @@ def report(run):
     """All that status, analyze, figures and explorer take from a study."""
     studies = status.study_statuses(run.runs_dir, [])
     status.table_text(status.as_rows(studies, slurm=False), slurm=False)
-    found = studies_frame(load_studies(run.runs_dir)[0])
-    _ = improvement_report(found)
-    none = run.runs_dir / "none"
-    evidence = find_evidence(run.runs_dir, none)
+    _ = improvement_report(studies_frame(load_studies(run.runs_dir)[0]))
+    evidence = find_evidence(run.runs_dir, run.runs_dir / "none")
     of_studies = (make for make, kind in TABLES.values() if getattr(evidence, kind))
     for make in (*(make for make, _ in PICTURES.values()), *of_studies):
         make(evidence)
@@ -351,40 +343,34 @@ def test_when_stored_forecasts_are_absent_or_no_parquet_then_the_sentence_says_s
 
 
 def test_when_one_record_is_damaged_then_each_command_names_it_reports_the_others_and_ends_with_1(
-    run, tmp_path, capsys
+    run, tmp_path
 ):
-    def said(*words):
-        code = main([*words, "--runs-dir", str(run.runs_dir)])
-        return code, capsys.readouterr().out
-
-    figures = ("--out", str(tmp_path / "thesis"), "--benchmark-dir", str(tmp_path))
     commands = {
-        ("status",): "TFT_Q",
-        ("analyze",): "water_centrum",
-        ("consolidate", "--out", str(tmp_path / "tables")): "(1 studies)",
-        ("figures", *figures): "model_cards: 1 files",
+        "status": "TFT_Q",
+        "analyze": "water_centrum",
+        f"consolidate --out {tmp_path}/tables": "(1 studies)",
+        f"figures --out {tmp_path}/thesis --benchmark-dir {tmp_path}": "model_cards: 1 files",
     }
-    assert {said(*words)[0] for words in commands} == {0}
+    for words in commands:
+        hpo(words, "--runs-dir", run.runs_dir)
     change(run.best_params, ("all_pareto_trials", 0, "mae"), lambda _: None)
     sentence = (
         f"{run.best_params}: trial 2: it is complete, but has no mae; restore the file from a copy"
     )
     for words, other in commands.items():
-        code, text = said(*words)
-        assert (code, sentence in text, other in text) == (1, True, True), words
-    code, text = said("verify", "--data-dir", str(tmp_path))
-    assert code == 1
-    assert f"BROKEN {sentence}" in text
+        text = hpo(words, "--runs-dir", run.runs_dir, code=1).out
+        assert (sentence in text, other in text) == (True, True), words
+    said = hpo("verify --data-dir", tmp_path, "--runs-dir", run.runs_dir, code=1)
+    assert f"BROKEN {sentence}" in said.out
 
 
 def test_when_the_forecasts_of_a_choice_are_damaged_then_figures_write_the_other_and_end_with_1(
-    run, tmp_path, capsys
+    run, tmp_path
 ):
     file = run.trial_predictions(4)
     crossing(pd.read_parquet(file)).to_parquet(file)
-    folders = {"--runs-dir": run.runs_dir, "--out": tmp_path, "--benchmark-dir": tmp_path}
-    assert main(["figures", *(str(word) for item in folders.items() for word in item)]) == 1
-    text = capsys.readouterr().out
+    folders = f"--runs-dir {run.runs_dir} --out {tmp_path} --benchmark-dir {tmp_path}"
+    text = hpo(f"figures {folders}", code=1).out
     assert f"note: No card of NHITS_Q on heat: {file}: holds no forecasts (quantiles cross" in text
     assert "model_cards: 1 files" in text
 
@@ -457,9 +443,7 @@ def test_when_the_card_of_the_model_in_use_is_damaged_then_file_and_key_are_name
     models = ModelPaths(tmp_path, "TFT_Q", "heat")
     write_json(models.training(1).record, FACTS)
     write_json(models.current, {"version": 1})
-    found = in_use(models)
-    assert found is not None
-    assert found.facts == FACTS
+    assert in_use(models).facts == FACTS
     change(models.training(1).record, place, lambda _: value)
     with pytest.raises(
         InputError, match=rf"\A{re.escape(f'{models.training(1).record}: {sentence}')}"

@@ -40,8 +40,7 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kin
             jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
             assert b"<html" in jar.open(address, timeout=60).read()
             assert json.load(jar.open(study, timeout=60)) == detail
-            foreign = {"Host": f"evil.example:{port}"}
-            for change in ({}, {"method": "DELETE"}, {"headers": foreign}):
+            for change in ({}, {"method": "DELETE"}, {"headers": {"Host": f"evil.example:{port}"}}):
                 url = f"{study}?{token}" if change else study
                 with pytest.raises(urllib.error.HTTPError, match="403"):
                     urllib.request.urlopen(urllib.request.Request(url, **change), timeout=60)

@@ -3,7 +3,6 @@
 import re
 import shlex
 from itertools import pairwise
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,8 +10,8 @@ import pytest
 from hpo_lib.cli import main
 from hpo_lib.families.search_space import RECIPE_SPACE
 from hpo_lib.settings import OBJECTIVES, POLICIES
+from tests.conftest import ROOT, text_of
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
     file
     for pattern in ("*.md", "docs/*.md", "data/*.md", "datasets/*.md")
@@ -43,7 +42,7 @@ def commands(file, program):
     resolved.
     """
     text = prose(file).replace("\\\n", " ")
-    indented = re.findall(r"^    +(\S.*)$", text, flags=re.MULTILINE)
+    indented = re.findall(r"^    +(\S.*)$", text, re.MULTILINE)
     fenced = [line for _, block in FENCE.findall(text) for line in block.splitlines()]
     inline = re.findall(r"`([^`\n]+)`", text)
     lines = [line.split("#")[0].strip() for line in [*indented, *fenced, *inline]]
@@ -90,15 +89,13 @@ def test_when_a_document_shows_a_command_then_the_real_parser_takes_it(document,
     actions = [action for action in commands[name]._actions if action.option_strings]
     used = {word.split("=")[0] for word in words if word.startswith("--")}
     assert used <= set(commands[name]._option_string_actions), f"{document}: {line}"
-    required = {action.option_strings[0] for action in actions if action.required}
-    if words and required <= used:
+    if words and {action.option_strings[0] for action in actions if action.required} <= used:
         commands[name].parse_args(words)
 
 
 @each_line_of("make")
 def test_when_a_document_shows_a_make_target_then_the_makefile_has_it(document, line):
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
     named = [word for word in shlex.split(line)[1:] if "=" not in word and not word.startswith("-")]
     assert set(named) <= targets, document
 
@@ -109,7 +106,7 @@ def test_when_a_document_shows_papermill_then_notebook_and_parameters_exist(docu
         return
     cells = nbformat.read(ROOT / words[1], as_version=4).cells
     (cell,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    names = set(re.findall(r"^(\w+):", cell.source, flags=re.MULTILINE))
+    names = set(re.findall(r"^(\w+):", cell.source, re.MULTILINE))
     assert {name for option, name in pairwise(words) if option == "-p"} <= names, document
 
 
@@ -118,7 +115,7 @@ def test_when_a_document_shows_python_then_it_compiles_and_its_imports_work(file
     for language, block in FENCE.findall(prose(file)):
         if language == "python":
             compile(block, str(file), "exec")
-            exec("\n".join(re.findall(r"^(?:from|import) .*", block, flags=re.MULTILINE)), {})
+            exec("\n".join(re.findall(r"^(?:from|import) .*", block, re.MULTILINE)), {})
 
 
 def test_when_all_commands_are_listed_then_each_row_is_what_its_parser_says():
@@ -135,7 +132,7 @@ def test_when_all_commands_are_listed_then_each_row_is_what_its_parser_says():
         main._parser().parse_args(shlex.split(example)[1:])
         assert codes == f"exit codes: {main.EXIT_CODES}"
         rows.append(f"| {' | '.join(cells)} | `{example}` |")
-    text = prose(ROOT / "docs" / "running.md")
+    text = prose(ROOT / "docs/running.md")
     listed = re.findall(r"^\| [a-z-]+ \| .* \| `hpo .*$", text, re.M)
     assert listed == [row for row in rows if not row.startswith("| job ")]
     assert f"Exit codes: {main.EXIT_CODES}." in text
@@ -144,7 +141,7 @@ def test_when_all_commands_are_listed_then_each_row_is_what_its_parser_says():
 def glossary():
     """Term, meaning and last cell of each row of the glossary."""
     rows = re.findall(
-        r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", prose(ROOT / "docs" / "glossary.md"), re.M
+        r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", prose(ROOT / "docs/glossary.md"), re.M
     )
     return [row for row in rows if row[0] not in ("term", "---")]
 
@@ -177,4 +174,4 @@ def test_when_the_glossary_says_where_a_term_is_computed_then_that_file_defines_
 def test_when_something_gets_a_name_then_the_tables_that_list_its_kind_have_it(document, names):
     rows = re.findall(r"^\| (.*?) \|", prose(ROOT / "docs" / document), re.M)
     listed = {name.rstrip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)}
-    assert set(names) - listed == set()
+    assert not (set(names) - listed)

@@ -3,12 +3,12 @@ from importlib.metadata import PackageNotFoundError
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.cli.main import main
 from hpo_lib.data.spec import known_datasets
 from hpo_lib.errors import InputError
 from hpo_lib.launch import doctor
 from hpo_lib.launch.doctor import Finding, check_machine, dataset_lines
 from hpo_lib.records import provenance
+from tests.conftest import hpo, text_of
 
 
 @pytest.fixture(autouse=True)
@@ -29,16 +29,15 @@ def findings_of(*folders):
     return {finding.topic: finding for finding in check_machine(*folders)}
 
 
-def checked(capsys):
-    """What the command printed: the first two words of each finding."""
-    lines = capsys.readouterr().out.splitlines()
-    return [line.split()[:2] for line in lines if line[0] != " "]
+def checked(*words):
+    """What the command prints: the first two words of each finding."""
+    return [line.split()[:2] for line in hpo(*words).out.splitlines() if line[0] != " "]
 
 
-def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_0(tmp_path, capsys):
+def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_0(tmp_path):
     topics = ["hpo_lib", "packages", "device", *known_datasets(), "records", "slurm"]
-    assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 0
-    assert checked(capsys) == [["ok", topic] for topic in topics]
+    found = checked("doctor --data-dir", tmp_path, "--runs-dir", tmp_path)
+    assert found == [["ok", topic] for topic in topics]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -52,7 +51,7 @@ def test_when_all_is_well_then_every_topic_has_a_line_and_the_command_ends_with_
     ids=["package", "package of a wheel", "project"],
 )
 def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fixes_it_is_named(
-    asked, absent, is_checkout, begin, end, monkeypatch, tmp_path, capsys
+    asked, absent, is_checkout, begin, end, monkeypatch, tmp_path
 ):
     before = getattr(doctor, asked)
 
@@ -67,8 +66,8 @@ def test_when_a_package_or_the_project_is_not_installed_then_the_command_that_fi
     assert finding.is_problem
     assert finding.text.startswith(begin)
     assert finding.text.partition(" -m pip install ")[2].endswith(end)
-    assert main(["doctor", "--data-dir", str(tmp_path), "--runs-dir", str(tmp_path)]) == 1
-    assert f"FAIL  packages        {begin}" in capsys.readouterr().out
+    said = hpo("doctor --data-dir", tmp_path, "--runs-dir", tmp_path, code=1)
+    assert f"FAIL  packages        {begin}" in said.out
 
 
 def test_when_a_dataset_is_broken_then_its_own_sentence_is_shown_and_the_others_are_still_checked(
@@ -96,11 +95,9 @@ def test_when_datasets_are_listed_then_each_says_what_it_covers_where_its_splits
     )
 
 
-def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_named(
-    tmp_path,
-):
+def test_when_records_cannot_be_written_then_the_reason_and_the_setting_are_named(tmp_path):
     (tmp_path / "file").touch()
-    runs_dir = tmp_path / "file" / "runs"
+    runs_dir = tmp_path / "file/runs"
     why = f"{runs_dir} cannot be written (Not a directory); set runs_dir"
     assert findings_of(tmp_path, runs_dir)["records"] == Finding("records", why, True)
 
@@ -122,20 +119,19 @@ def test_when_the_machine_is_a_cluster_then_the_job_or_its_tool_is_named(
 
 
 def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside_it(
-    monkeypatch, tmp_path, capsys, root
+    monkeypatch, tmp_path
 ):
     # the tiny one, for any spec
     monkeypatch.setattr("hpo_lib.data.dataset.load_dataset", doctor.load_dataset)
-    toml, folder = tmp_path / "mine.toml", ["--data-dir", str(tmp_path)]
-    text = (root / "datasets" / "heat.toml").read_text(encoding="utf-8")
-    toml.write_text(text.replace('"heat"', '"mine"', 1))
-    assert main(["doctor", str(toml), *folder, "--runs-dir", str(tmp_path)]) == 0
+    toml, folder = tmp_path / "mine.toml", ("--data-dir", tmp_path)
+    toml.write_text(text_of("datasets/heat.toml").replace('"heat"', '"mine"', 1))
+    found = checked("doctor", toml, *folder, "--runs-dir", tmp_path)
     topics = ["hpo_lib", "packages", "device", "mine", "records", "slurm"]
-    assert [topic for _, topic in checked(capsys)] == topics
-    assert main(["datasets", str(toml), *folder]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == f"picture: {tmp_path / 'mine.png'}"
+    assert [topic for _, topic in found] == topics
+    said = hpo("datasets", toml, *folder)
+    assert said.out.splitlines()[-1] == f"picture: {tmp_path / 'mine.png'}"
     assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
-    assert main(["datasets", str(tmp_path / "absent.toml")]) == 2
+    hpo("datasets", tmp_path / "absent.toml", code=2)
 
 
 # Provenance, which the doctor shows a part of

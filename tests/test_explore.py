@@ -2,7 +2,6 @@
 choice.
 """
 
-import json
 import shutil
 
 import numpy as np
@@ -23,9 +22,10 @@ from hpo_lib.figures.explorer import (
     trial_facts,
 )
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.read_write import read_json, write_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.conftest import refusal
+from tests.conftest import change, refusal
 
 JSON = "NHITS_Q_heat/best_params_NHITS_Q_heat_first.json"
 
@@ -69,9 +69,7 @@ def test_when_a_folder_is_read_then_each_study_has_its_own_unit_source_and_trial
         assert [t.number for t in study.viewable] == [2, 3, 4, 0]
 
 
-def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forecasts(
-    studies,
-):
+def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forecasts(studies):
     facts, stored = trial_facts(studies[0], 4), studies[0].predictions(4)
     assert facts["role"] == "chosen, on the front, choice of calibrated"
     assert facts["MAE in kWh/h"] == f"{metrics.mae(stored):.5g}"
@@ -110,13 +108,12 @@ def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_han
     # reaches 0.6 to either side.
     actual = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     median = actual - [[0.5, -0.5], [0.0, 2.0], [1.0, 1.0]]
-    origins = pd.date_range("2024-01-01 23:00", periods=3, freq="D", tz="UTC")
-    values = median[:, :, None] + [-0.6, 0.0, 0.6]
-    forecasts = QuantileForecasts(values, actual, origins)
+    origins = pd.date_range("2024-01-01 23:00Z", periods=3)
+    forecasts = QuantileForecasts(median[:, :, None] + [-0.6, 0.0, 0.6], actual, origins)
     daily = tables.daily_errors(forecasts)
     assert daily["mae"].tolist() == [0.5, 1.0, 1.0]
     assert daily["picp"].tolist() == [100, 50, 0]
-    assert daily.index[0] == pd.Timestamp("2024-01-02 00:00", tz="UTC")
+    assert daily.index[0] == pd.Timestamp("2024-01-02 00:00Z")
     hourly = tables.by_hour(forecasts)
     assert hourly["median"].tolist() == [0.5, 1.0]
     assert hourly["picp"].tolist() == pytest.approx([200 / 3, 100 / 3])
@@ -198,9 +195,9 @@ def test_when_a_naive_forecast_or_another_trial_is_put_beside_then_its_line_is_d
 
 def test_when_studies_are_found_then_the_newest_own_one_is_first_and_tests_are_last(copied):
     def dated(file, date, preset):
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read_json(file, "a record")
         record["optimization_date"], record["provenance"]["preset"] = date, preset
-        file.write_text(json.dumps(record), encoding="utf-8")
+        write_json(file, record)
 
     first, second = sorted(copied.rglob("best_params_*.json"))
     for preset, names in (("laptop", ["second", "first"]), ("test", ["first", "second"])):
@@ -209,9 +206,7 @@ def test_when_studies_are_found_then_the_newest_own_one_is_first_and_tests_are_l
         assert [study.run.job_id for study in find_studies(str(copied))[0]] == names
 
 
-def test_when_days_near_the_end_are_chosen_then_the_shown_days_are_within_the_forecasts(
-    explorer,
-):
+def test_when_days_near_the_end_are_chosen_then_the_shown_days_are_within_the_forecasts(explorer):
     explorer.first.value = 39
     assert_shown(explorer, 4, first=33)
     explorer.count.value = 14
@@ -219,24 +214,20 @@ def test_when_days_near_the_end_are_chosen_then_the_shown_days_are_within_the_fo
     assert explorer.first.value == 26
 
 
-def test_when_another_study_is_chosen_then_its_unit_and_no_simulated_mark_are_shown(
-    explorer,
-):
+def test_when_another_study_is_chosen_then_its_unit_and_no_simulated_mark_are_shown(explorer):
     assert explorer.figure.get_supxlabel() == "SIMULATED DATA"
     explorer.study_box.index = 1
     assert explorer.figure.get_supxlabel() == ""
     assert_shown(explorer, 4)
 
 
-def test_when_a_study_has_three_objectives_then_a_trial_is_clicked_at_its_first_two(
-    copied,
-):
-    record = json.loads((copied / JSON).read_text(encoding="utf-8"))
+def test_when_a_study_has_three_objectives_then_a_trial_is_clicked_at_its_first_two(copied):
+    record = read_json(copied / JSON, "a record")
     names = ("pinball", "winkler", "mae")
     record["objectives"] = [{"name": name, "tolerance": 0.0} for name in names]
     for entry in (record["default_trial"], record["chosen_trial"], *record["all_pareto_trials"]):
         entry["values"] = {name: entry[name] for name in names}
-    (copied / JSON).write_text(json.dumps(record), encoding="utf-8")
+    write_json(copied / JSON, record)
     RunPaths(copied, "NHITS_Q", "heat", "first").sqlite.unlink()
     explorer = Explorer(find_studies(str(copied))[0])
     front, other = explorer.figure.axes[FRONT], explorer.study.trial(2)
@@ -254,8 +245,7 @@ def test_when_files_are_damaged_then_the_explorer_names_them_and_goes_on(copied)
     (file := explorer.study.run.trial_predictions(2)).write_bytes(b"PAR1")
     explorer.trial_box.value = 2
     assert f"{file}: not a readable parquet file" in explorer.text.value
-    days = explorer.figure.axes[DAYS]
-    assert days.get_title(loc="left") == "Forecasts of trial 4, UTC"
+    assert explorer.figure.axes[DAYS].get_title(loc="left") == "Forecasts of trial 4, UTC"
     explorer.trial_box.value = 3
     assert_shown(explorer, 3)
 
@@ -269,9 +259,7 @@ def test_when_files_are_damaged_then_the_explorer_names_them_and_goes_on(copied)
 
 
 def test_when_names_hold_markup_then_it_is_shown_and_not_run(copied):
-    result = json.loads((copied / JSON).read_text(encoding="utf-8"))
-    result["provenance"]["data"]["unit"] = "<script>"
-    (copied / JSON).write_text(json.dumps(result), encoding="utf-8")
+    change(copied / JSON, ("provenance", "data", "unit"), lambda _: "<script>")
     explorer = Explorer(find_studies(str(copied))[0], ["<b>note"])
     assert "<script>" not in explorer.text.value
     assert explorer.notes.value == "&lt;b&gt;note"

@@ -42,16 +42,14 @@ def study():
 
 def forecasts():
     lowest = 100.0 * np.arange(6)[:, None] + np.arange(1.0, 25)
-    origins = pd.date_range("2019-01-01 23:00", periods=6, freq="D", tz="UTC")
+    origins = pd.date_range("2019-01-01 23:00Z", periods=6)
     return QuantileForecasts(lowest[:, :, None] + np.array([0.0, 1.0, 3.0]), lowest + 2, origins)
 
 
 # The Pareto front
 
 
-def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_they_belong(
-    study,
-):
+def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_they_belong(study):
     (axes,) = front_figure(study).axes
     drawn = {str(line.get_label()): line.get_xydata().tolist() for line in axes.lines}
     assert drawn.pop("stopped early, last check") == [pytest.approx([np.nan] * 2, nan_ok=True)]
@@ -150,7 +148,7 @@ def test_when_hourly_means_are_drawn_then_hours_and_weekends_are_local(tiny_data
 def test_when_the_data_is_four_and_a_half_years_long_then_its_dates_fit_without_a_warning(
     tiny_dataset, recwarn
 ):
-    index = pd.date_range("2015-06-16", periods=39_840, freq="h", tz="UTC", name="timestamp")
+    index = pd.date_range("2015-06-16 00:00Z", periods=39_840, freq="h", name="timestamp")
     frame = tiny_dataset.frame.iloc[np.arange(len(index)) % len(tiny_dataset.frame)].set_axis(index)
     data_overview(replace(tiny_dataset, frame=frame)).canvas.draw()
     assert not [warning for warning in recwarn if "Locator" in str(warning.message)]
@@ -180,17 +178,14 @@ def test_when_models_see_weather_that_nobody_has_then_banner_figure_and_record_s
     spec = replace(tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec(kind, ("temp",)))
     values = np.zeros((2400, 24, 1))
     weather = DayAheadWeather(kind, ("temp",), tiny_dataset.index, values, None, 1.0)
-    source = source_with("csv", kind)
-    dataset = replace(tiny_dataset, spec=spec, weather=weather, source=source)
+    dataset = replace(tiny_dataset, spec=spec, weather=weather, source=source_with("csv", kind))
     assert banner(dataset).startswith(f"*** {mark} ***" if mark else "Data: tiny.csv")
     assert banner(dataset).endswith(f"; weather of the day ahead: {kind}")
     assert data_overview(dataset).get_supxlabel() == mark
     assert data_provenance(dataset)["day_ahead_weather"]["kind"] == kind
 
 
-def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counted(
-    tiny_dataset,
-):
+def test_when_data_is_summarised_then_hours_and_origins_of_each_split_are_counted(tiny_dataset):
     table = data_summary(tiny_dataset)
     assert table["from"].tolist() == ["2019-03-01 00:00", "2019-05-10 00:00", "2019-05-25 00:00"]
     assert table["to"].tolist() == ["2019-05-09 23:00", "2019-05-24 23:00", "2019-06-08 23:00"]
@@ -211,8 +206,7 @@ def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults
     assert list(table.index) == names
     assert table["mae"].tolist() == [0.5, 4, 3]
     assert table["picp"].tolist() == [60, 76, 77]
-    texts = study_page.labelled(table, "m3/h")
-    assert texts["MAE in m³/h"].tolist() == ["0.500", "4.00", "3.00"]
+    assert study_page.labelled(table, "m3/h")["MAE in m³/h"].tolist() == ["0.500", "4.00", "3.00"]
     begin = "Scores of the validation days, on which the choice was made:\n"
     assert study_page.short_scores(study).startswith(begin)
     vars(study)["trials"] = (TrialRecord(0, "failed", {}, cause="no memory"), *TRIALS[1:])

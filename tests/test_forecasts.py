@@ -15,7 +15,7 @@ def forecasts(n=2, h=3, levels=LEVELS):
     actual is half more.
     """
     lowest = 100.0 * np.arange(n)[:, None] + 10.0 * np.arange(1, h + 1)
-    origins = pd.date_range("2019-01-01 23:00", periods=n, freq="D", tz="UTC", name="timestamp")
+    origins = pd.date_range("2019-01-01 23:00Z", periods=n, name="timestamp")
     return QuantileForecasts(
         lowest[:, :, None] + np.arange(len(levels)), lowest + 0.5, origins, levels
     )
@@ -39,9 +39,7 @@ def test_when_levels_are_asked_for_then_lower_median_and_upper_are_the_right_col
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_the_forecasts(
-    bad,
-):
+def test_when_a_model_returns_nan_or_infinity_then_that_is_an_error_that_counts_the_forecasts(bad):
     f = forecasts(n=3)
     values = f.values.copy()
     values[0, 1, 2] = values[0, 2, 2] = values[2, 0, 0] = bad
@@ -76,7 +74,7 @@ def test_when_forecasts_become_a_table_then_each_row_is_one_hour_of_one_origin()
     assert list(table) == ["origin", "step", "actual", "q10", "q50", "q90"]
     assert table["step"].tolist() == [1, 2, 3, 1, 2, 3]
     assert table.iloc[4].tolist() == [
-        pd.Timestamp("2019-01-02 23:00", tz="UTC"),
+        pd.Timestamp("2019-01-02 23:00Z"),
         2,
         120.5,
         120,
@@ -99,8 +97,7 @@ def test_when_a_table_is_read_back_in_any_row_order_then_nothing_is_lost(n, h, p
     table = f.to_frame()
     order = list(range(len(table)))
     random.shuffle(order)
-    further = table.iloc[order].assign(quality="good", note=1)
-    assert_equal(QuantileForecasts.from_frame(further), f)
+    assert_equal(QuantileForecasts.from_frame(table.iloc[order].assign(quality="good", note=1)), f)
 
 
 COLUMN = "runs/t.parquet: column {!r} is missing, expected origin, step, actual, q10 ..."
@@ -118,7 +115,7 @@ BROKEN = {
     "all rows twice": (lambda t: pd.concat([t, t]), ROWS),
     "steps from 0": (lambda t: t.assign(step=t["step"] - 1), ROWS),
     "one origin cut in three": (
-        lambda t: t.assign(origin=pd.date_range("2019-01-01", periods=len(t), freq="h", tz="UTC")),
+        lambda t: t.assign(origin=pd.date_range("2019-01-01 00:00Z", periods=len(t), freq="h")),
         ROWS,
     ),
     "an origin unknown": (

@@ -33,7 +33,7 @@ from tests.conftest import SIMULATED_RUNS
 from tests.data.conftest import TOML, small_frame
 
 FEW, MANY = 12, 1500
-HOURS = pd.date_range("2018-04-01", periods=48, freq="h", tz="UTC")
+HOURS = pd.date_range("2018-04-01 00:00Z", periods=48, freq="h")
 RECORD = RunPaths(SIMULATED_RUNS, "NHITS_Q", "heat", "published")
 
 # What a spreadsheet, another program, a broken disk or somebody's joke leaves in a file.

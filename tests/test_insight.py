@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
 from hpo_lib.families.models import RECIPES, STANDARD, Budget, get_family
 from hpo_lib.figures import explanations
@@ -33,8 +34,7 @@ def insight():
 
 def trained(name, dataset, recipe=STANDARD):
     family = with_small_networks(get_family(name))
-    params = {**family.defaults, **SMALL[name]}
-    return family.fit(params, dataset, BUDGET, seed=3, recipe=recipe)
+    return family.fit({**family.defaults, **SMALL[name]}, dataset, BUDGET, seed=3, recipe=recipe)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
     whole = forecaster.forecasts(tiny_dataset, origins)
     assert list(parts.origins) == list(whole.origins)
     if recipe is not STANDARD:  # which keeps a share
-        network = np.maximum(np.sort(total, axis=2), 0)
-        np.testing.assert_allclose(network, whole.values, atol=1e-5)
+        assert_allclose(np.maximum(np.sort(total, axis=2), 0), whole.values, atol=1e-5)
     assert (np.abs(parts.stacks).max(axis=(0, 2, 3)) > 0).all(), "every stack says something"
     assert parts.hours == (4, 2, 1)
     if recipe is UNSHRUNK:
@@ -63,7 +62,7 @@ def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it
         assert parts.base_name == "linear baseline"
         windows = tiny_dataset.windows(origins)
         expected = forecaster.scaling.linear.quantiles(tiny_dataset, windows)[:, :, 1]
-    np.testing.assert_allclose(parts.base, expected, rtol=1e-5)
+    assert_allclose(parts.base, expected, rtol=1e-5)
 
 
 def assert_redrawn(insight, forecaster, context, before):
@@ -98,7 +97,7 @@ def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the
     ):
         assert shares.shape == shape
         assert (shares >= 0).all()
-        np.testing.assert_allclose(shares.sum(axis=-1), 1, rtol=1e-5)
+        assert_allclose(shares.sum(axis=-1), 1, rtol=1e-5)
     step, key = np.indices((24, 24))
     itself_or_later = weights.attention[:, :, 168:][:, key >= step]
     assert (itself_or_later == 0).all(), "no hour looks at itself or later ones"
@@ -107,8 +106,7 @@ def test_when_a_tft_forecasts_then_weights_and_attention_sum_to_one_and_have_the
     with torch.no_grad():
         norm.weight.zero_()
         norm.bias.copy_(torch.tensor([0.0, 30] + [0] * 8))
-    history = insight.fusion_weights(forecaster).history
-    assert history["temp"].to_numpy() == pytest.approx(1)
+    assert insight.fusion_weights(forecaster).history["temp"].to_numpy() == pytest.approx(1)
 
 
 def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold_by_it(
@@ -128,7 +126,7 @@ def test_when_training_shows_a_wave_of_one_period_then_timesnet_is_found_to_fold
                 block(wave)
         weights = insight.periods(forecaster)
         assert len(weights) == 15
-        np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+        assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
         assert f"{period} h" in weights
         assert len(weights.columns) <= 3, "two of each block, one of which both have"
 
@@ -141,7 +139,7 @@ def test_when_stacks_are_drawn_then_steps_lead_from_the_base_to_the_daily_mean(
 ):
     stacks = np.random.default_rng(1).standard_normal((4, 2, 24, 3))
     base = np.arange(96.0).reshape(4, 24)
-    origins = pd.date_range("2024-01-01 23:00", periods=4, tz="UTC")
+    origins = pd.date_range("2024-01-01 23:00Z", periods=4)
     parts = insight.StackForecasts(origins, base, "linear baseline", stacks, (84, 1))
     axes = explanations.draw_stacks(parts, tiny_dataset).axes
     assert [one.get_title()[:12] for one in axes] == [
@@ -188,8 +186,7 @@ def test_when_claims_are_drawn_then_the_heaviest_come_first_and_simulated_data_a
     left, right = figure.axes
     assert figure.get_supxlabel() == "SIMULATED DATA"
     assert (left.get_title(), left.get_xlabel()) == ("20 variables", "weight")
-    names = [label.get_text() for label in left.get_yticklabels()]
-    assert names[:2] == ["v19", "v18"]
+    assert [label.get_text() for label in left.get_yticklabels()][:2] == ["v19", "v18"]
     assert [bar.get_width() for bar in left.patches] == pytest.approx(share[:-13:-1])
     assert [bar.get_width() for bar in right.patches] == pytest.approx([0.5, 0.5])
     assert right.lines[-1].get_xdata()[0] == pytest.approx(0.5)
@@ -198,8 +195,7 @@ def test_when_claims_are_drawn_then_the_heaviest_come_first_and_simulated_data_a
 def test_when_attention_is_drawn_then_hours_are_where_they_belong(tiny_dataset):
     attention = np.zeros((2, 24, 192))
     attention[:, :, 168 - 24] = 1  # the hour 23 before the origin, which is hour 0
-    weights = SimpleNamespace(attention=attention)
-    (axes,) = explanations.draw_attention(weights, tiny_dataset).axes
+    (axes,) = explanations.draw_attention(SimpleNamespace(attention=attention), tiny_dataset).axes
     (step,) = axes.patches
     values, edges, _ = step.get_data()
     assert edges[np.flatnonzero(values)] == -23.5

@@ -2,9 +2,9 @@
 package do.
 """
 
-import dataclasses
 import json
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.raw_files import prepare_features, rebuilt_features
 from hpo_lib.data.spec import load_spec
@@ -23,12 +22,8 @@ from hpo_lib.leaks.audit import audit_model, audit_training, model_names
 from hpo_lib.leaks.columns import audit_columns
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from measurements import leak_prices
-from measurements.leak_prices import (
-    price_list,
-    price_table,
-    seasonal_parts,
-    wavelet_parts,
-)
+from measurements.leak_prices import price_list, price_table, seasonal_parts, wavelet_parts
+from tests.conftest import hpo
 
 DAYS = 300
 TOML = """\
@@ -58,7 +53,7 @@ max_hours = 3
 """
 
 
-@dataclasses.dataclass
+@dataclass
 class Bikes:
     """The files of a dataset in the bikes' format, of invented demand that follows hour, weekday
     and temperature.
@@ -94,14 +89,14 @@ class Bikes:
         past = (*spec.past_covariates, *(name for name in columns if name not in known))
         frame = self.frame.drop(columns=[] if weather else ["temp", "humidity", "wind_speed"])
         frame.assign(**columns).to_csv(self.folder / "planted.csv")
-        spec = dataclasses.replace(spec, csv="planted.csv", past_covariates=past)
+        spec = replace(spec, csv="planted.csv", past_covariates=past)
         return load_dataset(spec, self.folder)
 
 
 @pytest.fixture(scope="module")
 def bikes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bikes")
-    index = pd.date_range("2011-01-01 05:00", periods=DAYS * 24, freq="h", tz="UTC")
+    index = pd.date_range("2011-01-01 05:00Z", periods=DAYS * 24, freq="h")
     random, hours = np.random.default_rng(1), np.arange(len(index))
     temp = 12 - 9 * np.cos(hours / 24 / 365 * 2 * np.pi) + 4 * np.sin(hours / 24 * 2 * np.pi - 2)
     temp += 3 * smooth(random.standard_normal(len(index)), 12) / 0.15
@@ -218,8 +213,7 @@ def test_when_columns_hold_other_weather_or_what_is_only_known_later_then_what_i
     columns = {"made": smooth(temp, 6), "later": temp.shift(-24).ffill()}
     assert_leaks(bikes.with_columns(weather=True, **columns), dict.fromkeys(columns, "of temp"))
     demand = users.rolling(24, min_periods=1).mean()
-    words = {"known": "its values of the day ahead explain"}
-    assert_leaks(bikes.with_columns(known=demand), words)
+    assert_leaks(bikes.with_columns(known=demand), {"known": "its values of the day ahead explain"})
 
 
 def test_when_the_target_was_smoothed_or_weather_shifted_then_raw_data_shows_it(bikes):
@@ -242,7 +236,7 @@ def test_when_observed_weather_has_the_role_of_a_calendar_then_it_is_found(bikes
         "past_covariates": tuple(name for name in spec.past_covariates if name != "temp"),
         "future_covariates": (*spec.future_covariates, "temp"),
     }
-    dataset = load_dataset(dataclasses.replace(spec, **roles), bikes.folder)
+    dataset = load_dataset(replace(spec, **roles), bikes.folder)
     assert_leaks(dataset, {"temp": "weather in future_covariates"})
 
 
@@ -268,8 +262,7 @@ def test_when_a_scaler_saw_the_test_days_then_it_is_found_and_one_of_training_is
     train = values.loc[: bikes.spec.splits.train_end]
     scale = how(pd.concat([train, train]))
     slope = (scale.iloc[1] - scale.iloc[0]) / (train.iloc[1] - train.iloc[0])
-    honest = slope * (values - train.iloc[0]) + scale.iloc[0]
-    assert_leaks(bikes.with_columns(made=honest), {})
+    assert_leaks(bikes.with_columns(made=slope * (values - train.iloc[0]) + scale.iloc[0]), {})
 
 
 # Models
@@ -331,9 +324,7 @@ def test_when_a_model_of_the_package_is_audited_then_it_reads_history_and_calend
 # What leaks promise, which is measured outside of the package
 
 
-def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_intervals(
-    bikes,
-):
+def test_when_leaks_are_priced_then_each_promise_is_beside_its_honest_twin_with_intervals(bikes):
     prices = price_list(bikes.dataset).set_index("leak")
     assert len(prices) == 7
     for name in ("honest", "promised", "less_error"):
@@ -359,8 +350,7 @@ def test_when_a_series_wanders_then_shuffled_windows_promise_far_too_much_and_no
 ):
     wandering = np.random.default_rng(0).standard_normal(len(tiny_dataset.frame)).cumsum()
     frame = tiny_dataset.frame.assign(water_consumption=wandering)
-    other = dataclasses.replace(tiny_dataset, frame=frame, past=("water_lag_24h",))
-    rows = price_list(other).set_index("leak")
+    rows = price_list(replace(tiny_dataset, frame=frame, past=("water_lag_24h",))).set_index("leak")
     assert rows.loc["shuffled validation", "less_error_low"] > 20
     assert "observed weather of the day ahead" not in rows.index
 
@@ -398,25 +388,24 @@ def test_when_the_command_runs_then_a_table_says_how_much_less_or_more_is_promis
 # The command
 
 
-def run(bikes, *words):
-    folders = ["--dataset", str(bikes.folder / "bikes.toml"), "--data-dir", str(bikes.folder)]
-    return main(["audit", *folders, *words])
+def audit(bikes, *words, code=0):
+    folders = f"--dataset {bikes.folder}/bikes.toml --data-dir {bikes.folder}"
+    return hpo(f"audit {folders}", *words, code=code)
 
 
-def test_when_nothing_leaks_then_the_command_says_so_and_ends_with_0(bikes, capsys):
-    raw, weather = map(str, bikes.raw)
-    assert run(bikes, "--models", "RESIDUAL_LINEAR", "--raw", raw, "--weather", weather) == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_when_nothing_leaks_then_the_command_says_so_and_ends_with_0(bikes):
+    raw, weather = bikes.raw
+    models = "--models", "RESIDUAL_LINEAR"
+    lines = audit(bikes, *models, "--raw", raw, "--weather", weather).out.splitlines()
     assert lines[0].startswith("Data: ")
     assert lines[-1] == "leaks found: 0, in 14 columns and 1 models"
     assert any(line.startswith("fine: RESIDUAL_LINEAR: ") for line in lines)
 
 
-def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tmp_path, capsys):
-    made = bikes.frame.assign(made=smooth(bikes.frame["users"], 6))
-    made.to_csv(tmp_path / "features.csv")
-    assert run(bikes, "--data-dir", str(tmp_path), "--models", "none", "--json") == 1
-    report = json.loads(capsys.readouterr().out)
+def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tmp_path):
+    bikes.frame.assign(made=smooth(bikes.frame["users"], 6)).to_csv(tmp_path / "features.csv")
+    said = audit(bikes, "--data-dir", tmp_path, "--models", "none", "--json", code=1)
+    report = json.loads(said.out)
     assert (report["dataset"], report["source"], report["leaks"]) == ("bikes", "csv", 1)
     (leak,) = (one for one in report["findings"] if one["kind"] == "leak")
     assert leak["subject"] == "column 'made'"
@@ -430,8 +419,5 @@ def test_when_a_column_leaks_then_the_command_names_it_and_ends_with_1(bikes, tm
         (["--raw", "absent.csv"], "absent.csv: cannot be read (No such file"),
     ],
 )
-def test_when_the_command_is_used_wrongly_then_it_says_so_and_ends_with_2(
-    bikes, capsys, words, says
-):
-    assert run(bikes, *words) == 2
-    assert says in capsys.readouterr().err
+def test_when_the_command_is_used_wrongly_then_it_says_so_and_ends_with_2(bikes, words, says):
+    assert says in audit(bikes, *words, code=2).err

@@ -1,7 +1,7 @@
 """The linear baseline: least absolute errors, out-of-fold residuals, the information set."""
 
-import dataclasses
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def part(tiny_dataset, origins):
 def noisy(dataset):
     """The same days with a demand that nothing explains."""
     demand = np.random.default_rng(3).gamma(4, 2.5, len(dataset.frame))
-    return dataclasses.replace(dataset, frame=dataset.frame.assign(water_consumption=demand))
+    return replace(dataset, frame=dataset.frame.assign(water_consumption=demand))
 
 
 def test_when_some_points_are_far_off_then_the_line_goes_through_the_others():
@@ -65,7 +65,7 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
     day = int(origins[30])
     frame = tiny_dataset.frame.copy()
     frame.iloc[day + 1 : day + 1 + HORIZON, 0] *= 5
-    changed = dataclasses.replace(tiny_dataset, frame=frame)
+    changed = replace(tiny_dataset, frame=frame)
     before, after = (
         # Without validation, which chooses how many trees.
         LinearBaseline.fit(
@@ -74,8 +74,7 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
         for d in (tiny_dataset, changed)
     )
     parts = (before, tiny_dataset), (after, changed)
-    honest = [part.out_of_fold[30] for part, _ in parts]
-    assert np.array_equal(*honest)
+    assert np.array_equal(*[part.out_of_fold[30] for part, _ in parts])
     bent = [medians(part, d, origins[30:31]) for part, d in parts]
     assert (bent[0] != bent[1]).all()
 
@@ -106,7 +105,7 @@ def test_when_a_feature_runs_wild_then_it_counts_as_three_standard_deviations(pa
 
 
 def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feature(tiny_dataset):
-    dataset = dataclasses.replace(
+    dataset = replace(
         tiny_dataset, frame=tiny_dataset.frame.assign(month=3.0), future=("hour_sin", "month")
     )
     windows = dataset.windows(np.array([500]))
@@ -135,8 +134,7 @@ def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it_of_a
     longer.relative_out_of_fold(table)
     assert np.array_equal(np.concatenate(seen[1::2]), np.arange(len(origins)))
     for apart, fold in zip(seen[::2], seen[1::2], strict=True):
-        gap = np.abs(origins[apart][:, None] - origins[fold]).min()
-        assert gap > weeks * HISTORY + HORIZON
+        assert np.abs(origins[apart][:, None] - origins[fold]).min() > weeks * HISTORY + HORIZON
 
 
 def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed(
@@ -145,9 +143,7 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed(
     monkeypatch.setattr(linear_baseline, "_last_fits", deque(maxlen=4))
     first = LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False))
     assert LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False)) is first
-    changed = dataclasses.replace(
-        tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=1.0)
-    )
+    changed = replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=1.0))
     for data, given, options in (
         (changed, origins, {}),
         (tiny_dataset, origins[1:], {}),
@@ -165,9 +161,7 @@ def test_when_no_line_explains_a_day_then_trees_do(origins, tiny_dataset):
     for origin, (hour, day) in zip(every, random.choice([-1, 1], (len(every), 2)), strict=True):
         temp[origin - 23 : origin], temp[origin] = day, hour
         demand[origin + 1 : origin + 1 + HORIZON] += 3 * hour * day
-    dataset = dataclasses.replace(
-        tiny_dataset, frame=frame.assign(temp=temp, water_consumption=demand)
-    )
+    dataset = replace(tiny_dataset, frame=frame.assign(temp=temp, water_consumption=demand))
     validation = dataset.validation_origins
     hours = dataset.target.to_numpy()[validation[:, None] + np.arange(1, HORIZON + 1)]
 

@@ -10,7 +10,7 @@ from hpo_lib.scoring.mixture import mean_of, mixture
 from tests.conftest import made_forecasts
 
 START = "2020-01-01 23:00"
-DAYS = pd.date_range(START, periods=60, freq="D", tz="UTC")
+DAYS = pd.date_range(START, periods=60, tz="UTC")
 
 
 def forecasts(values, actual):
@@ -94,9 +94,8 @@ def test_when_a_later_value_changes_then_no_weight_moves_that_was_made_before_it
 
 
 def test_when_origins_are_closer_than_the_horizon_then_a_day_counts_after_it_has_ended(members):
-    half_days = pd.date_range("2020-01-01 23:00", periods=60, freq="12h", tz="UTC")
-    closer = [QuantileForecasts(m.values, m.actual, half_days) for m in members]
-    _, weights = mixture(closer)
+    half_days = pd.date_range("2020-01-01 23:00Z", periods=60, freq="12h")
+    _, weights = mixture([QuantileForecasts(m.values, m.actual, half_days) for m in members])
     assert np.array_equal(weights[0], weights[1])  # the first day has not ended
     assert not np.array_equal(weights[1], weights[2])
 
@@ -105,8 +104,7 @@ def test_when_a_member_is_silent_for_a_week_then_the_others_share_its_weight_and
     members,
 ):
     week = np.arange(60) // 7 == 4
-    quiet = [members[0].rows(~week), *members[1:]]
-    mixed, weights = mixture(quiet)
+    mixed, weights = mixture([members[0].rows(~week), *members[1:]])
     assert np.array_equal(mixed.origins, DAYS)
     assert (weights[week, 0] == 0).all()
     assert weights.sum(axis=1) == pytest.approx(1.0, abs=1e-12)
@@ -137,7 +135,6 @@ def test_when_members_do_not_belong_together_then_a_sentence_says_so(
 
 
 def test_when_seeds_are_averaged_then_level_by_level_and_of_the_same_days_alone(members):
-    mean = mean_of(members[:2])
-    assert mean.values == pytest.approx((members[0].values + members[1].values) / 2)
+    assert mean_of(members[:2]).values == pytest.approx((members[0].values + members[1].values) / 2)
     with pytest.raises(InputError, match="different levels, days or data"):
         mean_of([members[0], members[1].rows(slice(1, None))])

@@ -3,7 +3,6 @@
 import ast
 import re
 from dataclasses import MISSING
-from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -11,10 +10,10 @@ import papermill
 import pytest
 
 from hpo_lib.settings import PARAMETERS
+from tests.conftest import ROOT, text_of
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIRST = ROOT / "notebooks" / "from_python.ipynb"
+FIRST = ROOT / "notebooks/from_python.ipynb"
 FAMILY_NOTEBOOKS = [path for path in NOTEBOOKS if path.stem.endswith("_q")]
 MAX_CODE_LINES = 40
 ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/]|file:)")
@@ -51,7 +50,7 @@ def test_when_a_notebook_is_read_then_its_code_is_plain_python_and_short(code):
 
 def test_when_a_notebook_is_read_then_it_defines_nothing_and_catches_nothing(code):
     logic = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.Try, ast.While)
-    assert [ast.unparse(node) for node in parsed(code) if isinstance(node, logic)] == []
+    assert not [ast.unparse(node) for node in parsed(code) if isinstance(node, logic)]
 
 
 def test_when_a_notebook_names_files_then_no_path_is_absolute(code):
@@ -60,11 +59,11 @@ def test_when_a_notebook_names_files_then_no_path_is_absolute(code):
         for node in parsed(code)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
-    assert [text for text in texts if ABSOLUTE.match(text)] == []
+    assert not [text for text in texts if ABSOLUTE.match(text)]
 
 
 def test_when_a_notebook_is_a_source_then_it_has_no_outputs(code):
-    assert [cell.source for cell in code if cell.outputs or cell.execution_count is not None] == []
+    assert not [cell.source for cell in code if cell.outputs or cell.execution_count is not None]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -102,9 +101,7 @@ SHARED = {
 @pytest.mark.parametrize(
     "path", [*FAMILY_NOTEBOOKS, *(NOTEBOOKS[0].with_stem(s) for s in ("hpo_template", *SHARED))]
 )
-def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings_state_them(
-    path,
-):
+def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings_state_them(path):
     found = papermill.inspect_notebook(str(path))
     if path.stem not in SHARED:
         assert list(found) == STUDY
@@ -127,9 +124,7 @@ def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings
 
 
 @pytest.mark.parametrize("path", FAMILY_NOTEBOOKS, ids=lambda path: path.name)
-def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same_cells(
-    path,
-):
+def test_when_the_study_notebook_changes_then_the_family_notebooks_hold_the_same_cells(path):
     """Only the explanation, the model, and cells before the last two differ from the template."""
     template, own = (
         [c.source for c in nbformat.read(p, 4).cells]
@@ -168,16 +163,15 @@ def test_when_a_python_user_follows_the_first_notebook_then_six_calls_lead_to_a_
 
 
 def test_when_make_lab_serves_notebooks_then_it_serves_what_they_link_to():
-    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
-    (line,) = [line for line in lines if "/jupyter lab" in line]
+    (line,) = [line for line in text_of("Makefile").splitlines() if "/jupyter lab" in line]
     assert line.endswith("--LabApp.default_url=/lab/tree/notebooks"), "all of the project"
 
 
 def test_when_a_notebook_exists_then_the_list_of_notebooks_has_it():
-    listed = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
-    assert [path.name for path in NOTEBOOKS if f"../notebooks/{path.name})" not in listed] == []
+    listed = text_of("docs/running.md")
+    assert not [path.name for path in NOTEBOOKS if f"../notebooks/{path.name})" not in listed]
 
 
 def test_when_a_family_exists_then_it_has_its_notebook():
-    families = {file.stem for file in (ROOT / "hpo_lib" / "families").glob("*_q.py")}
+    families = {file.stem for file in (ROOT / "hpo_lib/families").glob("*_q.py")}
     assert {path.stem for path in FAMILY_NOTEBOOKS} == families

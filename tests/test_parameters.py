@@ -72,7 +72,7 @@ def write(tiny_dataset, tmp_path):
             "provenance": made | (provenance or {}),
             **other,
         }
-        file = tmp_path / "TOY_Q_tiny" / f"best_params_TOY_Q_tiny{job}.json"
+        file = tmp_path / f"TOY_Q_tiny/best_params_TOY_Q_tiny{job}.json"
         file.parent.mkdir(exist_ok=True)
         text = content if isinstance(content, str) else json.dumps(content or study)
         file.write_text(text, encoding="utf-8")
@@ -243,8 +243,7 @@ def test_when_a_study_had_another_budget_then_it_is_used_and_said(lookup, write,
 
 def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(lookup, write, tmp_path):
     file = write("_a", provenance={"preset": "test"})
-    found = with_preset(lookup, "test").best()
-    assert found == FoundParameters(TUNED, str(file))
+    assert with_preset(lookup, "test").best() == FoundParameters(TUNED, str(file))
 
 
 # Retraining: the data are newer than those of the study

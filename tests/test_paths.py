@@ -44,9 +44,7 @@ def test_when_a_further_worker_keeps_a_notebook_then_only_that_has_another_name(
     )
 
 
-def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is_found(
-    tmp_path,
-):
+def test_when_several_workers_left_notebooks_then_they_are_one_study_and_each_is_found(tmp_path):
     run = RunPaths(tmp_path, "TFT_Q", "heat", "4711")
     run.folder.mkdir()
     workers = [
@@ -73,7 +71,7 @@ def test_when_one_folder_holds_several_studies_then_no_two_share_a_file():
         "plotly",
     }
     assert len(files) >= 9
-    assert [name for name in files if getattr(RUN, name) == getattr(other, name)] == []
+    assert not [name for name in files if getattr(RUN, name) == getattr(other, name)]
     assert RUN.attempt_notebook(1) not in (
         RUN.notebook,
         RUN.attempt_notebook(2),

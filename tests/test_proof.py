@@ -104,14 +104,11 @@ def test_when_forecasts_are_the_same_then_they_are_not_better():
 
 @pytest.fixture
 def days():
-    rng = np.random.default_rng(0)
-    noise = rng.standard_normal((10, 60))
+    noise = np.random.default_rng(0).standard_normal((10, 60))
     return lambda mean, row=0, spread=0.1: mean + spread * (noise[row] - noise[row].mean())
 
 
-def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_challenge(
-    days,
-):
+def test_when_trials_are_ranked_then_the_best_and_those_within_a_standard_error_challenge(days):
     default = scores(days(1.0))
     means = {1: 0.9, 2: 0.905, 3: 0.95, 4: 1.01}
     candidates = {number: scores(days(mean, number)) for number, mean in means.items()}
@@ -138,7 +135,7 @@ def test_when_coverage_after_correction_is_off_then_a_trial_does_not_challenge(d
 
 
 def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
-    index = pd.date_range("2023-01-01", periods=24 * 50, freq="h", tz="UTC")
+    index = pd.date_range("2023-01-01 00:00Z", periods=24 * 50, freq="h")
     target = pd.Series(10 + np.random.default_rng(2).standard_normal(len(index)), index=index)
     positions = np.arange(23, len(index) - 24, 24)
     actual = target.to_numpy()[positions[:, None] + np.arange(1, 25)]
@@ -155,11 +152,7 @@ def test_when_a_day_is_scored_then_its_interval_is_the_corrected_one():
 
 
 @pytest.mark.parametrize(
-    "days, cause",
-    [
-        (13, "validation has 13 days, and fewer than 14 prove nothing"),
-        (14, ""),
-    ],
+    "days, cause", [(13, "validation has 13 days, and fewer than 14 prove nothing"), (14, "")]
 )
 def test_when_validation_is_short_then_nobody_challenges_and_it_is_said(days, cause):
     trials = [TrialRecord(number, "complete", {}) for number in (0, 1)]

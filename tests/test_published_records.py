@@ -39,9 +39,7 @@ def without_thermal(recipe):
 
 
 @pytest.mark.parametrize("run", STUDIES, ids=lambda run: run.folder.name)
-def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_code(
-    run,
-):
+def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_code(run):
     study = StoredStudy.of_file(run.best_params)
     family, made = get_family(run.model), study.provenance
     assert study.result["status"] == "complete"
@@ -52,7 +50,6 @@ def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_c
     assert made["budget"] == dataclasses.asdict(family.budgets["laptop"])
     assert without_thermal(made["recipe"]) == without_thermal(RECIPES["standard"].stored())
     assert made["family_version"] == MODEL_VERSION
-    assert study.default is not None
     assert family.defaults.items() <= study.default.params.items()
     assert study.has_storage
     assert all(run.trial_predictions(trial.number).is_file() for trial in study.complete)
@@ -110,9 +107,7 @@ def test_when_figures_are_in_the_repository_then_none_is_missing():
 
 
 @pytest.mark.parametrize("sidecar", SIDECARS, ids=lambda file: file.stem)
-def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_published_records(
-    sidecar,
-):
+def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_published_records(sidecar):
     content = json.loads(sidecar.read_text(encoding="utf-8"))
     assert content["marked"] == ""
     assert all((sidecar.parent / name).is_file() for name in content["files"])

@@ -29,11 +29,7 @@ def fresh_copy(root, folder):
             os.utime(folder / name, (0, 0))  # older than .venv/.installed: nothing is installed
     (folder / ".venv").symlink_to((root / ".venv").resolve())
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for words in (
-        ["init", "-q"],
-        ["add", "-A"],
-        ["commit", "-q", "-m", "copy"],
-    ):
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "copy"]):
         subprocess.run([*git, *words], cwd=folder, check=True)
     return folder
 
@@ -42,7 +38,7 @@ def fresh_copy(root, folder):
 def test_when_the_blocks_of_the_readme_are_typed_then_they_work_and_leave_the_checkout_clean(
     root, tmp_path
 ):
-    if not (root / ".venv" / ".installed").exists():
+    if not (root / ".venv/.installed").exists():
         pytest.skip("this environment was not made by make")
     copy = fresh_copy(root, tmp_path / "copy")
     blocks = BLOCK.findall((copy / "README.md").read_text(encoding="utf-8"))

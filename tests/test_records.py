@@ -54,8 +54,7 @@ def execute(folder, *sources):
 def test_when_a_notebook_ends_in_some_way_then_its_record_says_whether_it_is_complete(
     last, complete, error, tmp_path
 ):
-    record = execute(tmp_path, "x = 1", last, "x")
-    assert read_record(record) == Record(complete, error)
+    assert read_record(execute(tmp_path, "x = 1", last, "x")) == Record(complete, error)
 
 
 @pytest.mark.parametrize(
@@ -86,4 +85,4 @@ def test_when_a_record_is_written_somewhere_then_its_links_open_the_docs_from_th
         "parameters.md",
         "glossary.md",
     ]
-    assert [link for link in links if not (record.parent / link).resolve().is_file()] == []
+    assert not [link for link in links if not (record.parent / link).resolve().is_file()]

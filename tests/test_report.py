@@ -1,7 +1,6 @@
 """A study as one HTML page, and how a study is named on the command line."""
 
 import html.parser
-import json
 import shutil
 import sys
 from dataclasses import replace
@@ -11,14 +10,14 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from hpo_lib.cli.main import main
 from hpo_lib.figures import study_page
 from hpo_lib.figures.series import forecast_weeks
 from hpo_lib.figures.study_page import sections, write_page
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.read_write import read_json, write_json
 from hpo_lib.records.study import StoredStudy, named_study
 from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.conftest import refusal
+from tests.conftest import hpo, refusal
 
 
 @pytest.fixture
@@ -30,9 +29,9 @@ def run(stored_studies, tmp_path):
 
 def change(run, provenance=None, **values):
     """Change values of a record, and of its provenance."""
-    record = json.loads(run.best_params.read_text(encoding="utf-8"))
+    record = read_json(run.best_params, "a record")
     record["provenance"] |= provenance or {}
-    run.best_params.write_text(json.dumps(record | values), encoding="utf-8")
+    write_json(run.best_params, record | values)
 
 
 def page(run):
@@ -60,9 +59,8 @@ class Page(html.parser.HTMLParser):
         self.texts.append(" ".join(data.split()))
 
 
-def test_when_a_page_is_written_then_it_loads_nothing_and_holds_the_result(run, capsys):
-    assert main(["report", "second", "--runs-dir", str(run.runs_dir)]) == 0
-    assert capsys.readouterr().out == f"wrote {run.report}\n"
+def test_when_a_page_is_written_then_it_loads_nothing_and_holds_the_result(run):
+    assert hpo("report second --runs-dir", run.runs_dir).out == f"wrote {run.report}\n"
     text = run.report.read_text(encoding="utf-8")
     parsed = Page(text)
     assert parsed.open == []
@@ -111,8 +109,7 @@ def test_when_hyperparameters_are_alike_then_a_sentence_names_them_and_the_table
 
 
 def test_when_a_record_lacks_its_provenance_then_the_page_is_written(run):
-    record = json.loads(run.best_params.read_text(encoding="utf-8"))
-    run.best_params.write_text(json.dumps({**record, "provenance": {}}), encoding="utf-8")
+    write_json(run.best_params, {**read_json(run.best_params, "a record"), "provenance": {}})
     assert "Stopped early: " in page(run)
 
 
@@ -135,7 +132,7 @@ def weeks(errors):
     """Titles of the weeks that are drawn of one day per error, by which the median misses."""
     actual = 10 + np.arange(24.0) * np.ones((len(errors), 1))
     values = actual[:, :, None] + errors[:, None, None] + [-0.5, 0.0, 0.5]
-    origins = pd.date_range("2019-01-01 23:00", periods=len(errors), freq="D", tz="UTC")
+    origins = pd.date_range("2019-01-01 23:00Z", periods=len(errors))
     figure = forecast_weeks(QuantileForecasts(values, actual, origins), unit="m3/h")
     for axes in figure.axes:
         assert len(axes.lines[1].get_xdata()) == 24 * min(len(errors), 7)
@@ -185,16 +182,16 @@ def test_when_no_study_or_several_are_named_so_then_the_sentence_lists_them(run)
     assert named_study(run.study_name, str(run.runs_dir)).run == run
 
 
-def test_when_a_study_has_nothing_to_show_then_one_sentence_says_why(run, capsys):
-    def refused():
-        assert main(["report", "second", "--runs-dir", str(run.runs_dir)]) == 2
-        return capsys.readouterr().err
+def refused(command, run):
+    return hpo(f"{command} second --runs-dir", run.runs_dir, code=2).err
 
+
+def test_when_a_study_has_nothing_to_show_then_one_sentence_says_why(run):
     change(run, schema_version=1)
-    assert "it is older than stored forecasts" in refused()
+    assert "it is older than stored forecasts" in refused("report", run)
     run.best_params.unlink()
     run.sqlite.touch()
-    assert "makes no page, since no trial is complete yet; " in refused()
+    assert "makes no page, since no trial is complete yet; " in refused("report", run)
     assert not run.report.exists()
 
 
@@ -202,14 +199,10 @@ def test_when_a_study_has_nothing_to_show_then_one_sentence_says_why(run, capsys
 
 
 def test_when_the_dashboard_lacks_its_package_or_the_study_its_storage_then_the_fix_is_named(
-    run, monkeypatch, capsys
+    run, monkeypatch
 ):
-    def refused():
-        assert main(["dashboard", "second", "--runs-dir", str(run.runs_dir)]) == 2
-        return capsys.readouterr().err
-
-    assert "its storage is not among its files" in refused()
+    assert "its storage is not among its files" in refused("dashboard", run)
     monkeypatch.setattr(StoredStudy, "has_storage", True)
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
-    assert refused().endswith(" -m pip install optuna-dashboard`\n")
+    assert refused("dashboard", run).endswith(" -m pip install optuna-dashboard`\n")
     assert run.folder.exists()

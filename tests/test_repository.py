@@ -15,13 +15,14 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT, text_of
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = tomllib.loads(text_of("pyproject.toml"))["project"]
 
 
 def locked():
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    lines = text_of("requirements.lock").splitlines()
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
@@ -36,7 +37,7 @@ def declared(*, dev):
 
 def stripping_hook():
     """What runs nbstripout before a commit."""
-    (local, *_) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    (local, *_) = yaml.safe_load(text_of(".pre-commit-config.yaml"))["repos"]
     return next(hook for hook in local["hooks"] if hook["id"] == "nbstripout")
 
 
@@ -62,9 +63,7 @@ def test_when_the_lock_is_read_then_every_line_is_one_exact_portable_pin():
 
 
 @pytest.mark.parametrize("wanted", declared(dev=True), ids=lambda wanted: wanted.name)
-def test_when_a_dependency_is_declared_then_the_lock_pins_it_within_the_range(
-    wanted,
-):
+def test_when_a_dependency_is_declared_then_the_lock_pins_it_within_the_range(wanted):
     pins = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in locked()}
     version = pins.get(canonicalize_name(wanted.name))
     assert version is not None, f"{wanted.name} is not in requirements.lock; run `make lock`"
@@ -100,8 +99,7 @@ def test_when_the_library_reads_a_file_then_nothing_in_it_is_run():
 
 
 def test_when_conda_makes_the_environment_then_it_takes_the_same_pins():
-    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
-    (*conda, pip) = yaml.safe_load(text)["dependencies"]
+    (*conda, pip) = yaml.safe_load(text_of("environment.yml"))["dependencies"]
     assert pip == {"pip": ["-r requirements.lock", "-e ."]}
     (python,) = (name.removeprefix("python=") for name in conda if name.startswith("python="))
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python)
@@ -151,8 +149,8 @@ def test_when_the_commit_hook_chooses_files_then_executed_records_are_left_alone
 
 
 def test_when_something_is_to_be_added_then_contributing_says_how():
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    kinds = re.findall(r"^## How to add a (\w+)$", text, flags=re.MULTILINE)
+    text = text_of("CONTRIBUTING.md")
+    kinds = re.findall(r"^## How to add a (\w+)$", text, re.MULTILINE)
     assert sorted(kinds) == ["dataset", "family", "metric"]
 
 
@@ -173,19 +171,16 @@ def test_when_files_are_committed_then_none_names_a_path_of_this_machine():
 def test_when_make_is_called_alone_then_it_describes_every_target():
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert [
-        name for name in re.findall(r"\btests/\w+", makefile) if not (ROOT / name).exists()
-    ] == []
-    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, flags=re.MULTILINE)
+    makefile = text_of("Makefile")
+    assert not [name for name in re.findall(r"\btests/\w+", makefile) if not (ROOT / name).exists()]
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     command = ["make", "--no-print-directory"]
     lines = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
-    targets = [re.sub(r"^make ([a-z-]+) +\S.*", r"\1", line) for line in lines]
-    assert targets == phony.split()
+    assert [re.sub(r"^make ([a-z-]+) +\S.*", r"\1", line) for line in lines] == phony.split()
 
 
 def test_when_ci_runs_then_it_lints_and_runs_all_suites_of_the_makefile():
-    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    script = text_of(".ci/run")
     assert "set -euo pipefail" in script
     made = {"install", "lint", "test", "test-slow", "test-browser", "test-slurm"}
-    assert {*re.findall(r"^ *phase .* make (\S+)$", script, flags=re.MULTILINE)} == made
+    assert {*re.findall(r"^ *phase .* make (\S+)$", script, re.MULTILINE)} == made

@@ -1,6 +1,6 @@
 """What is kept of a network's residual."""
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,8 +54,7 @@ def test_when_a_gain_is_within_the_noise_of_the_days_then_less_is_kept_than_fits
     network = quantiles(100 + 0.3 * (actual - 100) + draw.normal(size=actual.shape), 1.28, 1.28)
     kept = fitted_shares(network, linear, actual)
     monkeypatch.setattr(training, "CLEARLY", 0.0)
-    best = fitted_shares(network, linear, actual)
-    assert 0 < kept[0] < best[0] < 1
+    assert 0 < kept[0] < fitted_shares(network, linear, actual)[0] < 1
     monkeypatch.setattr(training, "CLEARLY", 1000.0)
     assert fitted_shares(network, linear, actual) == (0.0, 0.0)
 
@@ -75,7 +74,7 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     alone = fitted.scaling.linear.quantiles(
         tiny_dataset, tiny_dataset.windows(tiny_dataset.validation_origins)
     )
-    baseline = dataclasses.replace(fitted.validation, values=alone)
+    baseline = replace(fitted.validation, values=alone)
     assert np.array_equal(checks[0].values, alone), "nothing kept is the linear baseline"
     options = {0: baseline, 2: checks[1], 3: checks[2]}
     best = min(options, key=lambda step: metrics.pinball(options[step]))
@@ -97,7 +96,7 @@ def test_when_params_name_fields_of_the_recipe_then_they_replace_them(tiny_datas
     named = {"level_hours": 168, "linear_part": False, "steps_factor": 2.0}
     fitted = family.fit({**smallest(family), **named}, tiny_dataset, BUDGET, seed=1)
     assert (fitted.best_step, fitted.shares) == (4, None)
-    recipe = dataclasses.replace(STANDARD, **named)
+    recipe = replace(STANDARD, **named)
     assert fitted.recipe == recipe
     same = family.fit(smallest(family), tiny_dataset, BUDGET, seed=1, recipe=recipe)
     assert np.array_equal(same.validation.values, fitted.validation.values)
@@ -108,12 +107,10 @@ def test_when_the_target_was_never_negative_then_no_forecast_is(tiny_dataset):
     frame["water_consumption"] = (
         frame["water_consumption"] - frame["water_consumption"].mean()
     ).clip(lower=0)
-    dataset = dataclasses.replace(tiny_dataset, frame=frame)
+    dataset = replace(tiny_dataset, frame=frame)
     family = get_family("NHITS_Q")
     for recipe in (STANDARD, UNSHRUNK):
         fitted = family.fit(smallest(family), dataset, BUDGET, seed=1, recipe=recipe)
         assert fitted.validation.values.min() == 0
-    below = dataclasses.replace(
-        dataset, frame=frame.assign(water_consumption=frame["water_consumption"] - 5)
-    )
+    below = replace(dataset, frame=frame.assign(water_consumption=frame["water_consumption"] - 5))
     assert family.fit(smallest(family), below, BUDGET, seed=1).validation.values.min() < -5

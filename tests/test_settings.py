@@ -104,9 +104,7 @@ def test_when_parameters_depend_on_each_other_then_the_settings_are_resolved(
     assert {name: getattr(settings, name) for name in expected} == expected
 
 
-def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is_given(
-    monkeypatch,
-):
+def test_when_the_job_runs_under_slurm_then_its_id_names_the_study_unless_one_is_given(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     assert Settings.create("TFT_Q", "heat").job_id == "4711"
     assert Settings.create("TFT_Q", "heat", job_id=None).job_id == "4711"
@@ -151,7 +149,7 @@ def parameters_table():
 
 
 def test_when_the_parameters_are_documented_then_the_table_is_that_of_the_settings():
-    document = paths.PROJECT_ROOT / "docs" / "parameters.md"
+    document = paths.PROJECT_ROOT / "docs/parameters.md"
     head, _, table = document.read_text(encoding="utf-8").partition("| parameter |")
     if os.environ.get("HPO_UPDATE_GOLDEN"):
         document.write_text(head + parameters_table(), encoding="utf-8")
@@ -238,9 +236,7 @@ def test_when_cells_were_run_then_what_was_injected_is_compared_with_those_befor
         }
     ).filter(lambda drawn: not drawn["test"] or drawn["preset"] in ("auto", "test"))
 )
-def test_when_settings_become_parameters_or_words_then_they_are_read_back(
-    parameters,
-):
+def test_when_settings_become_parameters_or_words_then_they_are_read_back(parameters):
     settings = Settings.create(**parameters)
     plain = settings.parameters()
     assert Settings.create(**plain) == settings

@@ -113,8 +113,7 @@ def test_when_losses_are_identical_then_nothing_tells_them_apart():
 
 def test_when_there_are_too_few_days_then_it_says_how_many_are_wanted():
     with pytest.raises(
-        ValueError,
-        match="6 days are too few for a Diebold-Mariano test, expected over 6",
+        ValueError, match="6 days are too few for a Diebold-Mariano test, expected over 6"
     ):
         diebold_mariano(np.zeros(6), np.ones(6))
 

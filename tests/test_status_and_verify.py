@@ -15,7 +15,6 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.figures.study_page import write_page
@@ -32,7 +31,7 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
 from hpo_lib.scoring.objectives import OBJECTIVES
-from tests.conftest import change, executed, record_of
+from tests.conftest import change, executed, hpo, record_of
 from tests.study.processes import python
 
 
@@ -209,7 +208,7 @@ def run(nine_made, tmp_path):
     """One of them, complete with three trials, in a folder of its own."""
     shutil.copytree(
         nine_made / "NHITS_Q_heat",
-        tmp_path / "runs" / "NHITS_Q_heat",
+        tmp_path / "runs/NHITS_Q_heat",
         ignore=shutil.ignore_patterns("*107*"),
     )
     return RunPaths(tmp_path / "runs", "NHITS_Q", "heat", "100")
@@ -222,9 +221,7 @@ JOBS = [
 ]
 
 
-def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_commands(
-    nine,
-):
+def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_commands(nine):
     before = {file: file.read_bytes() for file in nine.rglob("*") if file.is_file()}
     with Liveness(RunPaths(nine, "TFT_Q", "heat", "101"), "1"):
         rows = status.as_rows(status.study_statuses(nine, JOBS), slurm=False)
@@ -238,15 +235,14 @@ def test_when_studies_are_in_every_state_then_the_table_says_so_with_causes_and_
 
 
 def test_when_slurm_is_there_then_the_missing_are_submitted_and_json_holds_what_the_table_shows(
-    nine, monkeypatch, capsys
+    nine, monkeypatch
 ):
     monkeypatch.setattr("hpo_lib.launch.slurm.jobs", lambda: [])
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    assert main(["status", "--runs-dir", str(nine)]) == 1, "two studies are corrupt"
+    shown = hpo("status --runs-dir", nine, code=1).out  # two studies are corrupt
     submitted = f"  slurm/submit_job.sh TIMESNET_Q heat 3 --job-id 102 --runs-dir {nine}\n"
-    assert submitted in capsys.readouterr().out.partition("To submit what is missing:\n")[2]
-    assert main(["status", "--json", "--runs-dir", str(nine)]) == 1
-    rows = json.loads(capsys.readouterr().out)
+    assert submitted in shown.partition("To submit what is missing:\n")[2]
+    rows = json.loads(hpo("status --json --runs-dir", nine, code=1).out)
     assert len(rows) == 9 + 3
     assert (rows[0]["job_ids"], rows[0]["unit"]) == (["100", "107"], "kWh/h")
     assert rows[0]["mae"] == pytest.approx(0.34645, abs=1e-5)
@@ -261,8 +257,7 @@ def test_when_every_trial_failed_and_no_notebook_says_so_then_the_last_cause_is_
     asked to stop.
     """
     run = Maker(tmp_path, twin)("NHITS_Q", "a", 0)
-    study = optuna.load_study(study_name=run.study_name, storage=Storage(run, "sqlite").open())
-    study.add_trial(
+    optuna.load_study(study_name=run.study_name, storage=Storage(run, "sqlite").open()).add_trial(
         create_trial(state=TrialState.FAIL, user_attrs={"cause": "RuntimeError: no memory"})
     )
     found = status.study_status(run, [])
@@ -274,9 +269,7 @@ def row_of(experiment, runs_dir, jobs):
     return rows[EXPERIMENTS.index(experiment)]
 
 
-def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts_them(
-    nine,
-):
+def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts_them(nine):
     name = "hpo_TIMESNET_Q_heat"
     tasks = [
         Job("102_1", name, "FAILED"),
@@ -300,8 +293,7 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
         "queued (Priority), 0 of 2 workers",
         ["301"],
     )
-    waiting = [replace(task, state="PENDING") for task in tasks]
-    assert shown(("TIMESNET_Q", "heat"), waiting) == (
+    assert shown(("TIMESNET_Q", "heat"), [replace(task, state="PENDING") for task in tasks]) == (
         "queued 1 of 3, 0 of 3 workers, simulated data",
         ["102"],
     )
@@ -310,9 +302,7 @@ def test_when_the_workers_of_a_study_are_tasks_of_an_array_then_the_table_counts
     assert row_of(("TIMESNET_Q", "heat"), nine, ended)["cause"] == "Slurm says TIMEOUT"
 
 
-def test_when_a_worker_failed_then_the_study_failed_and_the_busiest_counts_the_attempts(
-    nine,
-):
+def test_when_a_worker_failed_then_the_study_failed_and_the_busiest_counts_the_attempts(nine):
     second = RunPaths(nine, "NHITS_Q", "water_tommerby", "105", worker=2)
     write_json(second.notebook, executed(error="no space left on device"))
     write_json(second.attempt_notebook(1), executed(ended=False))
@@ -344,28 +334,21 @@ def test_when_a_study_was_killed_then_the_tables_say_interrupted_without_asking_
     assert "not complete yet: 1 complete in" in page
 
 
-def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_none_is_done(
-    nine,
-):
+def test_when_several_studies_are_in_one_state_then_the_newest_is_shown_and_none_is_done(nine):
     for seconds, run in enumerate(
         RunPaths(nine, "TIMESNET_Q", "water_tommerby", job_id) for job_id in ("301", "302")
     ):
         write_json(run.notebook, executed())
         os.utime(run.notebook, (seconds, seconds))
     row = row_of(("TIMESNET_Q", "water_tommerby"), nine, [])
-    assert (row["state"], row["job_id"], row["job_ids"]) == (
-        "interrupted",
-        "302",
-        ["301", "302"],
-    )
+    assert (row["state"], row["job_id"], row["job_ids"]) == ("interrupted", "302", ["301", "302"])
 
 
 @pytest.mark.parametrize("command", ["status", "analyze"])
-def test_when_a_record_holds_what_a_terminal_obeys_then_it_is_not_printed(command, nine, capsys):
+def test_when_a_record_holds_what_a_terminal_obeys_then_it_is_not_printed(command, nine):
     run = RunPaths(nine, "NHITS_Q", "heat", "100")
     change(run.best_params, ("provenance", "data", "unit"), lambda _: "\x1b[2J\x9bm3/h")
-    main([command, "--runs-dir", str(nine)])
-    out = capsys.readouterr().out
+    out = hpo(command, "--runs-dir", nine, code=None).out
     assert "m3/h" in out.replace("m³", "m3")
     assert not {"\x1b", "\x9b"} & {*out}
 
@@ -382,26 +365,20 @@ def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine):
 
 
 @pytest.fixture
-def run_verify(tmp_path, capsys):
+def run_verify(tmp_path):
     """``hpo verify`` with an empty data folder: exit code, output and errors."""
-
-    def verify(*arguments):
-        code = main(["verify", *map(str, arguments), "--data-dir", str(tmp_path)])
-        return code, *capsys.readouterr()
-
-    return verify
+    return lambda *words, code: hpo("verify", *words, "--data-dir", tmp_path, code=code)
 
 
 def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_folder_is(
     run, tmp_path, run_verify
 ):
-    moved = tmp_path / "elsewhere" / "copied"
+    moved = tmp_path / "elsewhere/copied"
     shutil.move(run.runs_dir, moved)
-    code, text, _ = run_verify("--runs-dir", moved)
+    text = run_verify("--runs-dir", moved, code=0).out
     file = replace(run, runs_dir=moved).best_params
     found = re.fullmatch(rf"ok     {re.escape(str(file))}: (\d+) figures recomputed\n", text)
-    assert found is not None
-    assert (code, int(found[1]) > 100) == (0, True)
+    assert int(found[1]) > 100
     stored = read_json(file, "a record")["storage_path"]
     study = optuna.load_study(
         study_name=run.study_name, storage=stored.replace("///", f"///{file.parent}/")
@@ -427,14 +404,13 @@ def test_when_nothing_has_changed_then_every_figure_is_recomputed_wherever_the_f
 def test_when_a_figure_was_changed_then_verify_fails_and_names_file_key_and_both_values(
     key, run, run_verify
 ):
-    place = tuple(int(name) if name.isdecimal() else name for name in re.findall(r"\w+", key))
     true, wrong = change(
         run.best_params,
-        place,
+        tuple(int(name) if name.isdecimal() else name for name in re.findall(r"\w+", key)),
         lambda value: 1 - value if isinstance(value, int) else value * (1 + 1e-6) + 1e-6,
     )
     drift = f"DRIFT  {run.best_params}: {key} is {wrong!r}, recomputed {true!r}\n"
-    assert run_verify(run.best_params) == (1, drift, "")
+    assert run_verify(run.best_params, code=1) == (1, drift, "")
 
 
 def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it_can_and_fails(
@@ -445,22 +421,20 @@ def test_when_predictions_or_data_changed_or_are_lost_then_verify_checks_what_it
     values = forecasts.values.copy()
     values[0, 0, 0] -= 0.5
     write_predictions(file, replace(forecasts, values=values))
-    code, text, _ = run_verify(run.best_params)
-    assert code == 1
+    text = run_verify(run.best_params, code=1).out
     assert "validation_metrics.mean_width is " in text
     assert "validation_metrics.mae is " not in text, "the median is as it was"
     file.unlink()
-    code, text, _ = run_verify(run.best_params)
-    assert code == 2
+    text = run_verify(run.best_params, code=2).out
     lost = f"LOST   {run.best_params}: {file}: no such file; expected stored predictions of a trial"
     assert text.splitlines() == [lost]
     write_predictions(file, forecasts)
     change(run.best_params, ("provenance", "data", "sha256"), lambda _: "0" * 64)
-    code, text, _ = run_verify(run.best_params)
+    first, second = run_verify(run.best_params, code=2).out.splitlines()[:2]
     lost = f"LOST   {run.best_params}: {run.scales}: no such file; expected scales of its data"
     note = "note   scores of the naive forecasts are not recomputed, since the study had data with"
-    assert (code, text.splitlines()[0]) == (2, lost)
-    assert text.splitlines()[1].startswith(f"{note} sha256 000000000000 and ")
+    assert first == lost
+    assert second.startswith(f"{note} sha256 000000000000 and ")
 
 
 def test_when_the_data_are_not_there_then_scales_beside_the_record_serve_unless_of_other_data(
@@ -468,14 +442,13 @@ def test_when_the_data_are_not_there_then_scales_beside_the_record_serve_unless_
 ):
     _, fingerprint = change(run.best_params, ("provenance", "data", "sha256"), lambda _: "0" * 64)
     write_scales(run.scales, twin, twin.validation_origins)
-    code, text, _ = run_verify(run.best_params)
-    assert (code, text[:6]) == (1, "BROKEN")
+    text = run_verify(run.best_params, code=1).out
+    assert text.startswith("BROKEN")
     assert f"is of data with sha256 {twin.sha256[:12]}, the record beside it of 0000" in text
     change(run.scales, ("sha256",), lambda _: fingerprint)
-    code, text, _ = run_verify(run.best_params)
-    assert (code, text[:2]) == (0, "ok")
+    assert run_verify(run.best_params, code=0).out.startswith("ok")
     change(run.scales, ("mase",), lambda scale: 2 * scale)
-    assert "DRIFT" in run_verify(run.best_params)[1]
+    assert "DRIFT" in run_verify(run.best_params, code=1).out
 
 
 @pytest.mark.parametrize("with_storage", [True, False])
@@ -484,12 +457,12 @@ def test_when_front_or_choice_were_altered_then_verify_finds_it_from_all_stored_
 ):
     if not with_storage:
         run.sqlite.unlink()
-    code, text, _ = run_verify(run.best_params)
+    text = run_verify(run.best_params, code=0).out
     noted = (
         "note   " in text
         and "the parameters of trials are not compared, since the study's storage is not" in text
     )
-    assert (code, noted) == (0, not with_storage)
+    assert noted == (not with_storage)
     whole = read_json(run.best_params, "a record")
     front, default = whole["all_pareto_trials"], whole["default_trial"]
     (other,) = (entry for entry in front if entry["trial"] != whole["best_trial_number"])
@@ -506,8 +479,7 @@ def test_when_front_or_choice_were_altered_then_verify_finds_it_from_all_stored_
     }
     for what, changes in altered.items():
         write_json(run.best_params, {**whole, **changes})
-        code, text, _ = run_verify(run.best_params)
-        assert (code, "DRIFT  " in text) == (1, True), what
+        assert "DRIFT  " in run_verify(run.best_params, code=1).out, what
 
 
 def test_when_a_trial_a_parameter_or_the_preset_was_invented_then_verify_tells(run, run_verify):
@@ -516,8 +488,7 @@ def test_when_a_trial_a_parameter_or_the_preset_was_invented_then_verify_tells(r
     )
     change(run.best_params, ("best_params",), lambda params: {**params, "width": 3})
     change(run.best_params, ("provenance", "preset"), lambda _: "a100")
-    code, told, _ = run_verify(run.best_params)
-    assert code == 1
+    told = run_verify(run.best_params, code=1).out
     assert ".mae is 9.0, recomputed None" in told
     assert "best_params.width is 3, recomputed None" in told
     assert "provenance.preset is 'a100', its storage has 'laptop'" in told
@@ -527,15 +498,13 @@ def test_when_not_every_complete_trial_is_there_then_verify_says_that_the_front_
     run, run_verify
 ):
     sentence = (
-        "the front and the choice from it are not recomputed, since the record counts {} "
-        "complete trials and {} are there;"
+        "the front and the choice from it are not recomputed, since the record counts 2 "
+        "complete trials and 3 are there;"
     )
     change(run.best_params, ("n_completed",), lambda count: count - 1)
-    code, text, _ = run_verify(run.best_params)
-    assert (code, sentence.format(2, 3) in text) == (2, True)
+    assert sentence in run_verify(run.best_params, code=2).out
     run.sqlite.unlink()
-    code, text, _ = run_verify(run.best_params)
-    assert (code, sentence.format(2, 3) in text) == (2, True)
+    assert sentence in run_verify(run.best_params, code=2).out
 
 
 def test_when_the_file_itself_is_missing_then_the_command_was_given_a_wrong_name(
@@ -543,7 +512,7 @@ def test_when_the_file_itself_is_missing_then_the_command_was_given_a_wrong_name
 ):
     sentence = f"hpo: {tmp_path}/none.json: no such file; expected a best_params JSON of a "
     sentence += "study or a CSV of a benchmark\n"
-    assert run_verify(tmp_path / "none.json") == (2, "", sentence)
+    assert run_verify(tmp_path / "none.json", code=2) == (2, "", sentence)
 
 
 def test_when_a_record_states_a_tolerance_then_its_front_is_checked_with_that_one(run, run_verify):
@@ -551,12 +520,11 @@ def test_when_a_record_states_a_tolerance_then_its_front_is_checked_with_that_on
     change(
         run.best_params, ("objectives", 1, "tolerance"), lambda _: 10.0
     )  # the penalties of the front are 1.8 and 8.3
-    code, text, _ = run_verify(run.best_params)
-    assert code == 1
+    text = run_verify(run.best_params, code=1).out
     assert f"{run.best_params}: n_pareto_optimal is 2, recomputed 1\n" in text
     change(run.best_params, ("objectives", 0, "name"), lambda _: "mea")
     sentence = f"{run.best_params}: objective 'mea' is unknown to this version; update hpo_lib"
-    assert run_verify(run.best_params) == (1, f"BROKEN {sentence}\n", "")
+    assert run_verify(run.best_params, code=1) == (1, f"BROKEN {sentence}\n", "")
 
 
 def test_when_a_study_has_three_other_objectives_then_status_names_them_and_verify_recomputes_them(
@@ -573,11 +541,14 @@ def test_when_a_study_has_three_other_objectives_then_status_names_them_and_veri
         state == "done 3 of 3, by winkler_calibrated and pinball and picp_penalty_calibrated, "
         "simulated data"
     )
-    assert run_verify(run.best_params)[0] == 0
+    run_verify(run.best_params, code=0)
     true, wrong = change(
         run.best_params, ("all_pareto_trials", 0, "values", "pinball"), lambda value: value * 2
     )
-    assert f"values.pinball is {wrong!r}, recomputed {true!r}" in run_verify(run.best_params)[1]
+    assert (
+        f"values.pinball is {wrong!r}, recomputed {true!r}"
+        in run_verify(run.best_params, code=1).out
+    )
 
 
 VERIFIED = """\
@@ -600,18 +571,17 @@ name the folder of that data with --data-dir
 
 
 def test_when_files_are_corrupt_old_or_absent_then_verify_says_which(nine, tmp_path, run_verify):
-    old = nine / "TFT_Q_heat" / "best_params_TFT_Q_heat_7.json"
+    old = nine / "TFT_Q_heat/best_params_TFT_Q_heat_7.json"
     write_json(old, {"model": "TFT_Q", "dataset": "heat", "best_params": {}})
-    code, text, _ = run_verify("--runs-dir", nine)
-    assert code == 1
+    text = run_verify("--runs-dir", nine, code=1).out
     text = re.sub(r"\d+ figures", "N figures", text.replace(str(nine), "runs"))
     assert re.sub(r"\b[0-9a-f]{12}\b", "0123456789ab", text) == VERIFIED
-    assert run_verify("--runs-dir", nine, "--json")[0] == 1
+    run_verify("--runs-dir", nine, "--json", code=1)
     error = (
         f"hpo: {tmp_path / 'none'}: holds no best_params JSON; name a folder with "
         "--runs-dir, or a file\n"
     )
-    assert run_verify("--runs-dir", tmp_path / "none") == (2, "", error)
+    assert run_verify("--runs-dir", tmp_path / "none", code=2) == (2, "", error)
 
 
 def test_when_a_record_names_a_database_then_status_connects_to_none_that_the_user_did_not_name(
@@ -621,8 +591,7 @@ def test_when_a_record_names_a_database_then_status_connects_to_none_that_the_us
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"postgresql+psycopg2://victim@127.0.0.1:{server.getsockname()[1]}/db"
         run = Maker(tmp_path, twin)("NHITS_Q", "a", 1)
-        record = read_json(run.best_params, "a record")
-        write_json(run.best_params, {**record, "storage_path": url})
+        write_json(run.best_params, {**read_json(run.best_params, "a record"), "storage_path": url})
         run.sqlite.unlink()
         server.settimeout(0.2)
         for named in ("", url.replace("victim", "me")):

@@ -46,13 +46,13 @@ FOUR = [trial(i, curve(*[float(mae)] * CHECKS)) for i, mae in enumerate([1, 2, 3
 
 @pytest.mark.parametrize(
     "mae, expected",
-    [
-        (0.5, False),  # none of four is better
-        (2.5, False),  # two are, and 2 < 0.5 * 5
-        (3.0, False),  # an equal one is not better
-        (3.5, True),  # three are
-        (9.0, True),
-    ],
+    {
+        0.5: False,  # none of four is better
+        2.5: False,  # two are, and 2 < 0.5 * 5
+        3.0: False,  # an equal one is not better
+        3.5: True,  # three are
+        9.0: True,
+    }.items(),
 )
 def test_when_a_trial_reaches_a_rung_then_it_ends_where_at_least_half_of_all_five_are_better(
     mae, expected

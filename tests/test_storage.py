@@ -97,8 +97,7 @@ def test_when_a_writer_of_a_journal_was_killed_or_paused_within_a_line_then_it_i
         journal.write(line[40:])  # as a writer does that was only paused
     assert run.journal.read_bytes().startswith(whole)
     assert all(json.loads(line) for line in run.journal.read_text(encoding="utf-8").splitlines())
-    again = loaded(Storage(run).open())
-    assert [trial.value for trial in again.trials] == [1.5, 0.5]
+    assert [trial.value for trial in loaded(Storage(run).open()).trials] == [1.5, 0.5]
 
 
 def test_when_a_pipe_is_in_the_place_of_a_storage_then_no_reader_waits_for_it(run):
@@ -113,9 +112,7 @@ def test_when_the_folder_of_the_records_has_braces_in_its_name_then_the_study_li
     study = optuna.create_study(study_name=run.study_name, storage=Storage(run, "sqlite").open())
     study.tell(study.ask(), 1.0)
     assert run.sqlite.exists()
-    found = Storage(run).read()
-    assert found is not None
-    assert [trial.value for trial in found.trials] == [1.0]
+    assert [trial.value for trial in Storage(run).read().trials] == [1.0]
 
 
 def test_when_a_writer_was_paused_and_another_broke_its_lock_then_it_goes_on(run, monkeypatch):

@@ -36,7 +36,7 @@ class Installed:
 
     def __call__(self, *words):
         """What a command printed; it must end well."""
-        command = [str(self.environment / "bin" / "hpo"), *words]
+        command = [str(self.environment / "bin/hpo"), *words]
         variables = os.environ | {"PYTHONPATH": ABSENT}  # this checkout's package is not seen
         ended = subprocess.run(
             command, cwd=self.folder, env=variables, capture_output=True, text=True
@@ -59,10 +59,8 @@ def installed(tmp_path_factory):
     )
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", work / "env"], check=True)
     (wheel,) = work.glob("*.whl")
-    subprocess.run(
-        [*pip, "--python", work / "env" / "bin" / "python", "install", *no, wheel], check=True
-    )
-    (site,) = (work / "env" / "lib").glob("python*/site-packages")
+    subprocess.run([*pip, "--python", work / "env/bin/python", "install", *no, wheel], check=True)
+    (site,) = (work / "env/lib").glob("python*/site-packages")
     (site / "shared.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     (work / "empty").mkdir()
     return Installed(work / "env", work / "empty")
@@ -89,15 +87,13 @@ def test_when_the_wheel_is_used_in_an_empty_folder_then_datasets_are_known_and_n
 
 
 @pytest.mark.slow
-def test_when_a_study_of_an_own_toml_is_run_then_its_record_is_below_the_current_folder(
-    installed,
-):
-    index = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
+def test_when_a_study_of_an_own_toml_is_run_then_its_record_is_below_the_current_folder(installed):
+    index = pd.date_range("2020-02-01 00:00Z", periods=100 * 24, freq="h")
     values = 10 + np.arange(len(index)) % 24 / 4 + np.random.default_rng(1).random(len(index))
     pd.Series(values, index=index, name="0").to_csv(installed.folder / "mine.csv")
     installed("new-dataset", "mine.csv", "--timezone", "Europe/Rome")
     installed("prepare", "--dataset", "mine.toml", "--raw", "mine.csv")
-    assert (installed.folder / "data" / "mine_features.csv").is_file()
+    assert (installed.folder / "data/mine_features.csv").is_file()
     installed("datasets", "mine.toml")
     assert (installed.folder / "mine.png").is_file()
     words = "run --model NHITS_Q --dataset mine.toml --job-id a --test --trials 1 --space plan"

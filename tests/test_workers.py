@@ -112,8 +112,7 @@ def test_when_a_worker_ends_with_an_error_of_ours_then_it_is_raised_and_not_star
 def test_when_a_worker_dies_three_times_without_a_training_then_it_is_over(outcomes, how, run_two):
     started, lines = run_two([outcomes] * 9)
     assert starts(started) == 3
-    again = f"worker 1 died ({how}); it is started again, and so is its trial"
-    assert lines.count(again) == 2
+    assert lines.count(f"worker 1 died ({how}); it is started again, and so is its trial") == 2
     assert lines[-1] == (
         "StudyError: worker 1 dies without finishing a trial, 3 times so far, the last time by "
         f"{how}; its last words: {outcomes[1]}"

@@ -65,7 +65,7 @@ def lab(browser_program, root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     settings = tmp_path_factory.mktemp("settings")
     for name, values in SETTINGS.items():
-        file = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file = settings / f"@jupyterlab/{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values), encoding="utf-8")
     port = free_port()

@@ -46,8 +46,7 @@ def run_all(page, address):
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(DONE)
-    errors = page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
-    assert errors == []
+    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts() == []
 
 
 def keep(page, name):
@@ -69,12 +68,7 @@ def see(page, count):
 
 @pytest.mark.parametrize(
     "notebook, count",
-    [
-        ("hpo_template.ipynb", 5),
-        ("nhits_q.ipynb", 4),
-        ("tft_q.ipynb", 4),
-        ("timesnet_q.ipynb", 4),
-    ],
+    [("hpo_template.ipynb", 5), ("nhits_q.ipynb", 4), ("tft_q.ipynb", 4), ("timesnet_q.ipynb", 4)],
 )
 def test_when_a_study_is_run_in_jupyterlab_then_no_cell_fails_and_its_figures_are_seen(
     notebook, count, lab, page, tmp_path

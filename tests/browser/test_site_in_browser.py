@@ -49,7 +49,7 @@ def test_when_the_site_is_built_then_every_document_notebook_and_room_has_a_page
         if not file.stem.startswith((".", "_"))
     }
     assert files - {"404.html"} == named | rooms
-    scores = (built / "api" / "scoring.html").read_text(encoding="utf-8")
+    scores = (built / "api/scoring.html").read_text(encoding="utf-8")
     assert 'id="hpo_lib.scoring.metrics.interval_scores"' in scores
     assert "Gneiting" in scores
 
@@ -70,9 +70,9 @@ def test_when_the_site_is_opened_then_its_front_page_fits_and_leads_on(width, si
     page.screenshot(path=SCREENSHOTS / f"site_{width}.png", full_page=True)
     page.locator("article a", has_text="quickstart").first.click()
     page.locator("article h1", has_text="first ten minutes").wait_for()
-    assert {
+    assert not {
         url for url in asked if not url.startswith((site, "data:"))
-    } == set()  # nothing comes from elsewhere
+    }  # nothing comes from elsewhere
 
 
 @pytest.mark.parametrize("word", ["interval", "winkler", "refit", "network kept"])

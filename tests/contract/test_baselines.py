@@ -2,7 +2,7 @@
 alone.
 """
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -57,7 +57,7 @@ def test_when_the_first_training_days_change_then_a_quick_training_changes_too(
     would look too bad.
     """
     frame = disturbed(tiny_dataset.frame, KNOWN, slice(0, 48))
-    again = baseline.fit(dataclasses.replace(tiny_dataset, frame=frame), seed=1, quick=True)
+    again = baseline.fit(replace(tiny_dataset, frame=frame), seed=1, quick=True)
     assert (again.validation.values != quickly_fitted(baseline.name).validation.values).any()
 
 
@@ -79,8 +79,7 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
     for days in (*range(1, 8), 14, 21):
         assert feature(f"same_hour_{days}d") == pytest.approx(2999 + ahead - 24 * days)
     for weeks_before, name in enumerate(("week_mean", "week_mean_2", "week_mean_3")):
-        mean = 2999 - 83.5 - 168 * weeks_before
-        assert feature(name) == pytest.approx(np.full(24, mean))
+        assert feature(name) == pytest.approx(np.full(24, 2999 - 83.5 - 168 * weeks_before))
     # A third week before the first hour counts as the second.
     assert np.array_equal(feature("same_hour_14d", 1), feature("same_hour_21d", 1))
     assert feature("same_hour_mean") == pytest.approx(2999 + ahead - 24 * 4)
@@ -102,9 +101,7 @@ def test_when_the_last_day_is_near_zero_then_one_percent_of_the_mean_size_is_the
 ):
     target = np.where(np.arange(len(tiny_dataset.frame)) < 970, before, 0.0)
     target[1000:1680] = 200.0  # the mean size of the training split is about 200
-    dataset = dataclasses.replace(
-        tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target)
-    )
+    dataset = replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=target))
     levels = [
         make_feature_table(dataset, dataset.windows(np.array([999])), given).level[0]
         for given in (None, 7.0)
@@ -112,12 +109,9 @@ def test_when_the_last_day_is_near_zero_then_one_percent_of_the_mean_size_is_the
     assert levels == pytest.approx([floor * 1650 / 1680, 7])
 
 
-def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend(
-    tiny_dataset,
-):
-    index = tiny_dataset.index
+def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend(tiny_dataset):
     origin = int(
-        index.get_loc(pd.Timestamp("2019-04-12 23:00", tz="UTC"))
+        tiny_dataset.index.get_loc(pd.Timestamp("2019-04-12 23:00Z"))
     )  # a Friday: Saturday is forecast
     frame = tiny_dataset.frame.assign(
         water_consumption=100.0 + 10 * tiny_dataset.frame["is_weekend"]

@@ -2,7 +2,7 @@
 does.
 """
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ def seeing(dataset, table):
     weather = day_ahead_weather(
         SPEC, dataset.frame, table, dataset.training_frame, dataset.spec.target
     )
-    return dataclasses.replace(dataset, weather=weather, sha256="with weather")
+    return replace(dataset, weather=weather, sha256="with weather")
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,7 @@ def test_when_the_weather_after_the_origin_changes_then_no_forecast_moves(
 ):
     frame = tiny_dataset.frame.copy()
     frame.iloc[ORIGIN + 1 :, frame.columns.get_loc("temp")] = 99.0
-    changed = dataclasses.replace(dataset, frame=frame)
-    assert np.array_equal(said(model, changed), said(model, dataset))
+    assert np.array_equal(said(model, replace(dataset, frame=frame)), said(model, dataset))
 
 
 @pytest.mark.parametrize("name", family_names())
@@ -103,8 +102,7 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
     family, file = with_small_networks(get_family(name)), tmp_path / "model.pt"
     trained = family.fit(smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=UNSHRUNK)
     save(trained, file)
-    of_other_data = dataclasses.replace(dataset.weather, threshold=99.0, usual_demand=99.0)
-    other = dataclasses.replace(dataset, weather=of_other_data)
+    other = replace(dataset, weather=replace(dataset.weather, threshold=99.0, usual_demand=99.0))
     again = load(file, family, smallest(family), other, "v001")
     assert np.array_equal(said(again, dataset), said(trained, dataset))
     with pytest.raises(
@@ -120,13 +118,11 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
 def test_when_it_is_colder_than_the_threshold_then_degrees_count_and_above_it_they_are_zero(
     dataset,
 ):
-    weather = dataclasses.replace(
+    weather = replace(
         dataset.weather, values=np.full_like(dataset.weather.values, 7.0), threshold=10.0
     )
     frame = dataset.frame.assign(temp=12.0, water_consumption=5.0)
-    seen = dataclasses.replace(
-        dataset, frame=frame, weather=dataclasses.replace(weather, usual_demand=20.0)
-    )
+    seen = replace(dataset, frame=frame, weather=replace(weather, usual_demand=20.0))
     context = seen.context(np.array([ORIGIN]))
     inputs = weather_inputs(seen, context, thermal=True)
     found = {name: column[0] for name, column in inputs.items()}

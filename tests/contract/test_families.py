@@ -3,40 +3,29 @@
 """
 
 import copy
-import dataclasses
 import math
 import pickle
 import re
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hpo_lib.data.splits import HISTORY, HORIZON
 from hpo_lib.errors import InputError
-from hpo_lib.families.models import (
-    STANDARD,
-    Budget,
-    family_names,
-    get_family,
-)
+from hpo_lib.families.models import STANDARD, Budget, family_names, get_family
 from hpo_lib.families.search_space import Choice, FloatRange, IntRange, in_words, is_whole
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import NonFiniteForecast
-from tests.contract.conftest import (
-    CALENDAR,
-    KNOWN,
-    ORIGIN,
-    disturbed,
-    forecast,
-)
+from tests.contract.conftest import CALENDAR, KNOWN, ORIGIN, disturbed, forecast
 from tests.study.processes import python
 
 BUDGET = Budget(steps=4, batch_size=8, checks=2)
 ONE_CHECK = Budget(steps=3, batch_size=8, checks=1)
 SEED = 5
 # All of the network counts, however little it has learnt.
-UNSHRUNK = dataclasses.replace(STANDARD, residual_share=False)
+UNSHRUNK = replace(STANDARD, residual_share=False)
 # Families see each of these columns, at the origin and at both ends of the forecast day.
 SEEN = [
     *(((column,), ORIGIN) for column in ("water_consumption", "temp")),
@@ -100,7 +89,7 @@ def train(family, dataset, budget=BUDGET, seed=SEED):
 
 
 def with_frame(dataset, frame):
-    return dataclasses.replace(dataset, frame=frame)
+    return replace(dataset, frame=frame)
 
 
 # What a forecast is
@@ -130,13 +119,9 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
         stored = torch.load(file, weights_only=True)
     recipe = copy.copy(stored["parts"]["recipe"])
     vars(recipe)["new_option"] = 1
-    without = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.drop(columns="temp"))
+    without = replace(tiny_dataset, frame=tiny_dataset.frame.drop(columns="temp"))
     for other, dataset, sentence in (
-        (
-            {"format": 2},
-            tiny_dataset,
-            "v001: its format is 2, here it is 3; train it again",
-        ),
+        ({"format": 2}, tiny_dataset, "v001: its format is 2, here it is 3; train it again"),
         (
             {"parts": {"recipe": recipe}},
             tiny_dataset,
@@ -157,9 +142,7 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
 # What a training may know and what it keeps
 
 
-def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goes_on(
-    tiny_dataset,
-):
+def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goes_on(tiny_dataset):
     """darts' TFT keeps a mask by batch size: one made while forecasting, in the check, met the next
     training step.
     """
@@ -167,9 +150,7 @@ def test_when_a_pass_over_the_training_windows_ends_at_a_check_then_training_goe
 
     windows, batch = 187, 64  # three steps a pass, the last of them with 59 windows
     assert len(learnt_origins(tiny_dataset, STANDARD)) == windows
-    budget = dataclasses.replace(
-        BUDGET, steps=2 * math.ceil(windows / batch), batch_size=batch, checks=2
-    )
+    budget = replace(BUDGET, steps=2 * math.ceil(windows / batch), batch_size=batch, checks=2)
     _, checks = train(with_small_networks(get_family("TFT_Q")), tiny_dataset, budget)
     assert [step for step, _ in checks] == [3, 6]
 
@@ -191,8 +172,7 @@ def test_when_the_last_of_even_checks_is_not_the_best_then_earlier_weights_are_k
     for forecasts in (forecaster.validation, again):
         assert np.array_equal(forecasts.values, best.values)
         assert np.array_equal(forecasts.actual, best.actual)
-    weights = forecaster.module.parameters()
-    assert {str(weight.dtype) for weight in weights} == {"torch.float32"}
+    assert {str(weight.dtype) for weight in forecaster.module.parameters()} == {"torch.float32"}
 
 
 def test_when_the_work_is_bounded_then_a_large_model_gets_fewer_steps_and_its_schedule_spans_them(
@@ -226,7 +206,7 @@ def test_when_only_both_splits_cover_the_years_for_a_season_then_a_refit_sees_no
     # The real case: other columns made another network, whose schedule was shorter than the steps
     # that were chosen.
     hours = len(range(*tiny_dataset.positions.train.indices(len(tiny_dataset.frame))))
-    recipe = dataclasses.replace(UNSHRUNK, season_years=(hours + 1) / 8760)
+    recipe = replace(UNSHRUNK, season_years=(hours + 1) / 8760)
     fitted = family.fit(smallest(family), tiny_dataset, BUDGET, seed=SEED, recipe=recipe)
     refitted = family.fit(
         smallest(family), tiny_dataset, BUDGET, like=fitted, seed=SEED, recipe=recipe
@@ -297,7 +277,7 @@ def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(
     for number in range(2):  # in another order, too
         order = tmp_path / f"order{number}.pickle"
         order.write_bytes(pickle.dumps((orders[:: 1 - 2 * number], tiny_dataset, SEED)))
-        said = python(root, "-c", TRAIN_IN_A_NEW_PROCESS, str(order)).stdout
+        said = python(root, "-c", TRAIN_IN_A_NEW_PROCESS, order).stdout
         digests.append(dict(re.findall(r"^(\w+) ([0-9a-f]{64})$", said, re.MULTILINE)))
     assert [*digests[0]] == [name for name, _ in orders]
     assert digests[0] == digests[1]

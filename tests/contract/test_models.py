@@ -1,7 +1,7 @@
 """What every trained model promises, family or baseline."""
 
 import copy
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def refit(name, trained, dataset, steps=2):
 
 def changed(dataset, rows):
     """The dataset with other numbers in some rows."""
-    return dataclasses.replace(dataset, frame=disturbed(dataset.frame, KNOWN, rows))
+    return replace(dataset, frame=disturbed(dataset.frame, KNOWN, rows))
 
 
 def test_when_a_model_predicts_then_shapes_levels_origins_and_actuals_are_those_asked_for(
@@ -84,8 +84,7 @@ def test_when_seed_and_known_days_are_the_same_then_so_is_the_model_and_another_
     torch.rand(3)  # numbers drawn before must not matter
     np.random.rand(3)
     seeded = registered()[name].seeded
-    test_days = changed(tiny_dataset, tiny_dataset.positions.test)
-    again = fit(name, test_days, seed=1 if seeded else 2)
+    again = fit(name, changed(tiny_dataset, tiny_dataset.positions.test), seed=1 if seeded else 2)
     assert np.array_equal(again.validation.values, trained.validation.values)
     assert again.best_step == trained.best_step
     if seeded:
@@ -151,8 +150,8 @@ def test_when_the_unit_is_a_thousandth_then_forecasts_are_a_thousand_times_as_la
     columns = ["water_consumption", "water_lag_24h"]
     frame = tiny_dataset.frame.copy()
     frame[columns] *= 1024
-    other = fit(name, dataclasses.replace(tiny_dataset, frame=frame)).validation.values / 1024
+    other = fit(name, replace(tiny_dataset, frame=frame)).validation.values / 1024
     if name in model_names("family"):
         np.testing.assert_allclose(other, trained.validation.values, rtol=1e-5)
-    scaled = dataclasses.replace(trained.validation, values=other)
+    scaled = replace(trained.validation, values=other)
     assert metrics.mae(scaled) == pytest.approx(metrics.mae(trained.validation), rel=0.1)

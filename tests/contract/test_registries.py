@@ -13,13 +13,7 @@ import pytest
 
 from hpo_lib.families import models
 from hpo_lib.families.darts_family import DartsFamily
-from hpo_lib.families.models import (
-    Budget,
-    described,
-    family_names,
-    get_family,
-    registered,
-)
+from hpo_lib.families.models import Budget, described, family_names, get_family, registered
 from hpo_lib.families.search_space import RECIPE_SPACE, Choice, FloatRange, IntRange
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -28,7 +22,7 @@ from hpo_lib.scoring.objectives import OBJECTIVES
 from tests.conftest import refusal
 from tests.study.processes import python
 
-ORIGINS = pd.date_range("2019-01-01 23:00", periods=30, freq="D", tz="UTC")
+ORIGINS = pd.date_range("2019-01-01 23:00Z", periods=30)
 
 
 def random_forecasts(seed):
@@ -125,14 +119,14 @@ def test_when_a_record_names_an_unknown_model_then_it_is_drawn_under_its_own_nam
 
 @pytest.mark.parametrize(
     "name, hint",
-    [
-        ("tft_q", "did you mean TFT_Q? "),
-        ("TFT", "did you mean TFT_Q? "),
-        ("NHITS", "did you mean NHITS_Q? "),
-        ("TIMES_NET_Q", "did you mean TIMESNET_Q? "),
-        ("LSTM", ""),
-        ("../base", ""),
-    ],
+    {
+        "tft_q": "did you mean TFT_Q? ",
+        "TFT": "did you mean TFT_Q? ",
+        "NHITS": "did you mean NHITS_Q? ",
+        "TIMES_NET_Q": "did you mean TIMESNET_Q? ",
+        "LSTM": "",
+        "../base": "",
+    }.items(),
 )
 def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(name, hint):
     with refusal(

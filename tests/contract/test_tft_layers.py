@@ -129,9 +129,7 @@ def test_when_numbers_are_shorter_or_the_hours_cut_into_pieces_then_it_changes_n
     same(outputs_and_gradients(ours, data), outputs_and_gradients(theirs, data), tolerance)
 
 
-def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_original_ones(
-    layers,
-):
+def test_when_a_model_is_made_then_it_runs_the_rearranged_layers_and_not_the_original_ones(layers):
     kinds = [type(layer).__name__ for layer in module(layers.RearrangedTFT, windows()).modules()]
     assert kinds.count("BatchedVariableSelection") == 2, (
         "of encoder and decoder; no static covariates, no third"
@@ -154,8 +152,7 @@ def test_when_units_are_dropped_then_their_number_is_that_of_the_original(layers
     """The mean and the spread over many masks, of a variable selection alone."""
     import torch
 
-    data = windows(batch=1)
-    ours, theirs = pair(layers, data, dropout=0.4)
+    ours, theirs = pair(layers, windows(batch=1), dropout=0.4)
     spread = []
     for net in (ours, theirs):
         torch.manual_seed(5)

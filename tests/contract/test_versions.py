@@ -3,9 +3,9 @@
 ``versions.json`` holds digests of the output of each part of the code that decides a forecast.
 """
 
-import dataclasses
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ def of_gaps(dataset, folder):
     frame = dataset.frame.drop(dataset.index[[500, 501, 900]])
     frame.iloc[700:702, 1] = np.nan
     frame.to_csv(folder / "tiny.csv")
-    spec = dataclasses.replace(dataset.spec, gaps=GapRule(max_hours=3, fill="linear"))
+    spec = replace(dataset.spec, gaps=GapRule(max_hours=3, fill="linear"))
     filled = load_dataset(spec, folder).frame
     return {name: numbers(filled[name]) for name in filled}
 
@@ -70,14 +70,13 @@ def of_weather_inputs(dataset, _):
     weather = day_ahead_weather(
         spec, dataset.frame, None, dataset.training_frame, dataset.spec.target
     )
-    seen = dataclasses.replace(dataset, weather=weather)
+    seen = replace(dataset, weather=weather)
     inputs = feature_table.weather_inputs(seen, seen.windows(origins(seen)), thermal=True)
     return {name: numbers(column) for name, column in inputs.items()}
 
 
 def of_naive(dataset, _):
-    naive = seasonal_naive(dataset, dataset.validation_origins, 168)
-    return {"168 h": numbers(naive.values)}
+    return {"168 h": numbers(seasonal_naive(dataset, dataset.validation_origins, 168).values)}
 
 
 PARTS = {
@@ -109,8 +108,7 @@ def test_when_the_output_of_a_part_changes_then_the_version_must_be_raised(
         output = PARTS[part](tiny_dataset, tmp_path)
     stored = json.loads(FIXTURE.read_text(encoding="utf-8"))
     if os.environ.get("HPO_UPDATE_GOLDEN"):
-        outputs = {**stored["outputs"], part: output}
-        content = {"version": MODEL_VERSION, "outputs": outputs}
+        content = {"version": MODEL_VERSION, "outputs": {**stored["outputs"], part: output}}
         FIXTURE.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return
     assert stored["version"] == MODEL_VERSION, f"renew {FIXTURE.name} with `{RENEW}`"

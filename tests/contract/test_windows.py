@@ -1,16 +1,17 @@
 """Which hour sits where in a window, by hand on a frame of counted hours."""
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from hpo_lib.data.splits import training_origins
 from hpo_lib.families.models import RECIPES
 
 ORIGINS = [167, 500]
 PLAIN = RECIPES["plain"]
-LEVELLED = dataclasses.replace(PLAIN, level_hours=24)
+LEVELLED = replace(PLAIN, level_hours=24)
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +27,10 @@ def counted(tiny_dataset):
     """Row t holds t, 10_000 + t, 20_000 + t ... in its columns (target, 2 past, 3 future)."""
     frame = tiny_dataset.frame.copy()
     frame[:] = np.arange(len(frame))[:, None] + 10_000.0 * np.arange(frame.shape[1])
-    return dataclasses.replace(tiny_dataset, frame=frame)
+    return replace(tiny_dataset, frame=frame)
 
 
-def made(
-    dataset,
-    recipe=PLAIN,
-    *,
-    level=None,
-    scaling=None,
-    as_past=True,
-    origins=ORIGINS,
-):
+def made(dataset, recipe=PLAIN, *, level=None, scaling=None, as_past=True, origins=ORIGINS):
     """The source of windows in the data's own numbers, unless there is a level or a scaling."""
     from hpo_lib.families import windows
     from hpo_lib.families.training import DartsForecaster
@@ -80,9 +73,7 @@ def test_when_windows_are_gathered_then_the_past_ends_at_the_origin_and_the_cale
         assert part[1, [0, -1]].tolist() == ends
 
 
-def test_when_a_model_has_no_future_input_then_its_last_day_has_the_calendar_of_the_next(
-    counted,
-):
+def test_when_a_model_has_no_future_input_then_its_last_day_has_the_calendar_of_the_next(counted):
     batch = gathered(made(counted, as_past=True))
     assert batch.historic_future_covariates is None
     assert batch.future_covariates is None
@@ -100,7 +91,7 @@ def test_when_windows_reach_beyond_the_frame_or_are_others_than_asked_for_then_i
 
     origin = len(counted.frame) - 24
     beyond = made(counted, as_past=False, origins=[origin])
-    other = dataclasses.replace(made(counted, origins=[500]), expected=torch.ones((1, 24)))
+    other = replace(made(counted, origins=[500]), expected=torch.ones((1, 24)))
     for source, asked in ((beyond, origin), (other, 501)):
         with pytest.raises(IndexError):
             gathered(source, asked, with_target=source is other)
@@ -111,12 +102,12 @@ def test_when_scaling_is_fitted_then_training_rows_have_mean_0_and_deviation_1_b
 ):
     frame = tiny_dataset.frame.assign(is_weekend=1.0)
     frame.iloc[2000:, -1] = 3.0
-    scaling = windows.Scaling.fit(dataclasses.replace(tiny_dataset, frame=frame), PLAIN)
+    scaling = windows.Scaling.fit(replace(tiny_dataset, frame=frame), PLAIN)
     scaled = scaling.transform(frame, tuple(frame.columns))
     assert str(scaled.dtype) == "torch.float32"
     training, constant = scaled[:1680, :-1], scaled[:, -1]
-    np.testing.assert_allclose(training.mean(dim=0), 0, atol=1e-5)
-    np.testing.assert_allclose(training.std(dim=0, correction=0), 1, atol=1e-5)
+    assert_allclose(training.mean(dim=0), 0, atol=1e-5)
+    assert_allclose(training.std(dim=0, correction=0), 1, atol=1e-5)
     assert constant[[0, 1999, 2000]].tolist() == [0, 0, 2], "it keeps its unit"
 
 
@@ -124,8 +115,7 @@ def test_when_training_windows_are_fetched_then_in_the_order_asked_for_and_one_a
     windows, counted
 ):
     origins = training_origins(counted.positions.train)
-    source = made(counted, origins=origins)
-    training = windows.TrainingWindows(source, origins)
+    training = windows.TrainingWindows(made(counted, origins=origins), origins)
     assert len(training) == len(origins) == 1680 - 168 - 24 + 1
     batch = training.__getitems__([1488, 0])
     assert batch.future_target[:, -1, 0].tolist() == [
@@ -154,14 +144,11 @@ def test_when_windows_are_normalised_then_the_target_is_relative_to_the_mean_of_
     log = batch.past_covariates[1, :, 2]
     assert log.unique().tolist() == pytest.approx([np.log(mean / 100) / 2])
     assert batch.past_covariates[1, -1, [0, 1, 3]].tolist() == [10_500, 20_500, 30_524]
-    above = dataclasses.replace(level, floor=1000.0)
-    target = gathered(made(counted, level=above)).past_target
+    target = gathered(made(counted, level=replace(level, floor=1000.0))).past_target
     assert target[1, -1, 0].item() == pytest.approx((500 - mean) / 500)  # the floor is divided by
 
 
-def test_when_the_level_is_fitted_then_five_percent_of_the_mean_size_are_its_floor(
-    windows,
-):
+def test_when_the_level_is_fitted_then_five_percent_of_the_mean_size_are_its_floor(windows):
     assert windows.Level.fit(200.0 * (np.arange(1680) % 2), 24).floor == pytest.approx(5)
     signed = windows.Level.fit(200 * (-1.0) ** np.arange(1680), 24)  # the mean of a day is 0
     assert (signed.floor, signed.spread, signed.unit) == pytest.approx((200, 1, 200))
@@ -179,7 +166,7 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_can_b
     assert batch.future_target.square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
     back = source.in_unit(batch.future_target, torch.from_numpy(origins))
     expected = tiny_dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
-    np.testing.assert_allclose(back[:, :, 0], expected, rtol=1e-5)
+    assert_allclose(back[:, :, 0], expected, rtol=1e-5)
     log = batch.past_covariates[:, 0, 2]
     assert (log.mean().item(), log.std(correction=0).item()) == (
         pytest.approx(0, abs=1e-3),
@@ -187,14 +174,12 @@ def test_when_the_level_is_fitted_then_training_targets_have_unit_size_and_can_b
     )
 
 
-def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(
-    tiny_dataset,
-):
+def test_when_models_learn_near_the_daily_origins_then_other_hours_are_left_out(tiny_dataset):
     from hpo_lib.families.windows import learnt_origins
 
     every = training_origins(tiny_dataset.positions.train)
     assert np.array_equal(learnt_origins(tiny_dataset, PLAIN), every)
-    near = learnt_origins(tiny_dataset, dataclasses.replace(PLAIN, near_hours=1))
+    near = learnt_origins(tiny_dataset, replace(PLAIN, near_hours=1))
     # Rows 0, 24, ... are midnight, daily forecasts start from 23:00; the first history ends at row
     # 167, 23:00.
     assert near[:6].tolist() == [167, 168, 190, 191, 192, 214]
@@ -212,27 +197,24 @@ def test_when_there_is_a_linear_baseline_then_targets_are_residuals_and_it_is_an
     level = windows.Level(hours=24, floor=1.0, spread=0.5, log_mean=0.0, log_std=1.0)
     mean, origins = 488.5, torch.tensor([500])  # of the hours 477 to 500
     expected = np.arange(501.0, 525.0)[None] - 10
-    source = dataclasses.replace(
+    source = replace(
         made(counted, level=level, origins=[500]), expected=torch.from_numpy(expected).float()
     )
     batch = source.gather(origins, with_target=True)
-    np.testing.assert_allclose(batch.future_target[0, :, 0], 10 / (mean * 0.5), rtol=1e-5)
+    assert_allclose(batch.future_target[0, :, 0], 10 / (mean * 0.5), rtol=1e-5)
     shown = batch.past_covariates[0, :, -1]
     assert shown[:144].abs().max() == 0
-    np.testing.assert_allclose(shown[144:], (expected[0] - mean) / (mean * 0.5), rtol=1e-4)
+    assert_allclose(shown[144:], (expected[0] - mean) / (mean * 0.5), rtol=1e-4)
     back = source.in_unit(batch.future_target, origins)
-    np.testing.assert_allclose(back[0, :, 0], np.arange(501, 525), rtol=1e-6)
+    assert_allclose(back[0, :, 0], np.arange(501, 525), rtol=1e-6)
 
-    decoder = dataclasses.replace(source, calendar_as_past=False).gather(origins, with_target=False)
-    np.testing.assert_allclose(decoder.future_covariates[0, :, -1], shown[144:])
+    decoder = replace(source, calendar_as_past=False).gather(origins, with_target=False)
+    assert_allclose(decoder.future_covariates[0, :, -1], shown[144:])
     assert torch.equal(decoder.historic_future_covariates[:, :, -1:], decoder.past_target)
 
 
-def test_when_history_is_not_repeated_then_lags_and_the_earlier_calendar_are_left_out(
-    counted,
-):
-    recipe = dataclasses.replace(PLAIN, repeated_history=False)
-    source = made(counted, recipe)
+def test_when_history_is_not_repeated_then_lags_and_the_earlier_calendar_are_left_out(counted):
+    source = made(counted, replace(PLAIN, repeated_history=False))
     batch = gathered(source, with_target=False)
     assert batch.past_covariates.shape == (
         2,
@@ -260,7 +242,7 @@ def test_when_history_is_not_repeated_then_lags_and_the_earlier_calendar_are_lef
 def test_when_a_model_has_a_future_input_then_each_hour_gets_the_same_hours_of_the_last_week(
     counted,
 ):
-    source = made(counted, dataclasses.replace(PLAIN, same_hours=True), as_past=False)
+    source = made(counted, replace(PLAIN, same_hours=True), as_past=False)
     batch = gathered(source, with_target=False)
     assert batch.future_covariates.shape == (2, 24, len(counted.future) + 3)
     day, week, mean = batch.future_covariates[1, :, -3:].T.tolist()
@@ -277,18 +259,16 @@ def test_when_training_covers_too_few_years_then_models_do_not_see_the_season(
     windows, tiny_dataset, years, seasons
 ):
     frame = tiny_dataset.frame.assign(month=7, season=2)
-    dataset = dataclasses.replace(
+    dataset = replace(
         tiny_dataset, frame=frame, future=("hour_sin", "month", "season", "is_weekend")
     )
-    scaling = windows.Scaling.fit(dataset, dataclasses.replace(PLAIN, season_years=years))
+    scaling = windows.Scaling.fit(dataset, replace(PLAIN, season_years=years))
     expected = (
         ("hour_sin", "month", "season", "is_weekend") if seasons else ("hour_sin", "is_weekend")
     )
     assert windows.future_columns(dataset, scaling, PLAIN) == expected
-    without_calendar = dataclasses.replace(PLAIN, calendar=False)
-    assert windows.future_columns(dataset, scaling, without_calendar) == ("hour_sin",)
-    source = made(dataset, scaling=scaling, as_past=False)
-    assert source.future.shape[1] == len(expected)
+    assert windows.future_columns(dataset, scaling, replace(PLAIN, calendar=False)) == ("hour_sin",)
+    assert made(dataset, scaling=scaling, as_past=False).future.shape[1] == len(expected)
 
 
 def test_when_there_are_many_origins_then_fewer_of_every_hour_of_day_are_learnt_from(
@@ -296,7 +276,7 @@ def test_when_there_are_many_origins_then_fewer_of_every_hour_of_day_are_learnt_
 ):
     from hpo_lib.families import windows
 
-    recipe = dataclasses.replace(PLAIN, linear_part=True)
+    recipe = replace(PLAIN, linear_part=True)
     everything = windows.learnt_origins(tiny_dataset, PLAIN)
     assert np.array_equal(windows.learnt_origins(tiny_dataset, recipe), everything)
     monkeypatch.setattr(windows, "MOST_ORIGINS", len(everything) // 6)

@@ -1,11 +1,10 @@
 """A utility whose CSV grows day by day, with the commands of every day."""
 
-import dataclasses
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from hpo_lib.cli.main import main
 from hpo_lib.daily.versions import FITTED, REFITTED, Version, store
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.features import engineer
@@ -14,6 +13,7 @@ from hpo_lib.families.models import STANDARD, get_family
 from hpo_lib.paths import ModelPaths
 from hpo_lib.records.read_write import write_json
 from hpo_lib.records.trainings import checksum, family_key
+from tests.conftest import hpo
 
 TOML = """
 name = "utility"
@@ -33,7 +33,7 @@ val_end = "2019-05-24 23:00"
 fill = "linear"
 max_hours = 3
 """
-UNSHRUNK = dataclasses.replace(STANDARD, residual_share=False)
+UNSHRUNK = replace(STANDARD, residual_share=False)
 """All of the network counts, however little it has learnt."""
 
 SMALL = {
@@ -65,14 +65,14 @@ class Utility:
     def dataset(self):
         return load_dataset(load_spec(self.toml), self.folder)
 
-    def run(self, command, *words):
-        folders = "--data-dir", str(self.folder), "--models-dir", str(self.models.models_dir)
-        return main([command, "--dataset", str(self.toml), *folders, *words])
+    def run(self, command, *words, code=0):
+        folders = "--data-dir", self.folder, "--models-dir", self.models.models_dir
+        return hpo(command, *words, "--dataset", self.toml, *folders, code=code)
 
     def forecast(self, *words):
         """The table that `hpo forecast` writes."""
         file = self.folder / "out.csv"
-        assert self.run("forecast", "--out", str(file), *words) == 0
+        self.run("forecast", "--out", file, *words)
         return pd.read_csv(file)
 
     def train(self):
@@ -85,11 +85,10 @@ class Utility:
     def put_in_use(self, fitted, refitted):
         """As `hpo retrain` stores them, of models that were trained on the dataset's own splits."""
         family, dataset = get_family("NHITS_Q"), self.dataset()
-        key = family_key(family, SMALL, family.budgets["test"], UNSHRUNK, dataset)
         facts = {
             "params": SMALL,
             "preset": "test",
-            "key": key,
+            "key": family_key(family, SMALL, family.budgets["test"], UNSHRUNK, dataset),
             "trained_until": str(dataset.spec.splits.val_end),
             "relative_mae": 0.5,
             "provenance": {"data": {"source": "csv"}},
@@ -123,7 +122,7 @@ def with_facts(version, *, val_end="", **facts):
     facts = {**version.facts, **facts}
     files = {which: version.paths.trained(version.number, which) for which in (FITTED, REFITTED)}
     facts["sha256"] = {which: checksum(file, facts) for which, file in files.items()}
-    return dataclasses.replace(version, facts=facts)
+    return replace(version, facts=facts)
 
 
 def quantiles(table):

@@ -46,9 +46,7 @@ def test_when_mornings_are_replayed_then_each_is_the_benchmarks_forecast_of_that
         assert np.array_equal(found.actual[0], expected.actual[i])
 
 
-def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_same(
-    in_use,
-):
+def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_same(in_use):
     expected = in_use.forecast("--at", LAST_DAY)
     later = in_use.whole.index >= LAST_DAY
     assert later.sum() == 24
@@ -62,8 +60,7 @@ def test_when_later_values_change_or_are_not_there_yet_then_the_forecast_is_the_
     in_use.write(in_use.whole[~later])
     table = in_use.forecast()
     assert np.array_equal(quantiles(table), quantiles(expected))
-    columns = ["time_utc", "time_local", "q10", "q50", "q90", "unit", "model"]
-    assert list(table.columns) == columns
+    assert list(table.columns) == ["time_utc", "time_local", "q10", "q50", "q90", "unit", "model"]
     assert {*table["model"]} == {"NHITS_Q v001 (TEST BUDGET)"}
     assert table.iloc[0, :2].tolist() == ["2019-06-08T00:00:00+00:00", "2019-06-08T02:00:00+02:00"]
     assert table.iloc[23, 0] == "2019-06-08T23:00:00+00:00"
@@ -76,8 +73,7 @@ def test_when_the_day_was_part_of_the_training_then_the_model_before_its_refit_f
 ):
     dataset = in_use.dataset()
     found = day(in_use, at="2019-05-24T00:00")
-    position = dataset.index.get_indexer(found.forecasts.origins)
-    own = trained[0].forecasts(dataset, position)
+    own = trained[0].forecasts(dataset, dataset.index.get_indexer(found.forecasts.origins))
     assert np.array_equal(found.forecasts.median, own.median.astype(np.float32))
     assert "so this is a forecast of the model before its refit" in " ".join(found.notes)
 
@@ -111,9 +107,9 @@ def test_when_the_calendar_of_the_file_is_not_that_of_the_time_then_it_is_read_a
 
 
 def test_when_the_data_is_old_then_a_note_says_so_unless_a_day_was_asked_for(in_use):
-    now = pd.Timestamp("2019-06-12 07:00", tz="UTC")
+    now = pd.Timestamp("2019-06-12 07:00Z")
     assert "ends at 2019-06-08 23:00 UTC, 3 days ago" in " ".join(day(in_use, now=now).notes)
-    fresh = day(in_use, now=pd.Timestamp("2019-06-09 07:00", tz="UTC"))
+    fresh = day(in_use, now=pd.Timestamp("2019-06-09 07:00Z"))
     asked = day(in_use, now=now, at="2019-06-09T00:00")
     assert "ends at" not in " ".join([*fresh.notes, *asked.notes])
 
@@ -122,8 +118,7 @@ def test_when_the_day_begins_at_another_hour_then_a_note_says_so_and_it_is_calib
     in_use,
 ):
     found = day(in_use, at="2019-06-08T07:00")
-    sentence = "learnt from days that begin at 00:00 UTC, this one at 07:00"
-    assert sentence in " ".join(found.notes)
+    assert "learnt from days that begin at 00:00 UTC, this one at 07:00" in " ".join(found.notes)
     assert f"{found.begin}" == "2019-06-08 07:00:00+00:00"
     assert np.isfinite(found.forecasts.actual).sum() == 17
 
@@ -155,7 +150,7 @@ def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_
     assert len(after.figure().axes) == 1  # there is no forecast of the day before
 
 
-def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, capsys):
+def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use):
     record = in_use.models.training(1).record
     facts = read_json(record, "a card")
     provenance, key = {"data": {"source": "simulated"}}, {**facts["key"], "version": 99}
@@ -164,15 +159,15 @@ def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use, 
         ({"key": key}, "by version 99 of the models, this code has"),
     ):
         write_json(record, {**facts, **change})
-        assert in_use.run("forecast") == 2
-        assert f"TEST BUDGET): was trained {sentence}" in capsys.readouterr().err
+        said = in_use.run("forecast", code=2)
+        assert f"TEST BUDGET): was trained {sentence}" in said.err
     write_json(record, facts)
     in_use.toml.write_text(in_use.toml.read_text("utf-8").replace("m3/h", "l/s"), encoding="utf-8")
-    assert in_use.run("forecast", "--at", "2019-05-20T00:00") == 2
-    assert "its unit is 'm3/h', here it is 'l/s'" in capsys.readouterr().err
+    said = in_use.run("forecast --at 2019-05-20T00:00", code=2)
+    assert "its unit is 'm3/h', here it is 'l/s'" in said.err
 
 
-def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, capsys):
+def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use):
     import torch
 
     from hpo_lib.families.stored_model import ALLOWED
@@ -188,18 +183,15 @@ def test_when_a_stored_model_holds_code_then_it_is_refused_and_not_run(in_use, c
     record = in_use.models.training(1).record
     facts = read_json(record, "a card")
     write_json(record, {**facts, "sha256": {**facts["sha256"], "refitted": checksum(file, facts)}})
-    assert in_use.run("forecast") == 2
     sentence = (
         "cannot be read (it is no stored model, or holds more than numbers and text); restore"
     )
-    assert f"{file}: {sentence}" in capsys.readouterr().err
+    assert f"{file}: {sentence}" in in_use.run("forecast", code=2).err
     assert not (in_use.folder / "ran").exists()
 
 
 @pytest.mark.parametrize("damaged", ["current", "card", "key", "model", "weights"])
-def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(
-    in_use, capsys, damaged
-):
+def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts(in_use, damaged):
     alone = quantiles(in_use.forecast())
     other = ModelPaths(in_use.models.models_dir, "TFT_Q", "utility")
     shutil.copytree(in_use.models.folder, other.folder)
@@ -220,41 +212,33 @@ def test_when_a_model_in_use_is_damaged_then_it_is_named_and_the_other_forecasts
         torch.save(stored, file)
     else:
         file.write_bytes(b"PK no more")
-    capsys.readouterr()
-    assert in_use.run("forecast", "--model", "NHITS_Q", "--out", str(in_use.folder / "days")) == 0
+    in_use.run("forecast --model NHITS_Q --out", in_use.folder / "days")
     written = sorted(file.name for file in (in_use.folder / "days").iterdir())
     assert written == ["2019-06-09T00.csv", "2019-06-09T00.png"]
     out = in_use.folder / "beside.csv"
-    assert in_use.run("forecast", "--out", str(out.with_suffix(".png"))) == 2
-    assert "name the table, such as x.csv" in capsys.readouterr().err
-    assert in_use.run("forecast", "--out", str(out)) == 1
-    shown = capsys.readouterr().out
+    said = in_use.run("forecast --out", out.with_suffix(".png"), code=2)
+    assert "name the table, such as x.csv" in said.err
+    shown = in_use.run("forecast --out", out, code=1).out
     assert f"note: Passed over {other.folder}" in shown
     assert file.name in shown or damaged == "key"
     assert "NHITS_Q v001 (TEST BUDGET): 2019-06-09 00:00 UTC" in shown
     assert np.array_equal(quantiles(pd.read_csv(out)), alone)
-    assert in_use.run("watch") == 1
-    shown = capsys.readouterr().out
+    shown = in_use.run("watch", code=1).out
     assert f"Passed over {other.folder}" in shown
     assert "NHITS_Q v001 (TEST BUDGET): 15 days since its training" in shown
-    assert in_use.run("watch", "--json") == 1
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(in_use.run("watch --json", code=1).out)
     (one,) = told["models"]
     assert (one["version"], one["days_since"]) == ("NHITS_Q v001 (TEST BUDGET)", 15)
     assert f"a retraining is due: {one['due'][0]}" in shown
     assert f"Passed over {other.folder}" in told["notes"][0]
-    assert in_use.run("forecast", "--json", "--out", str(out)) == 1
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(in_use.run("forecast --json --out", out, code=1).out)
     assert (told["model"], told["unit"]) == ("NHITS_Q v001 (TEST BUDGET)", "m3/h")
     assert np.array_equal(quantiles(pd.DataFrame(told["hours"])), alone)
     for command in ("forecast", "watch"):
-        assert in_use.run(command, "--model", "TFT_Q") == 2
-        assert (
-            file.name if command == "forecast" and damaged != "key" else str(other.folder)
-        ) in capsys.readouterr().err
+        named = file.name if command == "forecast" and damaged != "key" else str(other.folder)
+        assert named in in_use.run(command, "--model", "TFT_Q", code=2).err
     shutil.copytree(other.folder, in_use.models.folder, dirs_exist_ok=True)
-    assert in_use.run("forecast") == 2
-    error = capsys.readouterr().err
+    error = in_use.run("forecast", code=2).err
     assert str(other.folder) in error, "of two damaged models both are named"
     assert str(in_use.models.folder) in error
 
@@ -288,7 +272,7 @@ def test_when_a_model_sees_tomorrows_weather_then_the_newest_forecast_serves_or_
     table = '\n[day_ahead_weather]\nkind = "forecast"\ncolumns = ["temp"]\ncsv = "weather.csv"\n'
     utility.toml.write_text(text + table, encoding="utf-8")
     utility.write(utility.whole.assign(temp=tiny_dataset.frame["temp"]))
-    issued = pd.date_range("2019-03-01 18:00", "2019-06-08 18:00", freq="D", tz="UTC")
+    issued = pd.date_range("2019-03-01 18:00Z", "2019-06-08 18:00Z")
     rows = [(i, i + pd.Timedelta(hours=h), 8.0 + h % 24) for i in issued for h in range(1, 37)]
     archive = pd.DataFrame(rows, columns=["issued", "valid", "temp"])
     archive.to_csv(utility.folder / "weather.csv", index=False)

@@ -39,8 +39,7 @@ def retrained(tmp_path_factory, tiny_dataset):
     """The utility with a mixture that was made when the test split was not there yet."""
     utility = Utility(tmp_path_factory.mktemp("mixture"), tiny_dataset.target)
     utility.write(utility.whole.loc[:"2019-05-24 23:00"])
-    none = str(utility.folder / "runs")
-    assert utility.run("retrain", "--mixture", "--test", "--runs-dir", none) == 0
+    utility.run("retrain --mixture --test --runs-dir", utility.folder / "runs")
     utility.write(utility.whole)
     return utility
 
@@ -50,7 +49,7 @@ def utility(retrained, tmp_path):
     """A copy, whose files may be changed."""
     copy = Utility.__new__(Utility)
     shutil.copytree(retrained.folder, tmp_path / "copy")
-    copy.folder, copy.toml = tmp_path / "copy", tmp_path / "copy" / "utility.toml"
+    copy.folder, copy.toml = tmp_path / "copy", tmp_path / "copy/utility.toml"
     copy.csv, copy.whole = copy.folder / "utility.csv", retrained.whole
     copy.models = ModelPaths(copy.folder / "models", "MIXTURE", "utility")
     return copy
@@ -78,16 +77,12 @@ def test_when_mornings_are_replayed_then_each_is_the_mixture_of_the_benchmark(ut
     assert len(expected.origins) == DAYS
     assert row.weights.iloc[-1].nunique() == len(MEMBERS)
     for i in (1, DAYS - 1):
-        begin = expected.origins[i] + pd.Timedelta(hours=1)
-        table = utility.forecast("--at", str(begin))
+        table = utility.forecast("--at", str(expected.origins[i] + pd.Timedelta(hours=1)))
         assert np.array_equal(quantiles(table), expected.values[i])
 
 
-def test_when_a_morning_is_forecast_then_members_and_weights_are_told_and_cards_name_them(
-    utility, capsys
-):
-    utility.forecast()
-    shown = capsys.readouterr().out
+def test_when_a_morning_is_forecast_then_members_and_weights_are_told_and_cards_name_them(utility):
+    shown = utility.run("forecast --out", utility.folder / "out.csv").out
     assert "MIXTURE v001 (TEST BUDGET): 2019-06-09 00:00 UTC" in shown
     line = next(line for line in shown.splitlines() if "is made of" in line)
     shares = dict(part.rstrip(".").split() for part in line.partition(" made of ")[2].split(", "))
@@ -99,16 +94,12 @@ def test_when_a_morning_is_forecast_then_members_and_weights_are_told_and_cards_
     assert "weights on days up to 2019-05-24 23:00:00+00:00 and has seen days of these" in card
 
 
-def test_when_a_members_file_is_truncated_then_it_is_named_and_the_others_share_its_weight(
-    utility, capsys
-):
+def test_when_a_members_file_is_truncated_then_it_is_named_and_the_others_share_its_weight(utility):
     whole = quantiles(utility.forecast())
     file = member(utility, "LIGHTGBM_LINEAR_Q").trained(1, "refitted")
     file.write_bytes(file.read_bytes()[:1000])
-    capsys.readouterr()
     out = utility.folder / "out.csv"
-    assert utility.run("forecast", "--out", str(out)) == 1
-    shown = capsys.readouterr().out
+    shown = utility.run("forecast --out", out, code=1).out
     assert f"Passed over the member {file}: it or its record was changed" in shown
     assert "; the other members share its weight." in shown
     line = next(line for line in shown.splitlines() if "is made of" in line)
@@ -120,61 +111,50 @@ def test_when_a_members_file_is_truncated_then_it_is_named_and_the_others_share_
     facts = read_json(record, "a card")
     write_json(record, {**facts, "members": {"NHITS_Q": 1, "RESIDUAL_LINEAR": 1}})
     assert np.array_equal(quantiles(utility.forecast()), without)
-    assert utility.run("watch", "--model", "MIXTURE") == 0
+    utility.run("watch --model MIXTURE")
     write_json(record, {**facts, "members": {"NHITS_Q": 1}})
-    capsys.readouterr()
-    utility.forecast()
-    assert "is made of NHITS_Q 1.00." in capsys.readouterr().out
+    assert "is made of NHITS_Q 1.00." in utility.run("forecast --out", out).out
     write_json(record, {**facts, "members": {"LIGHTGBM_LINEAR_Q": 1}})
-    assert utility.run("forecast") == 2
-    assert "none of its members can be read" in capsys.readouterr().err
+    assert "none of its members can be read" in utility.run("forecast", code=2).err
 
 
-def test_when_a_member_was_trained_on_other_days_then_it_is_named_and_does_not_count(
-    utility, capsys
-):
+def test_when_a_member_was_trained_on_other_days_then_it_is_named_and_does_not_count(utility):
     record = member(utility, "NHITS_Q").training(1).record
     facts = read_json(record, "a card")
     facts["key"]["data"]["train_end"] = "2019-05-10 23:00:00+00:00"
     write_json(record, facts)
-    assert utility.run("forecast", "--out", str(utility.folder / "out.csv")) == 1
-    shown = capsys.readouterr().out
-    assert "NHITS_Q_utility/v001: was trained on other days or data; " in shown
+    said = utility.run("forecast --out", utility.folder / "out.csv", code=1)
+    assert "NHITS_Q_utility/v001: was trained on other days or data; " in said.out
 
 
 def test_when_the_mixture_is_watched_then_beside_its_members_and_who_was_not_trusted_is_told(
-    utility, capsys, monkeypatch
+    utility, monkeypatch
 ):
-    assert utility.run("watch") == 0
-    shown = capsys.readouterr().out
+    shown = utility.run("watch").out
     assert "MIXTURE v001 (TEST BUDGET): 15 days since its training" in shown
     assert "Raw pinball loss of these days: MIXTURE " in shown
     assert ", NHITS_Q " in shown
     assert "not been trusted" not in shown
     monkeypatch.setattr(watch, "SEASON_DAYS", 10)
     monkeypatch.setattr(watch, "TRUSTED", 0.999)
-    assert utility.run("watch") == 0
-    shown = capsys.readouterr().out
+    shown = utility.run("watch").out
     assert "RESIDUAL_LINEAR has not been trusted for a season: its weight was never above" in shown
 
 
 def test_when_a_mixture_is_retrained_then_members_are_kept_and_a_worse_one_is_not_put_in_use(
-    utility, capsys, monkeypatch
+    utility, monkeypatch
 ):
-    words = "retrain", "--mixture", "--test", "--runs-dir", str(utility.folder / "runs")
+    words = "retrain --mixture --test --runs-dir", utility.folder / "runs"
     stopped = versions.MixtureVersion.forecasts
     monkeypatch.setattr(versions.MixtureVersion, "forecasts", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         utility.run(*words)
     assert version_in_use(utility.models).number == 1
     monkeypatch.setattr(versions.MixtureVersion, "forecasts", stopped)
-    capsys.readouterr()
-    code = utility.run(*words)
-    shown = capsys.readouterr()
+    shown = utility.run(*words, code=None)
     for name in MEMBERS:
         assert f"{name} v001 (TEST BUDGET) was already trained in this way" in shown.out
-    in_use = version_in_use(utility.models).number
-    assert (code, in_use) in ((0, 2), (1, 1))
-    assert ("is worse than v001" in shown.err) == (code == 1)
-    assert utility.run(*words, "--replace") == 0
+    assert (shown.code, version_in_use(utility.models).number) in ((0, 2), (1, 1))
+    assert ("is worse than v001" in shown.err) == (shown.code == 1)
+    utility.run(*words, "--replace")
     assert version_in_use(utility.models).number > 1

@@ -25,14 +25,7 @@ from tests.conftest import essentials
 from tests.daily.conftest import SMALL, quantiles, with_facts
 
 
-def study(
-    utility,
-    job_id,
-    *,
-    status="complete",
-    preset="test",
-    **params,
-):
+def study(utility, job_id, *, status="complete", preset="test", **params):
     """A best_params JSON of a study on older data."""
     run = RunPaths(utility.folder / "runs", "NHITS_Q", "utility", job_id)
     data = {"source": "csv", "sha256": "0" * 64}
@@ -49,10 +42,9 @@ def study(
     return run.best_params
 
 
-def command(utility, *words):
-    return utility.run(
-        "retrain", "--model", "NHITS_Q", "--runs-dir", f"{utility.folder}/runs", *words
-    )
+def command(utility, *words, code=0):
+    runs_dir = utility.folder / "runs"
+    return utility.run("retrain --model NHITS_Q --runs-dir", runs_dir, *words, code=code)
 
 
 def trains(monkeypatch, trained):
@@ -83,17 +75,15 @@ def number_in_use(utility):
 
 
 def test_when_a_model_is_retrained_then_the_compared_days_chose_nothing_and_the_refit_knows_all(
-    utility, capsys
+    utility,
 ):
-    assert command(utility, "--test") == 2
     sentence = "holds no usable study of NHITS_Q on utility; make one with `hpo run`"
-    assert sentence in capsys.readouterr().err
+    assert sentence in command(utility, "--test", code=2).err
     study(utility, "2025-01-01", status="stopped", lr=1e-2)
     study(utility, "2024-01-01", lr=1e-3, near_hours=3, linear_part=False)  # of the wide space
     utility.write(utility.whole.iloc[:-7])  # the last day is not whole
-    assert command(utility, "--test") == 0
+    command(utility, "--test")
     version = version_in_use(utility.models)
-    assert version is not None
     assert version.facts["params"]["lr"] == 1e-3
     # Of 15 validation days, moved to the end of the data, 7 are held out.
     learnt_from = version.facts["key"]["data"]
@@ -114,9 +104,7 @@ def test_when_a_model_is_retrained_then_the_compared_days_chose_nothing_and_the_
     )
 
 
-def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_of_a_study(
-    in_use,
-):
+def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_of_a_study(in_use):
     data, version = in_use.dataset(), Version.read(in_use.models, 1)
     study(in_use, "2024-01-01", preset="test", lr=5e-3)
     study(in_use, "2023-01-01", preset="laptop", lr=2e-3)
@@ -137,25 +125,23 @@ def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_o
 
 
 def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one_none(
-    utility, trained, monkeypatch, capsys
+    utility, trained, monkeypatch
 ):
     """The trainings are those of the fixture; here it matters which are asked for."""
     asked = trains(monkeypatch, trained)
     compared = asked_for(monkeypatch)
-    words = "--test", "--params", str(study(utility, "2025-01-01")), "--replace"
+    words = "--test", "--params", study(utility, "2025-01-01"), "--replace"
     for seed in ("1", "2", "1"):
-        assert command(utility, *words, "--seed", seed) == 0
+        said = command(utility, *words, "--seed", seed)
     assert utility.models.versions() == [1, 2]
     # The first training ends before the held-out days, the refit with the data.
     ends = "2019-06-01 23:00:00+00:00", "2019-06-08 23:00:00+00:00"
     assert asked == [(seed, end) for seed in (1, 2) for end in ends]
     assert compared == {FITTED}, "a refit has seen the days of the comparison"
-    assert "v001 (TEST BUDGET) was already trained in this way" in capsys.readouterr().out
+    assert "v001 (TEST BUDGET) was already trained in this way" in said.out
     before = utility.models.current.read_bytes()
     # Without a file the parameters are those of the version in use.
-    capsys.readouterr()
-    assert command(utility, "--test", "--seed", "1", "--json") == 0
-    told, progress = capsys.readouterr()
+    _, told, progress = command(utility, "--test", "--seed", "1", "--json")
     assert "v001 (TEST BUDGET) was already trained in this way" in progress
     folder, card = utility.models.version(1), utility.models.card(1)
     own = version_in_use(utility.models).facts
@@ -173,42 +159,39 @@ def test_when_days_after_its_refit_are_compared_then_the_version_in_use_speaks_a
 ):
     trains(monkeypatch, trained)
     compared = asked_for(monkeypatch)
-    assert command(in_use, "--test", "--seed", "7", "--replace") == 0
+    command(in_use, "--test", "--seed", "7", "--replace")
     assert number_in_use(in_use) == 2
     assert compared == {FITTED}
 
 
 @pytest.mark.parametrize("pinball, code, used", [(0.61, 1, 1), (0.6, 0, 2), (0.59, 0, 2)])
 def test_when_a_new_version_is_worse_than_the_one_in_use_then_that_stays(
-    pinball, code, used, utility, trained, monkeypatch, capsys
+    pinball, code, used, utility, trained, monkeypatch
 ):
     trains(monkeypatch, trained)
     verdict = Verdict(1, 7, pinball, 0.6, None)
     monkeypatch.setattr("hpo_lib.daily.retrain._verdict", lambda *_: verdict)
-    words = "--test", "--params", str(study(utility, "2025-01-01"))
-    assert command(utility, *words, "--seed", "1") == 0
-    capsys.readouterr()
-    assert command(utility, *words, "--seed", "2") == code
+    words = "--test", "--params", study(utility, "2025-01-01"), "--seed"
+    command(utility, *words, 1)
+    said = command(utility, *words, 2, code=code)
     sentence = (
         f"is worse than v001 ({verdict}), so v001 stays in use; look at both cards, and give "
         "--replace to put the new one in use anyway"
     )
-    assert (sentence in capsys.readouterr().err) == (code == 1)
+    assert (sentence in said.err) == (code == 1)
     facts = [Version.read(utility.models, number).facts for number in (1, 2)]
     assert [one["comparison"] for one in facts] == [None, asdict(verdict)]
     card = utility.models.card(2).read_text("utf-8")
     assert "| held-out days, v001 before it | 7 |" in card
     assert f"Compared with the version before: {verdict}." in card
     assert (number_in_use(utility), utility.models.versions()) == (used, [1, 2])
-    assert command(utility, *words, "--seed", "2", "--replace") == 0
-    current = read_json(utility.models.current, "the version in use")
-    assert current == {"version": 2, "before": 1}
+    command(utility, *words, 2, "--replace")
+    assert read_json(utility.models.current, "the version in use") == {"version": 2, "before": 1}
 
 
 def test_when_two_versions_are_compared_then_by_the_pinball_loss_of_each(trained):
     own = trained[0].validation
-    wider = own.values + np.array([-1.0, 0.0, 1.0])
-    rival = replace(own, values=wider)
+    rival = replace(own, values=own.values + np.array([-1.0, 0.0, 1.0]))
     found = _verdict(1, own, rival)
     assert (found.pinball, found.pinball_before) == (metrics.pinball(own), metrics.pinball(rival))
     assert found.pinball < found.pinball_before
@@ -232,8 +215,7 @@ def test_when_the_refit_has_seen_days_that_chose_nothing_then_the_fitted_model_f
     """The days between those that chose the weights and the end of the refit are held out."""
     version, dataset = Version.read(in_use.models, 1), in_use.dataset()
     held_out = with_facts(version, val_end="2019-05-17 23:00:00+00:00")
-    days = pd.date_range("2019-05-18 23:00", "2019-05-25 23:00", freq="D", tz="UTC")
-    origins = dataset.index.get_indexer(days)
+    origins = dataset.index.get_indexer(pd.date_range("2019-05-18 23:00Z", "2019-05-25 23:00Z"))
     parts = zip(trained, (origins[:6], origins[6:]), strict=True)
     expected = QuantileForecasts.joined([one.forecasts(dataset, part) for one, part in parts])
     found = held_out.forecasts(dataset, origins)
@@ -250,18 +232,14 @@ def test_when_a_test_split_had_an_end_then_data_with_other_ends_has_none(tiny_da
     assert len(with_ends(dataset, splits.train_end, splits.val_end).test_origins) == 15
 
 
-def test_when_a_model_is_judged_beside_naive_forecasts_then_the_better_one_counts(
-    tiny_dataset,
-):
+def test_when_a_model_is_judged_beside_naive_forecasts_then_the_better_one_counts(tiny_dataset):
     day, week = (seasonal_naive(tiny_dataset, tiny_dataset.test_origins, lag) for lag in (24, 168))
     assert metrics.mae(week) < metrics.mae(day)
     assert relative_mae(week, tiny_dataset) == 1
     assert relative_mae(day, tiny_dataset) == metrics.mae(day) / metrics.mae(week)
 
 
-def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_card_says_so(
-    in_use,
-):
+def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_card_says_so(in_use):
     version, verdict = Version.read(in_use.models, 1), Verdict(1, 7, 0.5, 0.6, None)
     saw_more = with_facts(version, val_end="2019-05-28 23:00:00+00:00")
     warning = (
@@ -274,20 +252,16 @@ def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_car
 
 
 @pytest.mark.slow
-def test_when_several_models_are_in_use_then_one_is_asked_for_and_all_are_watched(in_use, capsys):
+def test_when_several_models_are_in_use_then_one_is_asked_for_and_all_are_watched(in_use):
     params = study(in_use, "2025-01-01", **SMALL)
     defaults = dict(get_family("TFT_Q").defaults)
-    study_of_tft = {**read_json(params, "a study"), "model": "TFT_Q", "best_params": defaults}
-    write_json(params, study_of_tft)
-    assert in_use.run("retrain", "--model", "TFT_Q", "--test", "--params", str(params)) == 0
-    capsys.readouterr()
+    write_json(params, {**read_json(params, "a study"), "model": "TFT_Q", "best_params": defaults})
+    in_use.run("retrain --model TFT_Q --test --params", params)
     tables = {model: quantiles(in_use.forecast("--model", model)) for model in ("NHITS_Q", "TFT_Q")}
     assert not np.array_equal(tables["NHITS_Q"], tables["TFT_Q"])
-    assert in_use.run("forecast") == 2
     both = "NHITS_Q v001 (TEST BUDGET) and TFT_Q v001 (TEST BUDGET)"
-    assert f"{both} are in use; choose one with --model" in capsys.readouterr().err
-    assert in_use.run("watch") == 0
-    assert capsys.readouterr().out.count("since its training") == 2
+    assert f"{both} are in use; choose one with --model" in in_use.run("forecast", code=2).err
+    assert in_use.run("watch").out.count("since its training") == 2
 
 
 def watched(utility):
@@ -318,14 +292,13 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
     )
 
 
-def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_use, capsys):
+def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_use):
     version, now = Version.read(in_use.models, 1), watched(in_use).relative
     for grown, reasons in ((1.2, 0), (1.32, 1)):
         facts = with_facts(version, relative_mae=now / grown).facts
         write_json(in_use.models.training(1).record, facts)
         assert " ".join(watched(in_use).due).count("MAE") == reasons
-    assert in_use.run("watch") == 0
-    shown = capsys.readouterr().out
+    shown = in_use.run("watch").out
     assert "NHITS_Q v001 (TEST BUDGET): 15 days since its training; last 28 days: MAE" in shown
     assert "a retraining is due: " in shown
     assert "MAE beside naive forecasts is 1.32 times that of then" in shown

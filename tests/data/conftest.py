@@ -37,7 +37,7 @@ def small_frame():
     """2018-04-01 00:00 to 2018-06-29 23:00 UTC (2160 hours, lines 2 to 2161), calendar in Danish
     local time.
     """
-    index = pd.date_range("2018-04-01", periods=90 * 24, freq="h", tz="UTC", name="timestamp")
+    index = pd.date_range("2018-04-01 00:00Z", periods=90 * 24, freq="h", name="timestamp")
     local = index.tz_convert("Europe/Copenhagen")
     hours = np.arange(len(index), dtype=float)
     return pd.DataFrame(

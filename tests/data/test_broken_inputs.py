@@ -44,12 +44,7 @@ A_TIME = "expected a full hour in UTC such as '2018-12-31 23:00'"
 # One wrong cell: line, column, cell, what follows "line L, column C is CELL"
 CELLS = [
     (9, "timestamp", "01/04/2018 07:00", A_UTC_TIME),
-    (
-        9,
-        "timestamp",
-        "2018-04-01 07:00:00",
-        ALL_UTC,
-    ),
+    (9, "timestamp", "2018-04-01 07:00:00", ALL_UTC),
     (
         9,
         "timestamp",
@@ -278,10 +273,7 @@ TOMLS = [
     *(
         (DAYS, splits, sentence)
         for splits, sentence in (
-            (
-                "",
-                f"splits states nothing, {DATES_OR_SHARES}",
-            ),
+            ("", f"splits states nothing, {DATES_OR_SHARES}"),
             ("train = 0.7\n", f"splits states train, {DATES_OR_SHARES}"),
             ("val_end = 2018-06-15\n", f"splits states val_end, {DATES_OR_SHARES}"),
             (

@@ -1,6 +1,6 @@
 """The weather of the day ahead: what is known when, how honest it is, and what it is called."""
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -119,14 +119,13 @@ def test_when_a_series_begins_later_or_has_another_seed_then_errors_are_the_same
     tiny_dataset,
 ):
     spec = DayAheadWeatherSpec("degraded", ("temp",), errors={"temp": (1.0, 2.0)})
-    late = dataclasses.replace(tiny_dataset, frame=tiny_dataset.frame.iloc[500:])
+    late = replace(tiny_dataset, frame=tiny_dataset.frame.iloc[500:])
     assert np.array_equal(made(spec, late)[:50], made(spec, tiny_dataset)[500:550])
-    other = made(dataclasses.replace(spec, seed=1), tiny_dataset)
-    assert (other[:50] != made(spec, tiny_dataset)[:50]).all()
+    assert (made(replace(spec, seed=1), tiny_dataset)[:50] != made(spec, tiny_dataset)[:50]).all()
 
 
 def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found():
-    hours = pd.date_range("2018-01-01", periods=400 * 24, freq="h", tz="UTC")
+    hours = pd.date_range("2018-01-01 00:00Z", periods=400 * 24, freq="h")
     temp = pd.Series(12 + 10 * np.sin(2 * np.pi * np.arange(len(hours)) / 8760), index=hours)
     assert heating_threshold(3 + 0.5 * (14.5 - temp).clip(lower=0), temp) == 14.5
 
@@ -135,9 +134,9 @@ def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found():
 
 
 def with_weather(name, **weather):
-    start = pd.Timestamp("2022-09-01", tz="UTC")
+    start = pd.Timestamp("2022-09-01 00:00Z")
     seen = DayAheadWeatherSpec(**weather)
-    spec = dataclasses.replace(load_spec(name), start=start, day_ahead_weather=seen)
+    spec = replace(load_spec(name), start=start, day_ahead_weather=seen)
     return load_dataset(spec, simulated=True)
 
 
@@ -154,8 +153,7 @@ def twins():
 def test_when_models_see_other_weather_then_source_and_fingerprint_are_others_and_without_they_stay(
     twins,
 ):
-    start = twins["none"].spec.start
-    plain = load_dataset(dataclasses.replace(load_spec("heat"), start=start), simulated=True)
+    plain = load_dataset(replace(load_spec("heat"), start=twins["none"].spec.start), simulated=True)
     assert (twins["none"].sha256, twins["none"].source, twins["none"].weather) == (
         plain.sha256,
         "simulated",
@@ -187,7 +185,7 @@ def test_when_the_weather_of_an_origin_is_not_known_then_it_is_no_origin(twins):
     hole = dataset.weather.values.copy()
     position = int(dataset.validation_origins[3])
     hole[position, 7, 0] = np.nan
-    holed = dataclasses.replace(dataset, weather=dataclasses.replace(dataset.weather, values=hole))
+    holed = replace(dataset, weather=replace(dataset.weather, values=hole))
     assert list(holed.validation_origins) == [
         p for p in dataset.validation_origins if p != position
     ]
@@ -197,13 +195,13 @@ def test_when_the_weather_of_an_origin_is_not_known_then_it_is_no_origin(twins):
 def test_when_a_csv_has_an_archive_then_it_lies_beside_it_and_is_part_of_the_fingerprint(
     tiny_dataset, tmp_path
 ):
-    spec = dataclasses.replace(
+    spec = replace(
         tiny_dataset.spec, day_ahead_weather=DayAheadWeatherSpec("forecast", ("temp",), "w.csv")
     )
     tiny_dataset.frame.to_csv(tmp_path / "tiny.csv")
     with pytest.raises(InputError, match=r"w\.csv: cannot be read \(No such file or directory\)"):
         load_dataset(spec, tmp_path)
-    issued = pd.date_range("2019-03-01", periods=100, freq="D", tz="UTC")
+    issued = pd.date_range("2019-03-01 00:00Z", periods=100)
     rows = [(i, i + pd.Timedelta(hours=h), 5.0 + h) for i in issued for h in range(1, 49)]
     pd.DataFrame(rows, columns=["issued", "valid", "temp"]).to_csv(tmp_path / "w.csv", index=False)
     dataset = load_dataset(spec, tmp_path)

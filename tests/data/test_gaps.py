@@ -137,19 +137,17 @@ def test_when_a_raw_series_has_a_long_gap_then_the_prepared_csv_is_empty_there_a
     ]
     table = pd.read_csv(features)
     assert table.columns[table.isna().any()].tolist() == [TARGET]
-    dataset = small.load()
-    assert np.flatnonzero(dataset.is_missing).tolist() == list(range(570, 670))
+    assert np.flatnonzero(small.load().is_missing).tolist() == list(range(570, 670))
 
 
 def test_when_the_hour_of_a_day_with_a_clock_change_is_missing_then_it_is_the_local_one():
     spec = replace(load_spec("heat"), start=None)
-    index = pd.date_range("2019-03-30", periods=72, freq="h", tz="UTC", name="timestamp")
+    index = pd.date_range("2019-03-30 00:00Z", periods=72, freq="h", name="timestamp")
     calendar = calendar_columns(index, spec, None)
     table = calendar.assign(**{spec.target: 1.0 + np.arange(72) % 24}).drop(
-        pd.Timestamp("2019-03-31 05:00", tz="UTC")
+        pd.Timestamp("2019-03-31 05:00Z")
     )
-    cells = table.reset_index().astype(str)
-    frame, n_filled, missing = hourly_frame(cells, spec)
+    frame, n_filled, missing = hourly_frame(table.reset_index().astype(str), spec)
     assert frame["hour"].iloc[29] == 7  # the day before it was 6
     assert (frame[list(CALENDAR_COLUMNS)] == calendar).all(axis=None)
     assert (n_filled, len(missing)) == (1, 0)

@@ -1,12 +1,13 @@
 """What a valid dataset becomes; what a broken one says is in test_broken_inputs.py."""
 
-import dataclasses
 import hashlib
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
 from hpo_lib import paths
 from hpo_lib.data.dataset import fingerprint_frame, load_dataset
@@ -17,14 +18,12 @@ from tests.conftest import refusal
 from tests.data.conftest import small_frame
 
 
-def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles(
-    small,
-):
+def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles(small):
     dataset = small.load()
     past, future = ("temp", "water_lag_1h"), ("hour", "day_of_week", "is_weekend")
     assert (dataset.past, dataset.future) == (past, future)
     assert list(dataset.frame) == ["water_consumption", *past, *future]
-    pd.testing.assert_frame_equal(
+    assert_frame_equal(
         dataset.frame, small_frame().astype("float64"), check_exact=True, check_index_type=False
     )
     assert (dataset.source, dataset.path, dataset.n_filled) == ("csv", str(small.csv), 0)
@@ -56,16 +55,14 @@ def test_when_the_same_data_is_written_in_another_form_then_it_loads_alike(small
     expected, text = small.load().frame, small.csv.read_bytes()
     small.csv.write_bytes(rewrite(text))
     assert small.csv.read_bytes() != text
-    pd.testing.assert_frame_equal(small.load().frame, expected)
+    assert_frame_equal(small.load().frame, expected)
 
 
-def test_when_start_is_set_then_earlier_values_are_unused_but_lines_count_from_the_top(
-    small,
-):
+def test_when_start_is_set_then_earlier_values_are_unused_but_lines_count_from_the_top(small):
     small.edit_toml("\n[splits]", 'start = "2018-04-03 00:00"\n\n[splits]')
     small.set_cell(2, "water_consumption", "-1", 49)
     small.drop(3, 12)
-    assert small.load().frame.index[0] == pd.Timestamp("2018-04-03", tz="UTC")
+    assert small.load().frame.index[0] == pd.Timestamp("2018-04-03 00:00Z")
     small.set_cell(45, "water_consumption", "-2")
     with pytest.raises(InputError, match=r"line 45, column 'water_consumption' is -2"):
         small.load()
@@ -94,14 +91,12 @@ def test_when_cells_are_empty_then_they_are_filled_linearly_and_each_hour_counts
     assert dataset.frame["temp"].iloc[33:38].tolist() == pytest.approx([10, 9.25, 8.5, 7.75, 7])
 
 
-def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_no_holiday(
-    small,
-):
+def test_when_a_whole_local_day_is_missing_then_its_calendar_is_known_but_no_holiday(small):
     complete = small.load().frame
     small.edit_toml("max_hours = 3", "max_hours = 30")
     small.drop(47, 73)
     calendar = ["hour", "day_of_week", "is_weekend"]
-    pd.testing.assert_frame_equal(small.load().frame[calendar], complete[calendar])
+    assert_frame_equal(small.load().frame[calendar], complete[calendar])
     small.edit_toml("is_weekend", "is_holiday")
     small.replace("is_weekend", "is_holiday")
     with pytest.raises(
@@ -120,9 +115,7 @@ def test_when_a_single_hour_is_dropped_then_it_is_filled_and_counted(small, line
     assert row["water_consumption"] == pytest.approx(hole["water_consumption"].mean())
     calendar = ["hour", "day_of_week", "is_weekend"]  # never between two hours or half a weekend
     assert row[calendar].tolist() == complete[calendar].iloc[line - 2].tolist()
-    pd.testing.assert_frame_equal(
-        dataset.frame.drop(row.name), complete.drop(row.name), check_freq=False
-    )
+    assert_frame_equal(dataset.frame.drop(row.name), complete.drop(row.name), check_freq=False)
 
 
 def test_when_the_csv_is_in_the_data_folder_then_it_is_taken_before_the_one_beside_the_toml(
@@ -146,7 +139,7 @@ def test_when_the_csv_is_absent_then_the_twin_is_used_from_start_on_and_says_so(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(paths, "DATA_DIR", tmp_path)
-    spec = dataclasses.replace(load_spec("heat"), start=pd.Timestamp("2020-01-01", tz="UTC"))
+    spec = replace(load_spec("heat"), start=pd.Timestamp("2020-01-01 00:00Z"))
     dataset = load_dataset(spec)
     assert (dataset.source, dataset.path, dataset.n_filled) == (
         "simulated",
@@ -167,7 +160,7 @@ def test_when_a_dataset_has_no_twin_then_an_absent_csv_is_an_error(tmp_path, mon
         f"datasets/heat.toml: the CSV of dataset 'heat' was not found (looked for {tmp_path}/{csv} "
         f"and datasets/{csv}); put it there, or make it with {make}"
     ):
-        load_dataset(dataclasses.replace(load_spec("heat"), twin=None))
+        load_dataset(replace(load_spec("heat"), twin=None))
 
 
 def test_when_the_folder_that_was_named_lacks_the_csv_then_nothing_else_is_used_in_its_place(
@@ -191,7 +184,7 @@ def test_when_simulated_data_is_asked_for_then_it_is_used_though_the_csv_is_ther
     csv.write_text("not read\n", encoding="utf-8")
     assert load_dataset(spec, tmp_path, simulated=True).source == "simulated"
     with pytest.raises(InputError, match=r"table \[twin\] is missing"):
-        load_dataset(dataclasses.replace(spec, twin=None), simulated=True)
+        load_dataset(replace(spec, twin=None), simulated=True)
 
 
 def test_when_a_value_name_or_hour_changes_then_the_fingerprint_does_but_not_with_the_unit():
@@ -223,8 +216,8 @@ def test_when_the_shipped_csv_is_prepared_from_its_own_target_and_weather_then_i
     hours = shipped.index.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").rename("dt_iso")
     shipped.frame[["temp", "humidity", "wind_speed"]].set_axis(hours).to_csv(weather)
     prepare_features(shipped.spec, raw, weather, None, new)
-    made = load_dataset(dataclasses.replace(shipped.spec, csv=str(new)))
-    pd.testing.assert_frame_equal(made.frame, shipped.frame.iloc[24:], check_exact=True)
+    made = load_dataset(replace(shipped.spec, csv=str(new)))
+    assert_frame_equal(made.frame, shipped.frame.iloc[24:], check_exact=True)
     packed.write_bytes((paths.DATASETS_DIR / "bike_dc.csv.xz").read_bytes()[:-9])
     with pytest.raises(InputError, match=r"new.csv.xz: cannot be unpacked \(.+\); restore it"):
-        load_dataset(dataclasses.replace(shipped.spec, csv=str(packed)))
+        load_dataset(replace(shipped.spec, csv=str(packed)))

@@ -4,23 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.raw_files import dataset_of_frame
 from hpo_lib.data.spec import RawFile, load_spec
+from tests.conftest import hpo
 
-HOURS = pd.date_range("2020-02-01", periods=100 * 24, freq="h", tz="UTC")
+HOURS = pd.date_range("2020-02-01 00:00Z", periods=100 * 24, freq="h")
 VALUES = 10 + np.arange(len(HOURS)) % 24 / 4
 
 
 def prepared(file, *options, zone="Europe/Rome", prepare=()):
     """What the commands of docs/own_data.md make of a file."""
     toml, data = file.with_suffix(".toml"), file.parent / "data"
-    assert main(["new-dataset", str(file), "--timezone", zone, "--out", str(toml), *options]) == 0
-    out = data / load_spec(toml).csv
-    command = ["prepare", "--dataset", str(toml), "--raw", str(file), "--out", str(out), *prepare]
-    assert main(command) == 0
-    return load_dataset(load_spec(toml), data)
+    said = hpo("new-dataset", file, "--timezone", zone, "--out", toml, *options)
+    spec = load_spec(toml)
+    hpo("prepare --dataset", toml, "--raw", file, "--out", data / spec.csv, *prepare)
+    return load_dataset(spec, data), said.out
 
 
 def write(file, header, times, values, separator=","):
@@ -29,23 +28,16 @@ def write(file, header, times, values, separator=","):
     return file
 
 
-def test_when_the_file_is_a_plain_raw_csv_then_its_dataset_has_its_name_and_no_table_raw(
-    tmp_path, capsys
-):
+def test_when_the_file_is_a_plain_raw_csv_then_its_dataset_has_its_name_and_no_table_raw(tmp_path):
     file = write(tmp_path / "My meter 7.csv", ",0", HOURS, VALUES)
-    dataset = prepared(file)
+    dataset, report = prepared(file)
     spec = dataset.spec
-    assert (spec.name, spec.target, spec.unit, spec.raw) == (
-        "my_meter_7",
-        "my_meter_7",
-        "units",
-        RawFile(),
-    )
+    assert spec.name == spec.target == "my_meter_7"
+    assert (spec.unit, spec.raw) == ("units", RawFile())
     assert (spec.timezone, spec.country, spec.hemisphere) == ("Europe/Rome", "IT", "north")
     assert dataset.past == ("my_meter_7_lag_1h", "my_meter_7_lag_24h", "my_meter_7_rolling_24h")
     assert dataset.target.to_numpy() == pytest.approx(VALUES[24:])
     assert len(dataset.validation_origins) > 15
-    report = capsys.readouterr().out
     assert f"hpo prepare --dataset '{file.with_suffix('.toml')}' --raw '{file}'" in report
     toml = file.with_suffix(".toml").read_text(encoding="utf-8")
     assert [line.split(" ")[0] for line in toml.splitlines() if "# guessed" in line] == [
@@ -81,7 +73,7 @@ def test_when_times_have_no_offset_then_they_are_local_unless_another_zone_is_gi
     times = HOURS.tz_convert(kept).strftime("%d.%m.%Y %H:%M")
     values = [f"{value:.2f}".replace(".", ",") for value in VALUES]
     file = write(tmp_path / "export.csv", "Zeit;Last [kW]", times, np.array(values), ";")
-    dataset = prepared(file, prepare=prepare)
+    dataset, _ = prepared(file, prepare=prepare)
     assert dataset.spec.raw == RawFile("Zeit", "Last [kW]", "Europe/Rome", "mean")
     assert (dataset.spec.target, dataset.spec.unit) == ("last", "kW")
     assert dataset.target.to_numpy() == pytest.approx(VALUES[24:])
@@ -94,30 +86,23 @@ def test_when_rows_are_quarters_of_an_hour_and_some_are_negative_then_that_is_wr
     weather.write_text(
         "dt_iso,wind_speed,temp,sun\n2020-02-01 00:00:00 +0000 UTC,1,2,3\n", encoding="utf-8"
     )
-    dataset = prepared(file, "--weather", str(weather), zone="Australia/Melbourne")
+    dataset, _ = prepared(file, "--weather", weather, zone="Australia/Melbourne")
     spec = dataset.spec
     assert spec.optional_covariates == spec.past_covariates[:2] == ("temp", "wind_speed")
-    assert (spec.target, spec.unit, spec.may_be_negative, spec.raw.aggregate) == (
-        "net_load",
-        "MW",
-        True,
-        "mean",
-    )
+    assert (spec.target, spec.unit) == ("net_load", "MW")
+    assert (spec.may_be_negative, spec.raw.aggregate) == (True, "mean")
     assert (spec.country, spec.hemisphere) == ("AU", "south")
     assert dataset.target.to_numpy() == pytest.approx(VALUES[24:] - 12)
     assert dataset.lowest is None
 
 
-def test_when_a_toml_is_there_or_the_zone_is_of_no_place_then_nothing_is_written(tmp_path, capsys):
+def test_when_a_toml_is_there_or_the_zone_is_of_no_place_then_nothing_is_written(tmp_path):
     file = write(tmp_path / "meter.csv", ",0", HOURS, VALUES)
     toml = tmp_path / "meter.toml"
-    argv = ["new-dataset", str(file), "--out", str(toml), "--timezone"]
-    assert main([*argv, "Rome"]) == 2
+    words = "new-dataset", file, "--out", toml, "--timezone"
+    sentence = "timezone is 'Rome', expected that of a place, such as 'Europe/Rome'"
+    assert sentence in hpo(*words, "Rome", code=2).err
     assert not toml.exists()
-    assert (
-        "timezone is 'Rome', expected that of a place, such as 'Europe/Rome'"
-        in capsys.readouterr().err
-    )
     toml.write_text("mine", encoding="utf-8")
-    assert main([*argv, "Europe/Rome"]) == 2
+    hpo(*words, "Europe/Rome", code=2)
     assert toml.read_text(encoding="utf-8") == "mine"

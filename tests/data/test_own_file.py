@@ -14,8 +14,8 @@ from tests.conftest import refusal
 
 # Both changes of the clock in Rome: from 2020-03-28 to 2020-04-02 and from 2020-10-23 to
 # 2020-10-27.
-SPRING = pd.date_range("2020-03-28", periods=5 * 24, freq="h", tz="UTC")
-AUTUMN = pd.date_range("2020-10-23", periods=5 * 24, freq="h", tz="UTC")
+SPRING = pd.date_range("2020-03-28 00:00Z", periods=5 * 24, freq="h")
+AUTUMN = pd.date_range("2020-10-23 00:00Z", periods=5 * 24, freq="h")
 
 
 @pytest.fixture
@@ -31,14 +31,7 @@ def comma(number):
     return value(number).replace(".", ",")
 
 
-def write(
-    path,
-    hours,
-    header,
-    row,
-    form,
-    zone,
-):
+def write(path, hours, header, row, form, zone):
     """A file of rising values, one per hour, with local times of a zone; and what should be read
     from it.
     """
@@ -75,13 +68,7 @@ FORMS = {
         "America/New_York",
         RawFile(timezone="America/New_York"),
     ),
-    "days_first": (
-        "d,y",
-        plain,
-        "%d/%m/%Y %H:%M",
-        "+01:00",
-        RawFile(timezone="+01:00"),
-    ),
+    "days_first": ("d,y", plain, "%d/%m/%Y %H:%M", "+01:00", RawFile(timezone="+01:00")),
     "offsets_of_summer_and_winter": (
         "time,load",
         plain,
@@ -103,13 +90,7 @@ FORMS = {
         "Europe/Rome",
         RawFile(timezone="Europe/Rome"),
     ),
-    "plain_with_an_offset": (
-        ",0",
-        plain,
-        "%Y-%m-%d %H:%M:%S%z",
-        "+01:00",
-        RawFile(),
-    ),
+    "plain_with_an_offset": (",0", plain, "%Y-%m-%d %H:%M:%S%z", "+01:00", RawFile()),
     "two_times": (
         "from,to,load",
         lambda t, y: f"{t},{t},{value(y)}",
@@ -180,80 +161,82 @@ def test_when_an_hour_lacks_a_step_or_a_value_then_it_is_empty(spec, tmp_path):
     assert filled == 2
 
 
-QUARTERS = "00", "15", "30", "45"
-TWO = ["2020-01-01 00:00", "2020-01-01 01:00"]
+TWO_HOURS = "time,load\n2020-01-01 00:00,1\n2020-01-01 01:00,2"
 WRONG = {
     "no_zone": (
-        ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
+        TWO_HOURS,
         RawFile(),
         "timestamps have no time zone (line 2: '2020-01-01 00:00'); pass --timezone UTC, "
         "Europe/Rome or, for one offset all year, +01:00 (or timezone under [raw])",
     ),
     "unknown_zone": (
-        ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
+        TWO_HOURS,
         RawFile(timezone="Rome"),
         "timezone is 'Rome', expected UTC, an IANA name such as Europe/Rome, or +01:00; fix it",
     ),
     "skipped_hour": (
-        ["time,load", "2020-03-29 01:00,1", "2020-03-29 02:00,2"],
+        "time,load\n2020-03-29 01:00,1\n2020-03-29 02:00,2",
         RawFile(timezone="Europe/Rome"),
         "line 3, column 'time' is '2020-03-29 02:00', which the clock of Europe/Rome skips; if the "
         "file keeps one offset all year, give that as --timezone, such as +01:00",
     ),
     "mixed_offsets": (
-        ["time,load", f"{TWO[0]}Z,1", f"{TWO[1]},2"],
+        "time,load\n2020-01-01 00:00Z,1\n2020-01-01 01:00,2",
         RawFile(),
         "line 3, column 'time' is '2020-01-01 01:00', with no offset from UTC, unlike line 2; "
         "write all alike",
     ),
     "unreadable_time": (
-        ["time,load", f"{TWO[0]},1", "yesterday,2"],
+        "time,load\n2020-01-01 00:00,1\nyesterday,2",
         RawFile(timezone="UTC"),
         "line 3, column 'time' is 'yesterday', expected a time such as '2018-04-01 00:00' or "
         "'01.04.2018 00:00'; fix it",
     ),
     "two_values": (
-        ["time,a,b", f"{TWO[0]},1,2", f"{TWO[1]},2,2"],
+        "time,a,b\n2020-01-01 00:00,1,2\n2020-01-01 01:00,2,2",
         RawFile(),
         "has the columns 'time', 'a', 'b', expected a time and a value; name them with "
         "--time-column and --value-column, or time_column and value_column under [raw]",
     ),
     "misnamed_column": (
-        ["time,load", f"{TWO[0]},1", f"{TWO[1]},2"],
+        TWO_HOURS,
         RawFile(value_column="laod"),
         "column 'laod' is missing, the header has 'time', 'load'; fix its name",
     ),
     "quarters": (
-        ["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "30"))],
+        "time,load\n2020-01-01 00:00Z,1\n2020-01-01 00:15Z,1\n2020-01-01 00:30Z,1",
         RawFile(),
         "rows are 15 minutes apart, expected an hour; give --aggregate mean for a rate such as kW "
         "or m3/h, or --aggregate sum for amounts such as kWh or m3 (or aggregate under [raw])",
     ),
     "quarter_twice": (
-        ["time,load", *(f"2020-01-01 00:{m}Z,1" for m in ("00", "15", "15", "30"))],
+        "time,load\n"
+        "2020-01-01 00:00Z,1\n2020-01-01 00:15Z,1\n2020-01-01 00:15Z,1\n2020-01-01 00:30Z,1",
         RawFile(aggregate="sum"),
         "line 4, column 'time' is '2020-01-01 00:15:00+00:00', which an earlier line already has, "
         "expected every time once; remove one",
     ),
     "negative_quarters": (
-        ["time,load", *(f"2020-01-01 0{h}:{m}Z,{1 - 2 * h}" for h in (0, 1) for m in QUARTERS)],
+        "time,load\n"
+        "2020-01-01 00:00Z,1\n2020-01-01 00:15Z,1\n2020-01-01 00:30Z,1\n2020-01-01 00:45Z,1\n"
+        "2020-01-01 01:00Z,-1\n2020-01-01 01:15Z,-1\n2020-01-01 01:30Z,-1\n2020-01-01 01:45Z,-1",
         RawFile(aggregate="mean"),
         "line 6, column 'heat_consumption' is -1, expected at least 0; fix that cell, leave it "
         "empty, or set may_be_negative = true in the dataset's TOML if it is right",
     ),
     "days": (
-        ["time,load", *(f"2020-01-0{day},1" for day in (1, 2, 3))],
+        "time,load\n2020-01-01,1\n2020-01-02,1\n2020-01-03,1",
         RawFile(timezone="UTC"),
         "rows are 1440 minutes apart, expected an hour, or a part of one",
     ),
     "thousands": (
-        ["time;load", f"{TWO[0]};1.234,5", f"{TWO[1]};2"],
+        "time;load\n2020-01-01 00:00;1.234,5\n2020-01-01 01:00;2",
         RawFile(timezone="UTC"),
         "line 2, column 'load' is '1.234,5', expected one decimal sign and no separator of "
         "thousands; write it without one",
     ),
     "twice": (
-        ["time,load", f"{TWO[0]}Z,1", f"{TWO[0]}Z,2", f"{TWO[1]}Z,2"],
+        "time,load\n2020-01-01 00:00Z,1\n2020-01-01 00:00Z,2\n2020-01-01 01:00Z,2",
         RawFile(),
         "line 3, column 'timestamp' is '2020-01-01 00:00:00+00:00', which line 2 already has, "
         "expected every hour once; remove one of the rows, or give `hpo prepare` the --timezone if "
@@ -264,8 +247,8 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_when_a_file_cannot_be_read_for_sure_then_the_error_says_what_to_give(name, spec, tmp_path):
-    lines, raw, sentence = WRONG[name]
+    text, raw, sentence = WRONG[name]
     file = tmp_path / "own.csv"
-    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    file.write_text(f"{text}\n", encoding="utf-8")
     with refusal(f"{file}: {sentence}"):
         read_raw_series(file, replace(spec, raw=raw))

@@ -76,7 +76,7 @@ def test_when_a_relative_path_is_given_from_another_folder_then_it_is_found_belo
 )
 def test_when_a_time_is_written_in_any_iso_form_then_it_is_the_same_hour_in_utc(small, written):
     small.edit_toml('"2018-05-31 23:00"', written)
-    assert load_spec(small.toml).splits.train_end == pd.Timestamp("2018-05-31 23:00", tz="UTC")
+    assert load_spec(small.toml).splits.train_end == pd.Timestamp("2018-05-31 23:00Z")
 
 
 DATES = 'train_end = "2018-05-31 23:00"\nval_end = "2018-06-15 23:00"\n'

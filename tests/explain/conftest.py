@@ -32,7 +32,7 @@ max_hours = 3
 
 def made_of_parts(seed=0, days=640):
     """Daily cycle, a large weekend effect, a level that drifts, a little noise."""
-    index = pd.date_range("2018-01-01", periods=24 * days, freq="h", tz="UTC", name="timestamp")
+    index = pd.date_range("2018-01-01 00:00Z", periods=24 * days, freq="h", name="timestamp")
     draws = np.random.default_rng(seed)
     weekend = (index.day_of_week >= 5).astype(int)
     level = 12 * np.sin(2 * np.pi * np.arange(len(index)) / (24 * 90))

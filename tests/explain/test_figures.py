@@ -68,8 +68,7 @@ def test_when_a_day_is_drawn_then_its_steps_lead_from_the_linear_baseline_to_the
 ):
     (axes,) = drawn("explanation_day", evidence).axes
     bars = axes.patches
-    names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["model", *PLAYERS]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["model", *PLAYERS]
     medians = explained.games("median")
     daily = medians[explained.best].mean(axis=2)
     day = np.abs(daily[-1] - daily[0]).argmax()
@@ -99,8 +98,7 @@ def test_when_groups_are_deleted_then_curves_lead_from_the_loss_with_all_to_that
 
 
 def test_when_the_table_is_made_then_it_has_a_row_per_model_with_intervals(evidence, explained):
-    table = explanation_table(evidence)
-    ((title, columns),) = table.sections
+    ((title, columns),) = explanation_table(evidence).sections
     assert title == "Tiny:\n14 days, 7 to 8 donors (L/h)"
     names, *groups = (list(cells) for _, cells in columns)
     assert names == ["TFT", "Linear baseline", "Linear baseline, refitted"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
 from hpo_lib.benchmark.explain import SEASON_DAYS, draw_donors, players
 from hpo_lib.data.dataset import load_dataset
@@ -58,7 +59,7 @@ def test_when_all_groups_are_swapped_then_only_the_hour_of_the_day_is_the_own_on
         # Lags of the hours before the block are of the week that is repeated there.
         hours = slice(HORIZON, None)
         left, right = blocks(found, name)[:, hours], blocks(expected, name)[:, hours]
-        np.testing.assert_allclose(left, right, rtol=1e-9, atol=1e-9)
+        assert_allclose(left, right, rtol=1e-9, atol=1e-9)
 
 
 def test_when_the_level_is_swapped_then_its_size_is_the_donors_and_its_shape_the_own(
@@ -68,19 +69,19 @@ def test_when_the_level_is_swapped_then_its_size_is_the_donors_and_its_shape_the
     found = blocks(mixed(parts, contexts, "level"), "load")
     assert level(found) == pytest.approx(level(blocks(contexts[1], "load")), rel=1e-12)
     means = [y[:, -HORIZON:].mean(axis=1, keepdims=True) for y in (found[:, :-HORIZON], own)]
-    np.testing.assert_allclose(found[:, :-HORIZON] / means[0], own / means[1], rtol=1e-9)
+    assert_allclose(found[:, :-HORIZON] / means[0], own / means[1], rtol=1e-9)
     assert not np.allclose(own, other)
 
 
 def test_when_a_shape_is_swapped_then_the_level_and_the_other_hours_stay(parts, contexts):
     own, other = (blocks(context, "load")[:, :-HORIZON] for context in contexts)
     day = blocks(mixed(parts, contexts, "last day"), "load")[:, :-HORIZON]
-    np.testing.assert_allclose(day[:, :-HORIZON], own[:, :-HORIZON], rtol=1e-12)
+    assert_allclose(day[:, :-HORIZON], own[:, :-HORIZON], rtol=1e-12)
     relative = [y[:, -HORIZON:] / y[:, -HORIZON:].mean(axis=1, keepdims=True) for y in (day, other)]
-    np.testing.assert_allclose(*relative, rtol=1e-9)
+    assert_allclose(*relative, rtol=1e-9)
     assert day[:, -HORIZON:].mean(axis=1) == pytest.approx(own[:, -HORIZON:].mean(axis=1))
     weeks = blocks(mixed(parts, contexts, "weeks before"), "load")[:, :-HORIZON]
-    np.testing.assert_allclose(weeks[:, -HORIZON:], own[:, -HORIZON:], rtol=1e-12)
+    assert_allclose(weeks[:, -HORIZON:], own[:, -HORIZON:], rtol=1e-12)
     assert not np.isclose(weeks[:, :-HORIZON], own[:, :-HORIZON]).all()
 
 
@@ -88,13 +89,10 @@ def test_when_the_history_changes_then_columns_that_follow_from_it_are_made_agai
     for groups in (("level",), ("last day",), ("weeks before", "calendar")):
         found = mixed(parts, contexts, *groups)
         lag, y = blocks(found, "load_lag_24h"), blocks(found, "load")
-        known = slice(HORIZON, -HORIZON)
-        np.testing.assert_allclose(lag[:, known], y[:, : -2 * HORIZON], rtol=1e-9)
+        assert_allclose(lag[:, slice(HORIZON, -HORIZON)], y[:, : -2 * HORIZON], rtol=1e-9)
     # Of no group by itself: another group leaves it alone.
     other = mixed(parts, contexts, "weather so far", "calendar")
-    np.testing.assert_allclose(
-        blocks(other, "load_lag_24h"), blocks(contexts[0], "load_lag_24h"), rtol=1e-12
-    )
+    assert_allclose(blocks(other, "load_lag_24h"), blocks(contexts[0], "load_lag_24h"), rtol=1e-12)
 
 
 def test_when_products_are_in_the_data_then_they_follow_from_what_was_swapped(tiny_dataset):
@@ -107,7 +105,7 @@ def test_when_products_are_in_the_data_then_they_follow_from_what_was_swapped(ti
     found = own.with_groups_of(other, other, {"calendar": ["is_weekend"]}, 1.0).frame
     known = slice(None, -HORIZON)
     expected = own.frame["temp"].to_numpy() * other.frame["is_weekend"].to_numpy()
-    np.testing.assert_allclose(found["temp_weekend_interaction"][known], expected[known])
+    assert_allclose(found["temp_weekend_interaction"][known], expected[known])
     assert not np.allclose(expected[known], own.frame["temp_weekend_interaction"][known])
 
 
@@ -127,8 +125,7 @@ def test_when_what_comes_after_an_origin_changes_then_no_context_does(parts, con
 
 
 def test_when_donors_are_drawn_then_they_are_of_training_the_season_the_hour_and_the_kind(parts):
-    days = parts.test_origins
-    donors = draw_donors(parts, days)
+    donors = draw_donors(parts, parts.test_origins)
     index, off = parts.index, parts.frame[["is_weekend", "is_public_holiday"]].max(axis=1)
     off = off.to_numpy()
     for (day, *_), history, others in donors:

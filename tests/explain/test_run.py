@@ -29,20 +29,18 @@ from hpo_lib.benchmark.explanations import (
     shapley_values,
 )
 from hpo_lib.benchmark.train import make_plan
-from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.paths import BenchmarkPaths
 from hpo_lib.records.read_write import load_predictions, read_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.uncertainty import bootstrap_intervals
-from tests.conftest import refusal
+from tests.conftest import hpo, refusal
 from tests.study.processes import python
 
 
 def explained_by(toml, out, models, days="14", split="test", **how):
     how = {"seeds": 1, "test": True, "params": "default", "out": str(out), **how}
-    plan = make_plan(str(toml), models=families_among(models), **how)
-    return explain(plan, models, split, days)
+    return explain(make_plan(str(toml), models=families_among(models), **how), models, split, days)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +71,7 @@ def linear(explained):
 
 
 def of_one(*seeds):
-    parts = {("NHITS_Q", "best", str(42 + i)): one for i, one in enumerate(seeds)}
-    return Explanations(parts)
+    return Explanations({("NHITS_Q", "best", str(42 + i)): one for i, one in enumerate(seeds)})
 
 
 def test_when_everything_is_known_then_the_forecast_is_that_of_the_benchmark(
@@ -157,20 +154,19 @@ def test_when_a_run_is_killed_then_the_next_one_goes_on_and_then_nothing_is_expl
     assert {file: file.read_bytes() for file in sorted(tmp_path.rglob("*.*"))} == before
 
 
-def test_when_values_are_verified_then_an_altered_one_is_found(paths, capsys):
-    assert main(["verify", str(paths.table("shapley"))]) == 0
-    assert "figures recomputed" in capsys.readouterr().out
-    text = paths.table("shapley").read_text(encoding="utf-8")
-    table = pd.read_csv(paths.table("shapley"))
+def test_when_values_are_verified_then_an_altered_one_is_found(paths):
+    file = paths.table("shapley")
+    assert "figures recomputed" in hpo("verify", file).out
+    text = file.read_text(encoding="utf-8")
+    table = pd.read_csv(file)
     table.loc[3, "value"] += 1e-6
-    table.to_csv(paths.table("shapley"), index=False)
+    table.to_csv(file, index=False)
     try:
-        assert main(["verify", str(paths.table("shapley"))]) == 1
-        assert f"DRIFT  {paths.table('shapley')}: it differs" in capsys.readouterr().out
-        table.iloc[1:].to_csv(paths.table("shapley"), index=False)
-        assert main(["verify", str(paths.table("shapley"))]) == 1
+        assert f"DRIFT  {file}: it differs" in hpo("verify", file, code=1).out
+        table.iloc[1:].to_csv(file, index=False)
+        hpo("verify", file, code=1)
     finally:
-        paths.table("shapley").write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
 
 
 def test_when_an_explanation_is_damaged_then_a_sentence_says_so(paths, tmp_path):
@@ -181,11 +177,9 @@ def test_when_an_explanation_is_damaged_then_a_sentence_says_so(paths, tmp_path)
 
 
 def test_when_seeds_differ_then_the_mean_of_a_row_is_over_all_of_them(linear):
-    other = linear._replace(values=linear.values + 1)
-    both = of_one(linear, other)
+    both = of_one(linear, linear._replace(values=linear.values + 1))
     mean = both.games("median")["NHITS_Q", "best", MEAN]
-    single = of_one(linear).games("median")["NHITS_Q", "best", "42"]
-    assert mean == pytest.approx(single + 0.5)
+    assert mean == pytest.approx(of_one(linear).games("median")["NHITS_Q", "best", "42"] + 0.5)
     values = both.table().query("what == 'median'").set_index(["seed", "group"])["value"]
     assert values["mean", ALL] == pytest.approx(mean[-1].mean())
     assert values["43", ALL] == pytest.approx(values["42", ALL] + 1)
@@ -252,8 +246,7 @@ def test_when_two_columns_are_copies_then_their_groups_share_alike(parts):
     forecaster = baselines()["RESIDUAL_LINEAR"].fit(copy)
     donors = draw_donors(copy, copy.test_origins[:4])
     groups = {"level": (), "one": ["a"], "other": ["copied"]}
-    values = coalition_values(forecaster, copy, donors, groups)
-    _, one, other = shapley_values(values[..., 1])
+    _, one, other = shapley_values(coalition_values(forecaster, copy, donors, groups)[..., 1])
     assert np.abs(one).max() > 0
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 

@@ -63,8 +63,7 @@ def test_when_shap_explains_the_same_game_then_its_values_are_equal(game):
 
 
 def test_when_values_are_summed_then_they_are_all_less_none(game):
-    total = game[-1] - game[0]
-    assert shapley_values(game).sum(axis=0) == pytest.approx(total, rel=1e-9)
+    assert shapley_values(game).sum(axis=0) == pytest.approx(game[-1] - game[0], rel=1e-9)
     # What a player adds is a half of each of its interactions and what it adds on its own.
     assert interactions(game) == pytest.approx(interactions(game).swapaxes(0, 1), abs=1e-12)
 
@@ -72,8 +71,7 @@ def test_when_values_are_summed_then_they_are_all_less_none(game):
 def test_when_groups_are_deleted_in_an_order_then_the_curve_takes_these_coalitions():
     game = np.arange(8.0)
     assert deletion(game, np.array([0.2, 0.1, -3])).tolist() == [7, 3, 2, 0]
-    inserted = deletion(game, claim_of([1, 0, 2]))[::-1]
-    assert inserted.tolist() == [0, 4, 5, 7]
+    assert deletion(game, claim_of([1, 0, 2]))[::-1].tolist() == [0, 4, 5, 7]
 
 
 def test_when_an_order_is_the_right_one_then_deleting_in_it_costs_more_than_in_any_order():

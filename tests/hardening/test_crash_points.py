@@ -81,8 +81,7 @@ def test_when_workers_die_before_each_operation_of_a_trial_then_nothing_is_lost_
         return study_in(storage, runs_dir=tmp_path / name)
 
     operations = multiprocessing.get_context("fork").SimpleQueue()
-    whole = study("whole")
-    assert_done(whole.worker(1, 2, CrashPoints(0, operations.put).install))
+    assert_done(study("whole").worker(1, 2, CrashPoints(0, operations.put).install))
     points = 0
     while not operations.empty():
         operations.get()

@@ -39,8 +39,7 @@ run.run_study(settings, progress=False)
 def test_when_two_hundred_trials_run_in_one_process_then_memory_stays_as_it_was_after_twenty(
     root, tiny_toml, tmp_path
 ):
-    toml = tiny_toml()
-    run = python(root, "-c", TRIALS, str(toml), str(tmp_path))
+    run = python(root, "-c", TRIALS, tiny_toml(), tmp_path)
     assert run.returncode == 0, run.stderr[-2000:]
     resident = [
         int(line.split()[1]) for line in run.stdout.splitlines() if line.startswith("resident")

@@ -10,15 +10,7 @@ from hpo_lib.families.search_space import is_whole
 from hpo_lib.paths import RUNS_DIR
 from hpo_lib.records.study import StoredStudy, study_runs
 from hpo_lib.study.early_stopping import Rung, StoppingRule
-from measurements.early_stopping import (
-    Recorded,
-    complete,
-    cost,
-    drawn,
-    load_table,
-    measure,
-    replay,
-)
+from measurements.early_stopping import Recorded, complete, cost, drawn, load_table, measure, replay
 from measurements.record_curves import NEAR, append, configuration, counts, record, recorded
 from measurements.settling import Replayed
 from measurements.settling import complete as complete_ones
@@ -26,13 +18,7 @@ from measurements.settling import complete as complete_ones
 BY_MAE = StoppingRule((Rung(0.5, 0.5),), warm_up=1)
 
 
-def trial(
-    number,
-    maes,
-    factor=1.0,
-    picp=80.0,
-    winkler=1.0,
-):
+def trial(number, maes, factor=1.0, picp=80.0, winkler=1.0):
     curve = [
         {"step": 10 * i, "mae": mae, "picp": picp, "pinball": mae, "winkler": winkler}
         for i, mae in enumerate(maes, start=1)
@@ -126,7 +112,7 @@ def test_when_the_shipped_table_is_read_then_trials_are_whole_and_drawn_as_it_sa
 def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(
     tiny_dataset, tmp_path
 ):
-    table = tmp_path / "results" / "curves.csv"
+    table = tmp_path / "results/curves.csv"
     checks = [
         {"step": step, "mae": 1.0, "picp": 80.0, "pinball": 0.3, "winkler": 4.0}
         for step in (10, 20)

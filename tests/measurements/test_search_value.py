@@ -12,16 +12,10 @@ from hpo_lib.benchmark.train import Plan
 from hpo_lib.records.trainings import Training, training_key
 from hpo_lib.settings import Settings
 from measurements import search_purpose, search_value
-from measurements.search_value import (
-    changes,
-    markdown,
-    percent_change,
-    rows_of,
-    series_rows,
-)
+from measurements.search_value import changes, markdown, percent_change, rows_of, series_rows
 from tests.conftest import made_forecasts
 
-TWIN = Path(__file__).resolve().parents[2] / "measurements" / "centrum_twin.toml"
+TWIN = Path(__file__).resolve().parents[2] / "measurements/centrum_twin.toml"
 
 
 @pytest.fixture

@@ -35,8 +35,7 @@ def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_ho
         ((0.41,), True, False),
         ((0.3,), False, False),
     ):
-        measured = Measured((), steps, "of steps", condition=condition)
-        assert row("work", measured, bar)["met"] is met
+        assert row("work", Measured((), steps, "of steps", condition=condition), bar)["met"] is met
 
 
 def test_when_a_row_raises_then_it_is_shown_and_stored_as_failed_and_the_others_go_on(
@@ -49,7 +48,7 @@ def test_when_a_row_raises_then_it_is_shown_and_stored_as_failed_and_the_others_
     assert len(names) == len(set(names))
     fine = run.Row("fine", "fine work", Bar(2), lambda context: Measured((6.0,), (2.0,), "s"))
     monkeypatch.setattr(run, "ROWS", (run.Row("broken", "broken work", Bar(2), broken), fine))
-    out = tmp_path / "results" / "latest.json"
+    out = tmp_path / "results/latest.json"
     assert run.main(["--out", str(out)]) == 1
     shown = capsys.readouterr().out
     assert "broken work" in shown

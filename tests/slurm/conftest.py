@@ -52,7 +52,7 @@ class Cluster:
         for name in ("state", "spool", "dev"):
             (self.folder / name).mkdir()
         for number in range(8):
-            (self.folder / "dev" / f"nvidia{number}").symlink_to("/dev/null")
+            (self.folder / f"dev/nvidia{number}").symlink_to("/dev/null")
         filled = {
             "HOST": socket.gethostname().split(".")[0],
             "CONTROL_PORT": str(free_port()),
@@ -94,12 +94,11 @@ class Cluster:
         )
 
     def _spawn(self, *command):
-        log = (self.folder / f"{command[0]}.out").open("wb")
         self._daemons.append(
             subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=(self.folder / f"{command[0]}.out").open("wb"),
                 stderr=subprocess.STDOUT,
                 env=self.environment,
                 start_new_session=True,

@@ -30,12 +30,7 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def decide(
-    run,
-    tmp_path,
-    monkeypatch,
-    capfd,
-):
+def decide(run, tmp_path, monkeypatch, capfd):
     """The exit code of the job, its output, and whether it was requeued."""
 
     def program(name, text):
@@ -44,16 +39,7 @@ def decide(
         file.chmod(0o755)
         return str(file)
 
-    def outcome(
-        end,
-        *,
-        before=0,
-        after=0,
-        state="RUNNING",
-        left="10:30",
-        requeues=0,
-        **more,
-    ):
+    def outcome(end, *, before=0, after=0, state="RUNNING", left="10:30", requeues=0, **more):
         for file, finished in ((run.best_params, before), (tmp_path / "after", after)):
             kinds = enumerate(("completed", "failed", "pruned"))
             counts = {f"n_{kind}": int(finished > i) for i, kind in kinds}
@@ -90,8 +76,7 @@ def test_when_workers_share_a_gpu_then_the_daemon_of_mps_serves_them_alone(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     for variable in ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"):
         monkeypatch.setenv(variable, "of others")
-    words = ["--workers", "2"]
-    assert run_job(run, words, ThisJob("4711_2", "4711", 3, workers_per_gpu=2), 3) == 2
+    assert run_job(run, ["--workers", "2"], ThisJob("4711_2", "4711", 3, workers_per_gpu=2), 3) == 2
     begun, study, ended = said.read_text().splitlines()
     folder = begun.split()[-1]
     assert begun == f"mps -d  {folder}"
@@ -114,9 +99,7 @@ def test_when_the_study_settled_with_fewer_trials_then_the_job_is_done(decide):
     assert decide("exit 0", after=2, settled=settled)[::2] == (0, False)
 
 
-def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(
-    decide,
-):
+def test_when_a_study_starts_then_its_time_budget_ends_as_slurm_warns(decide):
     for left, hours, code in (("5:00", "0.0003", 1), ("11:30", "0.0250", 0)):
         ended, output, _ = decide('echo "$*"; exit 1', left=left)
         assert (ended, f" run --time-budget-hours {hours}\n" in output) == (code, True)

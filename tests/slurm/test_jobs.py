@@ -57,8 +57,7 @@ class Study:
 
     def wait_for_trial(self, number):
         """Until the trial runs with all its parameters."""
-        before = self.files.trial_predictions(number - 1)
-        wait_until(before.exists, PATIENCE, lambda: self.log)
+        wait_until(self.files.trial_predictions(number - 1).exists, PATIENCE, lambda: self.log)
         wait_until(
             lambda: any(t.number == number and len(t.params) == 7 for t in self.trials()),
             PATIENCE,
@@ -114,8 +113,7 @@ def site(tmp_path):
 def test_when_a_study_is_submitted_then_its_job_completes_and_leaves_all_files_under_its_id(
     study, tmp_path
 ):
-    trap = tmp_path / "runs; touch pwned; $(touch pwned) 'x' %j {x}"
-    one = study("2", runs_dir=trap)
+    one = study("2", runs_dir=tmp_path / "runs; touch pwned; $(touch pwned) 'x' %j {x}")
     job = one.ended_complete(2)
     assert job["JobName"] == "hpo_NHITS_Q_heat"
     assert (job["Partition"], job["TimeLimit"], job["NumCPUs"], job["Restarts"]) == (
@@ -170,8 +168,7 @@ def test_when_the_time_limit_nears_then_the_study_ends_cleanly_and_goes_on_in_th
     assert one.ended_complete(2)["Restarts"] == "1"
     assert "1 trials are missing: the study was asked to stop by SIGUSR1\nrequeue 1\n" in one.log
     assert "attempt 2 (0 of at most 9 without progress)" in one.log
-    first = read_record(one.files.attempt_notebook(1))
-    assert first == Record(complete=True)
+    assert read_record(one.files.attempt_notebook(1)) == Record(complete=True)
     default, stopped, again = one.trials()
     assert stopped.user_attrs["asked_to_stop"] == "SIGUSR1"
     assert (again.params, again.user_attrs["attempt"]) == (stopped.params, 1)
@@ -182,8 +179,7 @@ def test_when_slurm_requeues_the_job_then_the_study_ends_cleanly_and_goes_on(stu
     one = study("3")
     one.wait_for_trial(1)
     assert one.cluster.ask("scontrol", "requeue", one.job_id).returncode == 0
-    job = one.ended_complete(3)
-    assert job["Restarts"] == "1", "the job requeued itself, too"
+    assert one.ended_complete(3)["Restarts"] == "1", "the job requeued itself, too"
     first = read_record(one.files.attempt_notebook(1))
     assert first.complete, "the first attempt left no complete record"
     assert not first.error

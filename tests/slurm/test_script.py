@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from hpo_lib import paths
 from hpo_lib.cli.commands import study_settings
-from hpo_lib.cli.main import _parser, main
+from hpo_lib.cli.main import _parser
 from hpo_lib.errors import InputError
 from hpo_lib.launch.slurm import Site, job_script, read_site
 from hpo_lib.launch.slurm_requeue import ThisJob
 from hpo_lib.paths import RunPaths
 from hpo_lib.settings import Settings
+from tests.conftest import hpo
 
 GOLDEN = Path(__file__).parent / "golden"
 SITES = sorted(GOLDEN.glob("*.env"))
@@ -35,15 +36,14 @@ SITES = sorted(GOLDEN.glob("*.env"))
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_when_a_site_is_described_then_the_script_is_exactly_this(
-    site, more, golden, tmp_path, monkeypatch, capsys
+    site, more, golden, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(sys, "executable", "/usr/my bin/python")
     monkeypatch.setattr(paths, "PROJECT_ROOT", Path("/my project"))
     monkeypatch.setattr(paths, "SLURM_LOGS", Path("/my project/slurm/logs"))
     folders = f"--data-dir {tmp_path} --runs-dir /runs --site {site}"
     words = f"submit --model TFT_Q --dataset water_centrum --trials 30 --simulated {folders}"
-    assert main([*words.split(), "--dry-run", *more]) == 0
-    script, errors = capsys.readouterr()
+    _, script, errors = hpo(words, "--dry-run", *more)
     assert errors == ""
     script = script.replace(str(tmp_path), "/data")
     expected = GOLDEN / f"{golden}.sh"
@@ -98,9 +98,9 @@ def test_when_a_parameter_holds_anything_then_the_shell_hands_it_on_as_it_is(fol
 
 
 @pytest.fixture
-def refusal(tmp_path, monkeypatch, capsys):
+def refusal(tmp_path, monkeypatch):
     """What ``hpo submit`` prints as it ends with exit code 2, without having called sbatch."""
-    called, program = tmp_path / "called", tmp_path / "bin" / "sbatch"
+    called, program = tmp_path / "called", tmp_path / "bin/sbatch"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ntouch {shlex.quote(str(called))}\n", encoding="utf-8")
     program.chmod(0o755)
@@ -108,9 +108,7 @@ def refusal(tmp_path, monkeypatch, capsys):
 
     def said(*arguments):
         folders = f"--simulated --data-dir {tmp_path} --runs-dir {tmp_path}"
-        words = f"submit --model NHITS_Q --dataset heat {folders}"
-        assert main([*words.split(), *arguments]) == 2
-        out, err = capsys.readouterr()
+        _, out, err = hpo(f"submit --model NHITS_Q --dataset heat {folders}", *arguments, code=2)
         assert (out, called.exists()) == ("", False)
         return err
 
@@ -147,7 +145,7 @@ def test_when_simulated_data_is_asked_for_and_there_is_no_twin_then_submit_says_
     )
     toml = tmp_path / "mine.toml"
     toml.write_text(text.split("[twin]")[0], encoding="utf-8")
-    assert f"{toml}: table [twin] is missing" in refusal("--dataset", str(toml))
+    assert f"{toml}: table [twin] is missing" in refusal("--dataset", toml)
 
 
 def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_says_so(
@@ -185,44 +183,38 @@ def test_when_slurm_starts_a_job_then_it_knows_its_study_and_its_worker(
     assert ThisJob.of_environment(600, 20, 4) == job
 
 
-def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, capsys, monkeypatch):
+def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["submit", "--model", "NHITS_Q", "--dataset", "heat", "--simulated"]) == 1
     sentence = (
         "hpo: sbatch is not on this machine, so nothing was submitted; log in to the cluster's "
         "login node, or use "
         "`hpo run` to run the study here\n"
     )
-    assert capsys.readouterr() == ("", sentence)
+    assert hpo("submit --model NHITS_Q --dataset heat --simulated", code=1) == (1, "", sentence)
 
 
 @pytest.mark.parametrize(
     "text, sentence",
-    [
-        ("PARTITON=gpu", "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?"),
-        ("PARTITION", "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?"),
-        ("MEM=1G\nMEM=2G", "line 2: MEM is given twice"),
-        ("PARTITION=a b", "line 1: PARTITION is 'a b', expected one word"),
-        ("ACCOUNT=x;reboot", "line 1: ACCOUNT is 'x;reboot', expected one word"),
-        ("GRES=gpu:1  # one", "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own"),
-        ("SIGNAL_SECONDS=ten", "line 1: SIGNAL_SECONDS is 'ten', expected a valid integer"),
-        (
-            "TIME=12:00",
-            "line 1: TIME is '12:00', expected hours:minutes:seconds",
-        ),  # to Slurm these are minutes
-        ("TIME=9-99:99:99", "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds"),
-        ("TIME=2-24:00:00", "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds"),
-        ("MEM=64 G", "line 1: MEM is '64 G', expected one word"),
-        (
-            "WORKERS_PER_GPU=0",
-            "line 1: WORKERS_PER_GPU is '0', expected greater than or equal to 1",
-        ),
-        ("MAX_REQUEUES=-1", "line 1: MAX_REQUEUES is '-1', expected greater than or equal to 0"),
-        ("MAX_REQUEUES=1_0", "line 1: MAX_REQUEUES is '1_0', expected a valid integer"),
-        ("SIGNAL_SECONDS=2.0", "line 1: SIGNAL_SECONDS is '2.0', expected a valid integer"),
-        ("TIME=00:10:00", "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600"),
-        (b"MEM=1G\n\xff\xfe", "cannot be read (byte 7 is not UTF-8)"),
-    ],
+    {
+        "PARTITON=gpu": "line 1 is 'PARTITON=gpu', expected KEY=value; did you mean PARTITION?",
+        "PARTITION": "line 1 is 'PARTITION', expected KEY=value; did you mean PARTITION?",
+        "MEM=1G\nMEM=2G": "line 2: MEM is given twice",
+        "PARTITION=a b": "line 1: PARTITION is 'a b', expected one word",
+        "ACCOUNT=x;reboot": "line 1: ACCOUNT is 'x;reboot', expected one word",
+        "GRES=gpu:1  # one": "line 1: GRES is 'gpu:1  # one'; a comment needs a line of its own",
+        "SIGNAL_SECONDS=ten": "line 1: SIGNAL_SECONDS is 'ten', expected a valid integer",
+        # To Slurm these are minutes.
+        "TIME=12:00": "line 1: TIME is '12:00', expected hours:minutes:seconds",
+        "TIME=9-99:99:99": "line 1: TIME is '9-99:99:99', expected hours:minutes:seconds",
+        "TIME=2-24:00:00": "line 1: TIME is '2-24:00:00', expected hours:minutes:seconds",
+        "MEM=64 G": "line 1: MEM is '64 G', expected one word",
+        "WORKERS_PER_GPU=0": "line 1: WORKERS_PER_GPU is '0', expected greater than or equal to 1",
+        "MAX_REQUEUES=-1": "line 1: MAX_REQUEUES is '-1', expected greater than or equal to 0",
+        "MAX_REQUEUES=1_0": "line 1: MAX_REQUEUES is '1_0', expected a valid integer",
+        "SIGNAL_SECONDS=2.0": "line 1: SIGNAL_SECONDS is '2.0', expected a valid integer",
+        "TIME=00:10:00": "TIME=00:10:00 is not longer than SIGNAL_SECONDS=600",
+        b"MEM=1G\n\xff\xfe": "cannot be read (byte 7 is not UTF-8)",
+    }.items(),
 )
 def test_when_a_site_file_is_wrong_then_the_line_is_named(text, sentence, tmp_path):
     file = tmp_path / "site.env"

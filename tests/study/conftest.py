@@ -1,6 +1,7 @@
 """Studies of a fake family, and the tiny dataset as files for studies in other processes."""
 
 import functools
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -58,6 +59,20 @@ def fake_study(fake, monkeypatch):
 @pytest.fixture
 def family(monkeypatch):
     return fake_study(FakeFamily(), monkeypatch)
+
+
+@pytest.fixture
+def ten_minutes_each(family, monkeypatch):
+    """Each training takes ten minutes by the clock of the study."""
+    clock = SimpleNamespace(now=0.0)
+
+    def before(call):
+        clock.now += 600
+
+    family.before = before
+    for module in ("run", "progress", "proof"):
+        stopped = SimpleNamespace(monotonic=lambda: clock.now)
+        monkeypatch.setattr(f"hpo_lib.study.{module}.time", stopped)
 
 
 @pytest.fixture

@@ -69,11 +69,10 @@ class Study:
         self.processes = []
 
     def start(self, *command):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=self.root,
-            env=environment,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -131,8 +131,7 @@ def test_when_a_study_shows_what_it_stopped_then_it_says_how_many_at_which_share
     count = sum(t.state == "stopped" for t in run.trials)
     assert (count > 0) == (trials == 6)
     shares = f": {count} after 50% of their steps" if count else ""
-    sentence = f"Stopped early: {count} of {trials} trials{shares}."
-    assert study_page.stopped_early(run) == sentence
+    assert study_page.stopped_early(run) == f"Stopped early: {count} of {trials} trials{shares}."
 
 
 # Resuming
@@ -215,8 +214,7 @@ def test_when_stopped_trials_are_behind_the_front_then_the_sampler_learns_as_if_
     """So nothing has to be put in their place: TPE counts them among the configurations to keep
     away from.
     """
-    front = [(1.0, 9.0), (2.0, 5.0), (3.0, 1.0)]
-    values = front + [(4.0 + i % 5, 9.5 + i % 3) for i in range(17)]
+    values = [(1.0, 9.0), (2.0, 5.0), (3.0, 1.0)] + [(4.0 + i % 5, 9.5 + i % 3) for i in range(17)]
     complete = [asked(values, (), seed) for seed in range(10)]
     assert [asked(values, range(3, 20), seed) for seed in range(10)] == complete
     without = [asked(values[:11], (), seed) for seed in range(10)]

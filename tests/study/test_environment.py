@@ -24,7 +24,7 @@ def test_when_a_file_is_where_a_folder_should_be_then_one_sentence_names_it(star
     with pytest.raises(
         WriteError, match=rf"\A{tmp_path}/file/runs/.*: cannot be written \(Not a directory\); make"
     ):
-        start(runs_dir=tmp_path / "file" / "runs")
+        start(runs_dir=tmp_path / "file/runs")
 
 
 def test_when_the_storage_is_lost_in_mid_study_then_one_sentence_names_it(start, files, family):

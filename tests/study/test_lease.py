@@ -93,7 +93,7 @@ def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path):
     inside, most = [], []
 
     def hold():
-        one = Lease(tmp_path / "new" / "lease")
+        one = Lease(tmp_path / "new/lease")
         for _ in range(20):
             with one:
                 inside.append(1)
@@ -239,9 +239,7 @@ except StudyError as error:
 """
 
 
-def test_when_a_worker_is_killed_then_it_lives_no_more_and_another_may_take_its_name(
-    run,
-):
+def test_when_a_worker_is_killed_then_it_lives_no_more_and_another_may_take_its_name(run):
     sentence = (
         f"another process works on this study (it holds {run.worker_lease('2')}); wait for it, "
         "stop it, or choose another job_id"
@@ -320,9 +318,8 @@ def test_when_others_look_at_a_killed_worker_while_it_starts_again_then_it_is_no
         assert clock.polls == 2
 
 
-@pytest.mark.usefixtures("short")
 def test_when_a_crash_left_empty_leases_then_they_are_waited_for_once_and_it_is_said_once(
-    run, capsys
+    run, capsys, short
 ):
     run.workers.mkdir(parents=True)
     run.worker_lease("1").touch()
@@ -338,9 +335,8 @@ def test_when_a_crash_left_empty_leases_then_they_are_waited_for_once_and_it_is_
     )
 
 
-@pytest.mark.usefixtures("short")
 def test_when_only_the_lease_of_decisions_is_silent_then_who_waits_says_whose_it_is(
-    tmp_path, capsys, monkeypatch
+    tmp_path, capsys, monkeypatch, short
 ):
     monkeypatch.setattr(leases, "REFRESH", 0.05)
     (file := tmp_path / "lease").write_text(ELSEWHERE.format(0.5), encoding="utf-8")
@@ -388,7 +384,6 @@ def test_when_running_and_finished_trials_are_as_many_as_asked_for_then_no_other
         assert queues[2].claim() is None
         queues[1].interrupt(second, "somebody")
         again = queues[2].claim()
-        assert again is not None
         assert again.params == second.params
         queues[2].end(again, 1.0, {"cause": "NaN in the forecasts"})
         assert queues[0].claim() is None, "a failed trial is finished"

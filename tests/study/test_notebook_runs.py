@@ -51,10 +51,7 @@ def executed(root, tmp_path):
 # objectives. The README's test runs TFT; the benchmark's slow test trains all nine pairs, and the
 # notebooks of all families run in ``tests/browser``.
 PLAN = {"space": "plan", "policy": "calibrated", "objectives": "mae,winkler"}
-TWINS = [
-    ("nhits_q.ipynb", "NHITS_Q", "heat", {}),
-    (TEMPLATE, "TIMESNET_Q", "water_tommerby", PLAN),
-]
+TWINS = [("nhits_q.ipynb", "NHITS_Q", "heat", {}), (TEMPLATE, "TIMESNET_Q", "water_tommerby", PLAN)]
 
 
 @pytest.mark.slow
@@ -125,8 +122,7 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
     assert f"InputError: {sentence}" in run.stderr
     assert not (tmp_path / "runs").exists()
 
-    notebook = nbformat.read(out, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = [cell for cell in nbformat.read(out, as_version=4).cells if cell.cell_type == "code"]
     (failed,) = (
         number
         for number, cell in enumerate(code)
@@ -140,7 +136,7 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
 def test_when_papermill_prepares_a_raw_series_then_the_notebook_shows_what_a_study_would_read(
     root, tmp_path
 ):
-    hours = pd.date_range("2022-10-01", "2024-12-31 23:00", freq="h", tz="UTC")
+    hours = pd.date_range("2022-10-01 00:00Z", "2024-12-31 23:00Z", freq="h")
     noise = np.random.default_rng(1).random(len(hours))
     demand = 2 + np.sin(2 * np.pi * np.arange(len(hours)) / 24) + 0.1 * noise
     pd.Series(demand, index=hours, name="0").to_csv(tmp_path / "raw.csv")

@@ -21,6 +21,7 @@ from hpo_lib.records.read_write import load_predictions, read_json, write_json, 
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.verify import verify
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from tests.study.conftest import fake_study
 from tests.study.fakes import DEFAULTS, Died, FakeFamily, around
 
 
@@ -47,9 +48,7 @@ class SeededFamily(FakeFamily):
 
 @pytest.fixture
 def family(monkeypatch):
-    fake = SeededFamily()
-    monkeypatch.setattr("hpo_lib.study.proof.get_family", lambda name: fake)
-    return fake
+    return fake_study(SeededFamily(), monkeypatch)
 
 
 @pytest.fixture
@@ -220,8 +219,7 @@ def test_when_the_process_dies_during_the_proof_then_the_next_run_trains_the_res
     run = prove()
     assert family.replicates == [(True, 43), (True, 44), (False, 43), (False, 43), (False, 44)]
     assert study_status(files, []).state == "done"
-    whole = prove(runs_dir=tmp_path / "whole")
-    assert run.result["proof"] == whole.result["proof"]
+    assert run.result["proof"] == prove(runs_dir=tmp_path / "whole").result["proof"]
 
 
 def test_when_what_makes_a_replicate_changes_then_it_alone_is_trained_again(prove, family, files):
@@ -264,8 +262,7 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
     at_fresh(2, lambda: stop_requests._asked.append("SIGTERM"), family)
     if not during:  # it is only seen after the training
         monkeypatch.setattr(stop_requests, "check", lambda: None)
-    run = prove()
-    result = run.result
+    result = prove().result
     assert (result["status"], result["proof"], result["best_trial_number"]) == ("stopped", None, 0)
     assert len(files.replicates()) == (1 if during else 2)
     last = (
@@ -280,18 +277,8 @@ def test_when_the_proof_is_asked_to_stop_then_the_record_says_so_and_the_next_ru
 
 
 def test_when_the_time_budget_ends_before_the_proof_then_it_waits_for_the_next_run(
-    prove, family, monkeypatch
+    prove, family, ten_minutes_each
 ):
-    clock = SimpleNamespace(now=0.0)
-
-    def before(call):
-        clock.now += 600
-
-    family.before = before
-    for module in ("run", "progress", "proof"):
-        monkeypatch.setattr(
-            f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now)
-        )
     run = prove(time_budget_hours=5 / 6)
     assert (run.result["status"], family.replicates) == ("stopped", [(True, 43)])
     assert run.result["training_time_hours"] == pytest.approx(5 / 6)
@@ -315,8 +302,7 @@ def test_when_another_worker_trains_for_the_proof_then_this_one_waits_and_only_r
         other.release()
 
     monkeypatch.setattr("hpo_lib.study.proof.time", SimpleNamespace(sleep=lambda seconds: end()))
-    again = prove()
-    assert again.result["proof"] == done.result["proof"]
+    assert prove().result["proof"] == done.result["proof"]
     assert len(family.calls) == trained
 
 
@@ -327,7 +313,7 @@ def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(
     prove, family, files, tiny_toml
 ):
     toml = tiny_toml()
-    prove(dataset=load_dataset(load_spec(str(toml)), toml.parent))
+    prove(dataset=load_dataset(load_spec(toml), toml.parent))
 
     def said():
         return str(verify(files.best_params, toml.parent, str(toml)))

@@ -6,7 +6,6 @@ from itertools import cycle
 import numpy as np
 import pytest
 
-from hpo_lib.cli.main import main
 from hpo_lib.data.dataset import load_dataset
 from hpo_lib.data.spec import load_spec
 from hpo_lib.families.models import family_names
@@ -15,6 +14,7 @@ from hpo_lib.records.read_write import load_predictions
 from hpo_lib.records.result import load_result
 from hpo_lib.settings import Settings
 from hpo_lib.study.run import run_study
+from tests.conftest import hpo
 
 pytestmark = pytest.mark.slow
 
@@ -27,13 +27,13 @@ ORIGINS = {"heat": 365, "water_centrum": 122}
 def test_when_a_study_runs_on_real_data_then_it_scores_every_day_of_validation_with_sane_numbers(
     model, series, root, tmp_path, capsys
 ):
-    raw = root.parent / "shared" / "data" / "raw"
+    raw = root.parent / "shared/data/raw"
     if not raw.is_dir():
         pytest.skip("the real series are not here: no ../shared/data/raw beside the repository")
-    spec = load_spec(root / "datasets" / "development" / f"{series}.toml")
+    spec = load_spec(root / f"datasets/development/{series}.toml")
     file = f"{RAW[series]}_CombinedDataframe_SummedAveraged_withoutOutliers.csv"
-    words = f"--dataset {spec.path} --raw {raw / file} --out {tmp_path / spec.csv}".split()
-    assert main(["prepare", *words, "--school-holidays", str(raw / "school_holidays.csv")]) == 0
+    holidays = f"--school-holidays {raw / 'school_holidays.csv'}"
+    hpo(f"prepare --dataset {spec.path} --raw {raw / file} --out {tmp_path / spec.csv} {holidays}")
     prepared = load_dataset(replace(spec, twin=None), tmp_path)
     folders = {"data_dir": str(tmp_path), "runs_dir": str(tmp_path)}
     given = {"preset": "test", "trials": 1, "job_id": "real", **folders}

@@ -64,15 +64,12 @@ def test_when_all_processes_are_killed_in_mid_trial_then_the_same_command_comple
     assert not study.files.attempt_notebook(2).exists()
     assert study.files.pareto_front.exists()
 
-    said = end(study.hpo_run(3))
-    assert "The study holds 3 finished trials, so no trial is trained" in said
+    assert "The study holds 3 finished trials, so no trial is trained" in end(study.hpo_run(3))
     assert study.trials() == after
     assert study.files.attempt_notebook(2).exists()
 
 
-def test_when_the_user_interrupts_a_study_then_the_command_that_it_names_completes_it(
-    study_in,
-):
+def test_when_the_user_interrupts_a_study_then_the_command_that_it_names_completes_it(study_in):
     study = study_in("sqlite", "NHITS_Q")
     process, kernels = begin(study, 3)
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does

@@ -2,14 +2,12 @@
 and refused.
 """
 
-import dataclasses
 import itertools
 import json
 import os
 import re
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -205,12 +203,11 @@ def test_when_a_study_is_resumed_with_other_settings_or_data_then_it_is_refused(
 # Objectives
 
 
-@pytest.mark.usefixtures("html_figures")
 @pytest.mark.parametrize(
     "names", ["mae,winkler", "winkler_calibrated,pinball,picp_penalty_calibrated"]
 )
 def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figures_hold_them(
-    names, start, files
+    names, start, files, html_figures
 ):
     chosen = names.split(",")
     run = start(trials=6, objectives=names)
@@ -236,7 +233,7 @@ def test_when_a_study_has_its_own_objectives_then_optuna_the_record_and_the_figu
         text.replace("\\u002f", "/").replace("\\u2212", "\N{MINUS SIGN}")
         for text in figure_texts(files)
     )
-    assert [label for label in labels if label not in drawn] == []
+    assert not [label for label in labels if label not in drawn]
     assert labels[0] in history
 
 
@@ -268,14 +265,14 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
     family.before = fail_with(MemoryError("tried to\n  allocate   9 GiB"), 1)
     run = start(trials=3, storage=storage)
     assert states(run) == ["complete", "failed", "complete"]
-    failed = run.trials[1]
-    assert failed.cause == "MemoryError: tried to allocate 9 GiB"
+    failed, cause = run.trials[1], "MemoryError: tried to allocate 9 GiB"
+    assert failed.cause == cause
     assert np.isnan(failed.mae)
     assert failed.scores == {}
     assert failed.params == family.calls[1]
     record = read(files)
     assert (record["n_completed"], record["n_failed"]) == (2, 1)
-    assert record["failures"] == [{"trial": 1, "cause": "MemoryError: tried to allocate 9 GiB"}]
+    assert record["failures"] == [{"trial": 1, "cause": cause}]
     assert 1 not in [trial["trial"] for trial in record["all_pareto_trials"]]
     assert len(start(trials=3, storage=storage).trials) == 3, (
         "a failed trial is finished and is not tried again"
@@ -302,9 +299,8 @@ def test_when_forecasts_or_scores_are_not_finite_then_the_trial_fails_and_never_
         def __call__(self, f):
             return wrong.get(len(family.calls)) or honest(f)
 
-    broken = Broken(**vars(honest))
     monkeypatch.setattr(family, "forecasts", forecasts)
-    monkeypatch.setitem(metrics.METRICS, "mae", broken)
+    monkeypatch.setitem(metrics.METRICS, "mae", Broken(**vars(honest)))
     run = start(trials=6)
     assert [trial.cause for trial in run.trials if trial.state == "failed"] == [
         "NonFiniteForecast: 1 of 15 forecasts hold NaN or infinity",
@@ -336,8 +332,7 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
     assert not files.best_params.exists()
 
     family.before = lambda call: None
-    run = start(trials=5, storage=storage)
-    assert states(run) == ["failed"] * 3 + ["complete"] * 2
+    assert states(start(trials=5, storage=storage)) == ["failed"] * 3 + ["complete"] * 2
 
 
 @pytest.mark.parametrize(
@@ -354,8 +349,7 @@ def test_when_trials_fail_otherwise_then_the_study_goes_on(errors, start, family
             raise error
 
     family.before = before
-    expected = ["failed" if error else "complete" for error in errors]
-    assert states(start(trials=5)) == expected
+    assert states(start(trials=5)) == ["failed" if error else "complete" for error in errors]
 
 
 # Interruptions
@@ -465,18 +459,8 @@ def test_when_a_worker_dies_while_it_draws_parameters_then_they_are_drawn_again(
 
 
 def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_run_completes_it(
-    start, family, files, monkeypatch, capsys
+    start, family, files, capsys, ten_minutes_each
 ):
-    clock = SimpleNamespace(now=0.0)
-
-    def before(call):
-        clock.now += 600
-
-    family.before = before
-    for module in ("run", "progress"):
-        monkeypatch.setattr(
-            f"hpo_lib.study.{module}.time", SimpleNamespace(monotonic=lambda: clock.now)
-        )
     run = start(trials=10, time_budget_hours=0.5)
     # Three trials of ten minutes fill half an hour; a fourth would end later.
     assert states(run) == ["complete"] * 3
@@ -569,11 +553,10 @@ def figure_texts(files):
     ]
 
 
-@pytest.mark.usefixtures("html_figures")
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["different", "equal"])
 @pytest.mark.parametrize("trials", [1, 2, 15])
 def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network(
-    trials, scale, start, family, files
+    trials, scale, start, family, files, html_figures
 ):
     family.scale = scale
     start(trials=trials)
@@ -599,9 +582,10 @@ def test_when_a_study_ends_then_its_figures_are_whole_pages_that_need_no_network
         assert all(name in importance for name in ("width", "depth", "lr"))
 
 
-@pytest.mark.usefixtures("html_figures")
-def test_when_the_data_is_simulated_then_every_figure_says_so(start, files, tiny_dataset):
-    simulated = dataclasses.replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
+def test_when_the_data_is_simulated_then_every_figure_says_so(
+    start, files, tiny_dataset, html_figures
+):
+    simulated = replace(tiny_dataset, source="simulated", path="simulated twin of tiny")
     start(trials=2, dataset=simulated)
     assert read(files)["provenance"]["data"]["source"] == "simulated"
     assert all(", simulated data" in text for text in figure_texts(files))

@@ -1,7 +1,7 @@
 """Studies of the wide space: conditional dimensions, and the first trials."""
 
-import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -58,10 +58,7 @@ def test_when_a_study_ends_then_its_record_holds_the_space_and_the_whole_recipe_
     wide, start, family
 ):
     record = wide(trials=8).result
-    assert (record["space"], record["provenance"]["recipe"]) == (
-        "wide",
-        STANDARD.stored(),
-    )
+    assert (record["space"], record["provenance"]["recipe"]) == ("wide", STANDARD.stored())
     recipe, network = STANDARD.updated(record["best_params"])
     assert record["best_recipe"] == recipe.stored()
     assert set(network) == set(DEFAULTS)
@@ -88,8 +85,7 @@ def test_when_a_wide_study_is_resumed_then_it_asks_for_what_an_uninterrupted_one
         with pytest.raises(Died):
             wide(trials=12, storage=storage)
     portfolio, family.portfolio = family.portfolio, {}  # a study keeps the one it was begun with
-    run = wide(trials=12, storage=storage)
-    assert [t.state for t in run.trials].count("interrupted") == 2
+    assert [t.state for t in wide(trials=12, storage=storage).trials].count("interrupted") == 2
     assert family.calls[1] == family.calls[2] == shipped[0]
     assert family.calls[8] == family.calls[9]
     in_parts = [call for i, call in enumerate(family.calls) if i not in (1, 8)]
@@ -133,7 +129,7 @@ def test_when_models_see_tomorrows_temperature_then_thermal_memory_is_searched(
     seen = day_ahead_weather(
         weather, tiny_dataset.frame, None, tiny_dataset.training_frame, tiny_dataset.spec.target
     )
-    wide(trials=12, dataset=dataclasses.replace(tiny_dataset, weather=seen, sha256="with weather"))
+    wide(trials=12, dataset=replace(tiny_dataset, weather=seen, sha256="with weather"))
     assert family.calls[0] == {**family.untuned("wide"), "thermal": True}
     assert family.calls[1:3] == [{**shipped[0], "thermal": True}, {**shipped[1], "thermal": True}]
     assert {call["thermal"] for call in family.calls} == {True, False}
@@ -146,8 +142,8 @@ def test_when_a_study_is_warm_started_then_the_best_of_own_studies_on_other_seri
     wide, start, shipped, family, tiny_dataset, capsys
 ):
     def other(name, source="csv"):
-        spec = dataclasses.replace(tiny_dataset.spec, name=name)
-        return dataclasses.replace(tiny_dataset, spec=spec, sha256=name, source=source)
+        spec = replace(tiny_dataset.spec, name=name)
+        return replace(tiny_dataset, spec=spec, sha256=name, source=source)
 
     used = wide(trials=8, dataset=other("harbour"), seed=12)
     wide(trials=8, dataset=other("twin", "simulated"), seed=4)
@@ -193,6 +189,5 @@ def test_when_own_studies_are_many_then_the_newest_three_complete_and_real_ones_
         settings = Settings.create("FAKE_Q", "tiny", runs_dir=tmp_path, preset=preset)
         return best_of_others(family, tiny_dataset, settings)
 
-    studies = best("laptop")
-    assert [study.dataset for study in studies] == ["pier", "quay", "port"]
+    assert [study.dataset for study in best("laptop")] == ["pier", "quay", "port"]
     assert best("test")[0].dataset == "small"

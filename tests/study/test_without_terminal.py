@@ -11,24 +11,22 @@ import psutil
 import pytest
 
 from hpo_lib import stop_requests
-from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.figures import explorer
 from hpo_lib.launch import status
 from hpo_lib.launch.slurm import Job
 from hpo_lib.records.leases import Liveness
 from hpo_lib.records.study import StoredStudy
+from tests.conftest import hpo
 from tests.study.processes import python, until
 
 
 @pytest.fixture
-def stop(tmp_path, capsys):
+def stop(tmp_path):
     """Exit code of ``hpo stop``, and what it says."""
 
     def run(name="a"):
-        capsys.readouterr()
-        code = main(["stop", name, "--runs-dir", str(tmp_path)])
-        out, err = capsys.readouterr()
+        code, out, err = hpo("stop", name, "--runs-dir", tmp_path, code=None)
         return code, out + err
 
     return run
@@ -49,8 +47,7 @@ def test_when_a_study_is_stopped_then_its_trial_is_put_back_and_a_later_run_comp
     ((code, text),) = said
     assert code == 0
     assert text.startswith("FAKE_Q_tiny_a is asked to stop: ")
-    study = StoredStudy.read(files)
-    assert study.result["status"] == "stopped"
+    assert StoredStudy.read(files).result["status"] == "stopped"
     assert stop("FAKE_Q_tiny_a") == (
         1,
         "hpo: FAKE_Q_tiny_a does not run, so nothing is stopped: interrupted (it was asked to "
@@ -72,7 +69,7 @@ def test_when_no_study_has_that_name_then_stop_says_which_there_are(start, stop)
 
 @pytest.mark.parametrize("name", ["4711", "NHITS_Q_heat_4711"])
 def test_when_the_study_is_a_running_slurm_job_then_it_is_cancelled(name, tmp_path, monkeypatch):
-    program = tmp_path / "bin" / "scancel"
+    program = tmp_path / "bin/scancel"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\necho $@ > {shlex.quote(str(tmp_path))}/called\n")
     program.chmod(0o755)

@@ -116,7 +116,7 @@ print("done", flush=True)
 
 def test_when_a_worker_process_is_killed_then_it_is_restarted_and_the_study_completes(study_in):
     study = study_in("journal", "NHITS_Q")
-    parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "5")
+    parent = study.start("-c", RUN, study.toml, study.files.runs_dir, "5")
     (victim,) = until(lambda: study.running("2"), "worker 2 runs a trial", [parent])
     (pid,) = re.findall(r"^pid=(\d+)$", study.files.worker_lease("2").read_text(), re.MULTILINE)
     os.kill(int(pid), signal.SIGKILL)
@@ -133,7 +133,7 @@ def test_when_the_parent_is_killed_then_its_workers_end_too_and_their_trials_are
     study_in,
 ):
     study = study_in("journal", "NHITS_Q")
-    parent = study.start("-c", RUN, str(study.toml), str(study.files.runs_dir), "50")
+    parent = study.start("-c", RUN, study.toml, study.files.runs_dir, "50")
     until(lambda: study.running("1") and study.running("2"), "both workers run trials", [parent])
     children = psutil.Process(parent.pid).children(recursive=True)
     assert len(children) >= 4
@@ -141,8 +141,7 @@ def test_when_the_parent_is_killed_then_its_workers_end_too_and_their_trials_are
     parent.wait(PATIENCE)
     _, alive = psutil.wait_procs(children, PATIENCE)
     assert alive == []
-    states = Counter(trial.state for trial in study.trials())
-    assert states[TrialState.RUNNING] == 0
+    assert Counter(trial.state for trial in study.trials())[TrialState.RUNNING] == 0
     interrupted = [trial for trial in study.trials() if trial.state == TrialState.FAIL]
     # One of them may have been between two trials.
     assert interrupted
@@ -178,7 +177,7 @@ def test_when_fifty_short_processes_append_to_one_journal_then_nothing_is_lost(r
     run = RunPaths(tmp_path, "M", "d", "a")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(study_name="s", storage=Storage(run, "journal").open())
-    assert python(root, "-c", APPEND, str(tmp_path)).returncode == 0
+    assert python(root, "-c", APPEND, tmp_path).returncode == 0
     trials = study.get_trials()
     assert sorted(trial.user_attrs["by"] for trial in trials) == list(range(50))
     assert [trial.number for trial in trials] == list(range(50))

@@ -54,9 +54,7 @@ def made_up_study(model="TFT_Q", trials=TRIALS, **result):
     run = RunPaths(Path("runs"), model, "tiny", "1")
     study = StoredStudy(run, json.loads(RECORD) | {"model": model} | result, run.best_params)
     vars(study).update(  # what it would read from its storage
-        has_storage=True,
-        trials=tuple(trials),
-        search_space={"lr": FloatRange(0.001, 1, log=True)},
+        has_storage=True, trials=tuple(trials), search_space={"lr": FloatRange(0.001, 1, log=True)}
     )
     return study
 
@@ -77,8 +75,7 @@ def made_up_benchmark(dataset, rows):
             forecasts(dataset, split, float(error), float(width))
             for split, error in zip(splits, errors, strict=True)
         ]
-        record = {"seconds": 1.0, "key": {}}
-        trainings = [] if model == "MIXTURE" else [Training(record, *both)]
+        trainings = [] if model == "MIXTURE" else [Training({"seconds": 1.0, "key": {}}, *both)]
         made.append(BenchmarkRow(model, params, *both, trainings))
     paths = BenchmarkPaths(Path("out"), "tiny", "laptop-standard")
     return Benchmark(paths, dataset.spec, dataset.scales, made)

@@ -15,7 +15,6 @@ import papermill
 import pytest
 
 from hpo_lib import paths
-from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError
 from hpo_lib.figures import style, tables
 from hpo_lib.figures.build import PICTURES, analyse, build, drawn
@@ -27,6 +26,7 @@ from hpo_lib.figures.tables import TABLES
 from hpo_lib.paths import ThesisPaths
 from hpo_lib.records.read_write import read_json, write_json
 from hpo_lib.records.result import load_result
+from tests.conftest import hpo
 from tests.thesis.conftest import HEAT
 
 
@@ -61,7 +61,7 @@ NEWER = "best_params_NHITS_Q_heat_published.json is newer"
 def test_when_a_model_has_a_second_study_then_the_newest_complete_one_of_the_data_counts(
     changes, ids, note, runs
 ):
-    file = runs / "NHITS_Q_heat" / "best_params_NHITS_Q_heat_other.json"
+    file = runs / "NHITS_Q_heat/best_params_NHITS_Q_heat_other.json"
     result = load_result(file.with_name("best_params_NHITS_Q_heat_published.json"))
     for part in (result, result["provenance"], result["provenance"]["data"]):
         part |= {name: value for name, value in changes.items() if name in part}
@@ -82,8 +82,7 @@ def test_when_provenance_lacks_what_a_card_needs_then_the_study_is_passed_over(r
         write_json(file, result)
     found = find_evidence(runs, runs / "none")
     assert [study.model for study in found.studies] == ["TIMESNET_Q"]
-    missing = [note.partition("json: ")[2] for note in found.notes]
-    assert missing == [
+    assert [note.partition("json: ")[2] for note in found.notes] == [
         "provenance.seed is missing; restore it from a copy.",
         "provenance.data.hours_filled is missing; restore it from a copy.",
     ]
@@ -140,12 +139,11 @@ def test_when_own_records_lie_beside_the_published_ones_then_each_are_shown_alon
 def test_when_there_is_no_record_then_the_sentence_says_how_to_make_one(tmp_path):
     with pytest.raises(InputError, match="holds no readable best_params JSON"):
         find_evidence(tmp_path, tmp_path)
-    assert main(["figures", "--runs-dir", str(tmp_path), "--benchmark-dir", str(tmp_path)]) == 2
+    hpo(f"figures --runs-dir {tmp_path} --benchmark-dir {tmp_path}", code=2)
 
 
-@pytest.mark.usefixtures("few_pictures")
 def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_asked_for(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, few_pictures
 ):
     monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
     published = ThesisPaths.below(tmp_path / "published")
@@ -153,11 +151,11 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
     (card_file,) = published.card("TFT_Q", "heat")
     card_file.parent.mkdir(parents=True)
     card_file.write_text("published before", encoding="utf-8")
-    words = f"figures --runs-dir {HEAT[0]} --benchmark-dir {tmp_path / 'none'}".split()
-    assert main(words) == 0
-    assert (tmp_path / "drafts" / "model_cards" / card_file.name).is_file()
+    words = f"figures --runs-dir {HEAT[0]} --benchmark-dir {tmp_path / 'none'}"
+    hpo(words)
+    assert (tmp_path / "drafts/model_cards" / card_file.name).is_file()
     assert card_file.read_text(encoding="utf-8") == "published before"
-    assert main([*words, "--publish"]) == 0
+    hpo(words, "--publish")
     assert card_file.read_text(encoding="utf-8") != "published before"
 
 
@@ -181,9 +179,8 @@ def test_when_data_is_simulated_or_the_budget_a_test_then_the_picture_says_so(so
     assert figure.get_suptitle() == text
 
 
-@pytest.mark.usefixtures("few_pictures")
 def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_snippet(
-    heat, tmp_path
+    heat, tmp_path, few_pictures
 ):
     out = ThesisPaths.below(tmp_path)
     build(dataclasses.replace(heat, benchmarks=()), out)
@@ -196,9 +193,7 @@ def test_when_a_figure_is_written_then_its_sidecar_has_the_caption_of_its_latex_
     assert " Test split. Test budget, seeds: 1, trained" in tested
 
 
-def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(
-    heat,
-):
+def test_when_a_card_is_written_then_its_scores_are_those_of_the_stored_forecasts_it_has(heat):
     (study,) = (study for study in heat.studies if study.model == "NHITS_Q")
     text = card(heat, study)
     frame = pd.read_parquet(study.run.trial_predictions(study.chosen.number))
@@ -258,9 +253,8 @@ def test_when_figures_are_drawn_then_they_have_text_width_and_nothing_is_cut_off
     assert complaints == []
 
 
-@pytest.mark.usefixtures("few_pictures")
 def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_another(
-    heat, tmp_path
+    heat, tmp_path, few_pictures
 ):
     plain = ("heat", "water_centrum", "water_tommerby")
     names = [name + dev for name in plain for dev in ("", "_dev")]
@@ -274,7 +268,6 @@ def test_when_there_are_more_than_three_datasets_then_pages_have_no_text_over_an
     assert [page.datasets for page in found.pages()] == [names[:3], names[3:]]
     for page in found.pages():
         figure = drawn("pareto_fronts", page)
-        assert figure is not None
         assert [axes.get_title() for axes in figure.axes] == [
             page.title(name) for name in page.datasets
         ]

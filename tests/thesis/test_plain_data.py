@@ -1,6 +1,6 @@
 """The plain data behind the thesis figures, against numbers computed by hand."""
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -30,9 +30,9 @@ def test_when_trials_are_drawn_then_all_finished_count_and_the_best_never_rises(
     stopped, complete = studies.draw_history(frame).axes[0].lines[:2]
     assert (stopped.get_markerfacecolor(), len(stopped.get_xdata())) == ("none", 1)
     assert complete.get_xydata().tolist() == [[0, 4], [1, 5], [3, 2], [4, 3]]
-    checked = dataclasses.replace(TRIALS[2], curve=[{"mae": 1.0, "picp": 80.0}])
+    checked = replace(TRIALS[2], curve=[{"mae": 1.0, "picp": 80.0}])
     other = made_up_study(trials=[*TRIALS[:2], checked, *TRIALS[3:]])
-    frame = studies.history(dataclasses.replace(evidence, studies=(other,)))
+    frame = studies.history(replace(evidence, studies=(other,)))
     assert frame[["value", "best"]].to_numpy()[2].tolist() == [1, 4]  # not that of a whole training
 
 
@@ -61,14 +61,11 @@ def test_when_trials_dominate_more_of_the_box_then_the_hypervolume_is_that_share
 )
 def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them(names, evidence):
     (study,), chosen = evidence.studies, names.split(",")
-    trials = [
-        dataclasses.replace(one, values=dict.fromkeys(chosen, 1.0 + one.number))
-        for one in study.trials
-    ]
+    trials = [replace(one, values=dict.fromkeys(chosen, 1.0 + one.number)) for one in study.trials]
     objectives = [{"name": name, "tolerance": 0} for name in chosen]
     other = made_up_study("NHITS_Q", trials, objectives=objectives)
     for compared in ((other,), (study, other)):
-        own = dataclasses.replace(evidence, studies=compared)
+        own = replace(evidence, studies=compared)
         fronts = studies.fronts(own)
         mine = fronts[fronts["model"] == "NHITS_Q"]
         assert mine[chosen].dropna().to_numpy().tolist() == [
@@ -82,8 +79,7 @@ def test_when_a_study_has_other_objectives_then_its_figures_and_data_follow_them
         assert labels[1] in axes.get_ylabel()
         assert ("is not drawn" in axes.get_ylabel()) == (len(chosen) == 3)
         assert len(axes.patches) == sum("penalty" in name for name in chosen[:2])
-        history = studies.draw_history(studies.history(own))
-        assert labels[0] in history.axes[0].get_ylabel()
+        assert labels[0] in studies.draw_history(studies.history(own)).axes[0].get_ylabel()
         explored = studies.draw_explored(studies.explored(own), "NHITS_Q")
         assert explored.get_supylabel().startswith(labels[0])
 
@@ -104,15 +100,14 @@ lr 0.05 -25 True"""
 def test_when_panels_share_an_axis_then_no_front_is_cut_off(evidence):
     low = made_up_study("NHITS_Q", [trial(0, 4, 1), trial(1, 3, 2)], best_trial_number=0)
     high = made_up_study("TFT_Q", [trial(0, 4, 30), trial(1, 3, 40)], best_trial_number=0)
-    fronts = studies.fronts(dataclasses.replace(evidence, studies=(low, high)))
-    first, second = studies.draw_fronts(fronts).axes
+    first, second = studies.draw_fronts(studies.fronts(replace(evidence, studies=(low, high)))).axes
     assert second.get_ylim()[1] > 40
     assert first.get_ylim()[0] == 0
 
 
 def test_when_values_are_small_cubic_metres_then_litres_are_drawn(evidence):
     study = made_up_study("TFT_Q", [trial(0, 0.004, 4), trial(1, 0.003, 6)], best_trial_number=1)
-    small = dataclasses.replace(evidence, studies=(study,))
+    small = replace(evidence, studies=(study,))
     # percentage points stay
     assert (
         table(studies.history(small), "unit mae picp_penalty best")
@@ -123,15 +118,13 @@ L/h 3 6 3"""
 
 
 def test_when_cost_is_drawn_then_complete_trials_stopped_ones_and_the_proof_are_apart(evidence):
-    data = studies.cost(evidence)
-    trials, whole = studies.draw_cost(data).axes
+    trials, whole = studies.draw_cost(studies.cost(evidence)).axes
     complete, _, stopped, _ = trials.lines
     assert complete.get_ydata().tolist() == [10, 20, 30, 40]
     assert stopped.get_ydata().tolist() == [3]
     assert complete.get_xdata()[0] > 0 > stopped.get_xdata()[0]
     # Of 180 seconds 100 were those of complete trials and 3 of a stopped one.
-    heights = [bar.get_height() for bar in whole.patches]
-    assert heights == pytest.approx([100 / 60, 3 / 60, 77 / 60])
+    assert [bar.get_height() for bar in whole.patches] == pytest.approx([100 / 60, 3 / 60, 77 / 60])
     assert whole.get_ylabel() == "minutes of training per study"
     assert trials.get_title("left") == "on cpu"
 
@@ -180,9 +173,8 @@ def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_t
 def test_when_errors_are_drawn_then_naive_ones_are_left_out_and_their_sign_is_actual_less_median(
     evidence, monkeypatch
 ):
-    frame = benchmarks.by_hour(evidence).query("ahead in (1, 24)")
     assert (
-        table(frame, "model ahead change picp")
+        table(benchmarks.by_hour(evidence).query("ahead in (1, 24)"), "model ahead change picp")
         == """\
 NHITS_Q 1 -87.5 100
 NHITS_Q 24 -87.5 100
@@ -202,9 +194,8 @@ def test_when_rows_are_compared_with_the_best_baseline_then_intervals_are_of_pai
 ):
     frame = benchmarks.baseline_vs_optimised(evidence)
     # All days are alike, so that a difference has no spread.
-    columns = "model params baseline mae change change_low change_high picp"
     assert (
-        table(frame, columns)
+        table(frame, "model params baseline mae change change_low change_high picp")
         == """\
 NHITS_Q best LINEAR_Q 0.25 -87.5 -87.5 -87.5 100
 MIXTURE own LINEAR_Q 0.4 -80 -80 -80 100
@@ -237,9 +228,8 @@ def test_when_skill_is_split_then_steps_add_up_from_the_naive_forecast_to_the_ca
 ):
     """An error e within half a width of 1 costs 2 in the interval score, else 2 + 10 (e - 1)."""
     frame = benchmarks.skill_split(evidence)
-    mae = frame[frame["score"] == "mae"]
     assert (
-        table(mae, "label share change change_low change_high")
+        table(frame[frame["score"] == "mae"], "label share change change_low change_high")
         == """\
 Naive 24 h 100 0 0 0
 Linear baseline 50 -50 -50 -50
@@ -252,8 +242,7 @@ Calibration 13.33 0 0 0"""
     assert winkler["share"].to_numpy()[:4] == pytest.approx(shares)
     assert winkler["share"].iloc[4] < shares[3]  # a narrower interval that covers as much
     assert winkler["change"].to_numpy() == pytest.approx(np.diff(winkler["share"], prepend=100))
-    figure = benchmarks.draw_skill_split(frame)
-    left, right = figure.axes
+    left, right = benchmarks.draw_skill_split(frame).axes
     assert left.texts[0].get_text() == "\u221250.0 [\u221250.0, \u221250.0]"
     assert [text.get_fontweight() for text in left.texts] == ["bold"] * 3 + ["normal"]
     assert right.get_xlabel() == "interval score in % of Naive 24 h"
@@ -262,13 +251,11 @@ Calibration 13.33 0 0 0"""
         [100, 50, 50, 16.667, 16.667, 13.333, 13.333, 13.333], 1e-4
     )
     alone = made_up_benchmark(tiny_dataset, "NAIVE_24H own 3 3 1\nTFT_Q best 1 1 1")
-    steps = benchmarks.skill_split(dataclasses.replace(evidence, benchmarks=(alone,)))["label"]
+    steps = benchmarks.skill_split(replace(evidence, benchmarks=(alone,)))["label"]
     assert list(steps.unique()) == ["Naive 24 h", "TFT", "Calibration"]
 
 
-def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_better(
-    evidence,
-):
+def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_better(evidence):
     frame = benchmarks.significance(evidence).set_index(["row", "column"])
     assert len(frame) == 4 * 3  # no naive forecast
     # An error e within half a width of 1 costs 0.1 (1 + e) + 0.5 e + 0.1 (1 - e) = 0.2 + 0.5 e.
@@ -295,7 +282,7 @@ def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibra
     tiny_dataset, evidence
 ):
     narrow = made_up_benchmark(tiny_dataset, "NHITS_Q best 1 1 0.5")
-    own = dataclasses.replace(evidence, benchmarks=(narrow,))
+    own = replace(evidence, benchmarks=(narrow,))
     assert narrow.shown["picp"].max() == 0
     assert narrow.shown["picp_calibrated"].mean() > 50
     assert benchmarks.coverage(own)["picp"].mean() > 50
@@ -303,13 +290,10 @@ def test_when_intervals_are_too_narrow_then_figures_and_tables_show_what_calibra
     assert reliability["observed"].tolist() == [0, 0, 0]
     assert reliability["observed_calibrated"].tolist()[:2] == [0, 0]
     assert reliability["observed_calibrated"].tolist()[2] > 0.5
-    raw = dataclasses.replace(narrow, correction="none")
-    assert raw.shown["picp_calibrated"].tolist() == [0]
+    assert replace(narrow, correction="none").shown["picp_calibrated"].tolist() == [0]
 
 
-def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_filled(
-    evidence,
-):
+def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_filled(evidence):
     frame = benchmarks.coverage(evidence)
     assert set(frame["model"]) == {"NHITS_Q", "TFT_Q"}
     assert frame["picp"].to_numpy() == pytest.approx(100.0)
@@ -320,5 +304,5 @@ def test_when_coverage_is_drawn_then_of_families_raw_hollow_and_calibrated_fille
     drawn = {str(one.get_mfc()): one.get_ydata() for one in axes.lines if one.get_marker() == "o"}
     for colour, column in (("white", "observed"), ("#0072B2", "observed_calibrated")):
         assert list(drawn[colour]) == pytest.approx(list(100 * (own[column] - own["level"])))
-    alone = dataclasses.replace(evidence, benchmarks=())
+    alone = replace(evidence, benchmarks=())
     assert all(data(alone).empty for data, _ in benchmarks.PICTURES.values())

@@ -1,9 +1,9 @@
 """Tables: their numbers, their LaTeX, and a real LaTeX that reads them."""
 
-import dataclasses
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -58,14 +58,12 @@ def test_when_cells_look_alike_then_all_that_look_best_are_bold():
     assert bold(best_bold(["-", "-"], [np.nan, np.nan])) == [True, True]
 
 
-def test_when_a_benchmark_is_of_tiny_cubic_metres_then_scores_alone_are_in_litres(
-    benchmark,
-):
+def test_when_a_benchmark_is_of_tiny_cubic_metres_then_scores_alone_are_in_litres(benchmark):
     rows = [
-        dataclasses.replace(row, test=_small(row.test), validation=_small(row.validation))
+        replace(row, test=_small(row.test), validation=_small(row.validation))
         for row in benchmark.rows
     ]
-    small = dataclasses.replace(benchmark, rows=rows)
+    small = replace(benchmark, rows=rows)
     assert small.unit == "L/h"
     scores = ["mae", "mae_low", "winkler", "pinball", "mean_width", "val_mae", "picp", "wape"]
     pd.testing.assert_frame_equal(small.shown[scores], benchmark.shown[scores], rtol=1e-6)
@@ -73,7 +71,7 @@ def test_when_a_benchmark_is_of_tiny_cubic_metres_then_scores_alone_are_in_litre
 
 def _small(f):
     """In thousandths, so that litres give the old numbers again."""
-    return dataclasses.replace(f, values=f.values / 1000, actual=f.actual / 1000)
+    return replace(f, values=f.values / 1000, actual=f.actual / 1000)
 
 
 def test_when_a_table_is_written_then_rows_sections_and_groups_are_in_place():
@@ -132,7 +130,7 @@ def test_when_skill_is_tabled_then_changes_whose_interval_is_without_0_are_bold(
     assert len(table.header) == sum(span for _, span in table.groups) == len(rows[0])
     days = "A hundred days of water: 15 daily origins, 2019-05-25 to 2019-06-08."
     assert f"{days} Test split. Laptop budget" in table.caption
-    assert tables.tabled("skill_split", dataclasses.replace(evidence, benchmarks=())) is None
+    assert tables.tabled("skill_split", replace(evidence, benchmarks=())) is None
 
 
 def test_when_a_study_chose_the_defaults_then_one_row_says_so_and_what_is_kept_of_the_network(
@@ -140,14 +138,14 @@ def test_when_a_study_chose_the_defaults_then_one_row_says_so_and_what_is_kept_o
 ):
     record = {"seconds": 1.0, "key": {}, "shares": [0.3, 1.0]}
     kept = [
-        dataclasses.replace(row, trainings=[Training(record, row.validation, row.test)])
+        replace(row, trainings=[Training(record, row.validation, row.test)])
         for row in benchmark.rows
         if row.model == "NHITS_Q"
     ]
     rest = [row for row in benchmark.rows if row.model != "NHITS_Q"]
-    same = [kept[0], dataclasses.replace(kept[0], params="best")]
+    same = [kept[0], replace(kept[0], params="best")]
     for nhits, tunings in ((kept, ["tuned", "untuned"]), (same, ["no gain"])):
-        of_rows = dataclasses.replace(benchmark, rows=[*rest, *nhits])
+        of_rows = replace(benchmark, rows=[*rest, *nhits])
         table = tables.scores_of_test_split(Evidence((), (of_rows,), {}, ()))
         rows = [row[:2] for row in table.rows[0][1] if row[0].startswith("N-HiTS")]
         assert rows == [(f"N-HiTS, {tuning}", "30/100") for tuning in tunings]
@@ -158,9 +156,7 @@ def test_when_a_study_chose_the_defaults_then_one_row_says_so_and_what_is_kept_o
     assert not any(in_target_unit(name) for name in ("share_medians", "share_widths"))
 
 
-def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other(
-    evidence,
-):
+def test_when_calibrations_are_tabled_then_three_of_each_score_follow_each_other(evidence):
     table = tables.ablation(evidence)
     ((_, rows),) = table.rows
     assert sum(span for _, span in table.groups) == len(table.header) == 10
@@ -224,13 +220,13 @@ def test_when_a_real_latex_reads_tables_and_figures_then_they_fit_the_page(tmp_p
     done = subprocess.run(command.split(), cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
     too_large = r"^(?:Overfull \\hbox|LaTeX Warning: Float too large).*"
-    assert re.findall(too_large, done.stdout, flags=re.MULTILINE) == []
+    assert re.findall(too_large, done.stdout, re.MULTILINE) == []
 
 
 def test_when_there_are_studies_alone_then_their_tables_are_made_and_the_others_are_named(
     evidence, tmp_path
 ):
-    alone = dataclasses.replace(evidence, benchmarks=(), studies=())
+    alone = replace(evidence, benchmarks=(), studies=())
     written, notes = build(alone, ThesisPaths.below(tmp_path))
     assert written == []
     assert "No table results: there are no readable benchmarks for it." in notes
