@@ -115,7 +115,7 @@ together with the rolling calibration (`docs/methodology.md`).
 * Origins are at the hour of the daily forecasts; other hours were trained on, but are not scored \
 here.
 * The raw interval drifts with the season; do not rely on its 80 % without calibration.
-* Of the weather it uses measurements up to the origin, no forecast.
+* Covariates that are known up to the origin only, such as measured weather, are not forecast.
 * It does not know changes of the network, of tariffs or of habits after its training; retrain \
 (`docs/retraining.md`).{budget}
 
