@@ -42,7 +42,6 @@ from hpo_lib.scoring import metrics
 from hpo_lib.settings import Settings
 
 PARAMS_CHOICES = ("both", "best", "default", "all")
-DEFAULT_SEEDS = 3
 FIRST_SEED = 42
 """Seeds count up from the seed that studies have by default."""
 
@@ -106,7 +105,7 @@ def make_plan(
     *,
     models: Sequence[str] = (),
     params: str = "both",
-    seeds: int = DEFAULT_SEEDS,
+    seeds: int = 3,
     refit: bool = False,
     out: str = "",
     chronos2: str = "",
@@ -127,10 +126,10 @@ def make_plan(
         settings,
         chosen,
         params,
-        seeds=seeds,
-        refit=refit,
-        out=Path(out or BENCHMARK_DIR).expanduser(),
-        chronos2=Path(chronos2).expanduser() if chronos2 else None,
+        seeds,
+        refit,
+        Path(out or BENCHMARK_DIR).expanduser(),
+        Path(chronos2).expanduser() if chronos2 else None,
     )
 
 
@@ -176,8 +175,8 @@ def run_benchmark(
     tasks = tasks or [*planned(plan, notes)]
     for note in notes:
         say(f"note: {note}")
-    origins = np.append(dataset.validation_origins, dataset.test_origins)
-    write_scales(paths.scales, dataset, origins)
+    days = np.append(dataset.validation_origins, dataset.test_origins)
+    write_scales(paths.scales, dataset, days)
     provenance = {
         **code_provenance(),
         "data": data_provenance(dataset),

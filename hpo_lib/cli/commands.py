@@ -22,7 +22,7 @@ from typing import Any
 
 from hpo_lib import paths
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.settings import PARAMETERS, Settings
+from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import LIFELINE
 
 
@@ -90,8 +90,8 @@ def _job(arguments: Namespace) -> int:
 def _status(arguments: Namespace) -> int:
     from hpo_lib.launch import slurm, status
 
-    jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
-    studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
+    has_slurm = shutil.which("sbatch") is not None
+    studies = status.study_statuses(_runs_dir(arguments), slurm.jobs(), arguments.storage)
     rows = status.as_rows(studies, slurm=has_slurm)
     table = status.table_text(rows, slurm=has_slurm, extra=_extra(arguments))
     show(arguments, [table], content=rows)
@@ -120,8 +120,7 @@ def _datasets(arguments: Namespace) -> int:
 
     if arguments.json:
         names = arguments.dataset or known_datasets()
-        facts = [dataset_facts(name, arguments.data_dir) for name in names]
-        return show(arguments, (), content=facts)
+        return show(arguments, (), (), [dataset_facts(name, arguments.data_dir) for name in names])
     if not arguments.dataset:
         return show(arguments, dataset_lines(arguments.data_dir))
     for name in arguments.dataset:
@@ -177,7 +176,7 @@ def _audit(arguments: Namespace) -> int:
     from hpo_lib.leaks.audit import audit, n_leaks, report_lines
 
     spec = _spec(arguments)
-    dataset = load_dataset(spec, arguments.data_dir, simulated=arguments.simulated)
+    dataset = call(load_dataset, arguments, dataset=spec)
     with beside_json(arguments):
         say(banner(dataset))
     findings = call(audit, arguments, dataset=dataset, say=partial(say, file=sys.stderr))
@@ -196,12 +195,11 @@ def _audit(arguments: Namespace) -> int:
 def _retrain(arguments: Namespace) -> None:
     from hpo_lib.daily.retrain import retrain
 
-    models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
     if arguments.mixture:
         arguments.model = "MIXTURE"
     settings = study_settings(arguments)
     with beside_json(arguments):
-        version = call(retrain, arguments, settings=settings, models_dir=models_dir)
+        version = call(retrain, arguments, settings=settings)
     files, number = version.paths, version.number
     folder, card = files.version(number), files.card(number)
     lines = [f"in use: {version}, {folder}", f"card: {card}"]
@@ -359,7 +357,7 @@ def _benchmark(arguments: Namespace) -> None:
 
     # A wrong mode stops here, before the trainings.
     mode = checked_mode(arguments.calibration)
-    plan = call(make_plan, arguments, **study_parameters(arguments))
+    plan = call(make_plan, arguments, **parameters_of(Settings, arguments))
     try:
         with beside_json(arguments):
             say(banner(plan.dataset, is_test=plan.settings.budget_name == "test"))
@@ -393,26 +391,24 @@ def _explain(arguments: Namespace) -> None:
     from hpo_lib.benchmark.train import make_plan
 
     families = families_among(arguments.models)
-    plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
+    plan = call(make_plan, arguments, **parameters_of(Settings, arguments), models=families)
     show(arguments, call(explain, arguments, plan=plan).report())
 
 
-def study_parameters(arguments: Namespace) -> dict[str, Any]:
-    """The values of the study parameters among the arguments."""
-    names = [parameter.name for parameter in PARAMETERS]
+def parameters_of(function: Callable[..., Any], arguments: Namespace) -> dict[str, Any]:
+    """The arguments that a function has parameters for; a dataclass has its fields."""
+    names = inspect.signature(function).parameters
     return {name: value for name, value in vars(arguments).items() if name in names}
 
 
 def study_settings(arguments: Namespace, **more: Any) -> Settings:
     """The settings that the options of study parameters were given."""
-    return Settings.create(**{**study_parameters(arguments), **more})
+    return Settings.create(**{**parameters_of(Settings, arguments), **more})
 
 
 def call(function: Callable[..., Any], arguments: Namespace, **more: Any) -> Any:
     """Call a function with the arguments that it has parameters for, and with ``more``."""
-    names = inspect.signature(function).parameters
-    named = {name: value for name, value in vars(arguments).items() if name in names}
-    return function(**{**named, **more})
+    return function(**{**parameters_of(function, arguments), **more})
 
 
 def say(text: object, **how: Any) -> None:
