@@ -12,7 +12,7 @@ import sys
 import webbrowser
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -265,7 +265,7 @@ def _dashboard(arguments: Namespace) -> None:
             f"`{sys.executable} -m pip install optuna-dashboard`"
         ) from None
     app, token = wsgi(study.storage or arguments.storage), secrets.token_urlsafe()
-    port, host = arguments.port, f"localhost:{arguments.port}"
+    host = f"localhost:{arguments.port}"
 
     @app.hook("before_request")  # type: ignore[untyped-decorator]
     def check() -> None:
@@ -277,9 +277,11 @@ def _dashboard(arguments: Namespace) -> None:
 
     say(f"{study.run.study_name}: http://{host}/?token={token} until Ctrl-C", flush=True)
     try:
-        app.run(host="localhost", port=port, quiet=True)
+        app.run(host="localhost", port=arguments.port, quiet=True)
     except (OSError, OverflowError) as error:
-        raise InputError(f"port {port} cannot be used ({error}); give another --port") from None
+        raise InputError(
+            f"port {arguments.port} cannot be used ({error}); give another --port"
+        ) from None
 
 
 def _verify(arguments: Namespace) -> int:
@@ -315,8 +317,8 @@ def _analyze(arguments: Namespace) -> int:
 
     analysis = call(analyse, arguments, model=" ".join(arguments.models))
     studies, notes = analysis.table, [*analysis.notes, *analysis.evidence.notes]
-    criteria = improvement_report(studies)
-    table, rows = overview(studies), json.loads(studies.to_json(orient="records"))
+    table, criteria = overview(studies), improvement_report(studies)
+    rows = json.loads(studies.to_json(orient="records"))
     lines = [
         f"{wrapped('', table.caption)}\n\n{plain(table)}\n",
         "MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:",
@@ -422,16 +424,15 @@ def beside_json(arguments: Namespace) -> AbstractContextManager[Any]:
 
 
 def show(
-    arguments: Namespace, lines: Iterable[object], notes: Iterable[object] = (), content: Any = None
+    arguments: Namespace, lines: Sequence[object], notes: Sequence[object] = (), content: Any = None
 ) -> int:
     """Print lines and then notes or, if JSON is asked for, the content; plain values, or as text.
 
     Returns the exit code: 1 if a line or a note is on a damaged record.
     """
-    lines, notes = list(lines), list(notes)
     if arguments.json:
         say(json.dumps(content, indent=2, default=str))
     else:
         for line in [*lines, *(f"note: {note}" for note in notes)]:
             say(line)
-    return int(any(isinstance(one, Damage) for one in lines + notes))
+    return int(any(isinstance(one, Damage) for one in (*lines, *notes)))

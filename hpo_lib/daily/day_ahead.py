@@ -53,7 +53,7 @@ class DayAhead:
     @property
     def begin(self) -> pd.Timestamp:
         """Its first hour."""
-        return pd.Timestamp(self.forecasts.days[0])
+        return self.forecasts.days[0]
 
     def table(self) -> pd.DataFrame:
         """One row per hour: time_utc and time_local as text, q10, q50, q90 in the target's unit."""
@@ -65,13 +65,16 @@ class DayAhead:
 
     def figure(self) -> "Figure":
         """This forecast, below that of the same model a day before with what came."""
-        spec, forecasts, tables = self.dataset.spec, [self.forecasts], {}
+        spec, forecasts = self.dataset.spec, [self.forecasts]
         yesterday = self.forecasts.origins[0] - DAY
         if not _lack(_until(self.dataset, yesterday)):
             forecasts.insert(0, _day_after(self.version, self.dataset, yesterday, None).forecasts)
-        for one in forecasts:
-            title = f"{spec.title}, {self.version}, after {one.origins[0]:%A %Y-%m-%d %H:%M} UTC"
-            tables[title] = hours_of_days(one, 0, 1).tz_convert(spec.tz).tz_localize(None)
+        tables = {
+            f"{spec.title}, {self.version}, after {one.origins[0]:%A %Y-%m-%d %H:%M} UTC": (
+                hours_of_days(one, 0, 1).tz_convert(spec.tz).tz_localize(None)
+            )
+            for one in forecasts
+        }
         figure = forecast_rows(
             tables,
             unit=f"{spec.target_words}\n({spec.unit})",

@@ -7,7 +7,6 @@ in use.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 from hpo_lib.baselines.contract import baselines
@@ -173,9 +172,9 @@ class _Training:
         version = next((version for version in stored if version.facts["key"] == key), None)
         models = dict[str, Forecaster]()
         if version is None:
-            fit = partial(fit, seed=settings.seed)
-            fitted = fit(dataset=self.fitting)
-            models = {FITTED: fitted, REFITTED: fit(dataset=whole, like=fitted)}
+            fitted = fit(dataset=self.fitting, seed=settings.seed)
+            refitted = fit(dataset=whole, seed=settings.seed, like=fitted)
+            models = {FITTED: fitted, REFITTED: refitted}
         else:
             fitted = version.model(FITTED, self.dataset)
             print(f"{version} was already trained in this way")
@@ -225,6 +224,7 @@ class _Training:
     ) -> Version:
         """A new one, with what a card for programs says of every training."""
         stated = {
+            **facts,
             "version": number,
             "model": paths.model,
             "dataset": paths.dataset,
@@ -237,7 +237,7 @@ class _Training:
             "relative_mae": relative_mae(compared, self.dataset),
             "provenance": {**code_provenance(), "data": data_provenance(self.fitting)},
         }
-        return Version(paths, number, {**facts, **stated})
+        return Version(paths, number, stated)
 
     def report(
         self,
