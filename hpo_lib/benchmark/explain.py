@@ -28,10 +28,10 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS, Context
 from hpo_lib.data.splits import HORIZON, Positions
-from hpo_lib.errors import InputError
+from hpo_lib.errors import InputError, choices
 from hpo_lib.families.feature_table import level_floor
 from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline
-from hpo_lib.families.models import STANDARD, ByName, Forecaster
+from hpo_lib.families.models import STANDARD, ByName, Forecaster, family_names
 from hpo_lib.paths import write_text
 from hpo_lib.scoring.uncertainty import drawn_days
 
@@ -55,6 +55,10 @@ Groups = Mapping[str, Sequence[str]]
 
 def families_among(models: Sequence[str]) -> tuple[str, ...]:
     """The models for a plan, which trains every baseline anyway."""
+    known = *family_names(), *baselines()
+    for model in models:
+        if model not in known:
+            raise InputError(f"model is {model!r}; {choices(model, known)}")
     return tuple(model for model in dict.fromkeys(models) if model not in baselines())
 
 

@@ -388,7 +388,12 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
             tables[EXPLAINED] = Explanations.of_folder(paths).table()
         if names - {EXPLAINED}:
             known = known_datasets() | development_datasets()
-            spec = load_spec(known.get(paths.dataset, dataset or paths.dataset))
+            if not (toml := known.get(paths.dataset, dataset)):
+                unknown = (
+                    f"{folder}: {paths.dataset} is no name of `hpo datasets`; give --dataset TOML"
+                )
+                return [Verification(folder, 0, (("note", unknown),))]
+            spec = load_spec(toml)
             modes = {*pd.read_csv(paths.table("table"))["calibration"]} - {"none"}
             tables |= load_benchmark(paths, spec, *modes).tables
         again = {name: tables[name] for name in sorted(names)}

@@ -54,7 +54,10 @@ def _run(arguments: Namespace) -> int:
 
     study = StoredStudy.read(run)
     # the record of a stopped worker may come first
-    lines = [study_page.short_scores(study)] if study.result else []
+    lines = []
+    if study.result:
+        why = f"why this one: {study.result['selection']['reason']}"
+        lines = [study_page.short_scores(study), why]
     lines.append(f"record: {run.notebook}\nas a page: hpo report {run.study_name} --open")
     return show(arguments, lines, content=study.result)
 
