@@ -179,6 +179,22 @@ def test_when_a_trial_or_a_day_is_clicked_then_every_view_changes_to_it(explorer
     assert_shown(explorer, 3, first=20)
 
 
+def test_when_a_stopped_trial_is_clicked_then_its_cause_and_parameters_are_shown(root):
+    studies, _ = find_studies(str(root / "papermill_runs"))
+    explorer = Explorer([study for study in studies if study.model == "NHITS_Q"])
+    study = explorer.study
+    stopped = next(trial for trial in study.trials if trial.state == "stopped")
+    click(explorer, FRONT, *explorer.trials.loc[stopped.number])
+    assert explorer.trial_box.value == stopped.number
+    assert explorer.text.value.count("<b>") == 2 + len(stopped.params)
+    assert stopped.cause in explorer.text.value
+    title = explorer.figure.axes[DAYS].get_title(loc="left")
+    assert title == f"Trial {stopped.number} was stopped early: it keeps no forecasts"
+    click(explorer, ERRORS, 0.5, 0.5)
+    explorer.trial_box.value = study.chosen.number
+    assert_shown(explorer, study.chosen.number)
+
+
 def test_when_a_naive_forecast_or_another_trial_is_put_beside_then_its_line_is_drawn(explorer):
     study = explorer.study
     actual, other = study.predictions(4).actual, study.predictions(2).median

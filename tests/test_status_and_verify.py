@@ -510,7 +510,8 @@ def test_when_not_every_complete_trial_is_there_then_verify_says_that_the_front_
 def test_when_the_file_itself_is_missing_then_the_command_was_given_a_wrong_name(
     tmp_path, run_verify
 ):
-    sentence = f"hpo: {tmp_path}/none.json: no such file; expected a best_params JSON of a study\n"
+    sentence = f"hpo: {tmp_path}/none.json: no such file; expected a best_params JSON of a "
+    sentence += "study or a CSV of a benchmark\n"
     assert run_verify(tmp_path / "none.json", code=2) == (2, "", sentence)
 
 

@@ -28,10 +28,10 @@ from hpo_lib.data.dataset import Dataset
 from hpo_lib.data.features import follows_from_target
 from hpo_lib.data.information_set import AHEAD, CALENDAR, HISTORY_GROUPS, Context
 from hpo_lib.data.splits import HORIZON, Positions
-from hpo_lib.errors import InputError
+from hpo_lib.errors import InputError, choices
 from hpo_lib.families.feature_table import level_floor
 from hpo_lib.families.linear_baseline import MEDIAN, LinearBaseline
-from hpo_lib.families.models import STANDARD, ByName, Forecaster
+from hpo_lib.families.models import STANDARD, ByName, Forecaster, family_names
 from hpo_lib.paths import write_text
 from hpo_lib.scoring.uncertainty import drawn_days
 
@@ -45,7 +45,6 @@ SANITY_DAYS = 4
 """Explained again with re-drawn weights, and with a planted column."""
 
 DONORS, SEASON_DAYS = 8, 21
-DAYS_OF_YEAR = 365.25
 
 DAYS_AT_ONCE = 16
 """Explained days per pass, so that a year of them needs little memory."""
@@ -56,6 +55,10 @@ Groups = Mapping[str, Sequence[str]]
 
 def families_among(models: Sequence[str]) -> tuple[str, ...]:
     """The models for a plan, which trains every baseline anyway."""
+    known = *family_names(), *baselines()
+    for model in models:
+        if model not in known:
+            raise InputError(f"model is {model!r}; {choices(model, known)}")
     return tuple(model for model in dict.fromkeys(models) if model not in baselines())
 
 
@@ -166,7 +169,7 @@ def draw_donors(dataset: Dataset, days: Positions) -> Positions:
     drawn = []
     for day in days:
         apart = np.abs(year[pool] - year[day])
-        season = np.minimum(apart, DAYS_OF_YEAR - apart) <= SEASON_DAYS
+        season = np.minimum(apart, 365.25 - apart) <= SEASON_DAYS
         near = pool[season & ((pool - day) % HORIZON == 0)]
         alike = near[kind[near] == kind[day]]
         if len(alike):

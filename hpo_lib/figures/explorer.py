@@ -44,6 +44,7 @@ from hpo_lib.records.study import (
     records_folder,
     study_runs,
 )
+from hpo_lib.records.trial import Trials
 from hpo_lib.scoring import metrics
 
 SIZE = (9.4, 5.5)
@@ -92,9 +93,19 @@ def find_studies(runs_dir: str = "") -> StudiesAndNotes:
     return viewable, notes
 
 
+def selectable(study: StoredStudy) -> Trials:
+    """Trials with stored forecasts, then those that were stopped early, which keep none."""
+    stopped = [trial for trial in study.trials if trial.state == "stopped" and trial.curve]
+    return [*study.viewable, *stopped]
+
+
 def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     """A trial's role, scores and hyperparameters, as texts."""
-    trial, predictions = study.trial(number), study.predictions(number)
+    trial = study.trial(number)
+    params = {name: value_in_words(value, 4) for name, value in trial.params.items()}
+    if trial.state == "stopped":
+        return {"role": trial.cause, **params}
+    predictions = study.predictions(number)
     roles = {
         "chosen": trial == study.chosen,
         "untuned defaults": trial == study.default,
@@ -114,7 +125,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
             for objective in study.objectives
             if objective.name != "mae"
         },
-        **{name: value_in_words(value, 4) for name, value in trial.params.items()},
+        **params,
     }
 
 
@@ -138,7 +149,7 @@ def draw(
 
     Returns:
         What can be clicked, in data coordinates: the trials of the panel `FRONT` by their numbers,
-        and the places of the days along the panel `ERRORS`.
+        and the places of the days along the panel `ERRORS`, none of a trial without forecasts.
     """
     figure.clear()
     panels = figure.subplot_mosaic(
@@ -149,10 +160,9 @@ def draw(
     # Fixed places, so that nothing jumps from one trial to the next.
     figure.subplots_adjust(0.065, 0.06, 0.985, 0.955, wspace=0.3, hspace=0.52)
     front, residuals, coverage, days, errors = panels.values()
-    predictions = study.predictions(number)
     trials = draw_study_front(front, study).set_index("trial")
     points = trials.loc[
-        [trial.number for trial in study.viewable],
+        [trial.number for trial in selectable(study)],
         [objective.name for objective in study.objectives[:2]],
     ]
     shown = {**RING, "mec": ACCENT, "mew": 1.6}
@@ -162,7 +172,14 @@ def draw(
     front.autoscale_view()  # now, and not when it is drawn, since clicks are looked up in it
     front.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.15), columnspacing=1)
     front.set_title("Pareto front: click a trial")
+    marked(figure, warning_for([study]))
+    if study.trial(number).state == "stopped":
+        for axes in figure.axes[1:]:
+            axes.set_axis_off()
+        days.set_title(f"Trial {number} was stopped early: it keeps no forecasts")
+        return points, np.empty(0)
 
+    predictions = study.predictions(number)
     hourly = series.by_hour(predictions)
     series.draw_band(residuals, hourly)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
@@ -191,7 +208,6 @@ def draw(
     errors.set_title("All days: click one to go there")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
-    marked(figure, warning_for([study]))
     return points, np.asarray(dots.get_offsets())[:, 0]
 
 
@@ -260,7 +276,13 @@ class Explorer:
             trials = study.viewable
             self.study = study
             scores = "{0.number}: MAE {0.mae:.4g}, PICP {0.scores[picp]:.1f} %"
-            self.trial_box.options = [(scores.format(trial), trial.number) for trial in trials]
+            self.trial_box.options = [
+                (
+                    scores.format(trial) if trial in trials else f"{trial.number}: stopped",
+                    trial.number,
+                )
+                for trial in selectable(study)
+            ]
             self.trial_box.value = study.chosen.number
             others = [(f"median of trial {trial.number}", str(trial.number)) for trial in trials]
             self.beside.options = [*NAIVE.items(), *others, ("nothing", "")]
@@ -279,17 +301,22 @@ class Explorer:
 
     def _show(self, _: object = None) -> None:
         study, number = self.study, self.trial_box.value
-        if number not in [trial.number for trial in study.viewable]:
+        if number not in [trial.number for trial in selectable(study)]:
             return
         with self._errors_told():
-            origins = study.predictions(number).origins
-            self.first.max = max(len(origins) - self.count.value, 0)
-            first = self.first.value
+            if study.trial(number) in study.viewable:
+                origins = study.predictions(number).origins
+                self.first.max = max(len(origins) - self.count.value, 0)
+                self.when.value = f"after {origins[self.first.value]:%a %Y-%m-%d %H:%M} UTC"
             self.trials, self.days = draw(
-                self.figure, study, number, first, self.count.value, self.beside.value or ""
+                self.figure,
+                study,
+                number,
+                self.first.value,
+                self.count.value,
+                self.beside.value or "",
             )
             self.canvas.draw_idle()
-            self.when.value = f"after {origins[first]:%a %Y-%m-%d %H:%M} UTC"
             facts = " ".join(
                 f"<span style='white-space: nowrap; margin-right: 16px'>{escape(name)} "
                 f"<b>{escape(value)}</b></span>"
@@ -306,7 +333,7 @@ class Explorer:
         if event.inaxes is None or event.xdata is None or self.canvas.toolbar.mode:  # zooming
             return
         panel = self.figure.axes.index(event.inaxes)
-        if panel == ERRORS:  # the slider ends where the last days begin
+        if panel == ERRORS and len(self.days):  # the slider ends where the last days begin
             self.first.value = int(np.abs(self.days - event.xdata).argmin())
         elif panel == FRONT:
             places = event.inaxes.transData.transform(self.trials)

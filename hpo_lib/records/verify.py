@@ -65,8 +65,10 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
     Raises:
         InputError: there is no such file.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file; expected a best_params JSON of a study")
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; expected a best_params JSON of a study or a CSV of a benchmark"
+        )
     messages = Messages()
     figures: dict[str, object] = {}
     try:
