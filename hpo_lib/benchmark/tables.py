@@ -6,7 +6,6 @@ from functools import cached_property, partial
 from io import StringIO
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from hpo_lib.errors import UNREADABLE, in_one_line
 from hpo_lib.families.models import described, read_recipe, registered
 from hpo_lib.paths import BenchmarkPaths, write_text
 from hpo_lib.records.provenance import read_scales
+from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import Training, files_of, load_trainings
 from hpo_lib.records.verify import TOLERANCE, Messages, Verification
@@ -87,7 +87,7 @@ class BenchmarkRow:
         kept = self.trainings[0].record.get("shares") if self.trainings else None
         return kept or [np.nan, np.nan]
 
-    def has_params(self, params: Mapping[str, Any]) -> bool:
+    def has_params(self, params: Json) -> bool:
         """Whether it was trained with these parameters, fields of the recipe among them."""
         key = self.trainings[0].record["key"] if self.trainings else {}
         recipe = read_recipe(key.get("recipe", {}))
@@ -208,12 +208,12 @@ class Benchmark:
         return self.paths.setting.startswith("test-")
 
     @property
-    def records(self) -> list[Mapping[str, Any]]:
+    def records(self) -> list[Json]:
         """Of every training."""
         return [training.record for row in self.rows for training in row.trainings]
 
     @property
-    def data(self) -> Mapping[str, Any]:
+    def data(self) -> Json:
         """Provenance of the data, which is the same for all trainings."""
         return self.records[0].get("provenance", {}).get("data") or {}
 

@@ -98,13 +98,16 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        sub.set_defaults(command=vars(commands)[f"_{name.replace('-', '_')}"], parser=sub)
         options = entry["options"]
         if "all" in options:
             options[:1] = [name for name in of_study if name not in entry.get("without", ())]
         add_options(sub, [named.get(str(option), option) for option in options])
-        alone = "--dataset" in sub._option_string_actions and not sub._get_positional_actions()
-        sub.set_defaults(takes_dataset=alone)
+        sub.set_defaults(
+            command=vars(commands)[f"_{name.replace('-', '_')}"],
+            parser=sub,
+            takes_dataset="--dataset" in sub._option_string_actions
+            and not sub._get_positional_actions(),
+        )
     parser.description = "\n".join(shown)
     return parser
 
