@@ -394,13 +394,13 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
                 unknown = (
                     f"{folder}: {paths.dataset} is no name of `hpo datasets`; give --dataset TOML"
                 )
-                return [Verification(folder, 0, (("note", unknown),))]
+                return [Verification(folder, 0, [("note", unknown)])]
             spec = load_spec(toml)
             modes = {*pd.read_csv(paths.table("table"))["calibration"]} - {"none"}
             tables |= load_benchmark(paths, spec, *modes).tables
         again = {name: tables[name] for name in sorted(names)}
     except UNREADABLE as error:
-        return [Verification(folder, 0, (("BROKEN", in_one_line(error)),))]
+        return [Verification(folder, 0, [("BROKEN", in_one_line(error))])]
     for name, table in again.items():
         file, messages = paths.table(name), Messages()
         made = pd.read_csv(StringIO(table.to_csv(index=False)))
@@ -408,5 +408,5 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
             pd.testing.assert_frame_equal(pd.read_csv(file), made, rtol=TOLERANCE)
         except (OSError, ValueError, AssertionError) as error:
             messages.append(("DRIFT", f"it differs from the recomputed: {in_one_line(error)}"))
-        found.append(Verification(file, table.size, tuple(messages)))
+        found.append(Verification(file, table.size, messages))
     return found
