@@ -122,7 +122,7 @@ class Lookup:
     def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""
         name, budget = self.dataset.spec.name, self.settings.budget_name
-        preset, recipe = (study.provenance.get(key) for key in ("preset", "recipe"))
+        preset = study.provenance.get("preset")
         there, here = study.data, data_key(self.dataset)
         if study.model != self.family.name:
             yield UNUSABLE, f"model is {study.model!r}, expected {self.family.name!r}"
@@ -142,7 +142,7 @@ class Lookup:
         for doubt in study.doubts(test=budget == "test", simulated=self.dataset.is_simulated):
             yield DOUBTFUL, doubt
         # What a wide study found is in its best_params.
-        if read_recipe(recipe or {}) != RECIPES[self.settings.recipe]:
+        if read_recipe(study.provenance.get("recipe") or {}) != RECIPES[self.settings.recipe]:
             yield DOUBTFUL, f"its study has another recipe than {self.settings.recipe}"
         sources = study.source, self.dataset.source
         of_study, own = (source.partition(", ")[2] for source in sources)
@@ -151,8 +151,8 @@ class Lookup:
             yield DOUBTFUL, made.format(*sources)
         differing = [key for key in STUDIED if there.get(key) != here[key]]
         if differing and study.dataset == name:
-            values = [str(key.get(differing[0])) for key in (there, here)]
-            before, now = (text[:12] if len(text) == 64 else text for text in values)
+            end = 12 if differing[0] == "sha256" else None
+            before, now = (str(key.get(differing[0]))[:end] for key in (there, here))
             yield (
                 UNUSABLE if self.same_data else USABLE,
                 f"it was made on other data ({differing[0]} is {before}, here it is {now})",

@@ -45,7 +45,6 @@ SANITY_DAYS = 4
 """Explained again with re-drawn weights, and with a planted column."""
 
 DONORS, SEASON_DAYS = 8, 21
-DAYS_OF_YEAR = 365.25
 
 DAYS_AT_ONCE = 16
 """Explained days per pass, so that a year of them needs little memory."""
@@ -170,7 +169,7 @@ def draw_donors(dataset: Dataset, days: Positions) -> Positions:
     drawn = []
     for day in days:
         apart = np.abs(year[pool] - year[day])
-        season = np.minimum(apart, DAYS_OF_YEAR - apart) <= SEASON_DAYS
+        season = np.minimum(apart, 365.25 - apart) <= SEASON_DAYS
         near = pool[season & ((pool - day) % HORIZON == 0)]
         alike = near[kind[near] == kind[day]]
         if len(alike):

@@ -81,7 +81,7 @@ def deletion(game: np.ndarray, claim: np.ndarray) -> np.ndarray:
     ``claim`` [g] is of any sign. The curve of insertion is that of the reversed order, backwards.
     """
     order = np.argsort(-np.abs(claim), kind="stable")
-    return np.asarray(game[len(game) - 1 - np.cumsum([0, *(1 << order)])])
+    return np.asarray(game[-1 - np.cumsum([0, *(1 << order)])])
 
 
 def mean_deletion(game: np.ndarray) -> np.ndarray:

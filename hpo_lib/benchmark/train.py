@@ -42,7 +42,6 @@ from hpo_lib.scoring import metrics
 from hpo_lib.settings import Settings
 
 PARAMS_CHOICES = ("both", "best", "default", "all")
-DEFAULT_SEEDS = 3
 FIRST_SEED = 42
 """Seeds count up from the seed that studies have by default."""
 
@@ -78,15 +77,16 @@ class Plan:
                 raise InputError(f"model is {model!r}; {choices(model, family_names())}")
         if self.seeds < 1:
             raise InputError(f"seeds is {self.seeds}, expected at least 1")
-        if self.params not in PARAMS_CHOICES and not self.params.endswith(".json"):
+        if self.params.endswith(".json"):
+            if len(self.models) != 1:
+                raise InputError(
+                    f"params names one file for {len(self.models)} models; give the one model of "
+                    "the file"
+                )
+        elif self.params not in PARAMS_CHOICES:
             raise InputError(
                 f"params is {self.params!r}; {choices(self.params, PARAMS_CHOICES)}, or the path "
                 "of a best_params .json"
-            )
-        if self.params.endswith(".json") and len(self.models) != 1:
-            raise InputError(
-                f"params names one file for {len(self.models)} models; give the one model of the "
-                "file"
             )
         if not len(self.dataset.test_origins):
             raise InputError(
@@ -106,7 +106,7 @@ def make_plan(
     *,
     models: Sequence[str] = (),
     params: str = "both",
-    seeds: int = DEFAULT_SEEDS,
+    seeds: int = 3,
     refit: bool = False,
     out: str = "",
     chronos2: str = "",
@@ -127,10 +127,10 @@ def make_plan(
         settings,
         chosen,
         params,
-        seeds=seeds,
-        refit=refit,
-        out=Path(out or BENCHMARK_DIR).expanduser(),
-        chronos2=Path(chronos2).expanduser() if chronos2 else None,
+        seeds,
+        refit,
+        Path(out or BENCHMARK_DIR).expanduser(),
+        Path(chronos2).expanduser() if chronos2 else None,
     )
 
 
@@ -142,7 +142,7 @@ class Task:
     """
 
     row: tuple[str, str, int]
-    key: dict[str, Any]
+    key: Json
     fit: Callable[..., Any]
 
     @cached_property
@@ -176,8 +176,7 @@ def run_benchmark(
     tasks = tasks or [*planned(plan, notes)]
     for note in notes:
         say(f"note: {note}")
-    origins = np.append(dataset.validation_origins, dataset.test_origins)
-    write_scales(paths.scales, dataset, origins)
+    write_scales(paths.scales, dataset, np.append(dataset.validation_origins, dataset.test_origins))
     provenance = {
         **code_provenance(),
         "data": data_provenance(dataset),
@@ -215,8 +214,10 @@ def run_benchmark(
                 "provenance": provenance,
             }
             training = Training(record, validation, test)
-            mae, picp = metrics.mae(validation), metrics.picp(validation)
-            said = f"validation MAE {mae:.5g}, PICP {picp:.1f}, {seconds:.0f} s"
+            said = (
+                f"validation MAE {metrics.mae(validation):.5g}, "
+                f"PICP {metrics.picp(validation):.1f}, {seconds:.0f} s"
+            )
         training.store(paths)
         say(f"{where}: {said}")
     return notes
@@ -229,7 +230,7 @@ def planned(plan: Plan, notes: list[str]) -> Iterator[Task]:
         if isinstance(naive, SeasonalNaive):
             key = training_key(data, refit=False)
             yield Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, data))
-    if plan.chronos2 is not None:
+    if plan.chronos2:
         key = training_key(data, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, data, plan.chronos2)
         yield Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot)

@@ -12,9 +12,9 @@ import sys
 import webbrowser
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, redirect_stdout
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 
 from hpo_lib import paths
 from hpo_lib.errors import Damage, InputError
-from hpo_lib.settings import PARAMETERS, Settings
+from hpo_lib.settings import Settings
 from hpo_lib.stop_requests import LIFELINE
 
 
@@ -93,8 +93,8 @@ def _job(arguments: Namespace) -> int:
 def _status(arguments: Namespace) -> int:
     from hpo_lib.launch import slurm, status
 
-    jobs, has_slurm = slurm.jobs(), shutil.which("sbatch") is not None
-    studies = status.study_statuses(_runs_dir(arguments), jobs, arguments.storage)
+    has_slurm = shutil.which("sbatch") is not None
+    studies = status.study_statuses(_runs_dir(arguments), slurm.jobs(), arguments.storage)
     rows = status.as_rows(studies, slurm=has_slurm)
     table = status.table_text(rows, slurm=has_slurm, extra=_extra(arguments))
     show(arguments, [table], content=rows)
@@ -123,8 +123,7 @@ def _datasets(arguments: Namespace) -> int:
 
     if arguments.json:
         names = arguments.dataset or known_datasets()
-        facts = [dataset_facts(name, arguments.data_dir) for name in names]
-        return show(arguments, (), content=facts)
+        return show(arguments, (), (), [dataset_facts(name, arguments.data_dir) for name in names])
     if not arguments.dataset:
         return show(arguments, dataset_lines(arguments.data_dir))
     for name in arguments.dataset:
@@ -159,7 +158,7 @@ def _raw_file(arguments: Namespace) -> dict[str, Any]:
     """The options that say how a meter's CSV is read, as far as they were given."""
     from hpo_lib.data.spec import RawFile
 
-    return {key.name: value for key in fields(RawFile) if (value := getattr(arguments, key.name))}
+    return {name: value for name, value in parameters_of(RawFile, arguments).items() if value}
 
 
 def _new_dataset(arguments: Namespace) -> None:
@@ -180,7 +179,7 @@ def _audit(arguments: Namespace) -> int:
     from hpo_lib.leaks.audit import audit, n_leaks, report_lines
 
     spec = _spec(arguments)
-    dataset = load_dataset(spec, arguments.data_dir, simulated=arguments.simulated)
+    dataset = call(load_dataset, arguments, dataset=spec)
     with beside_json(arguments):
         say(banner(dataset))
     findings = call(audit, arguments, dataset=dataset, say=partial(say, file=sys.stderr))
@@ -199,12 +198,11 @@ def _audit(arguments: Namespace) -> int:
 def _retrain(arguments: Namespace) -> None:
     from hpo_lib.daily.retrain import retrain
 
-    models_dir = Path(arguments.models_dir or paths.MODELS_DIR).expanduser()
     if arguments.mixture:
         arguments.model = "MIXTURE"
     settings = study_settings(arguments)
     with beside_json(arguments):
-        version = call(retrain, arguments, settings=settings, models_dir=models_dir)
+        version = call(retrain, arguments, settings=settings)
     files, number = version.paths, version.number
     folder, card = files.version(number), files.card(number)
     lines = [f"in use: {version}, {folder}", f"card: {card}"]
@@ -270,7 +268,7 @@ def _dashboard(arguments: Namespace) -> None:
             f"`{sys.executable} -m pip install optuna-dashboard`"
         ) from None
     app, token = wsgi(study.storage or arguments.storage), secrets.token_urlsafe()
-    port, host = arguments.port, f"localhost:{arguments.port}"
+    host = f"localhost:{arguments.port}"
 
     @app.hook("before_request")  # type: ignore[untyped-decorator]
     def check() -> None:
@@ -282,9 +280,11 @@ def _dashboard(arguments: Namespace) -> None:
 
     say(f"{study.run.study_name}: http://{host}/?token={token} until Ctrl-C", flush=True)
     try:
-        app.run(host="localhost", port=port, quiet=True)
+        app.run(host="localhost", port=arguments.port, quiet=True)
     except (OSError, OverflowError) as error:
-        raise InputError(f"port {port} cannot be used ({error}); give another --port") from None
+        raise InputError(
+            f"port {arguments.port} cannot be used ({error}); give another --port"
+        ) from None
 
 
 def _verify(arguments: Namespace) -> int:
@@ -320,8 +320,8 @@ def _analyze(arguments: Namespace) -> int:
 
     analysis = call(analyse, arguments, model=" ".join(arguments.models))
     studies, notes = analysis.table, [*analysis.notes, *analysis.evidence.notes]
-    criteria = improvement_report(studies)
-    table, rows = overview(studies), json.loads(studies.to_json(orient="records"))
+    table, criteria = overview(studies), improvement_report(studies)
+    rows = json.loads(studies.to_json(orient="records"))
     lines = [
         f"{wrapped('', table.caption)}\n\n{plain(table)}\n",
         "MAE 5 % or more below the defaults, PICP 75 to 85, for two models of a dataset:",
@@ -362,7 +362,7 @@ def _benchmark(arguments: Namespace) -> None:
 
     # A wrong mode stops here, before the trainings.
     mode = checked_mode(arguments.calibration)
-    plan = call(make_plan, arguments, **study_parameters(arguments))
+    plan = call(make_plan, arguments, **parameters_of(Settings, arguments))
     try:
         with beside_json(arguments):
             say(banner(plan.dataset, is_test=plan.settings.budget_name == "test"))
@@ -396,26 +396,24 @@ def _explain(arguments: Namespace) -> None:
     from hpo_lib.benchmark.train import make_plan
 
     families = families_among(arguments.models)
-    plan = call(make_plan, arguments, **study_parameters(arguments), models=families)
+    plan = call(make_plan, arguments, **parameters_of(Settings, arguments), models=families)
     show(arguments, call(explain, arguments, plan=plan).report())
 
 
-def study_parameters(arguments: Namespace) -> dict[str, Any]:
-    """The values of the study parameters among the arguments."""
-    names = [parameter.name for parameter in PARAMETERS]
+def parameters_of(function: Callable[..., Any], arguments: Namespace) -> dict[str, Any]:
+    """The arguments that a function has parameters for; a dataclass has its fields."""
+    names = inspect.signature(function).parameters
     return {name: value for name, value in vars(arguments).items() if name in names}
 
 
 def study_settings(arguments: Namespace, **more: Any) -> Settings:
     """The settings that the options of study parameters were given."""
-    return Settings.create(**{**study_parameters(arguments), **more})
+    return Settings.create(**{**parameters_of(Settings, arguments), **more})
 
 
 def call(function: Callable[..., Any], arguments: Namespace, **more: Any) -> Any:
     """Call a function with the arguments that it has parameters for, and with ``more``."""
-    names = inspect.signature(function).parameters
-    named = {name: value for name, value in vars(arguments).items() if name in names}
-    return function(**{**named, **more})
+    return function(**{**parameters_of(function, arguments), **more})
 
 
 def say(text: object, **how: Any) -> None:
@@ -429,16 +427,15 @@ def beside_json(arguments: Namespace) -> AbstractContextManager[Any]:
 
 
 def show(
-    arguments: Namespace, lines: Iterable[object], notes: Iterable[object] = (), content: Any = None
+    arguments: Namespace, lines: Sequence[object], notes: Sequence[object] = (), content: Any = None
 ) -> int:
     """Print lines and then notes or, if JSON is asked for, the content; plain values, or as text.
 
     Returns the exit code: 1 if a line or a note is on a damaged record.
     """
-    lines, notes = list(lines), list(notes)
     if arguments.json:
         say(json.dumps(content, indent=2, default=str))
     else:
         for line in [*lines, *(f"note: {note}" for note in notes)]:
             say(line)
-    return int(any(isinstance(one, Damage) for one in lines + notes))
+    return int(any(isinstance(one, Damage) for one in (*lines, *notes)))

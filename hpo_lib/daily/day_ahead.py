@@ -1,5 +1,6 @@
 """The model in use and its forecast of the day ahead."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,14 +46,14 @@ class DayAhead:
     version: Version
     dataset: Dataset
     forecasts: QuantileForecasts
-    notes: tuple[str, ...]
+    notes: Sequence[str]
     known: Dataset
     """What was known before the day, with the calendar of its hours."""
 
     @property
     def begin(self) -> pd.Timestamp:
         """Its first hour."""
-        return pd.Timestamp(self.forecasts.days[0])
+        return self.forecasts.days[0]
 
     def table(self) -> pd.DataFrame:
         """One row per hour: time_utc and time_local as text, q10, q50, q90 in the target's unit."""
@@ -64,13 +65,16 @@ class DayAhead:
 
     def figure(self) -> "Figure":
         """This forecast, below that of the same model a day before with what came."""
-        spec, forecasts, tables = self.dataset.spec, [self.forecasts], {}
+        spec, forecasts = self.dataset.spec, [self.forecasts]
         yesterday = self.forecasts.origins[0] - DAY
         if not _lack(_until(self.dataset, yesterday)):
             forecasts.insert(0, _day_after(self.version, self.dataset, yesterday, None).forecasts)
-        for one in forecasts:
-            title = f"{spec.title}, {self.version}, after {one.origins[0]:%A %Y-%m-%d %H:%M} UTC"
-            tables[title] = hours_of_days(one, 0, 1).tz_convert(spec.tz).tz_localize(None)
+        tables = {
+            f"{spec.title}, {self.version}, after {one.origins[0]:%A %Y-%m-%d %H:%M} UTC": (
+                hours_of_days(one, 0, 1).tz_convert(spec.tz).tz_localize(None)
+            )
+            for one in forecasts
+        }
         figure = forecast_rows(
             tables,
             unit=f"{spec.target_words}\n({spec.unit})",
@@ -178,7 +182,7 @@ def forecast_day(
         notes.append(
             f"{data.path} ends at {data.index[-1]:%Y-%m-%d %H:%M} UTC, {age / DAY:.0f} days ago."
         )
-    return replace(day, notes=(*notes, *day.notes))
+    return replace(day, notes=[*notes, *day.notes])
 
 
 def _until(dataset: Dataset, origin: pd.Timestamp) -> Dataset:
@@ -215,8 +219,7 @@ def _day_after(
     """The forecast after an origin, which reads only what was known there."""
     known = _until(dataset, origin)
     position = len(known.frame) - 1
-    ahead = pd.date_range(origin + HOUR, periods=HORIZON, freq="h")
-    calendar, notes = _calendar(known, dataset, ahead, holidays)
+    calendar, notes = _calendar(known, dataset, holidays)
     with_calendar = replace(known, frame=pd.concat([known.frame, calendar]))
     days = np.append(version.unseen(known, position, ROLLING_DAYS), position)
     spoken = version.forecasts(with_calendar, days, notes)
@@ -237,22 +240,23 @@ def _day_after(
     if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
         notes.append(
             f"{version} learnt from days that begin at {version.trained_until + HOUR:%H:%M} UTC, "
-            f"this one at {ahead[0]:%H:%M}."
+            f"this one at {origin + HOUR:%H:%M}."
         )
-    return DayAhead(version, dataset, forecasts, tuple(notes), with_calendar)
+    return DayAhead(version, dataset, forecasts, notes, with_calendar)
 
 
 def _calendar(
-    known: Dataset, dataset: Dataset, ahead: pd.DatetimeIndex, holidays: pd.DataFrame | None
+    known: Dataset, dataset: Dataset, holidays: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The future-known columns of the hours ahead, and what to say about them.
+    """The future-known columns of the day ahead, and what to say about them.
 
     Calendar columns are computed as `hpo prepare` does, if that gives those of the last week.
     Others, and school holidays, are read from the data. School holidays that are not known there
     stay as in the last hour.
     """
-    week, calendar = known.frame.iloc[-HISTORY:], dataset.frame[[*known.future]].reindex(ahead)
-    hours = pd.date_range(week.index[0], ahead[-1], freq="h")
+    week = known.frame.iloc[-HISTORY:]
+    hours = pd.date_range(week.index[0], periods=HISTORY + HORIZON, freq="h")
+    calendar = dataset.frame[[*known.future]].reindex(hours[HISTORY:])
     computed, notes = calendar_columns(hours, known.spec, holidays).astype(float), list[str]()
     off = (computed - week).abs().max()  # NaN for the columns of one of them
     off[_SCHOOL] = np.nan if holidays is None else 0

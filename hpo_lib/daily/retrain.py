@@ -7,7 +7,6 @@ in use.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 from hpo_lib.baselines.contract import baselines
@@ -28,7 +27,7 @@ from hpo_lib.data.dataset import Dataset, load_dataset
 from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import RECIPES, Forecaster, family_names, get_family
 from hpo_lib.figures.card import render_card
-from hpo_lib.paths import ModelPaths, write_text
+from hpo_lib.paths import MODELS_DIR, ModelPaths, write_text
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.read_write import Json, load_predictions, write_json
 from hpo_lib.records.trainings import training_key
@@ -67,7 +66,7 @@ class Verdict:
 
 
 def retrain(
-    settings: Settings, models_dir: Path, *, params: str = "", replace: bool = False
+    settings: Settings, models_dir: str | Path, *, params: str = "", replace: bool = False
 ) -> Version:
     """Train on the dataset as it is now, compare, refit on all of it, store, and put in use.
 
@@ -83,7 +82,7 @@ def retrain(
 
     Args:
         settings: model or MIXTURE, dataset, preset, recipe, seed and folders; the rest is not used.
-        models_dir: folder of the trained models.
+        models_dir: folder of the trained models; empty: that of the project.
         params: path of a best_params JSON, or ``default``; empty: the parameters of the version in
             use or, without one, those that a benchmark would take.
         replace: put it in use even if it is worse than the version in use.
@@ -93,20 +92,23 @@ def retrain(
         StudyError: it is worse than the version in use, which stays.
     """
     dataset = load_dataset(settings.dataset, settings.data_dir, simulated=settings.simulated)
-    paths = ModelPaths(models_dir, settings.model, dataset.spec.name)
+    paths = ModelPaths(
+        Path(models_dir or MODELS_DIR).expanduser(), settings.model, dataset.spec.name
+    )
     before = in_use(paths)
     training = _Training(settings, dataset, *_fitting_and_whole(dataset), before)
-    if settings.model == MIXTURE:
-        version, verdict = training.mixed(paths)
-    else:
-        version, verdict = training.trained(paths, training.parameters(params))
-    if verdict is not None and verdict.pinball > verdict.pinball_before and not replace:
+    version, verdict = (
+        training.mixed(paths)
+        if settings.model == MIXTURE
+        else training.trained(paths, training.parameters(params))
+    )
+    if verdict and verdict.pinball > verdict.pinball_before and not replace:
         raise StudyError(
             f"{paths.version(version.number)}: is worse than v{verdict.before:03d} ({verdict}), so "
             f"v{verdict.before:03d} stays in use; look at both cards, and give --replace to put "
             "the new one in use anyway"
         )
-    if before is None or version.number != before.number:
+    if not before or version.number != before.number:
         write_json(paths.current, {"version": version.number, "before": before and before.number})
     return version
 
@@ -134,8 +136,7 @@ class _Training:
         of_members = dataclasses.replace(self, fitting=whole, before=None)
         number, numbers, files = _next_number(paths), dict[str, int](), list[Path]()
         for name in (*family_names(), *baselines()):
-            is_family = name in family_names()
-            found = self.lookup(name).best() if is_family else OWN_CHOICES
+            found = self.lookup(name).best() if name in family_names() else OWN_CHOICES
             member = ModelPaths(paths.version(number), name, paths.dataset)
             trained, _ = of_members.trained(member, found)
             numbers[name] = trained.number
@@ -173,9 +174,9 @@ class _Training:
         version = next((version for version in stored if version.facts["key"] == key), None)
         models = dict[str, Forecaster]()
         if version is None:
-            fit = partial(fit, seed=settings.seed)
-            fitted = fit(dataset=self.fitting)
-            models = {FITTED: fitted, REFITTED: fit(dataset=whole, like=fitted)}
+            fitted = fit(dataset=self.fitting, seed=settings.seed)
+            refitted = fit(dataset=whole, seed=settings.seed, like=fitted)
+            models = {FITTED: fitted, REFITTED: refitted}
         else:
             fitted = version.model(FITTED, self.dataset)
             print(f"{version} was already trained in this way")
@@ -206,7 +207,7 @@ class _Training:
             return lookup.defaults
         if file:
             return lookup.from_file(Path(file).expanduser())
-        if before is not None:
+        if before:
             is_test = before.facts["preset"] == "test" != settings.budget_name
             if not is_test and before.source == self.dataset.source:
                 return FoundParameters(before.facts["params"], f"v{before.number:03d}")
@@ -225,6 +226,7 @@ class _Training:
     ) -> Version:
         """A new one, with what a card for programs says of every training."""
         stated = {
+            **facts,
             "version": number,
             "model": paths.model,
             "dataset": paths.dataset,
@@ -237,7 +239,7 @@ class _Training:
             "relative_mae": relative_mae(compared, self.dataset),
             "provenance": {**code_provenance(), "data": data_provenance(self.fitting)},
         }
-        return Version(paths, number, {**facts, **stated})
+        return Version(paths, number, stated)
 
     def report(
         self,
@@ -254,7 +256,7 @@ class _Training:
         print(f"v{number:03d}: {scores} over {len(compared.origins)} {days}")
         positions = dataset.index.get_indexer(compared.origins)
         forecasts, verdict = {f"{days}, this model": compared}, None
-        if before is not None and before.number != number:
+        if before and before.number != number:
             # as it was before its refit; of a mixture, as it would have served
             model = before if before.paths.model == MIXTURE else before.model(FITTED, dataset)
             rival = model.forecasts(dataset, positions)
@@ -264,7 +266,7 @@ class _Training:
         card, stored = paths.training(number)
         if card.exists():
             return verdict
-        facts["comparison"] = None if verdict is None else asdict(verdict)
+        facts["comparison"] = verdict and asdict(verdict)
         forecasts |= {
             f"{days}, naive {lag} h": seasonal_naive(dataset, positions, lag)
             for lag in SEASONAL_LAGS
@@ -325,7 +327,7 @@ def _notes(version: Version, before: Version | None, verdict: Verdict | None) ->
         f"{version.chosen_until} and has {'not seen the' if version.held_out else 'seen'} days of "
         f"these scores. In use is its refit on all days up to {version.trained_until}."
     ]
-    if before is not None and verdict is not None:
+    if before and verdict:
         notes.append(f"Compared with the version before: {verdict}.")
         if before.chosen_until > version.chosen_until:
             notes.append(

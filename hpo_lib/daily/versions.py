@@ -267,8 +267,7 @@ def store(
         with atomic(file := version.paths.trained(version.number, which)) as temporary:
             stored_model.save(forecaster, temporary)
         sums[which] = trainings.checksum(file, facts)
-    facts = {**facts, "sha256": sums}
-    trainings.store(version.paths.training(version.number), facts, **forecasts)
+    trainings.store(version.paths.training(version.number), {**facts, "sha256": sums}, **forecasts)
 
 
 def with_ends(dataset: Dataset, train_end: pd.Timestamp, val_end: pd.Timestamp) -> Dataset:

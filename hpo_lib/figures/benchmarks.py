@@ -163,11 +163,11 @@ def reliability(benchmark: Benchmark) -> Frames:
 def draw_reliability(data: pd.DataFrame) -> Figure:
     """Observed share of actuals at or below each level less the level."""
     levels = sorted(set(data["level"]))
-    places = data["level"].map(levels.index) + beside(data["model"], 0.16)
-    excess = 100 * data.filter(like="observed").sub(data["level"], axis=0)
-    figure, columns = dataset_panels(
-        data.assign(place=places, **excess), 1, height=2.5, sharey=True
+    data = data.assign(
+        place=data["level"].map(levels.index) + beside(data["model"], 0.16),
+        **100 * data.filter(like="observed").sub(data["level"], axis=0),
     )
+    figure, columns = dataset_panels(data, 1, height=2.5, sharey=True)
     for (axes,), rows in columns:
         axes.axhline(0, **TARGET)
         draw_models(axes, rows, "place", "observed", ls="", mfc="white")
@@ -243,12 +243,12 @@ def draw_by_hour(data: pd.DataFrame) -> Figure:
     """Change of MAE and PICP per hour ahead, the baseline dashed; a column per dataset."""
     figure, columns = dataset_panels(data, 2, height=3.6, sharex=True, sharey="row")
     for (top, bottom), rows in columns:
-        for axes, score in ((top, "change"), (bottom, "picp")):
-            draw_models(axes, rows, "ahead", score, marker="")
+        draw_models(top, rows, "ahead", "change", marker="")
+        draw_models(bottom, rows, "ahead", "picp", marker="")
         coverage_line(bottom)
         bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
-    columns[0][0][0].set_ylabel("change of MAE in %")
-    columns[0][0][1].set_ylabel("PICP in %")
+    figure.axes[0].set_ylabel("change of MAE in %")
+    figure.axes[len(columns)].set_ylabel("PICP in %")
     legend_below(figure, model_handles(data["model"], marker=""))
     return figure
 
@@ -310,10 +310,9 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
     validation prefers, in percent.
     """
     for baseline in _families_and_best_baseline(benchmark)[-1:]:
-        theirs = baseline.test
         changes = pd.DataFrame(
             {
-                (row.model, row.params): change(row.test, theirs, "mae", theirs)
+                (row.model, row.params): change(row.test, baseline.test, "mae", baseline.test)
                 for row in benchmark.rows
                 if row.kind != "naive"
             }
@@ -381,8 +380,7 @@ def draw_skill_split(data: pd.DataFrame) -> Figure:
         for axes, (score, name) in zip(grid, SKILL.items(), strict=True):
             naive, *_ = of_dataset["label"]
             rows = of_dataset[of_dataset["score"] == score].set_index("label").drop(naive)
-            texts = with_intervals(rows, "change", [10.0])
-            fill_steps(axes, rows["change"], 100.0, "", "", texts)
+            fill_steps(axes, rows["change"], 100.0, "", "", with_intervals(rows, "change", [10.0]))
             for text in compress(axes.texts, rows["certain"]):
                 text.set_fontweight("bold")
             axes.set(xlabel=f"{name} in % of {naive}", xlim=(0, 110))
@@ -424,9 +422,8 @@ def draw_significance(data: pd.DataFrame) -> Figure:
         )
         texts = differences.map("{:+.0f}".format)
         texts = texts.replace({"[+-]0$": "0", "-": "\u2212"}, regex=True)
-        looks: Look = {"cmap": "RdBu_r", "vmin": -10, "vmax": 10, "cbar": False, "fmt": ""}
-        looks |= {"annot": texts, "annot_kws": {"size": 7}, "yticklabels": names}
-        sns.heatmap(differences, ax=axes, **looks)
+        looks: Look = {"annot": texts, "annot_kws": {"size": 7}, "fmt": "", "yticklabels": names}
+        sns.heatmap(differences, ax=axes, cmap="RdBu_r", vmin=-10, vmax=10, cbar=False, **looks)
         for text in compress(axes.texts, p_values.stack().dropna() < SIGNIFICANCE):
             text.set_fontweight("bold")
         axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")

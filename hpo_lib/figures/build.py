@@ -171,10 +171,6 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
 # For notebooks
 
 
-DPI = 160
-"""Of the pictures, for screens."""
-
-
 @dataclass(frozen=True)
 class Analysis:
     """All studies as a table, and those in the figures: one per model and dataset.
@@ -266,4 +262,4 @@ def analyse(runs_dir: str = "", model: str = "", dataset: str = "") -> Analysis:
 
 def _image(figure: Figure) -> Image:
     """A figure as a picture, which Jupyter shows with any backend of matplotlib."""
-    return Image(_as_file(figure, format="png", dpi=DPI, bbox_inches="tight"))
+    return Image(_as_file(figure, format="png", dpi=160, bbox_inches="tight"))

@@ -1,6 +1,6 @@
 """Model cards (Mitchell et al., 2019): what was trained on what, how good it is, its limits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.search_space import value_in_words
@@ -48,6 +48,7 @@ def render_card(
     warning = warning_text([data["source"]], is_test=is_test)
     mark = f"**{warning}.** No number below says anything about how good this can be.\n\n"
     budget = "\n* Trained with the test budget, which only shows that everything works." * is_test
+    in_lines = "\n".join
     names = [_row(name, value_in_words(value)) for name, value in sorted(params.items())]
     paragraphs = "\n\n".join(notes)
     scores, calibration = [], []
@@ -65,11 +66,11 @@ def render_card(
 
 {mark if warning else ""}## Configuration
 
-{_lines(f"* {name}: {text}" for name, text in origin.items())}
+{in_lines(f"* {name}: {text}" for name, text in origin.items())}
 
 | hyperparameter | value |
 | --- | --- |
-{_lines(names)}
+{in_lines(names)}
 
 ## Data
 
@@ -90,7 +91,7 @@ brackets are 95 % intervals of a bootstrap of blocks of 7 days.
 
 | forecasts | days | MAE | PICP in % | Winkler | pinball |
 | --- | --- | --- | --- | --- | --- |
-{_lines(scores)}
+{in_lines(scores)}
 
 {paragraphs}
 
@@ -101,7 +102,7 @@ hours ahead.
 
 | forecasts | at 0.1 | at 0.5 | at 0.9 | PICP farthest from 80 | PICP nearest to 80 |
 | --- | --- | --- | --- | --- | --- |
-{_lines(calibration)}
+{in_lines(calibration)}
 
 ## Intended use
 
@@ -115,7 +116,7 @@ together with the rolling calibration (`docs/methodology.md`).
 * Origins are at the hour of the daily forecasts; other hours were trained on, but are not scored \
 here.
 * The raw interval drifts with the season; do not rely on its 80 % without calibration.
-* Of the weather it uses measurements up to the origin, no forecast.
+* Covariates that are known up to the origin only, such as measured weather, are not forecast.
 * It does not know changes of the network, of tariffs or of habits after its training; retrain \
 (`docs/retraining.md`).{budget}
 
@@ -126,10 +127,6 @@ here.
 * Packages: {", ".join(packages)}
 * Device: {provenance["device"]}
 """
-
-
-def _lines(lines: Iterable[str]) -> str:
-    return "\n".join(lines)
 
 
 def _row(*cells: object) -> str:

@@ -149,17 +149,16 @@ def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> E
         for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])
     }
     notes, chosen = list[str](), dict[tuple[str, str], StoredStudy]()
-    ranked = sorted(newest_first(studies), key=lambda study: (study.dataset, study.is_test))
-    for study in ranked:
+    for study in sorted(newest_first(studies), key=lambda study: (study.dataset, study.is_test)):
         newest = next((one for one in chosen.values() if one.dataset == study.dataset), study)
         cell = study.dataset, study.model
-        rival = chosen.get(cell, newest)
         if study.result["schema_version"] < 2:
             reason = "written before predictions and provenance were stored"
         elif any(study.data.get(key) != newest.data.get(key) for key in STUDIED):
             reason = f"its data or splits are not those of {newest.file.name}"
         elif cell in chosen or study.is_test != newest.is_test:
-            reason = f"{rival.file.name} is newer, more complete or of a larger budget"
+            rival = chosen.get(cell, newest).file.name
+            reason = f"{rival} is newer, more complete or of a larger budget"
         else:
             try:
                 _ = study.trials  # of those that count the storages are read now
@@ -177,8 +176,8 @@ def _benchmarks(
     def rank(benchmark: BenchmarkPaths) -> tuple[int, str]:
         """Larger budgets first, and refitted models before others."""
         budget, *how = benchmark.setting.split("-")
-        place = PRESETS.index(budget) if budget in PRESETS else -1
-        return -place, "" if "refit" in how else benchmark.setting
+        place = [*reversed(PRESETS), budget].index(budget)
+        return place, "" if "refit" in how else benchmark.setting
 
     by_dataset: dict[str, Benchmark] = {}
     for stored in sorted(benchmarks, key=rank):

@@ -35,7 +35,7 @@ from hpo_lib.figures.style import (
     marked_by_source,
     model_colour,
     model_handles,
-    model_marker,
+    model_look,
     model_name,
     on_screen,
     panels,
@@ -109,7 +109,9 @@ def fill_day(axes: Axes, one: Explanations) -> Iterable[str]:
     day = np.abs(daily[-1] - daily[0]).argmax()
     average = medians.get((LINEAR, "own", MEAN), daily)[0, day].mean()
     fill_reasons(axes, daily[:, day], one.facts["players"], average, one.unit)
-    axes.set_ylabel(f"{model_name(one.best[0])}, after {one.facts['days'][day]}")
+    days, title = one.facts["days"], one.facts["title"]
+    axes.set_title(title.replace(f"{len(days)} days", f"after {days[day]}"))
+    axes.set_ylabel(model_name(one.best[0]))
     return ()
 
 
@@ -140,9 +142,9 @@ def fill_deletions(axes: Axes, one: Explanations) -> Iterable[str]:
     """MAE without the first groups in a model's own order; dashed in the mean over all orders."""
     means = {row[0]: loss for row, loss in one.losses().items() if row[2] == MEAN}
     for model, loss in means.items():
-        curve, colour = deletion(loss, shapley_values(loss)), model_colour(model)
-        axes.plot(curve, marker=model_marker(model), color=colour)
-        axes.plot(mean_deletion(loss), "--", color=colour)
+        look = model_look(model) | {"lw": 1, "ls": "-"}
+        axes.plot(deletion(loss, shapley_values(loss)), **look)
+        axes.plot(mean_deletion(loss), "--", color=look["color"])
     axes.set(xlabel="groups hidden", ylabel=f"MAE in {one.unit}")
     return means
 

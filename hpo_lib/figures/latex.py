@@ -193,7 +193,7 @@ def booktabs(table: Table, label: str, warning: str = "") -> str:
     return _BOOKTABS.render(table=table, label=label, caption=table.caption, warning=warning)
 
 
-def included(file: str, caption: str, label: str, warning: str = "") -> str:
+def included(file: str, caption: str, label: str, warning: str) -> str:
     """A figure environment that includes a file, labelled ``fig:`` and ``label``."""
     return _FIGURE.render(file=file, caption=caption, label=label, warning=warning)
 

@@ -32,10 +32,6 @@ from hpo_lib.scoring.uncertainty import daily_losses
 
 SPLIT_COLOURS = {"train": BLUE, "validation": "#E69F00", "test": "#999999"}
 
-UPPER_BOUND = (
-    "Models see weather of the day ahead that no forecaster has: the scores are an upper bound."
-)
-
 
 def banner(dataset: Dataset, *, is_test: bool = False) -> str:
     """Where the data comes from.
@@ -49,7 +45,10 @@ def banner(dataset: Dataset, *, is_test: bool = False) -> str:
             "good a model can be."
         )
     if dataset.kind_of_weather in MARKS:
-        lines.append(f"*** {MARKS[dataset.kind_of_weather]} *** {UPPER_BOUND}")
+        lines.append(
+            f"*** {MARKS[dataset.kind_of_weather]} *** Models see weather of the day ahead that no "
+            "forecaster has: the scores are an upper bound."
+        )
     if dataset.is_simulated:
         lines.append(
             f"*** SIMULATED DATA *** This run uses the {dataset.path} instead of "

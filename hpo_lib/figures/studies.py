@@ -292,25 +292,29 @@ def draw_history(data: pd.DataFrame) -> Figure:
         near = within_reach(of_dataset, "value")
         draw_models(top, near[near["state"] == "stopped"], "trial", "value", **hollow)
         draw_models(top, near[near["state"] == "complete"], "trial", "value", **points)
-        draw_models(top, of_dataset, "trial", "best", **steps)
-        draw_models(bottom, of_dataset, "trial", "hypervolume", **steps)
+        # The step to the last trial of each model shall be seen, too.
+        after = of_dataset.assign(trial=of_dataset["trial"] + 1).groupby("model").tail(1)
+        longer = pd.concat([of_dataset, after])
+        draw_models(top, longer, "trial", "best", **steps)
+        draw_models(bottom, longer, "trial", "hypervolume", **steps)
         unit, names = unit_of(of_dataset), of_dataset["objectives"].str.split(",").str[0]
         top.set_ylabel("\n".join(OBJECTIVES[name].axis(unit) for name in names.unique()))
         bottom.set(xlabel="trial", ylim=(0, 1.02))
         bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     figure.axes[len(columns)].set_ylabel("hypervolume, share of box")
-    handles = [
-        *model_handles(data["model"], ms=3),
-        handle("best so far", color=INK),
-        handle("complete trial", marker="o", color=INK, **points),
-        handle("stopped early, last check", marker="o", color=INK, **hollow),
-    ]
-    legend_below(figure, handles)
+    legend_below(
+        figure,
+        [
+            *model_handles(data["model"], ms=3),
+            handle("best so far", color=INK),
+            handle("complete trial", marker="o", color=INK, **points),
+            handle("stopped early, last check", marker="o", color=INK, **hollow),
+        ],
+    )
     return figure
 
 
-COLOURS = (BLUE, ACCENT, PINK, SKY_BLUE, "#009E73", INK)
-DATASET_LOOKS = cycler(color=COLOURS, marker=list("o^sDvP"))
+DATASET_LOOKS = cycler(color=[BLUE, ACCENT, PINK, SKY_BLUE, "#009E73", INK], marker=list("o^sDvP"))
 COLUMNS, FEW_VALUES = 4, 5
 
 
@@ -398,13 +402,13 @@ def draw_cost(data: pd.DataFrame) -> Figure:
         spent *= factor / 3600
         right.bar(studies.index, spent, bottom=bottom, alpha=alpha, **bars)
         bottom = bottom + spent
-    left_over = factor * studies["hours"] - bottom
-    right.bar(studies.index, left_over, bottom=bottom, alpha=0.2, **bars)
+    right.bar(studies.index, factor * studies["hours"] - bottom, bottom=bottom, alpha=0.2, **bars)
     for axes in (left, right):
         axes.set_xticks(range(len(titles)), [title.replace(", ", ",\n") for title in titles])
     left.set(yscale="log", ylabel="seconds per trial")
     left.yaxis.set_major_formatter("{x:g}")
-    left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
+    devices = "; ".join(sorted(set(data["device"].map(str))))
+    left.set_title(f"on {devices}".replace(" 1 threads", " 1 thread"), loc="left")
     right.set_ylabel(f"{unit} of training per study")
     legend_below(
         figure,

@@ -145,8 +145,9 @@ def files_table(study: StoredStudy) -> pd.DataFrame:
 def provenance_table(study: StoredStudy) -> pd.DataFrame:
     """Data, code, packages and device behind this study, one row each."""
     flat = pd.json_normalize(study.provenance).astype(object).iloc[0].fillna(MISSING)
-    texts = flat.map(lambda one: ", ".join(map(str, one)) if isinstance(one, list) else str(one))
-    return texts.to_frame("value")
+    return flat.map(
+        lambda one: ", ".join(map(str, one)) if isinstance(one, list) else str(one)
+    ).to_frame("value")
 
 
 def unshortened(table: pd.DataFrame) -> HTML:
@@ -182,7 +183,7 @@ def explored_figures(study: StoredStudy) -> list[Figure]:
     data, importance = explored(Evidence((study,), (), {}, ())), {}
     if data.empty:
         return []
-    if study.optuna_study is not None and study.finished >= TELLING_TRIALS:
+    if study.optuna_study and study.finished >= TELLING_TRIALS:
         from hpo_lib.records.storage import importances
 
         table = importances(study.optuna_study)
@@ -218,7 +219,7 @@ def proof_figure(proof: Json) -> Figure:
         why = "; ".join(filter(None, causes))
         axes.text(0.5, 0.5, f"Nothing was compared: {why}.", ha="center", wrap=True)
         return figure
-    axes.axvline(0, color=PINK, lw=1.5, label="untuned defaults")
+    axes.axvline(0, color=PINK, label="untuned defaults")
     rows = np.arange(len(compared))
     for change, (label, colour, marker, below) in CHANGES.items():
         mean, low, high = np.transpose([one[change] for one in compared])
@@ -228,7 +229,6 @@ def proof_figure(proof: Json) -> Figure:
             xerr=[mean - low, high - mean],
             fmt=marker,
             ms=5,
-            lw=1.5,
             color=colour,
             label=label,
         )
@@ -265,9 +265,8 @@ thead th { border-bottom: 2px solid #888 }
 
 def show_data(settings: Settings) -> Dataset:
     """Load the study's data and show where it comes from, its splits and the series."""
-    spec = load_spec(settings.dataset)
     get_family(settings.model)
-    data = load_dataset(spec, settings.data_dir, simulated=settings.simulated)
+    data = load_dataset(settings.dataset, settings.data_dir, simulated=settings.simulated)
     print(banner(data, is_test=settings.budget_name == "test"))
     display(data_summary(data), data_overview(data))
     return data
@@ -282,8 +281,8 @@ def show_study(study: StoredStudy) -> None:
 def show_record(study: StoredStudy) -> None:
     """Write the study's page, and show its files and its provenance."""
     write_page(study)
-    files, provenance = map(unshortened, (files_table(study), provenance_table(study)))
-    display(files, Markdown("## Provenance"), provenance)
+    display(unshortened(files_table(study)))
+    display(Markdown("## Provenance"), unshortened(provenance_table(study)))
 
 
 def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.DataFrame]]]:

@@ -3,8 +3,8 @@
 import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import matplotlib as mpl
@@ -36,15 +36,9 @@ def model_colour(model: str) -> str:
     return described(model).colour
 
 
-def model_marker(model: str) -> str:
-    """The same in every figure."""
-    return described(model).marker
-
-
 def in_order(models: Iterable[str]) -> list[str]:
     """Each model once, in the order of the registry, then others by name."""
-    known = [*registered()]
-    return sorted(set(models), key=lambda name: ([*known, name].index(name), name))
+    return sorted(set(models), key=lambda name: ([*registered(), name].index(name), name))
 
 
 def number(value: float) -> str:
@@ -136,7 +130,7 @@ def warning_text(sources: Iterable[str], *, is_test: bool) -> str:
     return ", ".join(dict.fromkeys(warnings))
 
 
-SCREEN, THESIS = (Path(__file__).with_name(f"{name}.mplstyle") for name in ("screen", "thesis"))
+SCREEN, THESIS = "hpo_lib.figures.screen", "hpo_lib.figures.thesis"
 """The style sheets of notebooks and pages, and of the thesis."""
 
 
@@ -176,9 +170,12 @@ def hours_axis(axes: Axes) -> None:
 
 
 def date_axis(axes: Axes, least: int, most: int) -> None:
-    """Short dates as ticks, between ``least`` and ``most`` of them."""
+    """Short dates as ticks, between ``least`` and ``most`` of them; each month with its year."""
     locator = AutoDateLocator(minticks=least, maxticks=most)  # type: ignore[no-untyped-call]
-    axes.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    dates = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    dates.formats[1] = dates.zero_formats[1] = "%b\n%Y"
+    dates.offset_formats[1] = ""
+    axes.xaxis.set(major_locator=locator, major_formatter=dates)
 
 
 TEXT_WIDTH = 150 / 25.4
@@ -192,12 +189,11 @@ TARGET: Look = {"color": "#000000", "lw": 0.6, "ls": "--"}
 """The line of an ideal value."""
 
 
-def thesis_style() -> AbstractContextManager[None]:
-    """The style, for drawing and for saving; then matplotlib's settings are as before.
+thesis_style = partial(mpl.style.context, THESIS, after_reset=True)
+"""The style, for drawing and for saving; then matplotlib's settings are as before.
 
-    A user's own matplotlibrc does not change a thesis.
-    """
-    return mpl.style.context(THESIS, after_reset=True)
+A user's own matplotlibrc does not change a thesis.
+"""
 
 
 def panels(
@@ -260,7 +256,7 @@ def draw_intervals(
 ) -> None:
     """Scores with their intervals over the column ``place``, or beside it; ``end`` of the names."""
     middle, low, high = (f"{score}{bound}{end}" for bound in ("", "_low", "_high"))
-    draw_lines, colours = axes.vlines if upright else axes.hlines, map(model_colour, data["model"])
+    draw_lines, colours = axes.vlines if upright else axes.hlines, data["model"].map(model_colour)
     draw_lines(data["place"], data[low], data[high], colors=[*colours], lw=0.8)
     names = ("place", middle) if upright else (middle, "place")
     draw_models(axes, data, *names, **{"ls": "", **look})

@@ -46,12 +46,11 @@ CAPTIONS = {
 
 def caption(name: str, records: Records) -> str:
     """What a figure or table shows; ``records`` are all studies or all benchmarks."""
-    tested = {
-        one.spec.title: one.rows[0].test.days for one in records if isinstance(one, Benchmark)
-    }
     spans = [
-        f"{title}: {len(days)} daily origins, {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}"
-        for title, days in tested.items()
+        f"{one.spec.title}: {len(days)} daily origins, {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}"
+        for one in records
+        if isinstance(one, Benchmark)
+        for days in [one.rows[0].test.days]
     ]
     budget = "; ".join(dict.fromkeys(map(_budget, records)))
     return CAPTIONS[name].format(days="; ".join(spans), rolling_days=ROLLING_DAYS, budget=budget)
@@ -168,9 +167,13 @@ def datasets(evidence: Evidence) -> Table:
     for dataset in evidence.datasets:
         data = next(study.data for study in evidence.studies if study.dataset == dataset)
         cells = {"Source": data["source"], "Unit": unit_text(data["unit"])}
-        first, test_end = pd.Timestamp(data["first_hour"]), data.get("test_end")
-        ends = {"Training": data["train_end"], "Validation": data["val_end"]}
-        for part, end in {**ends, "Test": test_end or data["last_hour"]}.items():
+        ends = {
+            "Training": data["train_end"],
+            "Validation": data["val_end"],
+            "Test": data.get("test_end") or data["last_hour"],
+        }
+        first = pd.Timestamp(data["first_hour"])
+        for part, end in ends.items():
             last = pd.Timestamp(end)
             days = max(0, (last + _HOUR - first).days)
             cells[part] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo_lib.figures import benchmarks, series, studies
+from hpo_lib.figures import benchmarks, series, studies, style
 from hpo_lib.scoring.objectives import OBJECTIVES
 from hpo_lib.scoring.uncertainty import drawn_days, holm
 from tests.thesis.conftest import TRIALS, made_up_benchmark, made_up_study, of_days, table, trial
@@ -27,7 +27,8 @@ def test_when_trials_are_drawn_then_all_finished_count_and_the_best_never_rises(
 3 complete 2 2 0.1667 30 True False
 4 complete 3 2 0.5 40 True True"""
     )
-    stopped, complete = studies.draw_history(frame).axes[0].lines[:2]
+    stopped, complete, best = studies.draw_history(frame).axes[0].lines
+    assert best.get_xydata()[-2:].tolist() == [[4, 2], [5, 2]]  # the last step is seen
     assert (stopped.get_markerfacecolor(), len(stopped.get_xdata())) == ("none", 1)
     assert complete.get_xydata().tolist() == [[0, 4], [1, 5], [3, 2], [4, 3]]
     checked = replace(TRIALS[2], curve=[{"mae": 1.0, "picp": 80.0}])
@@ -127,6 +128,18 @@ def test_when_cost_is_drawn_then_complete_trials_stopped_ones_and_the_proof_are_
     assert [bar.get_height() for bar in whole.patches] == pytest.approx([100 / 60, 3 / 60, 77 / 60])
     assert whole.get_ylabel() == "minutes of training per study"
     assert trials.get_title("left") == "on cpu"
+    single = studies.cost(evidence).assign(device="cpu, 1 threads")
+    assert studies.draw_cost(single).axes[0].get_title("left") == "on cpu, 1 thread"
+
+
+def test_when_a_year_is_drawn_then_each_month_has_its_year():
+    figure, [[axes]] = style.panels(1, 1, height=2)
+    axes.plot(pd.date_range("2019-01-01", "2020-01-01"), range(366))
+    style.date_axis(axes, 2, 4)
+    figure.draw_without_rendering()
+    texts = [label.get_text() for label in axes.get_xticklabels()]
+    assert texts == ["Jan\n2019", "Jul\n2019", "Jan\n2020"]
+    assert axes.xaxis.get_offset_text().get_text() == ""
 
 
 # Benchmarks
