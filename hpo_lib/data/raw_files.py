@@ -184,8 +184,9 @@ def read_raw_series(
         step = steps[steps > pd.Timedelta(0)].mode()
         if len(step) and step.iloc[0] != HOUR:
             utc, values = _hourly(utc, values, step.iloc[0], spec.raw.aggregate)
-        hours = utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00")
-        cells = pd.DataFrame({TIMESTAMP: hours, spec.target: values})
+        cells = pd.DataFrame(
+            {TIMESTAMP: utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00"), spec.target: values}
+        )
         if end is not None:
             cells = cells.loc[timestamps(cells[TIMESTAMP]) <= end]
             texts = cells[spec.target]
