@@ -255,17 +255,11 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
         table = cells.copy()
         for column in ("start_date", "end_date"):
             dates = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
-            refuse(
-                ~dates.dt.year.isin(YEARS),
-                cells[column],
-                ", expected a date such as '2019-12-21'; fix that cell",
-            )
+            advice = ", expected a date such as '2019-12-21'; fix that cell"
+            refuse(~dates.dt.year.isin(YEARS), cells[column], advice)
             table[column] = dates
-        refuse(
-            table["end_date"] < table["start_date"],
-            cells["end_date"],
-            ", expected the start_date of that line or later; fix one of the two dates",
-        )
+        advice = ", expected the start_date of that line or later; fix one of the two dates"
+        refuse(table["end_date"] < table["start_date"], cells["end_date"], advice)
         return table.reset_index(drop=True)
 
 
