@@ -240,7 +240,7 @@ def _day_after(
     if min(off, HORIZON - off) > version.facts["key"]["recipe"]["near_hours"]:
         notes.append(
             f"{version} learnt from days that begin at {version.trained_until + HOUR:%H:%M} UTC, "
-            f"this one at {origin + HOUR:%H:%M}."
+            f"this one at {origin + HOUR:%H:%M}; end the data before such an hour, or give --at."
         )
     return DayAhead(version, dataset, forecasts, notes, with_calendar)
 
