@@ -99,8 +99,7 @@ def find_evidence(
     gathered = gather_studies(of_one_kind(readable, notes, own=own), datasets)
     studies, notes = [], [*notes, *gathered.notes]
     for study in gathered.studies:
-        data = {f"data.{name}": value for name, value in study.data.items()}
-        stated = {**study.provenance, **data}
+        stated = {**study.provenance, **{f"data.{name}": one for name, one in study.data.items()}}
         lacking = [name for name in NEEDED if stated.get(name) is None]
         if lacking:
             reason = f"provenance.{lacking[0]} is missing; restore it from a copy"

@@ -164,8 +164,9 @@ def _dominated(gains: np.ndarray) -> float:
         return 1.0
     gains = gains[np.argsort(-gains[:, -1], kind="stable")]
     depths = -np.diff(gains[:, -1], append=0.0)
-    volumes = (depth * _dominated(gains[: i + 1, :-1]) for i, depth in enumerate(depths) if depth)
-    return float(sum(volumes))
+    return float(
+        sum(depth * _dominated(gains[: i + 1, :-1]) for i, depth in enumerate(depths) if depth)
+    )
 
 
 # The figures

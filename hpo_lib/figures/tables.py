@@ -79,9 +79,9 @@ def scores_of_test_split(evidence: Evidence) -> Table:
 
     No coverage is bold: within 5 percentage points of 80 % all is equally good.
     """
-    frames, sections, mode = [], [], "rolling"
+    frames, sections = [], []
     for benchmark in evidence.benchmarks:
-        rows, mode = labelled(benchmark.shown), benchmark.correction
+        rows = labelled(benchmark.shown)
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
         columns: Columns = [
             ("Model", rows["label"]),
@@ -94,7 +94,8 @@ def scores_of_test_split(evidence: Evidence) -> Table:
             ("Winkler", _best(rows["winkler_calibrated"])),
         ]
         sections.append((_title(benchmark), columns))
-    groups = [("", 2), ("raw", 4), (f"{mode} calibration", 2)]
+    calibrated = f"{evidence.benchmarks[-1].correction} calibration"
+    groups = [("", 2), ("raw", 4), (calibrated, 2)]
     return Table(joined(frames), sections, "llrrrrrr", groups)
 
 
@@ -180,7 +181,8 @@ def datasets(evidence: Evidence) -> Table:
             cells[f"{part} days"] = str(days)
             first = last + _HOUR
         known = (str(len(data[f"{kind}_covariates"])) for kind in ("past", "future"))
-        columns[evidence.title(dataset)] = {**cells, "Covariates": " + ".join(known)}
+        cells["Covariates"] = " + ".join(known)
+        columns[evidence.title(dataset)] = cells
     frame = pd.DataFrame(columns).reset_index(names="")
     return Table(frame, [("", [*frame.items()])], "l" * len(frame.columns))
 
