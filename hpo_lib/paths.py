@@ -166,11 +166,11 @@ def written(file: Path) -> int:
         return 0
 
 
+@dataclass
 class _File:
     """A file in the ``folder`` of its owner; ``{0.study_name}`` is the owner's study name."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
 
     def __get__(self, owner: Any, _: type) -> Path:
         return Path(owner.folder, self.name.format(owner))
@@ -243,10 +243,6 @@ class RunPaths:
     def folder(self) -> Path:
         return self.runs_dir / f"{self.model}_{self.dataset}"
 
-    def worker_leases(self) -> list[Path]:
-        """Of all workers that live or were killed."""
-        return sorted(self.workers.glob("[0-9]*.lease"))
-
     @property
     def _notebook_stem(self) -> str:
         return f"hpo_{self.study_name}" + ("" if self.worker == 1 else f".worker-{self.worker}")
@@ -317,8 +313,8 @@ class BenchmarkPaths:
 
 def benchmarks(out: Path) -> list[BenchmarkPaths]:
     """Every benchmark with a finished training below ``out``, by dataset and setting."""
-    folders = sorted({file.parent.parent for file in out.glob("*/*/runs/*.json")})
-    return [BenchmarkPaths(out, folder.parent.name, folder.name) for folder in folders]
+    folders = {file.parent.parent for file in out.glob("*/*/runs/*.json")}
+    return [BenchmarkPaths(out, folder.parent.name, folder.name) for folder in sorted(folders)]
 
 
 @dataclass(frozen=True)
@@ -334,12 +330,8 @@ class ThesisPaths:
         """The three folders below another one than the project."""
         return cls(out / FIGURES_DIR.name, out / TABLES_DIR.name, out / CARDS_DIR.name)
 
-    def figure(self, name: str) -> tuple[Path, Path, Path]:
-        return (
-            self.figures / f"{name}.pdf",
-            self.figures / f"{name}.png",
-            self.figures / f"{name}.tex",
-        )
+    def figure(self, name: str) -> list[Path]:
+        return [self.figures / f"{name}.{kind}" for kind in ("pdf", "png", "tex")]
 
     def table(self, name: str) -> tuple[Path, Path]:
         return self.tables / f"{name}.tex", self.tables / f"{name}.csv"

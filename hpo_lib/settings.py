@@ -65,8 +65,9 @@ def _identifier(value: object) -> str:
     if value is not None and type(value) not in (int, str):
         raise ValueError
     # the Slurm job id inside a job, else such as ``local-20260116-103000``
-    default = os.environ.get("SLURM_JOB_ID") or f"local-{dt.datetime.now():%Y%m%d-%H%M%S}"
-    return str(value or default)
+    return str(
+        value or os.environ.get("SLURM_JOB_ID") or f"local-{dt.datetime.now():%Y%m%d-%H%M%S}"
+    )
 
 
 def _text(value: object) -> str:

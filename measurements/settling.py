@@ -45,7 +45,7 @@ RULES = {
 
 
 def complete(trials: Sequence[TrialRecord]) -> list[int]:
-    return [trial.number for trial in trials if trial.state == "complete"]
+    return [trial.number for trial in trials if trial.complete]
 
 
 class Replayed:

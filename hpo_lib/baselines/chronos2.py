@@ -68,7 +68,6 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
             TrainingWindows(forecaster.source(dataset.windows(one_window)), one_window)
         )
     forecaster.module = model.model
-    forecaster.best_step = 0
     return forecaster
 
 

@@ -89,7 +89,6 @@ class TableForecaster(Forecaster):
     seasons: bool
     state: ByName
     choice: Any = None
-    best_step: int = 0
 
     @cached_property
     def floor(self) -> float:
@@ -142,7 +141,6 @@ class SeasonalNaive(Model):
 class _NaiveForecaster(Forecaster):
     dataset: Dataset
     lag: int
-    best_step: int = 0
 
     def predict(self, context: Context) -> QuantileForecasts:
         return naive_ahead(self.dataset, context, self.lag)

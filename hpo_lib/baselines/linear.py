@@ -46,7 +46,7 @@ class LinearQuantile(Baseline):
             intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
             for step in steps:
                 x, y = features[:, step], table.target[:, step]
-                mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(float(y.std()), 1e-12)
+                mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(y.std(), 1e-12)
                 varies = spread > 1e-9
                 standardised = (x[:, varies] - mean[varies]) / spread[varies]
                 for q, level in enumerate(QUANTILE_LEVELS):

@@ -151,8 +151,8 @@ class Lookup:
             yield DOUBTFUL, made.format(*sources)
         differing = [key for key in STUDIED if there.get(key) != here[key]]
         if differing and study.dataset == name:
-            values = [str(key.get(differing[0])) for key in (there, here)]
-            before, now = (text[:12] if len(text) == 64 else text for text in values)
+            end = 12 if differing[0] == "sha256" else None
+            before, now = (str(key.get(differing[0]))[:end] for key in (there, here))
             yield (
                 UNUSABLE if self.same_data else USABLE,
                 f"it was made on other data ({differing[0]} is {before}, here it is {now})",

@@ -238,8 +238,10 @@ class Benchmark:
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""
-        rows = (row for row in by_params(self.rows) if row.model == study.model)
-        return next((row for row in rows if row.has_params(study.result["best_params"])), None)
+        for row in by_params(self.rows):
+            if row.model == study.model and row.has_params(study.result["best_params"]):
+                return row
+        return None
 
     # Tables
 
@@ -300,15 +302,17 @@ class Benchmark:
             (row.model, row.params, mode): make(forecasts)
             for (row, mode), forecasts in self.calibrated.items()
         }
-        table = pd.concat(tables, names=["model", "params", "calibration"])
-        return table.droplevel(-1).reset_index()
+        return (
+            pd.concat(tables, names=["model", "params", "calibration"]).droplevel(-1).reset_index()
+        )
 
     # As they are shown
 
     @cached_property
     def unit_and_factor(self) -> tuple[str, float]:
-        lowest = min(metrics.mae(row.test) for row in self.rows)
-        return metrics.readable_unit(self.spec.unit, lowest)
+        return metrics.readable_unit(
+            self.spec.unit, min(metrics.mae(row.test) for row in self.rows)
+        )
 
     @property
     def unit(self) -> str:
@@ -326,8 +330,7 @@ class Benchmark:
             table[table["calibration"] == mode].reset_index(drop=True)
             for mode in ("none", self.correction)
         )
-        corrected = corrected[[*scores]].add_suffix("_calibrated")
-        return self.in_unit(raw.assign(**corrected))
+        return self.in_unit(raw.assign(**corrected[[*scores]].add_suffix("_calibrated")))
 
     @cached_property
     def shown(self) -> pd.DataFrame:
@@ -339,8 +342,7 @@ class Benchmark:
         scored = [name for name in table if name not in ("params", "seconds", "note")]
         same = table.duplicated(scored, keep=False)
         table = table.assign(params=table["params"].mask(same, "same")).drop_duplicates(scored)
-        table = table.set_index(["model", "params"])
-        return table.sort_values("mae", kind="stable").reset_index()
+        return table.set_index(["model", "params"]).sort_values("mae", kind="stable").reset_index()
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -392,13 +394,13 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
                 unknown = (
                     f"{folder}: {paths.dataset} is no name of `hpo datasets`; give --dataset TOML"
                 )
-                return [Verification(folder, 0, (("note", unknown),))]
+                return [Verification(folder, 0, [("note", unknown)])]
             spec = load_spec(toml)
             modes = {*pd.read_csv(paths.table("table"))["calibration"]} - {"none"}
             tables |= load_benchmark(paths, spec, *modes).tables
         again = {name: tables[name] for name in sorted(names)}
     except UNREADABLE as error:
-        return [Verification(folder, 0, (("BROKEN", in_one_line(error)),))]
+        return [Verification(folder, 0, [("BROKEN", in_one_line(error))])]
     for name, table in again.items():
         file, messages = paths.table(name), Messages()
         made = pd.read_csv(StringIO(table.to_csv(index=False)))
@@ -406,5 +408,5 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
             pd.testing.assert_frame_equal(pd.read_csv(file), made, rtol=TOLERANCE)
         except (OSError, ValueError, AssertionError) as error:
             messages.append(("DRIFT", f"it differs from the recomputed: {in_one_line(error)}"))
-        found.append(Verification(file, table.size, tuple(messages)))
+        found.append(Verification(file, table.size, messages))
     return found

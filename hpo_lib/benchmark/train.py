@@ -230,7 +230,7 @@ def planned(plan: Plan, notes: list[str]) -> Iterator[Task]:
         if isinstance(naive, SeasonalNaive):
             key = training_key(data, refit=False)
             yield Task((naive.name, "own", FIRST_SEED), key, partial(naive.fit, data))
-    if plan.chronos2 is not None:
+    if plan.chronos2:
         key = training_key(data, refit=False, weights=chronos2.checked_folder(plan.chronos2))
         zero_shot = partial(chronos2.zero_shot, data, plan.chronos2)
         yield Task((chronos2.Chronos2.name, "own", FIRST_SEED), key, zero_shot)

@@ -14,7 +14,7 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, redirect_stdout
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -158,7 +158,7 @@ def _raw_file(arguments: Namespace) -> dict[str, Any]:
     """The options that say how a meter's CSV is read, as far as they were given."""
     from hpo_lib.data.spec import RawFile
 
-    return {key.name: value for key in fields(RawFile) if (value := getattr(arguments, key.name))}
+    return {name: value for name, value in parameters_of(RawFile, arguments).items() if value}
 
 
 def _new_dataset(arguments: Namespace) -> None:

@@ -18,8 +18,6 @@ from hpo_lib.errors import MAKE_ROOM, HpoError, InputError, choices
 from hpo_lib.settings import PARAMETERS, option_of, train_with_one_thread
 
 EXIT_CODES = "0 fine, 1 failed, 2 wrong usage or input, 130 interrupted"
-COMMANDS = Path(__file__).with_name("commands.toml")
-"""Help, example and options of each command, whose function in `commands` has its name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hpo {__version__}")
     subparsers = parser.add_subparsers(prog="hpo", metavar="COMMAND", help=argparse.SUPPRESS)
     shown = ["Hyperparameter studies of probabilistic demand forecasts."]
-    entries = tomllib.loads(COMMANDS.read_text(encoding="utf-8"))
+    # Help, example and options of each command, whose function in `commands` has its name.
+    entries = tomllib.loads(Path(__file__).with_name("commands.toml").read_text(encoding="utf-8"))
     named = {parameter.name: _option(parameter) for parameter in PARAMETERS}
     of_study = tuple(named)
     named |= entries.pop("group")

@@ -92,14 +92,16 @@ def retrain(
         StudyError: it is worse than the version in use, which stays.
     """
     dataset = load_dataset(settings.dataset, settings.data_dir, simulated=settings.simulated)
-    folder = Path(models_dir or MODELS_DIR).expanduser()
-    paths = ModelPaths(folder, settings.model, dataset.spec.name)
+    paths = ModelPaths(
+        Path(models_dir or MODELS_DIR).expanduser(), settings.model, dataset.spec.name
+    )
     before = in_use(paths)
     training = _Training(settings, dataset, *_fitting_and_whole(dataset), before)
-    if settings.model == MIXTURE:
-        version, verdict = training.mixed(paths)
-    else:
-        version, verdict = training.trained(paths, training.parameters(params))
+    version, verdict = (
+        training.mixed(paths)
+        if settings.model == MIXTURE
+        else training.trained(paths, training.parameters(params))
+    )
     if verdict and verdict.pinball > verdict.pinball_before and not replace:
         raise StudyError(
             f"{paths.version(version.number)}: is worse than v{verdict.before:03d} ({verdict}), so "

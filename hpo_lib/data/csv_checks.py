@@ -129,10 +129,16 @@ def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
     clocks = cells.str.slice(10)
     has_offset = clocks.str.contains(OFFSET)
     is_elsewhere = has_offset & ~clocks.str.contains(r"(?:Z|[+-]00(?::?00)?)$")
-    advice = ", expected UTC in all rows, with an offset in all or none; convert the timestamps"
-    refuse(is_elsewhere | (has_offset != has_offset.iloc[0]), cells, advice)
-    advice = ", expected a full hour; `hpo prepare --aggregate` makes hours of shorter steps"
-    refuse(stamps != stamps.floor("h"), cells, advice)
+    refuse(
+        is_elsewhere | (has_offset != has_offset.iloc[0]),
+        cells,
+        ", expected UTC in all rows, with an offset in all or none; convert the timestamps",
+    )
+    refuse(
+        stamps != stamps.floor("h"),
+        cells,
+        ", expected a full hour; `hpo prepare --aggregate` makes hours of shorter steps",
+    )
     twice = stamps.duplicated()
     if twice.any():
         line = cells.index[stamps.get_loc(stamps[twice][0])][0]
@@ -141,8 +147,11 @@ def timestamps(cells: pd.Series) -> pd.DatetimeIndex:
             "or give `hpo prepare` the --timezone if summer time ends there"
         )
         refuse(twice, cells, advice)
-    back = stamps.diff() < pd.Timedelta(0)
-    refuse(back, cells, ", which is before the line above; sort the rows by timestamp")
+    refuse(
+        stamps.diff() < pd.Timedelta(0),
+        cells,
+        ", which is before the line above; sort the rows by timestamp",
+    )
     return stamps
 
 
@@ -150,8 +159,11 @@ def utc_times(cells: pd.Series) -> pd.Series:
     """The cells as times in UTC, which those without an offset are taken for."""
     iso = cells.where(cells.str.fullmatch(TIME))
     times = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
-    advice = ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell"
-    refuse(~times.dt.year.isin(YEARS), cells, advice)
+    refuse(
+        ~times.dt.year.isin(YEARS),
+        cells,
+        ", expected a UTC time such as '2018-04-01 00:00:00+00:00'; fix that cell",
+    )
     return times
 
 
@@ -165,8 +177,9 @@ def numbers(cells: pd.Series) -> pd.Series:
     finite = "a finite number with a decimal point, or an empty cell where the value is missing"
     wrong = np.isinf(values) | (values.isna() & ~cells.isin(MISSING))
     refuse(wrong, cells, f", expected {finite}; fix that cell")
-    too_large = f", expected a number of at most {LARGEST:g}; fix that cell"
-    refuse(values.abs() > LARGEST, cells, too_large)
+    refuse(
+        values.abs() > LARGEST, cells, f", expected a number of at most {LARGEST:g}; fix that cell"
+    )
     return values
 
 

@@ -211,8 +211,16 @@ def load_dataset(
 
         past, future = spec.past_covariates, spec.future_covariates
         frame = simulate(spec)[[spec.target, *past, *future]].loc[spec.start :]
-        twin = f"simulated twin of {spec.name}", fingerprint_frame(frame), 0
-        data = Dataset(spec, frame, past, future, "simulated", *twin)
+        data = Dataset(
+            spec,
+            frame,
+            past,
+            future,
+            "simulated",
+            f"simulated twin of {spec.name}",
+            fingerprint_frame(frame),
+            n_filled=0,
+        )
     elif csv is not None:
         data = _from_csv(spec, csv)
     else:
@@ -282,14 +290,18 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
     with about(path):
         cells, content, _ = read_csv(path, "engineered CSV", "make it with `hpo prepare`")
         required = [column for column in spec.covariates if column not in spec.optional_covariates]
-        advice = "run `hpo prepare` on a raw CSV, or fix the columns here or in the dataset's TOML"
-        check_header(cells, [TIMESTAMP, spec.target, *required], advice)
+        check_header(
+            cells,
+            [TIMESTAMP, spec.target, *required],
+            "run `hpo prepare` on a raw CSV, or fix the columns here or in the dataset's TOML",
+        )
         past, future = (
             tuple(column for column in role if column in cells)
             for role in (spec.past_covariates, spec.future_covariates)
         )
-        columns = [TIMESTAMP, spec.target, *past, *future]
-        frame, n_filled, missing = hourly_frame(cells[columns], spec)
+        frame, n_filled, missing = hourly_frame(
+            cells[[TIMESTAMP, spec.target, *past, *future]], spec
+        )
     digest = hashlib.sha256(content)
     if len(missing):  # equal files are other data under a rule that fills more
         digest.update(missing.as_unit("ns").asi8.astype("<i8").tobytes())

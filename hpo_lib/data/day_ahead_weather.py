@@ -107,7 +107,7 @@ def heating_threshold(target: pd.Series, temperature: pd.Series) -> float:
 
     def squares(threshold: float) -> float:
         x = np.column_stack([np.maximum(threshold - t, 0), np.ones(len(t))])
-        return float(((y - x @ np.linalg.lstsq(x, y, rcond=None)[0]) ** 2).sum())
+        return ((y - x @ np.linalg.lstsq(x, y, rcond=None)[0]) ** 2).sum()
 
     return float(min(THRESHOLDS, key=squares))
 
@@ -147,8 +147,7 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             (table.duplicated([ISSUED, VALID]), "which this forecast has twice; remove one row"),
         ):
             refuse(wrong, cells[VALID], f", {reason}")
-        known = table.dropna(subset=list(columns))
-        return known.sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
+        return table.dropna().sort_values([ISSUED, VALID], kind="stable", ignore_index=True)
 
 
 def _errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:

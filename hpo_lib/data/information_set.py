@@ -124,5 +124,4 @@ class Context(Windows):
                 frame[name] = self.frame[name] + now - was
         if CALENDAR in groups:
             frame.index = others.frame.index
-        weather = (others if AHEAD in groups else self).weather
-        return replace(self, frame=frame, weather=weather)
+        return replace(self, frame=frame, weather=(others if AHEAD in groups else self).weather)

@@ -31,7 +31,7 @@ from hpo_lib.data.csv_checks import (
 from hpo_lib.data.features import CALENDAR_COLUMNS, PRODUCTS, engineer, local_dates
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
 from hpo_lib.data.spec import DatasetSpec, RawFile, load_spec
-from hpo_lib.data.splits import time_span
+from hpo_lib.data.splits import HOUR, time_span
 from hpo_lib.errors import InputError
 from hpo_lib.paths import about, atomic
 
@@ -41,7 +41,6 @@ PLAIN = ["", "0"]
 _DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _FORMATS = ["ISO8601", *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS)]
-_HOUR = pd.Timedelta(hours=1)
 
 
 def columns_of(cells: pd.DataFrame, raw: RawFile) -> tuple[str, str]:
@@ -79,11 +78,17 @@ def _utc_times(cells: pd.Series, zone: str) -> pd.Series:
     ]
     # There is no 13th month, so the reading of most rows tells days and months apart.
     times = min(readings, key=lambda times: times.isna().sum())
-    example = "a time such as '2018-04-01 00:00' or '01.04.2018 00:00'"
-    refuse(times.isna(), cells, f", expected {example}; fix it")
+    refuse(
+        times.isna(),
+        cells,
+        ", expected a time such as '2018-04-01 00:00' or '01.04.2018 00:00'; fix it",
+    )
     how = "no" if has_offset.iloc[0] else "an"
-    advice = f"with {how} offset from UTC, unlike line {cells.index[0]}; write all alike"
-    refuse(has_offset != has_offset.iloc[0], cells, f", {advice}")
+    refuse(
+        has_offset != has_offset.iloc[0],
+        cells,
+        f", with {how} offset from UTC, unlike line {cells.index[0]}; write all alike",
+    )
     if times.iloc[0] > times.iloc[-1]:
         times = times.iloc[::-1]
     if has_offset.iloc[0]:
@@ -114,22 +119,26 @@ def _hourly(
 ) -> tuple[pd.Series, pd.Series]:
     """Full hours from shorter steps. An hour that lacks a step or a value is left empty."""
     apart = f"rows are {step / pd.Timedelta(minutes=1):g} minutes apart, expected an hour"
-    if step > _HOUR or _HOUR % step != pd.Timedelta(0):
+    if step > HOUR or HOUR % step != pd.Timedelta(0):
         raise InputError(f"{apart}, or a part of one")
     if how not in ("mean", "sum"):
         raise InputError(
             f"{apart}; give --aggregate mean for a rate such as kW or m3/h, or --aggregate sum for "
             "amounts such as kWh or m3 (or aggregate under [raw])"
         )
-    advice = "which an earlier line already has, expected every time once; remove one"
-    refuse(utc.duplicated(), utc.astype(str), f", {advice}")
-    known = numbers(values.rename("value"))
-    table = pd.DataFrame({"line": utc.index, "hour": utc.dt.floor("h"), "value": known})
+    refuse(
+        utc.duplicated(),
+        utc.astype(str),
+        ", which an earlier line already has, expected every time once; remove one",
+    )
+    table = pd.DataFrame(
+        {"line": utc.index, "hour": utc.dt.floor("h"), "value": numbers(values.rename("value"))}
+    )
     hours = table.groupby("hour").agg(
         line=("line", "first"), value=("value", how), steps=("value", "count")
     )
     hours = hours.reset_index().set_index("line")
-    return hours["hour"], hours["value"].where(hours["steps"] == _HOUR / step)
+    return hours["hour"], hours["value"].where(hours["steps"] == HOUR / step)
 
 
 WEATHER_GAP_HOURS = 3
@@ -165,13 +174,15 @@ def read_raw_series(
         utc = _utc_times(table[time], zone)
         values = table[value].loc[utc.index]
         if separator != ",":
-            both = values.str.contains(r",.*\.|\..*,")
-            advice = "one decimal sign and no separator of thousands; write it without one"
-            refuse(both, values, f", expected {advice}")
+            refuse(
+                values.str.contains(r",.*\.|\..*,"),
+                values,
+                ", expected one decimal sign and no separator of thousands; write it without one",
+            )
             values = values.str.replace(",", ".", regex=False)
         steps = utc.diff()
         step = steps[steps > pd.Timedelta(0)].mode()
-        if len(step) and step.iloc[0] != _HOUR:
+        if len(step) and step.iloc[0] != HOUR:
             utc, values = _hourly(utc, values, step.iloc[0], spec.raw.aggregate)
         hours = utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00")
         cells = pd.DataFrame({TIMESTAMP: hours, spec.target: values})
@@ -243,18 +254,23 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
         table = cells.copy()
         for column in ("start_date", "end_date"):
             dates = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
-            advice = ", expected a date such as '2019-12-21'; fix that cell"
-            refuse(~dates.dt.year.isin(YEARS), cells[column], advice)
+            refuse(
+                ~dates.dt.year.isin(YEARS),
+                cells[column],
+                ", expected a date such as '2019-12-21'; fix that cell",
+            )
             table[column] = dates
-        advice = ", expected the start_date of that line or later; fix one of the two dates"
-        refuse(table["end_date"] < table["start_date"], cells["end_date"], advice)
+        refuse(
+            table["end_date"] < table["start_date"],
+            cells["end_date"],
+            ", expected the start_date of that line or later; fix one of the two dates",
+        )
         return table.reset_index(drop=True)
 
 
 def _read_columns(path: Path, what: str, columns: Sequence[str]) -> pd.DataFrame:
     cells, *_ = read_csv(path, what)
-    advice = f"fix the header, which must hold {', '.join(columns)}"
-    check_header(cells, columns, advice)
+    check_header(cells, columns, f"fix the header, which must hold {', '.join(columns)}")
     return cells[list(columns)]
 
 
@@ -283,7 +299,7 @@ def rebuilt_features(
     empty = int(table[spec.target].isna().sum())
     left_out = [name for name in spec.covariates if name not in table.columns]
     holiday_note = _holiday_note(index, spec, holidays)
-    notes: dict[str, object] = {
+    notes = {
         f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
         f"left {empty} hours empty, in gaps of over {spec.gaps.max_hours} h: no forecast window "
         "touches them": empty,

@@ -254,8 +254,9 @@ def _parse(file: Path) -> DatasetSpec:
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"not valid TOML, {error}; fix that line") from None
         except ValidationError as error:
-            missing = "; add it (see datasets/README.md)"
-            raise InputError(sentence(error, missing=missing, known=_KEYS)) from None
+            raise InputError(
+                sentence(error, missing="; add it (see datasets/README.md)", known=_KEYS)
+            ) from None
         except (ValueError, RecursionError) as error:  # thousands of digits or brackets
             raise InputError(
                 f"not readable as TOML ({str(error).partition(';')[0]}); remove that value"

@@ -9,7 +9,6 @@ All functions take a complete hourly index (no hour missing), as ``load_dataset`
 that a position is the number of hours since the first one.
 """
 
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +28,7 @@ MIN_TRAINING = HISTORY + HORIZON + 30 * 24
 """Fewest hours of a training split: 30 days of training windows beside the first one."""
 
 Positions = np.ndarray
-_HOUR = pd.Timedelta(hours=1)
+HOUR = pd.Timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,10 @@ class SplitPositions:
 
 def split_positions(index: pd.DatetimeIndex, splits: Splits) -> SplitPositions:
     """The three splits as positions in ``index``; each split includes its end hour."""
-    last_hours = [splits.train_end, splits.val_end, splits.test_end or index[-1]]
-    ends = index.searchsorted(last_hours, side="right").tolist()
-    return SplitPositions(*itertools.starmap(slice, itertools.pairwise([0, *ends])))
+    ends = index.searchsorted(
+        [splits.train_end, splits.val_end, splits.test_end or index[-1]], side="right"
+    ).tolist()
+    return SplitPositions(*map(slice, [0, *ends], ends))
 
 
 def daily_origins(split: slice) -> Positions:
@@ -102,10 +102,9 @@ def settled_splits(
         train_end, val_end = (index[0] + (share * span).floor("h") for share in shares)
         hour = 23 if hour is None else hour
     if hour is not None:
-        latest = train_end
-        back = (latest - hours * _HOUR for hours in range(48))  # a day may lack an hour
+        back = (train_end - hours * HOUR for hours in range(48))  # a day may lack an hour
         train_end = next(stamp for stamp in back if stamp.tz_convert(spec.tz).hour == hour)
-        val_end -= (val_end - train_end) % (HORIZON * _HOUR)
+        val_end -= (val_end - train_end) % (HORIZON * HOUR)
     splits = replace(plan, train_end=train_end, val_end=val_end)
     positions, last = split_positions(index, splits), splits.test_end or val_end
     validation = daily_origins(positions.val)

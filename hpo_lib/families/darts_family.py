@@ -41,8 +41,9 @@ class DartsFamily(Family):
         budget, judged = budget.times(recipe.steps_factor), None
         if like is not None:
             dataset, judged = dataset.trained_through_validation(), like.parts()["scaling"]
-        scaling = Scaling.fit(dataset, recipe, judged)
-        forecaster = DartsForecaster(dataset, scaling, recipe, self.calendar_as_past)
+        forecaster = DartsForecaster(
+            dataset, Scaling.fit(dataset, recipe, judged), recipe, self.calendar_as_past
+        )
         if like is None:
             keeper = BestWeights(forecaster, budget, on_check)  # ends it earlier if work is limited
             forecaster.train(new_model(self, network, budget, seed, budget.steps, keeper))
@@ -62,8 +63,7 @@ class DartsFamily(Family):
         forecaster.shares = parts["shares"]
         if not forecaster.keeps_nothing:
             any_window = np.array([HISTORY - 1])  # the shape of a network follows from it
-            source = forecaster.source(dataset.windows(any_window))
-            sample = TrainingWindows(source, any_window)[0]
+            sample = TrainingWindows(forecaster.source(dataset.windows(any_window)), any_window)[0]
             forecaster.module = untrained_module(self, recipe.updated(params)[1], sample).eval()
             forecaster.module.load_state_dict(parts["network"])
         return forecaster

@@ -47,8 +47,10 @@ class StackForecasts:
     @property
     def sizes(self) -> pd.DataFrame:
         """[N, S] how much each stack moves the median in the mean over the hours ahead."""
-        names = [f"a value every {hours} h" for hours in self.hours]
-        return pd.DataFrame(np.abs(self.stacks[..., MEDIAN]).mean(axis=2), columns=names)
+        return pd.DataFrame(
+            np.abs(self.stacks[..., MEDIAN]).mean(axis=2),
+            columns=[f"a value every {hours} h" for hours in self.hours],
+        )
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,11 @@ def stack_forecasts(trained: DartsForecaster) -> StackForecasts:
         base_name = f"mean of {f'the last {level.hours} h' if level else 'training'}"
     stacks = [(source.in_unit(torch.from_numpy(part), origins) - base).numpy() for part in parts]
     return StackForecasts(
-        origins=context.origins,
-        base=base[:, :, 0].numpy(),
-        base_name=base_name,
-        stacks=np.stack(stacks, axis=1),
-        hours=tuple(max(1, one.blocks[0].n_freq_downsample // inputs) for one in module.stacks),
+        context.origins,
+        base[:, :, 0].numpy(),
+        base_name,
+        np.stack(stacks, axis=1),
+        tuple(max(1, one.blocks[0].n_freq_downsample // inputs) for one in module.stacks),
     )
 
 
@@ -199,5 +201,4 @@ def _watch(
         for layer in seen:
             stack.callback(layer.register_forward_hook(hook).remove)
         forecaster.network(forecaster.source(context), context.positions)
-    n = len(context.positions)
-    return context, [np.concatenate(parts)[:n] for parts in seen.values()]
+    return context, [np.concatenate(parts)[: len(context.positions)] for parts in seen.values()]

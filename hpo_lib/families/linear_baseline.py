@@ -112,7 +112,7 @@ class LinearBaseline:
         """From the training windows that start at the given origins [N], in ascending order."""
         floor = level_floor(dataset)
         columns = *dataset.past, *dataset.future
-        key = (dataset.spec, columns, dataset.sha256, floor, options, origins.tobytes())
+        key = dataset.spec, columns, dataset.sha256, floor, options, origins.tobytes()
         for frame, fitted_to, baseline in _last_fits:
             if frame is dataset.frame and fitted_to == key:
                 return baseline
@@ -245,4 +245,4 @@ def least_absolute(
         # all the weight.
         least = max(np.median(error) / 2, 1e-12)
         weight = least / np.maximum(error, least)
-    return fitted[:-1], float(fitted[-1])
+    return fitted[:-1], fitted[-1]

@@ -56,8 +56,11 @@ class Budget:
 
     def times(self, factor: float) -> "Budget":
         """The budget with so many times the steps."""
-        work = None if self.max_work is None else self.max_work * factor
-        return replace(self, steps=max(self.checks, round(self.steps * factor)), max_work=work)
+        return replace(
+            self,
+            steps=max(self.checks, round(self.steps * factor)),
+            max_work=self.max_work and self.max_work * factor,
+        )
 
     def steps_for(self, n_weights: int) -> int:
         """Steps for a model of ``n_weights`` trainable weights, at least one per check."""
@@ -177,7 +180,7 @@ class Forecaster(ABC):
 
     dataset: Dataset
     """What it was trained on."""
-    best_step: int
+    best_step: int = 0
     """The step whose weights were kept; 0: the linear baseline alone was better than those of every
     check.
     """
@@ -295,8 +298,9 @@ class Family(Model, ABC):
     ) -> dict[str, int | float]:
         """The defaults as a trial of the space: those of the family, and the recipe as it is."""
         values = {**vars(recipe), **self.defaults}
-        searched = self.searched(space, dataset)
-        return {name: values[name] for name in searched if is_drawn(name, values)}
+        return {
+            name: values[name] for name in self.searched(space, dataset) if is_drawn(name, values)
+        }
 
     def check_params(self, params: Mapping[str, object], source: str = "params") -> None:
         """Refuse ``params`` unless they have all names of the search space, with values inside it.

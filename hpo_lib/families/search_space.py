@@ -85,7 +85,7 @@ DEFAULT_CHANCE = 2 / 3
 """Chance that a dimension keeps its default in a draw near the defaults."""
 
 
-def recipe_space(dataset: Dataset | None = None) -> dict[str, Dimension]:
+def recipe_space(dataset: Dataset | None) -> dict[str, Dimension]:
     """The part of the recipe that is searched on a dataset, or on one without weather."""
     weather = dataset and dataset.weather
     unseen = () if weather and "temp" in weather.columns else WITH_TEMPERATURE

@@ -71,15 +71,17 @@ def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str
                 f"{source}: its {name} is {before!r}, here it is {now!r}; train it again with `hpo "
                 "retrain`, or fix the dataset's TOML"
             )
-    columns = (*stored["past"], *stored["future"])
-    if lacking := [name for name in columns if name not in dataset.frame.columns]:
+    if lacking := [
+        name for name in (*stored["past"], *stored["future"]) if name not in dataset.frame
+    ]:
         raise InputError(
             f"{dataset.path}: lacks {', '.join(lacking)}, with which {source} was trained; add "
             "what is missing, or train it again with `hpo retrain`"
         )
     if weather is not None:
-        fitted = {name: trained_with[name] for name in ("threshold", "usual_demand")}
-        weather = replace(weather, **fitted)
+        weather = replace(
+            weather, **{name: trained_with[name] for name in ("threshold", "usual_demand")}
+        )
     dataset = replace(dataset, past=stored["past"], future=stored["future"], weather=weather)
     forecaster = model.restored(stored["parts"], params, dataset)
     forecaster.dataset = replace(dataset, frame=dataset.frame.iloc[:0])

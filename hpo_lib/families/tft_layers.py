@@ -190,8 +190,7 @@ def _pieces(gain: Tensor, weights: Tensor) -> Iterator[tuple[slice, list[Tensor]
     """
     hours, (variables, h) = weights.shape[1], gain.shape
     budget = PIECE_BYTES if gain.device.type == "cpu" else PIECE_BYTES_GPU
-    aligned = budget // (6 * gain.nbytes) // ALIGNMENT * ALIGNMENT
-    size = max(aligned, ALIGNMENT)
+    size = max(budget // (6 * gain.nbytes) // ALIGNMENT * ALIGNMENT, ALIGNMENT)
     for start in range(0, hours, size):
         n = min(size, hours - start)
         if start == 0 or n < size:

@@ -128,7 +128,7 @@ class StablePeriodBlock(TimesBlock):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         frequencies = (self.input_size + self.h) // 2 + 1
-        self.register_buffer("mean_amplitude", torch.zeros(frequencies), persistent=True)
+        self.register_buffer("mean_amplitude", torch.zeros(frequencies))
         for layer in self.conv:
             if isinstance(layer, Inception_Block_V1):
                 layer.__class__ = MergedInception
@@ -139,8 +139,8 @@ class StablePeriodBlock(TimesBlock):
         amplitude = torch.fft.rfft(x.float(), dim=1).abs().mean(-1)  # [B, T // 2 + 1]
         strength = amplitude.mean(0).detach()
         if self.training:
-            started = bool(self.mean_amplitude.any())
-            self.mean_amplitude.lerp_(strength, SPECTRUM_MOMENTUM if started else 1.0)
+            weight = SPECTRUM_MOMENTUM if self.mean_amplitude.any() else 1.0
+            self.mean_amplitude.lerp_(strength, weight)
         else:
             strength = self.mean_amplitude
         frequencies = strength[1:].topk(self.k).indices + 1

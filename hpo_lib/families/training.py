@@ -42,7 +42,6 @@ from hpo_lib.families.windows import (
 )
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS, NonFiniteForecast, QuantileForecasts
-from hpo_lib.scoring.metrics import quantile_losses
 from hpo_lib.scoring.uncertainty import BLOCK_DAYS
 
 
@@ -91,7 +90,7 @@ def fitted_shares(network: np.ndarray, linear: np.ndarray, actual: np.ndarray) -
 
     def supported(candidates: Sequence[Shares], levels: slice) -> Shares:
         losses = [
-            quantile_losses(mixed(network, linear, shares), actual, QUANTILE_LEVELS)
+            metrics.quantile_losses(mixed(network, linear, shares), actual, QUANTILE_LEVELS)
             .mean(axis=1)[:, levels]
             .mean(axis=1)
             for shares in candidates
@@ -109,7 +108,7 @@ def _standard_error(daily: np.ndarray) -> float:
     """Of the mean of daily values [N], from blocks of a week, or of a day below two weeks."""
     block = BLOCK_DAYS if len(daily) >= 2 * BLOCK_DAYS else 1
     means = daily[: len(daily) // block * block].reshape(-1, block).mean(axis=1)
-    return float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else 0.0
+    return means.std(ddof=1) / math.sqrt(len(means)) if len(means) > 1 else 0.0
 
 
 PREDICT_BATCH = 64
@@ -132,8 +131,8 @@ def new_model(
     """
     precision = budget.precision if torch.cuda.is_available() else "32-true"
     network = dict(params)
-    learning_rate = float(network.pop("lr"))
-    weight_decay = float(network.pop("weight_decay", 0.0))
+    learning_rate = network.pop("lr")
+    weight_decay = network.pop("weight_decay", 0.0)
     return family.darts_model(
         network,
         {
@@ -216,13 +215,11 @@ class DartsForecaster(Forecaster):
         self.module = model.model.eval()
 
     def parts(self) -> ByName:
-        scaling = self.scaling
-        if scaling.linear is not None:
-            scaling = replace(scaling, linear=scaling.linear.without_days())
+        linear = self.scaling.linear
         return {
             "recipe": self.recipe,
             "shares": self.shares,
-            "scaling": scaling,
+            "scaling": replace(self.scaling, linear=linear and linear.without_days()),
             "network": None if self.keeps_nothing else dict(self.module.state_dict()),
         }
 
@@ -294,8 +291,8 @@ class DartsForecaster(Forecaster):
             for chunk in torch.from_numpy(padded).to(device).split(PREDICT_BATCH):
                 batch = source.gather(chunk, with_target=False)
                 output = self.module(batch.to_module_input(stage=ModuleStage.PREDICT))
-                values = source.in_unit(output.prediction[:, :, 0, :].float(), chunk)
-                passes.append(values.cpu().numpy())
+                values = output.prediction[:, :, 0].float()
+                passes.append(source.in_unit(values, chunk).cpu().numpy())
         self.module.train(was_training)
         return np.sort(np.concatenate(passes)[: len(origins)], axis=2)
 
@@ -331,8 +328,9 @@ class BestWeights(pl.Callback):
         if self.shares_are_kept:
             shares = 1.0, 1.0  # of values that are not finite, so that they are an error
             if np.isfinite(values).all():
-                actual = self.forecaster.validation.actual
-                shares = fitted_shares(values, self.source.linear, actual)
+                shares = fitted_shares(
+                    values, self.source.linear, self.forecaster.validation.actual
+                )
         try:
             forecasts = self._score(step, values, shares)
         except NonFiniteForecast as error:

@@ -37,7 +37,7 @@ EARLY_STOPPING_ROUNDS = 100
 def boosted(
     learnt: FeatureTable,
     rounds: Mapping[float, int],
-    validation: FeatureTable | None = None,
+    validation: FeatureTable | None,
     seed: int | None = None,
 ) -> list[Any]:
     """A booster for each level of ``rounds``, which ``validation`` may stop before all of these."""

@@ -183,7 +183,7 @@ def explored_figures(study: StoredStudy) -> list[Figure]:
     data, importance = explored(Evidence((study,), (), {}, ())), {}
     if data.empty:
         return []
-    if study.optuna_study is not None and study.finished >= TELLING_TRIALS:
+    if study.optuna_study and study.finished >= TELLING_TRIALS:
         from hpo_lib.records.storage import importances
 
         table = importances(study.optuna_study)

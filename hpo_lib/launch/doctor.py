@@ -40,9 +40,12 @@ class Finding:
 
 def wrapped(head: str, text: str) -> str:
     """A text in lines of 100 columns beside its head; paths stay whole."""
-    indent = " " * len(head)
     return textwrap.fill(
-        head + text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        head + text,
+        100,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
@@ -118,8 +121,9 @@ def _writable(runs_dir: Path) -> Finding:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        text = f"{runs_dir} cannot be written ({error.strerror}); set runs_dir"
-        return Finding("records", text, is_problem=True)
+        return Finding(
+            "records", f"{runs_dir} cannot be written ({error.strerror}); set runs_dir", True
+        )
     free = shutil.disk_usage(folder).free / 2**30
     return Finding("records", f"{runs_dir}, {free:.0f} GiB free")
 

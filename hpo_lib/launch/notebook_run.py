@@ -51,8 +51,10 @@ def run_notebook(settings: Settings, run: RunPaths) -> None:
                     earlier = run.attempt_notebook(len(attempts(run)))
                     run.notebook.rename(earlier)
                     if not read_record(earlier).complete:
-                        kept = f"its incomplete record is kept as {earlier}"
-                        print(f"The previous attempt was cut off; {kept}")
+                        print(
+                            "The previous attempt was cut off; its incomplete record is kept as "
+                            f"{earlier}"
+                        )
             papermill.execute_notebook(
                 str(paths.HPO_NOTEBOOK),
                 # papermill fills parameters into braces

@@ -78,10 +78,9 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
     worker = f"worker {job.worker} of " if job.slurm_id != job.study_id else ""
     before = sum(ended_trainings(run))
     barren = _without_progress(run, job, before)
-    count = f"{barren} of at most {job.max_requeues} without progress"
     print(
-        f"attempt {job.requeues + 1} ({count}) of {worker}study {run.study_name}, job "
-        f"{job.slurm_id}",
+        f"attempt {job.requeues + 1} ({barren} of at most {job.max_requeues} without progress) of "
+        f"{worker}study {run.study_name}, job {job.slurm_id}",
         flush=True,
     )
     left = slurm.seconds_left(job.slurm_id) if job.slurm_id else None
@@ -102,7 +101,7 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
     with stop_requests.handling(pass_on), _shared_gpu(job.workers_per_gpu):
         process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
         code = process.wait()
-        ended, missing, lacks_proof = ended_trainings(run), trials, False
+        missing, lacks_proof = trials, False
         with suppress(InputError):
             study = StoredStudy.read(run)
             ends_with = study.settled["trials"] if study.settled else trials
@@ -117,7 +116,7 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
             else "all trials are there, but the record is incomplete"
         )
         print(f"{lacks}: {why}", flush=True)
-        return _requeue(job, barren, progressed=sum(ended) > before, code=code)
+        return _requeue(job, barren, progressed=sum(ended_trainings(run)) > before, code=code)
 
 
 @contextmanager

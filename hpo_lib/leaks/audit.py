@@ -152,7 +152,7 @@ def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding
         """Whether the forecast moves if columns change ``first`` to ``stop`` hours after it."""
         rows = slice(origin + first, origin + stop)
         other = replace(dataset, frame=disturbed(dataset.frame, columns, rows))
-        return bool((_forecast(forecaster, other, [origin]) != forecasts[origin]).any())
+        return (_forecast(forecaster, other, [origin]) != forecasts[origin]).any()
 
     moving = [origin for origin in days if moves(known, origin, 1)]
     if read := [column for column in known if moving and moves([column], moving[0], 1)]:

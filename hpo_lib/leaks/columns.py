@@ -96,7 +96,6 @@ class _Audit:
 
     def judged(self, name: str) -> Judgement:
         """What is said of a column: by its scale, beside what it should be, by what it explains."""
-        column = self.dataset.frame[name]
         if how := _scaled_by_all(self.dataset, name):
             return "leak", (
                 f"scaled with {how} of the whole series, test days included; give it in its own "
@@ -107,7 +106,7 @@ class _Audit:
         if not any(name in part for part in parts):
             made_of, parts = "target, weather and hour", [self.made_of_file]
         made = f"as `hpo prepare` makes it of {made_of}"
-        others = [_share_other(self.dataset, column, part[name]) for part in parts if name in part]
+        others = [_share_other(self.dataset, name, part) for part in parts if name in part]
         if others and max(others) <= MOST_OTHER:
             return "fine", made
         if not self.rebuilt and name == self.dataset.spec.target:
@@ -174,7 +173,7 @@ class _Audit:
             return _explained(windows(column, origins, -HORIZON, last), ahead, base, origins)
 
         by_hour, chance, made_of = shares(column), 0.0, False
-        share = float(by_hour.max())
+        share = by_hour.max()
         sentence = (
             f"{_percent(share)} of what {HISTORY} h of history leave open of {series} "
             f"{by_hour.argmax() + 1} h ahead"
@@ -183,7 +182,7 @@ class _Audit:
             weeks = len(column) // HISTORY
             least = min(4, weeks // 3)
             shifts = np.random.default_rng(0).integers(least, weeks - least, SHIFTS) * HISTORY
-            chance = max(float(shares(np.roll(column, shift)).max()) for shift in shifts)
+            chance = max(shares(np.roll(column, shift)).max() for shift in shifts)
             made_of = _follows(origins, values, column) > MADE_OF
             sentence += f" (copies shifted by weeks: {_percent(chance)})"
         return share, chance, made_of, sentence
@@ -215,8 +214,9 @@ class _Audit:
     @cached_property
     def trusted(self) -> pd.DataFrame:
         """Target and weather, of the raw data if there is any."""
-        names = [self.dataset.spec.target, *WEATHER_COLUMNS]
-        frame = self.dataset.frame.filter(names).astype(float)
+        frame = self.dataset.frame.filter([self.dataset.spec.target, *WEATHER_COLUMNS]).astype(
+            float
+        )
         for part in self.rebuilt[-1:]:
             frame.update(part.reindex(frame.index).ffill().bfill())
         return frame
@@ -232,19 +232,19 @@ class _Audit:
         return every[::step]
 
 
-def _share_other(dataset: Dataset, column: pd.Series, expected: pd.Series) -> float:
-    """Share of the hours, but for those near a gap, in which a scaled column is not as expected."""
+def _share_other(dataset: Dataset, name: str, made: pd.DataFrame) -> float:
+    """Share of the hours, but for those near a gap, in which a scaled column is not as made."""
     near_gap = (
         pd.Series(dataset.is_missing, index=dataset.index).rolling(HISTORY, min_periods=1).max() > 0
     )
-    hours = expected.dropna().index.intersection(dataset.index[~near_gap])
+    hours = made[name].dropna().index.intersection(dataset.index[~near_gap])
     if not len(hours):
         return 1.0
-    values, wanted = column.loc[hours].to_numpy(), expected.loc[hours].to_numpy(float)
+    values, wanted = dataset.frame.loc[hours, name], made.loc[hours, name].to_numpy(float)
     if wanted.std() > 0:
         centred = wanted - wanted.mean()
         wanted = np.polyval(np.polyfit(centred, values, 1), centred)
-    return float((np.abs(values - wanted) > ROUNDING * wanted.std() + 1e-12).mean())
+    return (np.abs(values - wanted) > ROUNDING * wanted.std() + 1e-12).mean()
 
 
 def _scaled_by_all(dataset: Dataset, name: str) -> str:
@@ -272,7 +272,7 @@ def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> floa
     origins = origins[(origins >= HISTORY + HORIZON) & (origins < len(series) - HISTORY)]
     around, change = (values - np.roll(values, HORIZON) for values in (series, column))
     of_week, now = windows(around, origins, -HISTORY, HISTORY), windows(change, origins, 0, 0)
-    return float(_explained(of_week, now, np.ones_like(now), origins)[0])
+    return _explained(of_week, now, np.ones_like(now), origins)[0]
 
 
 def _explained(x: np.ndarray, y: np.ndarray, base: np.ndarray, origins: Positions) -> np.ndarray:

@@ -157,7 +157,6 @@ class Liveness(Lease):
         self._run, self.name = run, name
         # What a trial keeps of its worker.
         self.identity = {"name": name}
-        self._others: dict[str, Lease] = {}
 
     def __enter__(self) -> "Liveness":
         seen = self.refreshed()
@@ -194,8 +193,7 @@ class Liveness(Lease):
         """
         if worker is None or worker["name"] == self.name:
             return False
-        name = worker["name"]
-        other = self._others.setdefault(name, Lease(self._run.worker_lease(name)))
+        other = Lease(self._run.worker_lease(worker["name"]))
         if not other.take():
             return True
         other.release()
@@ -208,4 +206,4 @@ def somebody_lives(run: RunPaths) -> bool:
     It may be wrong where the clocks of machines disagree by minutes. Workers among themselves do
     not rely on it.
     """
-    return any(Lease(file).seems_held for file in run.worker_leases())
+    return any(Lease(file).seems_held for file in run.workers.glob("[0-9]*.lease"))

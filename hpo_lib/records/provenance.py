@@ -46,9 +46,11 @@ class Provenance(Part):
 
 def data_key(dataset: Dataset) -> Json:
     """Fingerprint and split dates: equal for two results on the same data."""
-    splits = dataset.spec.splits
-    ends = {name: str(getattr(splits, name)) for name in ("train_end", "val_end", "test_end")}
-    return {"sha256": dataset.sha256, **ends}
+    ends = ("train_end", "val_end", "test_end")
+    return {
+        "sha256": dataset.sha256,
+        **{name: str(getattr(dataset.spec.splits, name)) for name in ends},
+    }
 
 
 class _Scales(Part):
@@ -61,9 +63,13 @@ class _Scales(Part):
 def write_scales(file: Path, dataset: Dataset, origins: Positions) -> None:
     """Keep what scores need of the data at forecast origins [N]: level and least of each."""
     scales, hours = dataset.scales, dataset.index[origins]
-    by_origin = dict(zip(map(str, hours), scales.at(hours).to_numpy().tolist(), strict=True))
-    kept = {"sha256": dataset.sha256, "mase": scales.mase, "terciles": scales.terciles}
-    write_json(file, {**kept, "by_origin": by_origin})
+    kept = {
+        "sha256": dataset.sha256,
+        "mase": scales.mase,
+        "terciles": scales.terciles,
+        "by_origin": dict(zip(map(str, hours), scales.at(hours).to_numpy().tolist(), strict=True)),
+    }
+    write_json(file, kept)
 
 
 def read_scales(file: Path, sha256: object) -> Scales:
@@ -130,8 +136,7 @@ def git_commit() -> str | None:
     if not paths.IS_CHECKOUT:  # the current folder may be in a repository of the user's
         return None
     try:
-        commit = _git("rev-parse", "HEAD")
-        return commit + (
+        return _git("rev-parse", "HEAD") + (
             "+changes" if _git("status", "--porcelain", "-uno", "--", "*.py", "*.toml") else ""
         )
     except (OSError, subprocess.CalledProcessError):
@@ -149,8 +154,12 @@ def device_name() -> str:
 
 
 def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(paths.PROJECT_ROOT), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(paths.PROJECT_ROOT), *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
 
 
 def installed_version(package: str) -> str | None:

@@ -7,6 +7,7 @@ papermill leaves a notebook behind whatever happens. One whose papermill was kil
 ended. Neither is a complete record.
 """
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -118,15 +119,14 @@ def write_predictions(path: Path, forecasts: QuantileForecasts) -> QuantileForec
     """
     frame = forecasts.to_frame()
     quantiles = [name for name in frame.columns if name.startswith("q")]
-    # This encoding makes the files a third smaller.
-    split = dict.fromkeys(["actual", *quantiles], "BYTE_STREAM_SPLIT")
     with atomic(path) as temporary:
         frame.astype({"step": "int16", **dict.fromkeys(quantiles, "float32")}).to_parquet(
             temporary,
             compression="zstd",
             index=False,
             use_dictionary=["origin", "step"],
-            column_encoding=split,
+            # This encoding makes the files a third smaller.
+            column_encoding=dict.fromkeys(["actual", *quantiles], "BYTE_STREAM_SPLIT"),
         )
     # If it raises, NaN is the model's fault, not the file's.
     return QuantileForecasts.from_frame(_frame(path), str(path))
@@ -138,9 +138,8 @@ def load_predictions(path: Path) -> QuantileForecasts:
     Raises:
         InputError: the file is missing, unreadable or incomplete.
     """
-    frame = _frame(path)
     try:
-        forecasts = QuantileForecasts.from_frame(frame, str(path))
+        forecasts = QuantileForecasts.from_frame(_frame(path), str(path))
         if forecasts.origins.tz is None:
             raise ValueError("its origins have no time zone")
         if 0.5 not in forecasts.levels:
@@ -194,10 +193,10 @@ def read_record(path: Path) -> Record:
         if not run.get("end_time"):
             return Record(complete=False)
         if run.get("exception"):
-            outputs = (output for cell in cells for output in cell.get("outputs", []))
-            for output in outputs:
-                if output.get("output_type") == "error":
-                    return Record(True, f"{output.get('ename')}: {output.get('evalue')}")
+            for cell in cells:
+                for output in cell.get("outputs", []):
+                    if output.get("output_type") == "error":
+                        return Record(True, f"{output.get('ename')}: {output.get('evalue')}")
             return Record(True, "an error that the notebook does not show")
         # papermill calls every cell "completed" if the kernel died, so only the kernel's own count
         # tells.
@@ -215,10 +214,8 @@ def read_record(path: Path) -> Record:
 
 def attempts(run: RunPaths) -> list[Path]:
     """The executed notebooks of a study, one per attempt, oldest first."""
-    earlier: list[Path] = []
-    while (path := run.attempt_notebook(len(earlier) + 1)).exists():
-        earlier.append(path)
-    return [*earlier, *([run.notebook] if run.notebook.exists() else [])]
+    earlier = itertools.takewhile(Path.exists, map(run.attempt_notebook, itertools.count(1)))
+    return [*earlier, *filter(Path.exists, [run.notebook])]
 
 
 def of_all_workers(run: RunPaths) -> list[RunPaths]:

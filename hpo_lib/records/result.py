@@ -184,7 +184,7 @@ def choice_entries(
     Raises:
         StudyError: no trial is complete.
     """
-    default = default_trial(trials) if trials else None
+    default = default_trial(trials)
     front = pareto_front(trials, objectives)
     selection = select(front, policy, default=default, proof=proof)
     chosen = next(trial for trial in trials if trial.number == selection.trial)
@@ -200,7 +200,7 @@ def choice_entries(
         "chosen_trial": chosen.to_json(),
         "validation_metrics": {**chosen.scores, "by_step": chosen.by_step},
         "best_recipe": recipe.updated(chosen.params)[0].stored() if recipe else None,
-        "default_trial": default and default.to_json(),
+        "default_trial": default.to_json(),
         "all_pareto_trials": [trial.to_json() for trial in front],
     }
 
@@ -218,8 +218,7 @@ def objectives_of(entries: Sequence[Json] | None, source: Path) -> tuple[Objecti
                 f"{source}: objective {name!r} is unknown to this version; update hpo_lib"
             )
         objective = OBJECTIVES[name]
-        tolerance = entry.get("tolerance", objective.tolerance)
-        objectives.append(replace(objective, tolerance=tolerance))
+        objectives.append(replace(objective, tolerance=entry.get("tolerance", objective.tolerance)))
     return tuple(objectives) or FORMER_PAIR
 
 
@@ -235,8 +234,8 @@ def load_result(path: Path) -> Json:
             best_params JSON.
     """
     what = "a best_params JSON of a study"
-    record = checked_json(path, what, _Versioned)
-    if (schema := record.get("schema_version", 1)) > SCHEMA_VERSION:
+    record = {"schema_version": 1, **checked_json(path, what, _Versioned)}
+    if (schema := record["schema_version"]) > SCHEMA_VERSION:
         raise InputError(
             f"{path}: schema_version is {schema}, this version reads up to {SCHEMA_VERSION}; "
             "update hpo_lib"
@@ -244,8 +243,7 @@ def load_result(path: Path) -> Json:
     if schema < SCHEMA_VERSION:
         record = {_RENAMED.get(key, key): value for key, value in record.items()}
         check(_OldRecord, record, path, what)
-        known = {key: record.get(key) for key in _Record.model_fields}
-        record = {**known, "schema_version": schema}
+        record = {key: record.get(key) for key in _Record.model_fields}
     else:
         check(_Record, record, path, what)
     objectives = objectives_of(record["objectives"], path)

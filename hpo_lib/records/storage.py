@@ -7,7 +7,6 @@ loads optuna, so readers of records import it where they need it.
 import json
 import re
 import sqlite3
-import urllib.parse
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -134,8 +133,8 @@ class Storage:
             if self.kind != other and file.exists():
                 raise InputError(
                     f"job_id {self.run.job_id!r} belongs to a study with storage {other!r} "
-                    f"({file}), now storage is {self.kind!r}; "
-                    "choose another job_id, or go back to that storage"
+                    f"({file}), now storage is {self.kind!r}; choose another job_id, or go back to "
+                    "that storage"
                 )
 
     def open(self) -> BaseStorage:
@@ -152,8 +151,9 @@ class Storage:
         self.run.folder.mkdir(parents=True, exist_ok=True)
         try:
             if kind == "journal":
-                lock = JournalLock(self.run.journal)
-                return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
+                return JournalStorage(
+                    JournalFileBackend(str(file), lock_obj=JournalLock(self.run.journal))
+                )
             url = f"sqlite:///{file}" if kind == "sqlite" else kind
             url = url.replace("{", "{{").replace("}", "}}")  # optuna fills its version into braces
             for _ in range(5):
@@ -199,13 +199,16 @@ class Storage:
                         trials = journal.get_all_trials(study._study_id, deepcopy=False)
                         stored = Stored(study.user_attrs, trials)
             elif file is not None:
-                address = urllib.parse.quote(str(file.resolve()))
-                with closing(sqlite3.connect(f"file:{address}?mode=ro", uri=True)) as sqlite:
+                address = f"{file.resolve().as_uri()}?mode=ro"
+                with closing(sqlite3.connect(address, uri=True)) as sqlite:
                     sqlite.execute("begin")  # a worker may write meanwhile
                     stored = _stored(name, sqlite.execute)
             elif "://" in self.setting:
-                patience, whole = {"connect_timeout": 5}, "REPEATABLE READ"
-                engine = create_engine(self.setting, connect_args=patience, isolation_level=whole)
+                engine = create_engine(
+                    self.setting,
+                    connect_args={"connect_timeout": 5},
+                    isolation_level="REPEATABLE READ",
+                )
                 with engine.connect() as connection:
                     stored = _stored(name, connection.exec_driver_sql)
             if stored:

@@ -79,10 +79,10 @@ class StoredStudy:
     @property
     def label(self) -> str:
         """One line for a list of studies."""
-        scores = (
-            f"MAE {self.result['best_mae']:.4g} {self.unit}, PICP {self.result['best_picp']:.1f} %"
+        return (
+            f"{self.model} on {self.dataset}, {self.run.job_id}: MAE {self.result['best_mae']:.4g} "
+            f"{self.unit}, PICP {self.result['best_picp']:.1f} %{mark_of(self.source)}"
         )
-        return f"{self.model} on {self.dataset}, {self.run.job_id}: {scores}{mark_of(self.source)}"
 
     @property
     def provenance(self) -> Json:
@@ -171,14 +171,14 @@ class StoredStudy:
         Raises:
             InputError: the storage is damaged.
         """
-        if self.optuna_study is None:
+        if not self.optuna_study:
             trials = {trial.number: trial for trial in listed_trials(self.result)}
             return tuple(trials[number] for number in sorted(trials))
         from hpo_lib.records.storage import trial_records
 
         stored = trial_records(self.optuna_study, self.objectives, self.run.study_name)
         number = self.result.get("best_trial_number")
-        complete = [trial.number for trial in stored if trial.state == "complete"]
+        complete = [trial.number for trial in stored if trial.complete]
         if number is not None and number not in complete:
             raise InputError(
                 f"{self.file}: best_trial_number is {number}, no complete trial of {self.storage}"
@@ -198,15 +198,15 @@ class StoredStudy:
 
     @property
     def complete(self) -> Trials:
-        return [trial for trial in self.trials if trial.state == "complete"]
+        return [trial for trial in self.trials if trial.complete]
 
     @cached_property
     def viewable(self) -> Trials:
         """Complete trials whose forecasts are stored, by ascending MAE."""
-        stored = [
-            trial for trial in self.complete if self.run.trial_predictions(trial.number).exists()
-        ]
-        return sorted(stored, key=lambda trial: (trial.mae, trial.picp_penalty, trial.number))
+        return sorted(
+            (t for t in self.complete if self.run.trial_predictions(t.number).exists()),
+            key=lambda trial: (trial.mae, trial.picp_penalty, trial.number),
+        )
 
     @cached_property
     def front(self) -> Trials:
@@ -291,8 +291,11 @@ class StoredStudy:
         ended = [trial for trial in self.trials if trial.finished]
         if ended and all(trial.state == "failed" for trial in ended):
             return "failed", ended[-1].cause
-        notebooks = [worker.notebook for worker in of_all_workers(self.run)]
-        records = [read_record(notebook) for notebook in notebooks if notebook.exists()]
+        records = [
+            read_record(worker.notebook)
+            for worker in of_all_workers(self.run)
+            if worker.notebook.exists()
+        ]
         for record in sorted(records, key=lambda record: record.complete):
             if record.error and "before the study stopped" not in record.error:
                 return "failed" if record.complete else "interrupted", record.error
@@ -325,7 +328,7 @@ class StoredStudy:
 
     @property
     def _attributes(self) -> Json:
-        return self.optuna_study.user_attrs if self.optuna_study is not None else {}
+        return self.optuna_study.user_attrs if self.optuna_study else {}
 
 
 def study_runs(runs_dir: Path) -> list[RunPaths]:

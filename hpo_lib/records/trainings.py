@@ -175,8 +175,8 @@ def is_stored(files: TrainingFiles, key: Json) -> bool:
 def replicate(run: RunPaths, trial: int, seed: int, key: Json | None = None) -> QuantileForecasts:
     """Validation forecasts of a trial's configuration trained with another seed, see `stored`."""
     files = run.replicate(trial, seed)
-    record, file = stored(files, key), files.forecasts["validation"]
-    return load_predictions(unchanged(file, record, "validation"))
+    file = files.forecasts["validation"]
+    return load_predictions(unchanged(file, stored(files, key), "validation"))
 
 
 def replicate_seconds(run: RunPaths) -> float:
@@ -258,6 +258,7 @@ def load_trainings(paths: BenchmarkPaths) -> dict[tuple[str, str], Sequence[Trai
             raise InputError(
                 f"{file}: was made on other data than {first}; remove the ones or the others"
             )
-        row = rows.setdefault((record["model"], record["params"]), [])
-        row.append(Training.load(paths, record))
+        rows.setdefault((record["model"], record["params"]), []).append(
+            Training.load(paths, record)
+        )
     return dict(sorted(rows.items()))

@@ -62,8 +62,13 @@ class TrialRecord:
     values: Scores = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.values and self.state == "complete":
+        if not self.values and self.complete:
             object.__setattr__(self, "values", {"mae": self.mae, "picp_penalty": self.picp_penalty})
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has scores."""
+        return self.state == "complete"
 
     @property
     def finished(self) -> bool:
@@ -76,7 +81,7 @@ class TrialRecord:
         return {
             "trial": self.number,
             "state": self.state,
-            **(pair if self.state == "complete" else dict.fromkeys(pair)),
+            **(pair if self.complete else dict.fromkeys(pair)),
             **{name: self.scores.get(name) for name in LISTED_SCORES},
             "values": self.values,
             "shares": self.shares,
@@ -110,7 +115,7 @@ def check_trial(
         _SCHEMA.validate_python(trial)
     except ValidationError as error:
         raise ValueError(sentence(error)) from None
-    if trial.state != "complete":
+    if not trial.complete:
         return
     numbers = [
         ("mae", trial.mae),
@@ -128,7 +133,7 @@ _SCHEMA = TypeAdapter(TrialRecord)
 
 def n_complete(trials: Trials) -> int:
     """How many have scores."""
-    return sum(trial.state == "complete" for trial in trials)
+    return sum(trial.complete for trial in trials)
 
 
 def default_trial(trials: Trials) -> TrialRecord:
@@ -174,10 +179,10 @@ class Proof:
     def challengers(self, trials: Trials) -> tuple[list[int], str]:
         """Numbers of the trials that may beat the untuned defaults, best first; or why none."""
         default = default_trial(trials)
-        if default.state != "complete":
+        if not default.complete:
             failed = f"the untuned defaults (trial {default.number}) did not complete"
             return [], f"{failed}, so nothing is compared with them"
-        days = {t.number: self.scored(t.number) for t in trials if t.state == "complete"}
+        days = {t.number: self.scored(t.number) for t in trials if t.complete}
         untuned = days.pop(default.number)
         if (n_days := len(untuned["mae"])) < MIN_COMPARED_DAYS:
             few = f"validation has {n_days} days, and fewer than {MIN_COMPARED_DAYS} prove nothing"
@@ -235,7 +240,7 @@ class Proof:
         others = [
             self.scored(t.number)
             for t in trials
-            if t.state == "complete" and t.number in finished and t is not default
+            if t.complete and t.number in finished and t is not default
         ]
         untuned = [
             self.scored(default.number),
@@ -315,7 +320,7 @@ def pareto_front(trials: Trials, objectives: Sequence[Objective]) -> Trials:
     One beats another if it is at least as good in every objective and better in one, beyond their
     tolerances. Trials that are equal are all kept, as in optuna's ``best_trials``.
     """
-    complete = [trial for trial in trials if trial.state == "complete"]
+    complete = [trial for trial in trials if trial.complete]
     excesses = np.array([[o.excess(t.values[o.name]) for o in objectives] for t in complete])
     front = [
         trial
@@ -392,7 +397,7 @@ def select(
     alternatives = {name: number for name, (number, _) in selected.items()}
     if policy in selected:
         number, reason = selected[policy]
-    elif default is None or default.state != "complete":
+    elif default is None or not default.complete:
         number, reason = selected["calibrated"]
         reason = f"the untuned defaults are not complete, so nothing is proven: {reason}"
     elif proof is None:

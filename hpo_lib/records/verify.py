@@ -38,7 +38,7 @@ class Verification:
 
     path: Path
     n_figures: int
-    told: tuple[tuple[str, str], ...]
+    told: Messages
 
     @property
     def exit_code(self) -> int:
@@ -47,10 +47,10 @@ class Verification:
         return 1 if words & {"BROKEN", "DRIFT"} else 2 if "LOST" in words else 0
 
     def __str__(self) -> str:
-        fine = self.n_figures and not self.exit_code
-        ok = [("ok", f"{self.n_figures} figures recomputed")] if fine else []
-        told = [(word, sentence) for word, sentence in self.told if word != "note"]
-        return "\n".join(f"{word:6} {self.path}: {text}" for word, text in (*ok, *told))
+        told = [*self.told]
+        if self.n_figures and not self.exit_code:
+            told.insert(0, ("ok", f"{self.n_figures} figures recomputed"))
+        return "\n".join(f"{word:6} {self.path}: {text}" for word, text in told if word != "note")
 
 
 def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verification:
@@ -75,10 +75,10 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
         study = StoredStudy.of_file(path)
         if study.result["schema_version"] < SCHEMA_VERSION:
             old = "written before predictions were stored, so nothing can be recomputed"
-            return Verification(path, 0, (("none", old),))
+            return Verification(path, 0, [("none", old)])
         if study.run.best_params.name != path.name:
             wrong = f"holds the result of {study.run.study_name}, which its name does not say"
-            return Verification(path, 0, (("DRIFT", wrong),))
+            return Verification(path, 0, [("DRIFT", wrong)])
         data = _data(study, data_dir, dataset or study.dataset, messages)
         if data is not None:
             scales = data.scales
@@ -99,7 +99,7 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
         messages.append(("BROKEN", str(error).removeprefix(f"{path}: ")))
     except TrainingMissing as missing:
         messages.append(("LOST", str(missing)))
-    return Verification(path, len(figures), tuple(messages))
+    return Verification(path, len(figures), messages)
 
 
 def _data(
@@ -164,8 +164,8 @@ def _trials(study: StoredStudy, messages: Messages) -> Trials:
     listed = {trial.number: trial for trial in listed_trials(record)}
     trials = list(study.trials)
     if not study.has_storage:
-        lost = "the study's storage is not there"
-        messages.append(("note", f"the parameters of trials are not compared, since {lost}"))
+        lost = "the parameters of trials are not compared, since the study's storage is not there"
+        messages.append(("note", lost))
         complete = {n: TrialRecord(n, "complete", {}) for n in study.run.predicted_trials()}
         first = 0, record["default_trial"]["trial"]  # the untuned defaults, or their retry
         trials = list({**complete, **listed}.values())
@@ -183,7 +183,7 @@ def _trials(study: StoredStudy, messages: Messages) -> Trials:
 
 def _scored(study: StoredStudy, trial: TrialRecord, scales: Scales) -> TrialRecord:
     """A trial with the scores of its stored predictions."""
-    if trial.state != "complete":
+    if not trial.complete:
         return trial
     if not (file := study.run.trial_predictions(trial.number)).exists():
         raise TrainingMissing(f"{file}: no such file; expected stored predictions of a trial")

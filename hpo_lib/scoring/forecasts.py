@@ -148,10 +148,10 @@ class QuantileForecasts:
                 ) from None
 
         return cls(
-            values=np.stack([hours_of(_column(level)) for level in levels], axis=2),
-            actual=hours_of("actual"),
-            origins=pd.DatetimeIndex(ordered["origin"].iloc[::horizon]),
-            levels=levels,
+            np.stack([hours_of(_column(level)) for level in levels], axis=2),
+            hours_of("actual"),
+            pd.DatetimeIndex(ordered["origin"].iloc[::horizon]),
+            levels,
         )
 
 

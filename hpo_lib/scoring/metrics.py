@@ -21,7 +21,7 @@ def absolute_errors(f: QuantileForecasts) -> np.ndarray:
 
 def rmse(f: QuantileForecasts) -> float:
     """Root of the mean squared error of the median."""
-    return float(np.sqrt(np.square(f.actual - f.median).mean()))
+    return np.sqrt(np.square(f.actual - f.median).mean())
 
 
 def mape(f: QuantileForecasts) -> float:
@@ -31,7 +31,7 @@ def mape(f: QuantileForecasts) -> float:
     dominate the mean.
     """
     floor = 0.01 * np.abs(f.actual).mean()
-    return float(100 * (absolute_errors(f) / np.maximum(np.abs(f.actual), floor)).mean())
+    return 100 * (absolute_errors(f) / np.maximum(np.abs(f.actual), floor)).mean()
 
 
 def smape(f: QuantileForecasts) -> float:
@@ -41,12 +41,12 @@ def smape(f: QuantileForecasts) -> float:
     """
     total = np.abs(f.actual) + np.abs(f.median)
     ratio = np.divide(absolute_errors(f), total, out=np.zeros_like(total), where=total > 0)
-    return float(200 * ratio.mean())
+    return 200 * ratio.mean()
 
 
 def wape(f: QuantileForecasts) -> float:
     """Weighted absolute percentage error: total absolute error over total absolute actual."""
-    return float(100 * absolute_errors(f).sum() / np.abs(f.actual).sum())
+    return 100 * absolute_errors(f).sum() / np.abs(f.actual).sum()
 
 
 def covered(f: QuantileForecasts) -> np.ndarray:
@@ -56,7 +56,7 @@ def covered(f: QuantileForecasts) -> np.ndarray:
 
 def mean_width(f: QuantileForecasts) -> float:
     """Mean width of the interval (MPIW)."""
-    return float((f.upper - f.lower).mean())
+    return (f.upper - f.lower).mean()
 
 
 def interval_scores(f: QuantileForecasts) -> np.ndarray:

@@ -242,7 +242,7 @@ def expected_drop(scores: np.ndarray, growth: float) -> float:
     one is as far above the optimum as the better half are apart, and that shrinks as 1 / n.
     """
     tail = scores[: max(3, -(-len(scores) // 2))]
-    return float(np.diff(tail).mean() * (1 - 1 / growth))
+    return np.diff(tail).mean() * (1 - 1 / growth)
 
 
 @dataclass(frozen=True)
@@ -309,5 +309,4 @@ def _score(days: DailyScores, default: DailyScores) -> np.ndarray:
 
 
 def _interval(mean: float, draws: np.ndarray) -> list[float]:
-    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return [mean, float(low), float(high)]
+    return [mean, *np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).tolist()]

@@ -80,12 +80,13 @@ class StoppingRule:
         best, share = best_check(curve), check / checks
         after = f"in MAE and interval score after {share:.0%} of their steps"
         if n_complete(trials) < self.warm_up:
-            if self.margin is None or default.state != "complete":
+            if self.margin is None or not default.complete:
                 return
             untuned = best_check(default.curve[:check])
             if all(best[name] > (1 + self.margin) * untuned[name] for name in RANKED_BY):
-                behind = f"the untuned defaults were more than {self.margin:.0%} better {after}"
-                raise StoppedEarly(behind, share)
+                raise StoppedEarly(
+                    f"the untuned defaults were more than {self.margin:.0%} better {after}", share
+                )
             return
         reached = [
             best_check(t.curve[:check])
@@ -95,8 +96,9 @@ class StoppingRule:
         higher = [[other[name] - best[name] for name in RANKED_BY] for other in reached]
         better = sum(max(by) <= 0 > min(by) for by in higher)
         if better >= rung.keep * (len(reached) + 1):
-            beaten = f"{better} of {len(reached)} other trials were better {after}"
-            raise StoppedEarly(beaten, share)
+            raise StoppedEarly(
+                f"{better} of {len(reached)} other trials were better {after}", share
+            )
 
 
 def best_check(curve: Curve) -> Scores:

@@ -55,8 +55,11 @@ def first_trials(trainings: Trainings) -> list[FirstTrial]:
             ({**standard, **params}, f"portfolio, won on {on}")
             for on, params in family.portfolio.items()
         ]
-        others = best_of_others(family, dataset, settings) if settings.warm_start else []
-        won += [(s.result["best_params"], f"best of {s.run.study_name}") for s in others]
+        if settings.warm_start:
+            won += [
+                (study.result["best_params"], f"best of {study.run.study_name}")
+                for study in best_of_others(family, dataset, settings)
+            ]
         trials += [FirstTrial(_adapted(params, dimensions), origin) for params, origin in won]
         random = np.random.default_rng(settings.seed)
         trials += [

@@ -44,7 +44,7 @@ def telling(number: int, curve: Curve, say: Callable[[str], None]) -> Iterator[N
 
 def in_short(record: TrialRecord, unit: str, result: Json | None) -> tuple[str, str]:
     """How a trial ended, and what the study has so far; no ``result`` before a complete trial."""
-    if record.state == "complete":
+    if record.complete:
         line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
         if record.shares is not None:
             median, width = record.shares
@@ -82,7 +82,7 @@ def out_of_time(limit_hours: float, spent: float, trials: Trials) -> str:
 
     The limit is 0 for none.
     """
-    seconds = [trial.seconds for trial in trials if trial.state == "complete"]
+    seconds = [trial.seconds for trial in trials if trial.complete]
     expected = max(seconds[-RECENT:], default=0.0)
     if not limit_hours or spent + expected <= limit_hours * 3600:
         return ""

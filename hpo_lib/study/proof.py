@@ -75,11 +75,8 @@ class Trainings:
         """Of every training, unless its params say otherwise."""
         return RECIPES[self.settings.recipe]
 
-    def fit(
-        self, params: Params, on_check: OnCheck | None = None, *, seed: int | None = None
-    ) -> Forecaster:
-        """Train a configuration, with the study's own seed unless another is given."""
-        seed = self.settings.seed if seed is None else seed
+    def fit(self, params: Params, seed: int, on_check: OnCheck | None = None) -> Forecaster:
+        """Train a configuration."""
         return self.family.fit(
             params, self.dataset, self.budget, seed=seed, recipe=self.recipe, on_check=on_check
         )
@@ -92,8 +89,7 @@ class Trainings:
     def _proof(self) -> Proof:
         file, scales = self.run.trial_predictions, self.dataset.scales
         scored = cache(lambda number: daily_scores(load_predictions(file(number)), scales))
-        small = self.settings.budget_name == "test"
-        return Proof(self.settings.seed, small, scored, self._trained)
+        return Proof(self.settings.seed, self.settings.budget_name == "test", scored, self._trained)
 
     @property
     def proves(self) -> bool:
@@ -129,7 +125,7 @@ class Trainings:
         may_settle = self.settings.settle and self.proves and not self._proof.small
         if not may_settle or len(finished) < MIN_FINISHED or n_complete(trials) < MIN_COMPLETE:
             return None
-        if default_trial(trials).state != "complete" or not self._lease.take():
+        if not default_trial(trials).complete or not self._lease.take():
             return None
         try:
             return self._proof.outlook(trials, finished, self.settings.trials)
@@ -153,7 +149,7 @@ class Trainings:
         if not is_stored(files, key) and self._lease.held and not self.must_stop():
             begun, failure, forecasts = time.monotonic(), "", {}
             try:
-                forecasts["validation"] = self.fit(params, seed=seed).validation
+                forecasts["validation"] = self.fit(params, seed).validation
             except StopRequested:
                 raise
             except Exception as error:  # of whichever library: it puts the challenger out
@@ -181,7 +177,7 @@ def train_again(study: StoredStudy, settings: Settings, data: Dataset) -> Foreca
     Prints how far its forecasts are from the stored ones.
     """
     chosen = study.chosen
-    forecaster = Trainings(settings, data).fit(chosen.params)
+    forecaster = Trainings(settings, data).fit(chosen.params, settings.seed)
     stored = study.predictions(chosen.number).values
     difference = np.abs(forecaster.validation.values - stored).max()
     same = difference < SAME_FORECAST_TOLERANCE * np.abs(stored).mean()

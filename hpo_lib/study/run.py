@@ -112,7 +112,7 @@ class _Worker:
             "data_sha256": data["sha256"],
             "train_end": data["train_end"],
             "val_end": data["val_end"],
-            "objectives": [objective.name for objective in self.queue.objectives],
+            "objectives": settings.objectives.split(","),
             **setup,
         }
         self.provenance = {
@@ -131,12 +131,14 @@ class _Worker:
 
     def open(self) -> list[FirstTrial]:
         """Create the study or continue it; its first trials."""
-        first, dataset = self.queue.open(self.identity, first_trials(self.trainings)), self.dataset
-        write_scales(self.run.scales, dataset, dataset.validation_origins)
+        first = self.queue.open(self.identity, first_trials(self.trainings))
+        write_scales(self.run.scales, self.dataset, self.dataset.validation_origins)
         rule = self.queue.study.user_attrs["identity"]["early_stopping"]
         self.rule = None if rule == "off" else TypeAdapter(StoppingRule).validate_python(rule)
-        tried = [trial.origin for trial in first]
-        self.provenance |= {"early_stopping": rule, "first_trials": tried}
+        self.provenance |= {
+            "early_stopping": rule,
+            "first_trials": [trial.origin for trial in first],
+        }
         return first
 
     def n_finished(self) -> int:
@@ -148,8 +150,9 @@ class _Worker:
         with tqdm(total=asked, initial=begun_with, unit="trial", disable=not progress) as bar:
             while self.n_finished() < self.queue.ends_with and not self._must_stop():
                 try:
-                    found = None if self.queue.settled else self.trainings.settles(self.records())
-                    trial = self.queue.claim(found)
+                    trial = self.queue.claim(
+                        None if self.queue.settled else self.trainings.settles(self.records())
+                    )
                     if trial is None:
                         # The others run all that is left; if one dies, its trial is tried here.
                         time.sleep(POLL)
@@ -198,7 +201,7 @@ class _Worker:
             if self.rule and self.rule.rung_at(len(curve), checks):
                 self.rule.judge(curve, checks, trial.number, self.records())
 
-        forecaster = self.trainings.fit(trial.params, on_check)
+        forecaster = self.trainings.fit(trial.params, self.settings.seed, on_check)
         # Scored as stored, so that every figure can be computed again from the file alone.
         stored = write_predictions(self.run.trial_predictions(trial.number), forecaster.validation)
         scores = evaluate(stored, self.dataset.scales)
@@ -216,9 +219,8 @@ class _Worker:
     def _check_failures(self, records: Trials) -> None:
         finished = [t for t in records if t.finished]
         # Sizes, counts and steps may differ.
-        endings = {(t.state, re.sub(r"\d+", "", t.cause)) for t in finished}
-        alike = len(endings) == 1 and finished[0].state == "failed"
-        if alike and len(finished) >= ALIKE_FAILURES:
+        alike = len({(t.state, re.sub(r"\d+", "", t.cause)) for t in finished}) == 1
+        if alike and finished[0].state == "failed" and len(finished) >= ALIKE_FAILURES:
             raise StudyError(
                 f"the first {len(finished)} trials of {self.run.study_name} all failed alike "
                 f"({finished[0].cause}); fix that and run again under another job_id"
@@ -228,8 +230,9 @@ class _Worker:
         if signal := stop_requests.requested():
             self.stop_reason = f"request to stop ({signal})"
         else:
-            limit, spent = self.settings.time_budget_hours, time.monotonic() - self.begun
-            self.stop_reason = out_of_time(limit, spent, self.records())
+            self.stop_reason = out_of_time(
+                self.settings.time_budget_hours, time.monotonic() - self.begun, self.records()
+            )
         return self.stop_reason != ""
 
     def _write(self, records: Trials) -> Json | None:

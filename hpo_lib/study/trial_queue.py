@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, cast
 
 import optuna
@@ -60,11 +60,12 @@ class LeaseLost(Exception):
     """Another worker decides now, because this one was paused for too long."""
 
 
+@dataclass(eq=False)
 class _Guarded:
     """A storage that checks before each write that its worker still holds the lease."""
 
-    def __init__(self, storage: BaseStorage, lease: Lease) -> None:
-        self._storage, self._lease = storage, lease
+    _storage: BaseStorage
+    _lease: Lease
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith(("set_", "create_")) and not self._lease.held:
@@ -171,8 +172,7 @@ class TrialQueue:
                     raise InputError(
                         f"job_id {self.run.job_id!r} belongs to a study with {key} "
                         f"{before.get(key)!r}, now it is {now.get(key)!r}; results of different "
-                        "settings are not mixed: choose another job_id, or go back to that "
-                        f"{key}"
+                        f"settings are not mixed: choose another job_id, or go back to that {key}"
                     )
         self.study.set_user_attr("trials_asked", self.settings.trials)
         if not self.settings.settle:
@@ -309,8 +309,9 @@ class TrialQueue:
             # seed, see `claim`.
             if is_whole(_params(trial), self.space):
                 attempt = attrs.get("attempt", 1) + ("asked_to_stop" not in attrs)
-                again = {"retry_of": trial.number, "attempt": attempt}
-                self.study.enqueue_trial(_params(trial), user_attrs=again)
+                self.study.enqueue_trial(
+                    _params(trial), user_attrs={"retry_of": trial.number, "attempt": attempt}
+                )
         return trials
 
 

@@ -79,12 +79,12 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
         InputError: as a worker ended with it.
         StudyError: likewise; or a worker dies again and again.
     """
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    workers, threads, sentence = fitting(settings.workers, cpu_count(), asked)
+    workers, threads, sentence = fitting(
+        settings.workers, cpu_count(), os.environ.get("OMP_NUM_THREADS", "")
+    )
     if sentence:
         say(sentence)
     begun, gpus = time.monotonic(), visible_gpus()
-    folders = [str(paths.PROJECT_ROOT), os.environ.get("PYTHONPATH")]
     processes: dict[int, subprocess.Popen[bytes]] = {}
     stopping = threading.Event()
 
@@ -94,7 +94,9 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
             **os.environ,
             **dict.fromkeys(_THREADS, str(threads)),
             **gpu_of(number, gpus),
-            "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(paths.PROJECT_ROOT), os.environ.get("PYTHONPATH")])
+            ),
             stop_requests.LIFELINE: "yes",
         }
         words = [*settings.as_words(), "--job-id", settings.job_id, "--worker", str(number)]

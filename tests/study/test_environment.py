@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,7 +12,6 @@ import pytest
 from hpo_lib.cli.main import main
 from hpo_lib.errors import InputError, StudyError, WriteError
 from hpo_lib.launch.status import study_status
-from hpo_lib.paths import RunPaths
 from hpo_lib.records.leases import Lease, somebody_lives
 from hpo_lib.records.storage import Storage
 from hpo_lib.study import trial_queue
@@ -98,7 +98,7 @@ def test_when_only_the_lease_of_a_dead_worker_is_left_then_status_changes_nothin
 
 
 def test_when_a_lease_vanishes_while_it_is_looked_at_then_nobody_lives(files, monkeypatch):
-    monkeypatch.setattr(RunPaths, "worker_leases", lambda run: [run.worker_lease("1")])
+    monkeypatch.setattr(Path, "glob", lambda *_: [files.worker_lease("1")])
     assert not somebody_lives(files)
     with Lease(files.worker_lease("1")):
         monkeypatch.setattr(Lease, "refreshed", lambda lease: None)
