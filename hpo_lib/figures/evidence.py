@@ -156,8 +156,10 @@ def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> E
         elif any(study.data.get(key) != newest.data.get(key) for key in STUDIED):
             reason = f"its data or splits are not those of {newest.file.name}"
         elif cell in chosen or study.is_test != newest.is_test:
-            rival = chosen.get(cell, newest).file.name
-            reason = f"{rival} is newer, more complete or of a larger budget"
+            reason = (
+                f"{chosen.get(cell, newest).file.name} is newer, more complete or of a larger "
+                "budget"
+            )
         else:
             try:
                 _ = study.trials  # of those that count the storages are read now

@@ -115,8 +115,8 @@ def data_overview(dataset: Dataset) -> Figure:
         lw=0,
     )
     left.set(ylabel=f"{spec.target_words}, daily\nmean ({spec.unit})", title=spec.title)
-    room_for_legend = 0.2 * (daily.max() - min(0.0, daily.min()))
-    left.set_ylim(None, daily.max() + room_for_legend)
+    # With room for the legend.
+    left.set_ylim(None, daily.max() + 0.2 * (daily.max() - min(0.0, daily.min())))
     date_axis(left, 3, 8)
     left.legend(ncols=3)
     local = dataset.index.tz_convert(spec.tz)

@@ -70,10 +70,6 @@ def _best(values: pd.Series) -> list[str]:
     return best_bold(aligned(values), values)
 
 
-def _value(value: Any) -> str:
-    return MISSING if pd.isna(value) else value_in_words(value, 3)
-
-
 def scores_of_test_split(evidence: Evidence) -> Table:
     """Raw test scores by ascending MAE with bootstrap intervals, and coverage once calibrated.
 
@@ -94,8 +90,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
             ("Winkler", _best(rows["winkler_calibrated"])),
         ]
         sections.append((_title(benchmark), columns))
-    calibrated = f"{evidence.benchmarks[-1].correction} calibration"
-    groups = [("", 2), ("raw", 4), (calibrated, 2)]
+    groups = [("", 2), ("raw", 4), (f"{evidence.benchmarks[-1].correction} calibration", 2)]
     return Table(joined(frames), sections, "llrrrrrr", groups)
 
 
@@ -155,7 +150,8 @@ def hyperparameters(evidence: Evidence) -> Table:
         wide = pd.DataFrame(params, columns=[*headings], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
         frames.append(wide.reset_index(names="parameter").assign(model=model))
-        columns = [(heading, wide[name].map(_value)) for name, heading in headings.items()]
+        texts = wide.map(lambda value: MISSING if pd.isna(value) else value_in_words(value, 3))
+        columns = [(heading, texts[name]) for name, heading in headings.items()]
         names = wide.index.str.replace("_", " ")
         sections.append((model_name(model), [("Parameter", names), *columns]))
     return Table(joined(frames), sections, "llr" + "r" * len(titles))
