@@ -137,7 +137,7 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     for study in evidence.studies:
         label, benchmark = f"{study.model} on {study.dataset}", evidence.benchmark(study.dataset)
         try:
-            contents = {out.card(study.model, study.dataset)[0]: card(evidence, study).encode()}
+            contents = {out.card(study.model, study.dataset): card(evidence, study).encode()}
         except InputError as error:
             notes.append(Damage(f"No card of {label}: {error}."))
             continue
