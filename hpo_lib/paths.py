@@ -336,8 +336,8 @@ class ThesisPaths:
     def table(self, name: str) -> tuple[Path, Path]:
         return self.tables / f"{name}.tex", self.tables / f"{name}.csv"
 
-    def card(self, model: str, dataset: str) -> tuple[Path]:
-        return (self.cards / f"{model}_{dataset}.md",)
+    def card(self, model: str, dataset: str) -> Path:
+        return self.cards / f"{model}_{dataset}.md"
 
     @staticmethod
     def sidecar(file: Path) -> Path:

@@ -16,12 +16,9 @@ from hpo_lib.scoring.metrics import readable_unit
 from measurements.arguments import parsed
 
 PAGE = PROJECT_ROOT / "docs" / "accuracy.md"
+BASELINES = "NAIVE_24H", "NAIVE_168H", "RESIDUAL_LINEAR", "LIGHTGBM_Q", "LIGHTGBM_LINEAR_Q"
 ROWS = (
-    ("NAIVE_24H", "own"),
-    ("NAIVE_168H", "own"),
-    ("RESIDUAL_LINEAR", "own"),
-    ("LIGHTGBM_Q", "own"),
-    ("LIGHTGBM_LINEAR_Q", "own"),
+    *((name, "own") for name in BASELINES),
     *((model, params) for model in family_names() for params in ("default", "best")),
     ("MIXTURE", "own"),
 )

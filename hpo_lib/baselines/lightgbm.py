@@ -25,11 +25,7 @@ class LightgbmQuantile(Baseline):
     title = "LightGBM"
     colour, marker = "#CC79A7", "D"
     seeded = True
-    settings: ClassVar = {
-        **TREES,
-        "near_hours": NEAR_HOURS,
-        "linear_part": False,
-    }
+    settings: ClassVar = {**TREES, "near_hours": NEAR_HOURS, "linear_part": False}
 
     def train(self, forecaster: TableForecaster, seed: int, quick: bool) -> None:
         table, linear, validation = forecaster.training_table(NEAR_HOURS, quick), None, None

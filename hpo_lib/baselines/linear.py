@@ -87,8 +87,7 @@ class ResidualLinear(Baseline):
 
     def train(self, forecaster: TableForecaster, seed: int, quick: bool) -> None:
         origins = forecaster.dataset.training_origins(near_hours=STANDARD.near_hours)
-        options = LinearOptions(forecaster.seasons)
-        linear = LinearBaseline.fit(forecaster.dataset, origins, options)
+        linear = LinearBaseline.fit(forecaster.dataset, origins, LinearOptions(forecaster.seasons))
         forecaster.state = {"linear": linear.without_days()}
 
     def normalised(self, state: ByName, table: FeatureTable) -> np.ndarray:

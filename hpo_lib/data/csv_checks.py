@@ -174,9 +174,12 @@ def numbers(cells: pd.Series) -> pd.Series:
     """
     known = cells.replace(_TRUTH) if str(cells.name).startswith("is_") else cells
     values = pd.to_numeric(known, errors="coerce").astype("float64")
-    finite = "a finite number with a decimal point, or an empty cell where the value is missing"
-    wrong = np.isinf(values) | (values.isna() & ~cells.isin(MISSING))
-    refuse(wrong, cells, f", expected {finite}; fix that cell")
+    refuse(
+        np.isinf(values) | (values.isna() & ~cells.isin(MISSING)),
+        cells,
+        ", expected a finite number with a decimal point, or an empty cell where the value is "
+        "missing; fix that cell",
+    )
     refuse(
         values.abs() > LARGEST, cells, f", expected a number of at most {LARGEST:g}; fix that cell"
     )
@@ -188,14 +191,19 @@ def check_target(values: pd.Series, times: pd.DatetimeIndex, *, may_be_negative:
 
     Stuck are 48 and more equal values in a row (to one part in 1e9).
     """
-    advice = (
-        "fix that cell, leave it empty, or set may_be_negative = true in the dataset's TOML "
-        "if it is right"
+    refuse(
+        (values < 0) & (not may_be_negative),
+        values,
+        ", expected at least 0; fix that cell, leave it empty, or set may_be_negative = true in "
+        "the dataset's TOML if it is right",
     )
-    refuse((values < 0) & (not may_be_negative), values, f", expected at least 0; {advice}")
     usual = values[values != 0].abs().median()
-    advice = f"times the median of {usual:g}; fix that cell or leave it empty"
-    refuse(values.abs() > SPIKE * usual, values, f", expected at most {SPIKE:g} {advice}")
+    refuse(
+        values.abs() > SPIKE * usual,
+        values,
+        f", expected at most {SPIKE:g} times the median of {usual:g}; fix that cell or leave it "
+        "empty",
+    )
     array = values.to_numpy()
     starts, lengths = runs_of_true(np.abs(np.diff(array)) <= SAME_VALUE * np.abs(array[1:]))
     for stuck in np.flatnonzero(lengths >= CONSTANT_HOURS - 1):
@@ -223,9 +231,7 @@ def check_ranges(values: pd.DataFrame) -> None:
             refuse((cells < low) | (cells > high) | is_fraction, cells, f", expected {advice}")
 
 
-def runs_of_true(
-    mask: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+def runs_of_true(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Start position and length of each run of True in ``mask``."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return edges[::2], edges[1::2] - edges[::2]

@@ -136,8 +136,9 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """
     with about(path):
         cells, *_ = read_csv(path, "archive of weather forecasts")
-        advice = "see docs/day_ahead_weather.md for the format"
-        check_header(cells, [ISSUED, VALID, *columns], advice)
+        check_header(
+            cells, [ISSUED, VALID, *columns], "see docs/day_ahead_weather.md for the format"
+        )
         issued, valid = utc_times(cells[ISSUED]), utc_times(cells[VALID])
         check_ranges(table := cells[list(columns)].apply(numbers))
         table = table.assign(**{ISSUED: issued, VALID: valid})
@@ -167,5 +168,4 @@ def _errors(hours: pd.DatetimeIndex, spec: DayAheadWeatherSpec) -> Values:
     shocks[:, 1:] *= np.sqrt(1 - memory**2)
     first, last = np.array([spec.errors[name] for name in spec.columns]).T
     share = np.linspace(0, 1, HORIZON)[:, None]
-    errors = lfilter([1.0], [1.0, -memory], shocks, axis=1)
-    return errors * ((1 - share) * first + share * last)
+    return lfilter([1.0], [1.0, -memory], shocks, axis=1) * ((1 - share) * first + share * last)

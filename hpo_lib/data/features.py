@@ -76,8 +76,7 @@ def calendar_columns(
         "is_public_holiday": dates.isin(_public_holidays(spec, dates)),
         "is_school_holiday": dates.isin(pd.DatetimeIndex(days_off)),
     }
-    frame = pd.DataFrame(columns, index=index)
-    return frame.astype(
+    return pd.DataFrame(columns, index=index).astype(
         {name: "int64" for name in CALENDAR_COLUMNS if name not in ("hour_sin", "hour_cos")}
     )
 

@@ -184,8 +184,9 @@ def read_raw_series(
         step = steps[steps > pd.Timedelta(0)].mode()
         if len(step) and step.iloc[0] != HOUR:
             utc, values = _hourly(utc, values, step.iloc[0], spec.raw.aggregate)
-        hours = utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00")
-        cells = pd.DataFrame({TIMESTAMP: hours, spec.target: values})
+        cells = pd.DataFrame(
+            {TIMESTAMP: utc.dt.strftime("%Y-%m-%d %H:%M:%S+00:00"), spec.target: values}
+        )
         if end is not None:
             cells = cells.loc[timestamps(cells[TIMESTAMP]) <= end]
             texts = cells[spec.target]
@@ -254,17 +255,11 @@ def read_school_holidays(path: Path) -> pd.DataFrame:
         table = cells.copy()
         for column in ("start_date", "end_date"):
             dates = pd.to_datetime(cells[column], format="%Y-%m-%d", errors="coerce")
-            refuse(
-                ~dates.dt.year.isin(YEARS),
-                cells[column],
-                ", expected a date such as '2019-12-21'; fix that cell",
-            )
+            advice = ", expected a date such as '2019-12-21'; fix that cell"
+            refuse(~dates.dt.year.isin(YEARS), cells[column], advice)
             table[column] = dates
-        refuse(
-            table["end_date"] < table["start_date"],
-            cells["end_date"],
-            ", expected the start_date of that line or later; fix one of the two dates",
-        )
+        advice = ", expected the start_date of that line or later; fix one of the two dates"
+        refuse(table["end_date"] < table["start_date"], cells["end_date"], advice)
         return table.reset_index(drop=True)
 
 

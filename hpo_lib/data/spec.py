@@ -17,14 +17,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import pandas as pd
-from pydantic import (
-    AfterValidator,
-    Field,
-    InstanceOf,
-    PlainValidator,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import AfterValidator, Field, InstanceOf, PlainValidator, TypeAdapter, ValidationError
 
 from hpo_lib import paths
 from hpo_lib.data.csv_checks import LARGEST, TIME, YEARS

@@ -130,10 +130,7 @@ class LinearBaseline:
 
     @classmethod
     def of_table(
-        cls,
-        table: FeatureTable,
-        options: LinearOptions,
-        validation: FeatureTable | None = None,
+        cls, table: FeatureTable, options: LinearOptions, validation: FeatureTable | None = None
     ) -> "LinearBaseline":
         """From a feature table with these options, without an interval.
 

@@ -117,9 +117,7 @@ def is_whole(params: Mapping[str, object], space: SearchSpace) -> bool:
 
 
 def draw(
-    space: SearchSpace,
-    random: np.random.Generator,
-    near: Mapping[str, int | float] | None = None,
+    space: SearchSpace, random: np.random.Generator, near: Mapping[str, int | float] | None = None
 ) -> dict[str, int | float]:
     """A configuration drawn evenly from the space or, dimension by dimension, ``near`` another."""
     params: dict[str, int | float] = {}

@@ -127,8 +127,7 @@ class StablePeriodBlock(TimesBlock):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        frequencies = (self.input_size + self.h) // 2 + 1
-        self.register_buffer("mean_amplitude", torch.zeros(frequencies))
+        self.register_buffer("mean_amplitude", torch.zeros((self.input_size + self.h) // 2 + 1))
         for layer in self.conv:
             if isinstance(layer, Inception_Block_V1):
                 layer.__class__ = MergedInception
@@ -164,12 +163,7 @@ class PastCovariateTimesNet(TimesNet):
     EXOGENOUS_HIST = True
 
     def __init__(
-        self,
-        hidden_size: int,
-        conv_hidden_size: int,
-        top_k: int,
-        dropout: float,
-        **kwargs: Any,
+        self, hidden_size: int, conv_hidden_size: int, top_k: int, dropout: float, **kwargs: Any
     ) -> None:
         sizes = {
             "hidden_size": hidden_size,

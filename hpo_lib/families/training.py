@@ -149,11 +149,7 @@ def new_model(
                 "weight_decay": weight_decay,
             },
             "lr_scheduler_cls": _OneCycle,
-            "lr_scheduler_kwargs": {
-                "max_lr": learning_rate,
-                "budget": budget,
-                "interval": "step",
-            },
+            "lr_scheduler_kwargs": {"max_lr": learning_rate, "budget": budget, "interval": "step"},
             "pl_trainer_kwargs": {
                 "max_steps": steps,
                 "precision": precision,

@@ -98,12 +98,7 @@ class Scaling:
     weather: np.ndarray
 
     @classmethod
-    def fit(
-        cls,
-        dataset: Dataset,
-        recipe: Recipe,
-        like: "Scaling | None" = None,
-    ) -> "Scaling":
+    def fit(cls, dataset: Dataset, recipe: Recipe, like: "Scaling | None" = None) -> "Scaling":
         """From the training split; of a refit ``like`` another, columns and trees are as there."""
         train = dataset.training_frame
         std = train.std(ddof=0)
@@ -239,8 +234,9 @@ class WindowSource:
         linear = [] if self.expected is None else [(self._expected(origins) - offset) * gain]
         before, ahead = None, None
         if self.calendar_as_past:
-            hours_ahead = torch.cat([*linear, weather], dim=2)
-            along_last_day = F.pad(hours_ahead, (0, 0, HISTORY - HORIZON, 0))
+            along_last_day = F.pad(
+                torch.cat([*linear, weather], dim=2), (0, 0, HISTORY - HORIZON, 0)
+            )
             calendar = self.future[history + HORIZON]  # 24 h early
             if not self.recipe.repeated_history:
                 calendar[:, :-HORIZON] = 0
@@ -282,8 +278,7 @@ class WindowSource:
         if self.level is None:
             one = self.target.new_ones((len(origins), 1, 1))
             return torch.zeros_like(one), one
-        recent = _hours(origins, 1 - self.level.hours, 0)
-        offset = self.target[recent].mean(dim=1, keepdim=True)
+        offset = self.target[_hours(origins, 1 - self.level.hours, 0)].mean(dim=1, keepdim=True)
         return offset, self.target_std / (self._level(offset) * self.level.spread)
 
     def _level(self, offset: Tensor) -> Tensor:

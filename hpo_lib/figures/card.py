@@ -142,7 +142,7 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     result, selection = study.result, study.result["selection"]
     chosen, default = study.chosen.number, study.default
     forecasts = {"validation, this configuration": study.predictions(chosen)}
-    if default.state == "complete" and default.number != chosen:
+    if default.complete and default.number != chosen:
         forecasts["validation, untuned defaults"] = study.predictions(default.number)
     notes = [
         "The validation split chose weights and hyperparameters, so its scores are optimistic."

@@ -58,10 +58,10 @@ def explained(evidence: Evidence) -> list[Explanations]:
 def draw(
     fill: Callable[[Axes, Explanations], Iterable[str]], data: Sequence[Explanations]
 ) -> Figure:
-    """A figure with a panel for each dataset, filled by a function that returns drawn models."""
-    figure, [row] = panels(1, len(data), height=3.6)
+    """A figure with a row for each dataset, filled by a function that returns drawn models."""
+    figure, grid = panels(len(data), 1, height=0.8 + 2.4 * len(data))
     models = list[str]()
-    for axes, one in zip(row, data, strict=True):
+    for axes, one in zip(grid[:, 0], data, strict=True):
         axes.set_title(one.facts["title"])
         models.extend(fill(axes, one))
     if models:

@@ -383,7 +383,7 @@ def progress(study: StoredStudy, state: str, cause: str) -> str:
     label = study.label if study.result else ""
     lines += filter(None, [cause, warning_for([study]), label, study.settled_line])
     for trial in study.trials[-RECENT:]:
-        scores = f"MAE {trial.mae:.4g} {study.unit}" if trial.state == "complete" else trial.cause
+        scores = f"MAE {trial.mae:.4g} {study.unit}" if trial.complete else trial.cause
         seconds = f" ({trial.seconds:.0f} s)" if trial.finished else ""
         lines.append(f"trial {trial.number}: {trial.state} {scores}{seconds}")
     bar = f"<progress style='width: 100%' max={study.asked} value={study.finished}></progress>"

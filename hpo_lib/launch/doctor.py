@@ -122,7 +122,9 @@ def _writable(runs_dir: Path) -> Finding:
             pass
     except OSError as error:
         return Finding(
-            "records", f"{runs_dir} cannot be written ({error.strerror}); set runs_dir", True
+            "records",
+            f"{runs_dir} cannot be written ({error.strerror}); set runs_dir",
+            is_problem=True,
         )
     free = shutil.disk_usage(folder).free / 2**30
     return Finding("records", f"{runs_dir}, {free:.0f} GiB free")

@@ -164,7 +164,7 @@ def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding
         return [Finding(name, "leak", why.format(column)) for column in read]
     if len(test):
         # Trained with another test split, neither validation nor the first test day may change.
-        after = slice(int(test[0]) + 1, None)
+        after = slice(test[0] + 1, None)
         again = train(replace(dataset, frame=disturbed(dataset.frame, known, after)))
         day, day_again = (_forecast(model, dataset, test[:1]) for model in (forecaster, again))
         same = np.array_equal(again.validation.values, forecaster.validation.values)

@@ -65,8 +65,9 @@ class QuantileForecasts:
 
     def with_actual(self, target: pd.Series) -> "QuantileForecasts":
         """The forecasts beside what came; hours that the hourly ``target`` lacks stay NaN."""
-        actual = target.reindex(self.hours).to_numpy(float)
-        return replace(self, actual=actual.reshape(self.actual.shape))
+        return replace(
+            self, actual=target.reindex(self.hours).to_numpy(float).reshape(self.actual.shape)
+        )
 
     @property
     def median(self) -> np.ndarray:

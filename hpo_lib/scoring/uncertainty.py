@@ -54,11 +54,10 @@ def bootstrap_intervals(f: QuantileForecasts) -> dict[str, Interval]:
     ascending origins.
     """
     drawn = drawn_days(len(f.origins))
-    intervals = {}
-    for name, loss in daily_losses(f).items():
-        bounds = np.quantile(loss[drawn].mean(axis=1), [0.025, 0.975])
-        intervals[name] = Interval(loss.mean(), *bounds)
-    return intervals
+    return {
+        name: Interval(loss.mean(), *np.quantile(loss[drawn].mean(axis=1), [0.025, 0.975]))
+        for name, loss in daily_losses(f).items()
+    }
 
 
 def drawn_days(n: int) -> np.ndarray:

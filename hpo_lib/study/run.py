@@ -146,8 +146,10 @@ class _Worker:
 
     def work(self, progress: bool) -> None:
         """Work until the study holds all its trials, settles or has to stop."""
-        asked, begun_with = self.settings.trials, self.n_finished()
-        with tqdm(total=asked, initial=begun_with, unit="trial", disable=not progress) as bar:
+        asked = self.settings.trials
+        with tqdm(
+            total=asked, initial=self.n_finished(), unit="trial", disable=not progress
+        ) as bar:
             while self.n_finished() < self.queue.ends_with and not self._must_stop():
                 try:
                     trial = self.queue.claim(
@@ -165,8 +167,10 @@ class _Worker:
                 line, summary = in_short(record, self.dataset.spec.unit, self._write(records))
                 bar.update(finished - bar.n)
                 bar.set_postfix_str(summary)
-                trained = f"trial {record.number}: {line} ({record.seconds:.0f} s)"
-                say(f"{finished}/{asked}  {trained}; {summary}")
+                say(
+                    f"{finished}/{asked}  trial {record.number}: {line} ({record.seconds:.0f} s); "
+                    f"{summary}"
+                )
                 self._check_failures(records)
 
     def _one_trial(self, trial: Trial) -> TrialRecord:

@@ -148,7 +148,7 @@ def test_when_records_are_drawn_then_tracked_ones_are_replaced_only_if_that_is_a
     monkeypatch.setattr(paths, "DRAFTS_DIR", tmp_path / "drafts")
     published = ThesisPaths.below(tmp_path / "published")
     monkeypatch.setattr(ThesisPaths.__init__, "__defaults__", tuple(vars(published).values()))
-    (card_file,) = published.card("TFT_Q", "heat")
+    card_file = published.card("TFT_Q", "heat")
     card_file.parent.mkdir(parents=True)
     card_file.write_text("published before", encoding="utf-8")
     words = f"figures --runs-dir {HEAT[0]} --benchmark-dir {tmp_path / 'none'}"
