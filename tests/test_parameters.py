@@ -83,7 +83,7 @@ def write(tiny_dataset, tmp_path):
 
 def test_when_there_is_no_study_then_the_defaults_are_used_and_it_is_said(lookup, tmp_path):
     found = lookup.best()
-    assert (found.params, found.source, found.tuned) == (FAMILY.defaults, "defaults", False)
+    assert (found.params, found.source) == (FAMILY.defaults, "defaults")
     (note,) = found.notes
     assert note.startswith(f"No usable study of TOY_Q on tiny was found in {tmp_path}")
 
@@ -266,7 +266,7 @@ def test_when_the_data_are_simulated_too_then_a_study_on_simulated_data_is_used(
 ):
     twin = replace(lookup.dataset, source="simulated")
     write("_a", data={**OTHER_DATA, "source": "simulated"})
-    assert replace(lookup, dataset=twin, same_data=False).best().tuned
+    assert replace(lookup, dataset=twin, same_data=False).best().source != "defaults"
 
 
 def test_when_the_named_file_is_absent_then_the_sentence_says_so(lookup, tmp_path):

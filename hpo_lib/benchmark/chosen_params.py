@@ -36,11 +36,6 @@ class FoundParameters:
     source: str
     notes: tuple[str, ...] = ()
 
-    @property
-    def tuned(self) -> bool:
-        """Whether they come from a study."""
-        return self.source != "defaults"
-
 
 OWN_CHOICES = FoundParameters({}, "own choices")
 """Of a baseline, which nothing tunes."""
@@ -144,11 +139,9 @@ class Lookup:
         # What a wide study found is in its best_params.
         if read_recipe(study.provenance.get("recipe") or {}) != RECIPES[self.settings.recipe]:
             yield DOUBTFUL, f"its study has another recipe than {self.settings.recipe}"
-        sources = study.source, self.dataset.source
-        of_study, own = (source.partition(", ")[2] for source in sources)
-        if of_study != own:
-            made = "its study was made on data from {}, here they are from {}"
-            yield DOUBTFUL, made.format(*sources)
+        if study.source.partition(", ")[2] != self.dataset.source.partition(", ")[2]:
+            made = f"its study was made on data from {study.source}"
+            yield DOUBTFUL, f"{made}, here they are from {self.dataset.source}"
         differing = [key for key in STUDIED if there.get(key) != here[key]]
         if differing and study.dataset == name:
             end = 12 if differing[0] == "sha256" else None

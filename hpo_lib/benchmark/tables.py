@@ -36,15 +36,6 @@ from hpo_lib.scoring.uncertainty import (
 EXPLAINED = "shapley"
 """The table of `hpo explain`."""
 
-INTERVALS = ("mae", "picp", "winkler")
-"""Scores that get a bootstrap interval."""
-
-VALIDATED = ("mae", "picp", "pinball", "winkler")
-"""Scores of the validation split beside those of the test split."""
-
-COMPARED = ("mae", "pinball", "winkler")
-"""Losses on which rows are compared by Diebold-Mariano tests."""
-
 PARAMS_ORDER = ("best", "file", "default", "own", "plain")
 """If a figure shows one row of a model, the row with the first of these parameters that is there.
 """
@@ -165,7 +156,7 @@ def comparison_table(rows: Sequence[BenchmarkRow]) -> pd.DataFrame:
     there are too few days for a test.
     """
     table = []
-    for (a, b), loss in product(combinations(rows, 2), COMPARED):
+    for (a, b), loss in product(combinations(rows, 2), ("mae", "pinball", "winkler")):
         if len(a.test.origins) >= MIN_COMPARED_DAYS:
             result = compare(a.test, b.test, loss)
             percent = 100 * result.difference / metrics.METRICS[loss](b.test)
@@ -277,11 +268,12 @@ class Benchmark:
             }
             for name, score in evaluate(test, self.scales).items():
                 entry[name] = score
-                if name in INTERVALS:
+                if name in ("mae", "picp", "winkler"):
                     _, entry[f"{name}_low"], entry[f"{name}_high"] = intervals[name]
             entry |= {"seed_mae": maes.mean(), "seed_mae_sd": maes.std()}
             entry["share_medians"], entry["share_widths"] = row.shares
-            entry |= {f"val_{name}": metrics.METRICS[name](row.validation) for name in VALIDATED}
+            for name in ("mae", "picp", "pinball", "winkler"):
+                entry[f"val_{name}"] = metrics.METRICS[name](row.validation)
             table.append({**entry, "seconds": seconds.mean(), "note": row.note})
         return pd.DataFrame(table)
 

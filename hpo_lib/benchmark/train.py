@@ -276,5 +276,6 @@ def _rows(plan: Plan, model: str) -> dict[str, FoundParameters]:
         rows["default"] = lookup.defaults
     if plan.params != "default":
         found = lookup.best()
-        rows["best" if found.tuned else "default"] = found  # untuned: the defaults with notes why
+        # Without a study they are the defaults, with notes why.
+        rows["default" if found.source == "defaults" else "best"] = found
     return rows

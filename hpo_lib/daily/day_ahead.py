@@ -107,7 +107,9 @@ class DayAhead:
     def write(self, out: str = "", *, why: bool = False) -> list[Path]:
         """Write table and figure, by default beside the model; ``why``: with that of `reasons`."""
         file = output(out, self.version.paths.forecast(f"{self.begin:%Y-%m-%dT%H}"))
-        figures = {".png": self.figure} | ({".why.png": self.reasons} if why else {})
+        figures = {".png": self.figure}
+        if why:
+            figures[".why.png"] = self.reasons
         if file.suffix == ".png":
             raise InputError(
                 f"{file}: is the figure beside the table; name the table, such as x.csv"

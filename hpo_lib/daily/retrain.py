@@ -175,15 +175,15 @@ class _Training:
         models = dict[str, Forecaster]()
         if version is None:
             fitted = fit(dataset=self.fitting, seed=settings.seed)
-            refitted = fit(dataset=whole, seed=settings.seed, like=fitted)
-            models = {FITTED: fitted, REFITTED: refitted}
+            models[FITTED] = fitted
+            models[REFITTED] = fit(dataset=whole, seed=settings.seed, like=fitted)
         else:
             fitted = version.model(FITTED, self.dataset)
             print(f"{version} was already trained in this way")
         days = whole.validation_origins
         held_out = days[days >= self.fitting.positions.val.stop - 1]
         compared = fitted.forecasts(self.dataset, held_out if len(held_out) else days)
-        if version is None:
+        if not version:
             facts = {"params": {**parameters.params}, "key": key, "best_step": fitted.best_step}
             version = self.version(paths, _next_number(paths), compared, facts)
         origin = {"Parameters": source, "Best step": fitted.best_step}
@@ -212,7 +212,7 @@ class _Training:
             if not is_test and before.source == self.dataset.source:
                 return FoundParameters(before.facts["params"], f"v{before.number:03d}")
         found = lookup.best()
-        if not found.tuned:
+        if found.source == "defaults":
             passed_over = "".join(f" {note}" for note in found.notes[:-1])
             raise InputError(
                 f"{settings.runs_dir}: holds no usable study of {settings.model} on "
@@ -251,9 +251,11 @@ class _Training:
         """Say what a version is worth, also beside the one in use; write the card of a new one."""
         paths, number, facts = version.paths, version.number, version.facts
         dataset, before = self.dataset, self.before
-        scores = f"MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f}"
         days = "held-out days" if version.held_out else "validation days"
-        print(f"v{number:03d}: {scores} over {len(compared.origins)} {days}")
+        print(
+            f"v{number:03d}: MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f} "
+            f"over {len(compared.origins)} {days}"
+        )
         positions = dataset.index.get_indexer(compared.origins)
         forecasts, verdict = {f"{days}, this model": compared}, None
         if before and before.number != number:

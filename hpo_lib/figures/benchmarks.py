@@ -26,8 +26,6 @@ from hpo_lib.figures.style import (
     TARGET,
     Look,
     beside,
-    by_dataset,
-    coverage_line,
     dataset_panels,
     date_axis,
     draw_intervals,
@@ -211,7 +209,7 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
                 draw_models(axes, part, "place", "picp", marker="", lw=0.8)
             else:
                 draw_intervals(axes, part.assign(place=part["place"] + offsets), "picp")
-            coverage_line(axes)
+            axes.axhline(NOMINAL_COVERAGE, **TARGET)
             ticks = [group[:letters] for group in groups[::step]]
             axes.set_xticks(range(0, len(groups), step), ticks)
             axes.set_xlabel(label if axes.get_subplotspec().is_last_row() else "")
@@ -245,7 +243,7 @@ def draw_by_hour(data: pd.DataFrame) -> Figure:
     for (top, bottom), rows in columns:
         draw_models(top, rows, "ahead", "change", marker="")
         draw_models(bottom, rows, "ahead", "picp", marker="")
-        coverage_line(bottom)
+        bottom.axhline(NOMINAL_COVERAGE, **TARGET)
         bottom.set(xlabel="hours ahead", xticks=(1, 6, 12, 18, 24), ylim=_picp_limits(data["picp"]))
     figure.axes[0].set_ylabel("change of MAE in %")
     figure.axes[len(columns)].set_ylabel("PICP in %")
@@ -409,7 +407,7 @@ def significance(benchmark: Benchmark) -> Frames:
 
 def draw_significance(data: pd.DataFrame) -> Figure:
     """Difference of pinball loss in percent of every two models; bold where it is significant."""
-    datasets = by_dataset(data)
+    datasets = [rows for _, rows in data.groupby("dataset")]
     n_rows = -(-len(datasets) // 2)
     figure, grid = panels(n_rows, 2, height=0.6 + 2.75 * n_rows)
     for axes in grid.flat[len(datasets) :]:
@@ -420,8 +418,9 @@ def draw_significance(data: pd.DataFrame) -> Figure:
         differences, p_values = (
             pairs[key].unstack().loc[models, models] for key in ("difference", "p_holm")
         )
-        texts = differences.map("{:+.0f}".format)
-        texts = texts.replace({"[+-]0$": "0", "-": "\u2212"}, regex=True)
+        texts = differences.map("{:+.0f}".format).replace(
+            {"[+-]0$": "0", "-": "\u2212"}, regex=True
+        )
         looks: Look = {"annot": texts, "annot_kws": {"size": 7}, "fmt": "", "yticklabels": names}
         sns.heatmap(differences, ax=axes, cmap="RdBu_r", vmin=-10, vmax=10, cbar=False, **looks)
         for text in compress(axes.texts, p_values.stack().dropna() < SIGNIFICANCE):

@@ -6,10 +6,10 @@ Each file has a sidecar that names its records.
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from IPython.display import HTML, Image, display
@@ -36,8 +36,7 @@ from hpo_lib.records.read_write import write_json
 from hpo_lib.records.study import records_folder, study_runs
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A figure: from which records, its plain data and its drawer."""
 
     records: str
@@ -171,8 +170,7 @@ def _write(contents: Mapping[Path, bytes], shows: str, records: Records) -> list
 # For notebooks
 
 
-@dataclass(frozen=True)
-class Analysis:
+class Analysis(NamedTuple):
     """All studies as a table, and those in the figures: one per model and dataset.
 
     Attributes:

@@ -99,8 +99,7 @@ def find_evidence(
     gathered = gather_studies(of_one_kind(readable, notes, own=own), datasets)
     studies, notes = [], [*notes, *gathered.notes]
     for study in gathered.studies:
-        data = {f"data.{name}": value for name, value in study.data.items()}
-        stated = {**study.provenance, **data}
+        stated = {**study.provenance, **{f"data.{name}": one for name, one in study.data.items()}}
         lacking = [name for name in NEEDED if stated.get(name) is None]
         if lacking:
             reason = f"provenance.{lacking[0]} is missing; restore it from a copy"
@@ -157,8 +156,10 @@ def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> E
         elif any(study.data.get(key) != newest.data.get(key) for key in STUDIED):
             reason = f"its data or splits are not those of {newest.file.name}"
         elif cell in chosen or study.is_test != newest.is_test:
-            rival = chosen.get(cell, newest).file.name
-            reason = f"{rival} is newer, more complete or of a larger budget"
+            reason = (
+                f"{chosen.get(cell, newest).file.name} is newer, more complete or of a larger "
+                "budget"
+            )
         else:
             try:
                 _ = study.trials  # of those that count the storages are read now

@@ -14,7 +14,7 @@ from hpo_lib.figures.style import (
     BLUE,
     PINK,
     SKY_BLUE,
-    coverage_line,
+    TARGET,
     date_axis,
     hours_axis,
     marked_by_source,
@@ -25,7 +25,7 @@ from hpo_lib.figures.style import (
 )
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASON_NAMES
-from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
 from hpo_lib.scoring.uncertainty import daily_losses
 
 # What a study's notebook shows of its data: where it comes from, its splits, and the series.
@@ -115,8 +115,8 @@ def data_overview(dataset: Dataset) -> Figure:
         lw=0,
     )
     left.set(ylabel=f"{spec.target_words}, daily\nmean ({spec.unit})", title=spec.title)
-    room_for_legend = 0.2 * (daily.max() - min(0.0, daily.min()))
-    left.set_ylim(None, daily.max() + room_for_legend)
+    # With room for the legend.
+    left.set_ylim(None, daily.max() + 0.2 * (daily.max() - min(0.0, daily.min())))
     date_axis(left, 3, 8)
     left.legend(ncols=3)
     local = dataset.index.tz_convert(spec.tz)
@@ -193,7 +193,7 @@ def draw_forecast(axes: Axes, table: pd.DataFrame, *, ms: float) -> None:
 def draw_coverage(axes: Axes, hourly: pd.DataFrame) -> None:
     """PICP over the hours ahead of `by_hour`, on its full scale beside its target."""
     axes.plot(hourly["picp"], marker=".")
-    coverage_line(axes)
+    axes.axhline(NOMINAL_COVERAGE, **TARGET)
     hours_axis(axes)
     axes.set(ylabel="PICP in %", ylim=(0, 100))
 

@@ -164,8 +164,9 @@ def _dominated(gains: np.ndarray) -> float:
         return 1.0
     gains = gains[np.argsort(-gains[:, -1], kind="stable")]
     depths = -np.diff(gains[:, -1], append=0.0)
-    volumes = (depth * _dominated(gains[: i + 1, :-1]) for i, depth in enumerate(depths) if depth)
-    return float(sum(volumes))
+    return float(
+        sum(depth * _dominated(gains[: i + 1, :-1]) for i, depth in enumerate(depths) if depth)
+    )
 
 
 # The figures
@@ -407,8 +408,8 @@ def draw_cost(data: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(titles)), [title.replace(", ", ",\n") for title in titles])
     left.set(yscale="log", ylabel="seconds per trial")
     left.yaxis.set_major_formatter("{x:g}")
-    devices = "; ".join(sorted(set(data["device"].map(str))))
-    left.set_title(f"on {devices}".replace(" 1 threads", " 1 thread"), loc="left")
+    devices = f"on {'; '.join(sorted(set(data['device'].map(str))))}"
+    left.set_title(devices.replace(" 1 threads", " 1 thread"), loc="left")
     right.set_ylabel(f"{unit} of training per study")
     legend_below(
         figure,

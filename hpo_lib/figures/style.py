@@ -18,7 +18,6 @@ from matplotlib.lines import Line2D
 from hpo_lib.data.day_ahead_weather import warnings_of
 from hpo_lib.data.splits import HORIZON
 from hpo_lib.families.models import described, registered
-from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
 
 BLUE, SKY_BLUE, PINK, ACCENT = "#0072B2", "#56B4E9", "#CC79A7", "#D55E00"
 
@@ -211,7 +210,7 @@ def dataset_panels(
 
     They are a titled column or, with a height for ``each`` dataset, a row.
     """
-    datasets = by_dataset(data)
+    datasets = [rows for _, rows in data.groupby("dataset")]
     shape = (len(datasets), count) if each else (count, len(datasets))
     figure, grid = panels(*shape, height=height + each * len(datasets), **options)
     parts = list(zip(grid if each else grid.T, datasets, strict=True))
@@ -224,11 +223,6 @@ def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """One table of all that have rows; empty if none has."""
     filled = [table for table in tables if len(table)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
-
-
-def by_dataset(data: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows of each dataset, by its name."""
-    return [rows for _, rows in data.groupby("dataset")]
 
 
 def beside(models: pd.Series, step: float) -> pd.Series:
@@ -282,8 +276,3 @@ def handle(label: str, **look: Any) -> Line2D:
 def model_handles(models: Iterable[str], **look: Any) -> list[Line2D]:
     """Legend entries of models: a line with the model's marker, or as ``look`` says."""
     return [handle(model_name(name), **{**model_look(name), **look}) for name in in_order(models)]
-
-
-def coverage_line(axes: Axes) -> None:
-    """The coverage that intervals should have."""
-    axes.axhline(NOMINAL_COVERAGE, **TARGET)

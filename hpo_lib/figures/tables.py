@@ -70,18 +70,14 @@ def _best(values: pd.Series) -> list[str]:
     return best_bold(aligned(values), values)
 
 
-def _value(value: Any) -> str:
-    return MISSING if pd.isna(value) else value_in_words(value, 3)
-
-
 def scores_of_test_split(evidence: Evidence) -> Table:
     """Raw test scores by ascending MAE with bootstrap intervals, and coverage once calibrated.
 
     No coverage is bold: within 5 percentage points of 80 % all is equally good.
     """
-    frames, sections, mode = [], [], "rolling"
+    frames, sections = [], []
     for benchmark in evidence.benchmarks:
-        rows, mode = labelled(benchmark.shown), benchmark.correction
+        rows = labelled(benchmark.shown)
         frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
         columns: Columns = [
             ("Model", rows["label"]),
@@ -94,7 +90,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
             ("Winkler", _best(rows["winkler_calibrated"])),
         ]
         sections.append((_title(benchmark), columns))
-    groups = [("", 2), ("raw", 4), (f"{mode} calibration", 2)]
+    groups = [("", 2), ("raw", 4), (f"{evidence.benchmarks[-1].correction} calibration", 2)]
     return Table(joined(frames), sections, "llrrrrrr", groups)
 
 
@@ -154,7 +150,8 @@ def hyperparameters(evidence: Evidence) -> Table:
         wide = pd.DataFrame(params, columns=[*headings], dtype=object)
         wide = wide.reindex([*sorted(wide.index.drop(number_of)), number_of])
         frames.append(wide.reset_index(names="parameter").assign(model=model))
-        columns = [(heading, wide[name].map(_value)) for name, heading in headings.items()]
+        texts = wide.map(lambda value: MISSING if pd.isna(value) else value_in_words(value, 3))
+        columns = [(heading, texts[name]) for name, heading in headings.items()]
         names = wide.index.str.replace("_", " ")
         sections.append((model_name(model), [("Parameter", names), *columns]))
     return Table(joined(frames), sections, "llr" + "r" * len(titles))
@@ -180,7 +177,8 @@ def datasets(evidence: Evidence) -> Table:
             cells[f"{part} days"] = str(days)
             first = last + _HOUR
         known = (str(len(data[f"{kind}_covariates"])) for kind in ("past", "future"))
-        columns[evidence.title(dataset)] = {**cells, "Covariates": " + ".join(known)}
+        cells["Covariates"] = " + ".join(known)
+        columns[evidence.title(dataset)] = cells
     frame = pd.DataFrame(columns).reset_index(names="")
     return Table(frame, [("", [*frame.items()])], "l" * len(frame.columns))
 
