@@ -182,7 +182,7 @@ def executed(*, ended=True, error=""):
 
 def change(file, place, new):
     """Change a value at some place in a JSON file; the value before and after."""
-    content = part = json.loads(file.read_text(encoding="utf-8"))
+    content = part = json.loads(file.read_bytes())
     for name in place[:-1]:
         part = part[name]
     before = part[place[-1]]

@@ -108,7 +108,7 @@ def test_when_figures_are_in_the_repository_then_none_is_missing():
 
 @pytest.mark.parametrize("sidecar", SIDECARS, ids=lambda file: file.stem)
 def test_when_a_figure_is_in_the_repository_then_it_was_made_from_the_published_records(sidecar):
-    content = json.loads(sidecar.read_text(encoding="utf-8"))
+    content = json.loads(sidecar.read_bytes())
     assert content["marked"] == ""
     assert all((sidecar.parent / name).is_file() for name in content["files"])
     assert content["records"]

@@ -99,7 +99,7 @@ def test_when_a_study_of_an_own_toml_is_run_then_its_record_is_below_the_current
     words = "run --model NHITS_Q --dataset mine.toml --job-id a --test --trials 1 --space plan"
     installed(*words.split(), "--policy", "calibrated")
     run = paths.RunPaths(installed.folder / "papermill_runs", "NHITS_Q", "mine", "a")
-    result = json.loads(run.best_params.read_text(encoding="utf-8"))
+    result = json.loads(run.best_params.read_bytes())
     assert (result["status"], result["n_completed"]) == ("complete", 1)
     assert result["provenance"]["data"]["path"] == "data/mine_features.csv"
     assert result["provenance"]["git_commit"] is None

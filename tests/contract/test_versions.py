@@ -106,7 +106,7 @@ def test_when_the_output_of_a_part_changes_then_the_version_must_be_raised(
         output = {"quick": numbers(quickly_fitted(part).validation.values)}
     else:
         output = PARTS[part](tiny_dataset, tmp_path)
-    stored = json.loads(FIXTURE.read_text(encoding="utf-8"))
+    stored = json.loads(FIXTURE.read_bytes())
     if os.environ.get("HPO_UPDATE_GOLDEN"):
         content = {"version": MODEL_VERSION, "outputs": {**stored["outputs"], part: output}}
         FIXTURE.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")

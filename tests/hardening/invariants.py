@@ -41,4 +41,4 @@ def assert_that_nothing_was_lost_and_nothing_is_left(study, trials):
     expected |= {run.param_importance, *storage}
     expected |= {run.trial_predictions(number) for number in complete}
     assert files(run.folder) == expected
-    assert json.loads(run.best_params.read_text(encoding="utf-8"))["status"] == "complete"
+    assert json.loads(run.best_params.read_bytes())["status"] == "complete"

@@ -136,7 +136,7 @@ def test_when_the_gpu_script_runs_without_a_gpu_then_it_measures_a_study_anyway(
     out = tmp_path / "gpu.json"
     arguments = ["--preset", "test", "--trials", "2", "--models", "NHITS_Q", "--out", str(out)]
     assert gpu.main(arguments) == 0
-    (found,) = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    (found,) = json.loads(out.read_bytes())["rows"]
     assert found["trials_per_hour"] > 0
     assert found["failed"] == 0
     assert len(found["trace"]) == 2

@@ -53,7 +53,7 @@ def test_when_a_row_raises_then_it_is_shown_and_stored_as_failed_and_the_others_
     shown = capsys.readouterr().out
     assert "broken work" in shown
     assert "failed: RuntimeError: no such luck (bar >= 2)" in shown
-    content = json.loads(out.read_text(encoding="utf-8"))
+    content = json.loads(out.read_bytes())
     failed, measured = content["rows"]
     assert (failed["error"], failed["met"]) == ("RuntimeError: no such luck", False)
     assert (measured["name"], measured["ratio"]) == ("fine", 3.0)
@@ -72,7 +72,7 @@ def test_when_the_benchmark_runs_at_tiny_sizes_then_no_row_fails_and_networks_ar
     out = tmp_path / "latest.json"
     words = ["--quick", "--repeats", "1", "--out", str(out), "--only", *names]
     assert run.main(words) == 0, out.read_text(encoding="utf-8")
-    for found in json.loads(out.read_text(encoding="utf-8"))["rows"]:
+    for found in json.loads(out.read_bytes())["rows"]:
         assert found["ratio"] > 0
         assert "evaluation" not in name or found["details"]["network_passes"] > 0
 

@@ -122,7 +122,7 @@ class Study:
         ]
 
     def record(self):
-        return json.loads(self.files.best_params.read_text(encoding="utf-8"))
+        return json.loads(self.files.best_params.read_bytes())
 
     def stop(self):
         for process in self.processes:

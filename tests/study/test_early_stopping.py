@@ -95,7 +95,7 @@ def test_when_trials_fall_behind_then_they_are_kept_as_stopped_and_count_as_fini
         assert t.scores == {}
         assert not files.trial_predictions(t.number).exists()
 
-    record = json.loads(files.best_params.read_text(encoding="utf-8"))
+    record = json.loads(files.best_params.read_bytes())
     assert (record["status"], record["n_pruned"], record["failures"]) == (
         "complete",
         len(behind),

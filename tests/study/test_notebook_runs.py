@@ -84,7 +84,7 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
         # November to March, 152 days, of which every one is an origin.
         assert load_predictions(files.trial_predictions(number)).values.shape == (152, 24, 3)
 
-    record = json.loads(file.read_text(encoding="utf-8"))
+    record = json.loads(file.read_bytes())
     assert load_result(file).items() >= record.items()
     assert (record["status"], record["n_trials"], record["n_completed"]) == ("complete", 3, 3)
     assert record["provenance"]["data"]["source"] == "simulated"

@@ -31,7 +31,7 @@ def storage(request):
 
 
 def read(files):
-    return json.loads(files.best_params.read_text(encoding="utf-8"))
+    return json.loads(files.best_params.read_bytes())
 
 
 def fail_with(error, *calls):
