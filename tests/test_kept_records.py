@@ -62,7 +62,7 @@ def test_when_a_study_was_kept_then_its_trials_forecasts_and_state_are_read(run)
 
 def test_when_a_study_was_kept_then_every_figure_of_it_is_computed_again(run, utility):
     told = verify(run.best_params, utility.folder, str(utility.toml))
-    assert told.told == ()
+    assert told.told == []
     assert told.n_figures > 100
 
 
