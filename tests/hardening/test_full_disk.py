@@ -203,4 +203,4 @@ def test_when_the_disk_fills_up_during_hpo_run_then_it_says_one_sentence_and_wit
     trials = StoredStudy.read(study.files).trials
     assert [trial.state for trial in trials if trial.finished] == ["complete"] * 3
     toml = study.toml
-    assert verify(study.files.best_params, toml.parent, str(toml)).told == ()
+    assert verify(study.files.best_params, toml.parent, str(toml)).told == []

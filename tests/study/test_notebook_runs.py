@@ -89,7 +89,7 @@ def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_ar
     assert (record["status"], record["n_trials"], record["n_completed"]) == ("complete", 3, 3)
     assert record["provenance"]["data"]["source"] == "simulated"
 
-    assert verify(file, tmp_path, str(toml)).told == ()
+    assert verify(file, tmp_path, str(toml)).told == []
     objectives = given.get("objectives", "mae,picp_penalty").split(",")
     for trial in StoredStudy.of_file(file).trials:
         assert [*trial.values] == objectives
