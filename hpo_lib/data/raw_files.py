@@ -291,13 +291,14 @@ def rebuilt_features(
     table = engineer(target, spec, weather_table, holidays)
     table.loc[table.index.isin(missing), spec.target] = np.nan
     table = table.loc[table[spec.target].first_valid_index() :]
-    empty = int(table[spec.target].isna().sum())
+    begins, empty = len(index) - len(table), int(table[spec.target].isna().sum())
     left_out = [name for name in spec.covariates if name not in table.columns]
     holiday_note = _holiday_note(index, spec, holidays)
     notes = {
         f"filled {filled_hours} missing hours by the gap rule of the dataset": filled_hours,
         f"left {empty} hours empty, in gaps of over {spec.gaps.max_hours} h: no forecast window "
         "touches them": empty,
+        f"left out the first {begins} hours, which lack lags": begins,
         f"left out, for lack of a weather file: {', '.join(left_out)}": left_out,
         f"note: {weather}: {weather_filled} hours of weather were filled on a line, or with the "
         f"last value in gaps of over {WEATHER_GAP_HOURS} h.": weather_filled,

@@ -431,6 +431,7 @@ def test_when_prepare_runs_then_the_csv_holds_every_bit_of_the_engineered_table(
     assert report.splitlines() == [
         f"wrote {out}: 48 hours, 2019-01-02 00:00 to 2019-01-03 23:00 UTC",
         "filled 1 missing hours by the gap rule of the dataset",
+        "left out the first 24 hours, which lack lags",
         f"left out, for lack of a weather file: {', '.join(HEAT.optional_covariates)}",
         "note: school holidays are listed for no day: is_school_holiday is 0 on all other days",
     ]
