@@ -459,7 +459,7 @@ def test_when_school_holidays_end_early_or_weather_has_gaps_then_the_report_says
     lines = weather_lines(hours("2019-01-01", 72))
     weather = write(tmp_path, [*lines[:10], *lines[12:]])
     report = prepare_features(HEAT, raw, weather, complete, tmp_path / "features.csv")
-    assert report.splitlines()[1:] == [
+    assert report.splitlines()[2:] == [
         f"note: {weather}: 2 hours of weather were filled on a line, or with the last value in "
         "gaps of over 3 h."
     ]
