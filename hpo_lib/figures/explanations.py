@@ -59,7 +59,7 @@ def draw(
     fill: Callable[[Axes, Explanations], Iterable[str]], data: Sequence[Explanations]
 ) -> Figure:
     """A figure with a row for each dataset, filled by a function that returns drawn models."""
-    figure, grid = panels(len(data), 1, height=0.8 + 2.4 * len(data))
+    figure, grid = panels(len(data), 1, height=0.7 + 2.2 * len(data))
     models = list[str]()
     for axes, one in zip(grid[:, 0], data, strict=True):
         axes.set_title(one.facts["title"])
