@@ -188,6 +188,7 @@ def test_when_a_stopped_trial_is_clicked_then_its_cause_and_parameters_are_shown
     assert explorer.trial_box.value == stopped.number
     assert explorer.text.value.count("<b>") == 2 + len(stopped.params)
     assert stopped.cause in explorer.text.value
+    assert explorer.when.value == ""
     title = explorer.figure.axes[DAYS].get_title(loc="left")
     assert title == f"Trial {stopped.number} was stopped early: it keeps no forecasts"
     click(explorer, ERRORS, 0.5, 0.5)

@@ -8,7 +8,6 @@ days off as here. All models and all coalitions of groups get the same days.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -206,11 +205,12 @@ def coalition_values(
 
     ``model``: one, or one for each coalition; ``groups``: None for the `players`.
     """
-    models, parts = repeat(model) if isinstance(model, Forecaster) else model, []
+    groups, parts = groups or players(dataset), []
+    models = [model] * 2 ** len(groups) if isinstance(model, Forecaster) else model
     for days in np.array_split(donors, 1 + len(donors) // DAYS_AT_ONCE):
-        contexts = coalitions(dataset, days, groups or players(dataset))
+        contexts = coalitions(dataset, days, groups)
         values = [
-            model.predict(context).values for context, model in zip(contexts, models, strict=False)
+            model.predict(context).values for context, model in zip(contexts, models, strict=True)
         ]
         shape = len(values), *days.shape[::2], *values[0].shape[1:]
         parts.append(np.reshape(values, shape).mean(axis=2))

@@ -123,14 +123,14 @@ def make_plan(
     chosen = tuple(dict.fromkeys(models)) or family_names()
     settings = Settings.create(chosen[0], dataset, **given)
     return Plan(
-        load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
-        settings,
-        chosen,
-        params,
-        seeds,
-        refit,
-        Path(out or BENCHMARK_DIR).expanduser(),
-        Path(chronos2).expanduser() if chronos2 else None,
+        dataset=load_dataset(dataset, settings.data_dir, simulated=settings.simulated),
+        settings=settings,
+        models=chosen,
+        params=params,
+        seeds=seeds,
+        refit=refit,
+        out=Path(out or BENCHMARK_DIR).expanduser(),
+        chronos2=Path(chronos2).expanduser() if chronos2 else None,
     )
 
 

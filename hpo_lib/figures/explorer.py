@@ -103,7 +103,7 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     """A trial's role, scores and hyperparameters, as texts."""
     trial = study.trial(number)
     params = {name: value_in_words(value, 4) for name, value in trial.params.items()}
-    if trial.state == "stopped":
+    if not trial.complete:
         return {"role": trial.cause, **params}
     predictions = study.predictions(number)
     roles = {
@@ -173,7 +173,7 @@ def draw(
     front.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.15), columnspacing=1)
     front.set_title("Pareto front: click a trial")
     marked(figure, warning_for([study]))
-    if study.trial(number).state == "stopped":
+    if not study.trial(number).complete:
         for axes in figure.axes[1:]:
             axes.set_axis_off()
         days.set_title(f"Trial {number} was stopped early: it keeps no forecasts")
@@ -278,7 +278,7 @@ class Explorer:
             scores = "{0.number}: MAE {0.mae:.4g}, PICP {0.scores[picp]:.1f} %"
             self.trial_box.options = [
                 (
-                    scores.format(trial) if trial in trials else f"{trial.number}: stopped",
+                    scores.format(trial) if trial.complete else f"{trial.number}: stopped",
                     trial.number,
                 )
                 for trial in selectable(study)
@@ -304,7 +304,8 @@ class Explorer:
         if number not in [trial.number for trial in selectable(study)]:
             return
         with self._errors_told():
-            if study.trial(number) in study.viewable:
+            self.when.value = ""
+            if study.trial(number).complete:
                 origins = study.predictions(number).origins
                 self.first.max = max(len(origins) - self.count.value, 0)
                 self.when.value = f"after {origins[self.first.value]:%a %Y-%m-%d %H:%M} UTC"

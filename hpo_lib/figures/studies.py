@@ -408,8 +408,7 @@ def draw_cost(data: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(titles)), [title.replace(", ", ",\n") for title in titles])
     left.set(yscale="log", ylabel="seconds per trial")
     left.yaxis.set_major_formatter("{x:g}")
-    devices = f"on {'; '.join(sorted(set(data['device'].map(str))))}"
-    left.set_title(devices.replace(" 1 threads", " 1 thread"), loc="left")
+    left.set_title(f"on {'; '.join(sorted(set(data['device'].map(str))))}", loc="left")
     right.set_ylabel(f"{unit} of training per study")
     legend_below(
         figure,

@@ -111,8 +111,13 @@ class Trainings:
         finally:
             self._lease.release()
 
+    @property
+    def may_settle(self) -> bool:
+        """Whether the study ends once the other trials are not expected to pay."""
+        return self.settings.settle and self.proves and not self._proof.small
+
     def settles(self, trials: Trials) -> Json | None:
-        """By what a study settles, if it may and the other trials are not expected to pay.
+        """By what a study settles, if the other trials are not expected to pay.
 
         The luck of seeds is known from the untuned defaults with fresh ones, which are trained here
         if they are missing, and serve the proof as well. None while another worker looks, or while
@@ -122,8 +127,7 @@ class Trainings:
             StopRequested: during a training.
         """
         finished = [trial.number for trial in trials if trial.finished]
-        may_settle = self.settings.settle and self.proves and not self._proof.small
-        if not may_settle or len(finished) < MIN_FINISHED or n_complete(trials) < MIN_COMPLETE:
+        if len(finished) < MIN_FINISHED or n_complete(trials) < MIN_COMPLETE:
             return None
         if not default_trial(trials).complete or not self._lease.take():
             return None

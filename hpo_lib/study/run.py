@@ -152,9 +152,10 @@ class _Worker:
         ) as bar:
             while self.n_finished() < self.queue.ends_with and not self._must_stop():
                 try:
-                    trial = self.queue.claim(
-                        None if self.queue.settled else self.trainings.settles(self.records())
-                    )
+                    settles = None
+                    if self.trainings.may_settle and not self.queue.settled:
+                        settles = self.trainings.settles(self.records())
+                    trial = self.queue.claim(settles)
                     if trial is None:
                         # The others run all that is left; if one dies, its trial is tried here.
                         time.sleep(POLL)

@@ -214,7 +214,10 @@ class TrialQueue:
         """
         self.liveness.renew()
         trials = self._requeue()
-        taken = sum(record.finished or record.state == "running" for record in self.records())
+        taken = sum(
+            trial.state == TrialState.RUNNING or trial_record(trial, self.objectives).finished
+            for trial in trials
+        )
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         # A retry that waits may yet complete.
         if settles and taken < self.settings.trials and not (self.settled or waiting):

@@ -128,7 +128,7 @@ def test_when_cost_is_drawn_then_complete_trials_stopped_ones_and_the_proof_are_
     assert [bar.get_height() for bar in whole.patches] == pytest.approx([100 / 60, 3 / 60, 77 / 60])
     assert whole.get_ylabel() == "minutes of training per study"
     assert trials.get_title("left") == "on cpu"
-    single = studies.cost(evidence).assign(device="cpu, 1 threads")
+    single = studies.cost(evidence).assign(device="cpu, 1 thread")
     assert studies.draw_cost(single).axes[0].get_title("left") == "on cpu, 1 thread"
 
 
