@@ -1,10 +1,9 @@
 """What the search is worth on test: studies of the wide space, final trainings, and the table, in
 one command.
 
-    python -m measurements.search_value --data-dir DATA --datasets TOML ... --out DIR python -m
-    measurements.search_value ... --models NHITS_Q --trials NHITS_Q=30      # a piece of it python
-    -m measurements.search_value ... --table-only                              # what is stored, no
-    training
+    python -m measurements.search_value --data-dir DATA --datasets TOML ... --out DIR
+    python -m measurements.search_value ... --models NHITS_Q --trials NHITS_Q=30   # a piece of it
+    python -m measurements.search_value ... --table-only      # what is stored, without training
 
 Finished work is not repeated, so pieces may be run one by one and after interruptions. For each
 series and family:

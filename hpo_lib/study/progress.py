@@ -19,17 +19,19 @@ from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 from hpo_lib.records.trial import Curve, TrialRecord, Trials
 from hpo_lib.stop_requests import STOP_FILE
 
-EVERY = 10.0
-"""Seconds between two lines on a trial that trains."""
+FIRST_PAUSE = 10.0
+"""Seconds of training until the first line on it. Each further pause is twice as long."""
 
 
 @contextmanager
 def telling(number: int, curve: Curve, say: Callable[[str], None]) -> Iterator[None]:
-    """Say every `EVERY` seconds of the block how long a trial trains, and its last check."""
+    """Say after 10, 30, 70, ... seconds how long the block's trial trains, and its last check."""
     begun, ended = time.monotonic(), threading.Event()
 
     def work() -> None:
-        while not ended.wait(EVERY):
+        pause = FIRST_PAUSE
+        while not ended.wait(pause):
+            pause *= 2
             check = f", MAE {curve[-1]['mae']:.3g} after {curve[-1]['step']} steps" if curve else ""
             say(f"trial {number} trains: {time.monotonic() - begun:.0f} s{check}")
 
