@@ -66,10 +66,14 @@ def choices(found: object, allowed: Iterable[object]) -> str:
         'did you mean TFT_Q? Allowed: NHITS_Q, TFT_Q'
     """
     names = [str(name) for name in allowed]
+    return f"{nearest(found, names)}Allowed: {', '.join(names)}"
+
+
+def nearest(found: object, names: Iterable[str]) -> str:
+    """The question whether the name that is nearest was meant, or nothing if none is near."""
     folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(str(found).casefold(), folded, n=1, cutoff=0.5)
-    hint = f"did you mean {folded[near[0]]}? " if near else ""
-    return f"{hint}Allowed: {', '.join(names)}"
+    near = difflib.get_close_matches(str(found).casefold(), folded, n=1, cutoff=0.55)
+    return f"did you mean {folded[near[0]]}? " if near else ""
 
 
 def in_one_line(error: BaseException) -> str:

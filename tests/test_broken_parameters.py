@@ -147,7 +147,7 @@ def test_when_a_setting_is_wrong_then_the_user_reads_one_exact_sentence(wrong, s
 RUN = "run --model TFT_Q --dataset heat"
 MODELS = f"Allowed: {', '.join(family_names())}"
 DATASETS = f"Allowed: {', '.join(known_datasets())}; or give the path of a dataset TOML"
-TOML = "give the path of a dataset TOML or a name from `hpo datasets`"
+TOML = "Give the path of a dataset TOML or a name from `hpo datasets`"
 PREPARE = "prepare --dataset heat --out nowhere.csv"
 
 WRONG_COMMANDS = {
@@ -196,7 +196,7 @@ USAGE = {
     f"{RUN} --trial=5": (
         "option --trial is unknown; did you mean --trials? All options: hpo run --help"
     ),
-    f"{RUN} --zzzzzz": "option --zzzzzz is unknown; All options: hpo run --help",
+    f"{RUN} --bogus": "option --bogus is unknown; All options: hpo run --help",
     f"{RUN} extra": "'extra' belongs to no option; put a value that holds blanks in quotes",
 }
 

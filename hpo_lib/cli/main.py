@@ -14,7 +14,7 @@ from typing import Any
 
 from hpo_lib import __version__
 from hpo_lib.cli import commands
-from hpo_lib.errors import MAKE_ROOM, HpoError, InputError, choices
+from hpo_lib.errors import MAKE_ROOM, HpoError, InputError, choices, nearest
 from hpo_lib.settings import PARAMETERS, option_of, train_with_one_thread
 
 EXIT_CODES = "0 fine, 1 failed, 2 wrong usage or input, 130 interrupted"
@@ -60,7 +60,7 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     if not word.startswith("-"):
         return f"{word!r} belongs to no option; put a value that holds blanks in quotes"
     option = word.partition("=")[0]
-    hint = choices(option, parser._option_string_actions).partition("Allowed")[0]
+    hint = nearest(option, parser._option_string_actions)
     return f"option {option} is unknown; {hint}All options: {parser.prog} --help"
 
 

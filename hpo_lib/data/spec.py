@@ -21,7 +21,7 @@ from pydantic import AfterValidator, Field, InstanceOf, PlainValidator, TypeAdap
 
 from hpo_lib import paths
 from hpo_lib.data.csv_checks import LARGEST, TIME, YEARS
-from hpo_lib.errors import InputError, Whole, choices, expected, sentence
+from hpo_lib.errors import InputError, Whole, choices, expected, nearest, sentence
 
 
 def _hour(value: Any) -> pd.Timestamp:
@@ -219,8 +219,9 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
             file = paths.PROJECT_ROOT / file  # notebooks run from notebooks/ in JupyterLab
         if not os.path.isfile(file):  # False for what no path can be
             raise InputError(
-                f"dataset file {text} does not exist; give the path of a dataset TOML or a name "
-                "from `hpo datasets`"
+                f"dataset file {text} does not exist; "
+                f"{nearest(file.name, [other.name for other in file.parent.glob('*.toml')])}"
+                "Give the path of a dataset TOML or a name from `hpo datasets`"
             )
         return _parse(file)
     known = known_datasets()

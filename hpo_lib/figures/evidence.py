@@ -87,14 +87,14 @@ def find_evidence(
     Args:
         runs_dir: folder of the studies' records; empty, as for the other folders: the project's.
         benchmark_dir: folder of the benchmarks.
-        datasets: TOMLs of datasets that the registry does not know by name.
+        datasets: TOMLs of datasets that the registry does not know by name; own records, then.
 
     Raises:
         InputError: there is neither a study nor a benchmark; an unreadable TOML.
     """
     runs = records_folder(str(runs_dir))
     benchmark_results = Path(benchmark_dir or paths.BENCHMARK_DIR).expanduser()
-    own = bool(runs_dir or benchmark_dir)
+    own = bool(runs_dir or benchmark_dir or datasets)
     readable, notes = read_studies(runs)
     gathered = gather_studies(of_one_kind(readable, notes, own=own), datasets)
     studies, notes = [], [*notes, *gathered.notes]
@@ -127,7 +127,7 @@ def of_one_kind(records: Sequence[Any], notes: list[str], *, own: bool) -> list[
     if kept and (left := len(records) - len(kept)):
         notes.append(
             f"Left out {left} record{'s' * (left > 1)}: published ones are shown or, if "
-            "a folder is named, its own."
+            "a folder or dataset is named, own ones."
         )
     return kept or [*records]
 

@@ -99,10 +99,15 @@ def test_when_a_dataset_is_unknown_then_the_nearest_one_is_named():
     ):
         load_spec("water_centrun")
     with refusal(
-        "dataset file no/such.toml does not exist; give the path of a dataset TOML or a name "
+        "dataset file no/such.toml does not exist; Give the path of a dataset TOML or a name "
         "from `hpo datasets`"
     ):
         load_spec("no/such.toml")
+    with refusal(
+        "dataset file datasets/heet.toml does not exist; did you mean heat.toml? Give the path of "
+        "a dataset TOML or a name from `hpo datasets`"
+    ):
+        load_spec("datasets/heet.toml")
 
 
 def test_when_a_registered_toml_has_another_name_then_one_of_them_must_be_renamed(

@@ -127,6 +127,7 @@ def test_when_own_records_lie_beside_the_published_ones_then_each_are_shown_alon
     monkeypatch.setattr(paths, "RUNS_DIR", runs)
     monkeypatch.setattr(paths, "BENCHMARK_DIR", out)
     found, own = find_evidence(), find_evidence(runs)
+    assert find_evidence(datasets=["heat_dev"]).studies == own.studies
     assert [study.run.job_id for study in found.studies] == ["published", "published"]
     assert [benchmark.dataset for benchmark in found.benchmarks] == ["heat_dev"]
     assert (warning_for(found.studies), len(found.pages())) == ("", 1)
