@@ -2,11 +2,12 @@
 by one command.
 
     python -m measurements.publish --data-dir DATA            # hours; finished work is not repeated
-    python -m measurements.publish --simulated --test --datasets heat --trials 8 --seeds 1 \\
-        --out tests/simulated_records                             # the small set that tests read
+    python -m measurements.publish --simulated --preset test --datasets heat --trials 8 \\
+        --seeds 1 --out tests/simulated_records                   # the small set that tests read
 
 For each series a study of each family, a benchmark (refitted, tuned and untuned, beside the
-baselines) and its executed notebook; all are made below ``build/``. Then what is heavy or names a
+baselines), its executed notebook and explanations, as many at once as there are cores; all are made
+below ``build/``. Then what is heavy or names a
 machine is removed from a copy, which replaces the published records, and `hpo figures --publish`
 draws them.
 """
@@ -30,14 +31,14 @@ from PIL import Image
 
 from hpo_lib.data.spec import development_datasets, load_spec
 from hpo_lib.paths import BENCHMARK_DIR, NOTEBOOKS_DIR, PROJECT_ROOT, RUNS_DIR
-from measurements.arguments import FAMILIES, STUDIES, parsed
+from measurements.arguments import FAMILIES, PRESET, STUDIES, parsed
 from measurements.search_value import trials_of
 
 JOB_ID = "published"
 BUILD = PROJECT_ROOT / "build" / JOB_ID
 COLOURS = 64
-SHARED = ("test", "seeds", "simulated", "data_dir", "runs_dir")
-EXPLAINED = ("NHITS_Q", "RESIDUAL_LINEAR", "LIGHTGBM_LINEAR_Q")
+SHARED = ("preset", "seeds", "simulated", "data_dir", "runs_dir")
+EXPLAINED = "NHITS_Q RESIDUAL_LINEAR LIGHTGBM_LINEAR_Q"
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -48,17 +49,16 @@ def main(given: Sequence[str] | None = None) -> None:
         *STUDIES,
         ("--data-dir", "", "folder of the CSVs"),
         ("--simulated", False, "the simulated twins of the datasets"),
-        ("--test", False, "the smallest budget instead of that of a laptop"),
-        ("--jobs", 2, "processes beside each other, one thread each (default: 2)"),
+        PRESET,
         ("--out", PROJECT_ROOT, "folder of the published records"),
         given=given,
     )
     build = BUILD / ("simulated" if arguments.simulated else "real")
     arguments.runs_dir = str(build / RUNS_DIR.name)
-    common = ["--runs-dir", arguments.runs_dir, "--preset", "laptop"][: 2 if arguments.test else 4]
-    common += [f"--{option}" for option in ("simulated", "test") if getattr(arguments, option)]
+    common = ["--runs-dir", arguments.runs_dir, "--preset", arguments.preset]
+    common += ["--simulated"] if arguments.simulated else []
     common += ["--data-dir", arguments.data_dir] if arguments.data_dir else []
-    with ThreadPoolExecutor(arguments.jobs) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         studies = product(arguments.models, arguments.datasets)
         list(pool.map(lambda of: study(*of, arguments.trials, common), studies))
         list(pool.map(lambda of: benchmark(of, build, arguments, common), arguments.datasets))
@@ -70,8 +70,9 @@ def main(given: Sequence[str] | None = None) -> None:
 
 def study(model: str, dataset: str, trials: Sequence[str], common: Sequence[str]) -> None:
     """The study of one family and series, with its executed notebook."""
-    words = f"run --model {model} --dataset {dataset} --job-id {JOB_ID}".split()
-    run("hpo_lib", *words, "--trials", str(trials_of(model, trials)), *common)
+    number = trials_of(model, trials)
+    words = f"run --model {model} --dataset {dataset} --job-id {JOB_ID} --trials {number}"
+    run("hpo_lib", *words.split(), *common)
 
 
 def benchmark(
@@ -83,16 +84,15 @@ def benchmark(
         "dataset": dataset,
         "models": " ".join(arguments.models),
         "refit": True,
-        "preset": "auto" if arguments.test else "laptop",
         "out": str(out),
     }
-    words = [word for key, value in parameters.items() for word in ("-p", key, str(value))]
+    given = [word for key, value in parameters.items() for word in ("-p", key, str(value))]
     executed = out / load_spec(dataset).name / "benchmark.ipynb"
     executed.parent.mkdir(parents=True, exist_ok=True)
-    run("papermill", str(NOTEBOOKS_DIR / executed.name), str(executed), *words)
-    if not arguments.test:
-        options = f"--dataset {dataset} --refit --seeds 1 --out {out} --model".split()
-        run("hpo_lib", "explain", *options, *EXPLAINED, *common)
+    run("papermill", str(NOTEBOOKS_DIR / executed.name), str(executed), *given)
+    if arguments.preset != "test":
+        words = f"explain --dataset {dataset} --refit --seeds 1 --out {out} --model {EXPLAINED}"
+        run("hpo_lib", *words.split(), *common)
 
 
 def run(*words: str) -> None:

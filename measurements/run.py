@@ -35,7 +35,7 @@ from measurements import growth
 from measurements.arguments import DATA_DIR, parsed
 from measurements.early_stopping import RULE, load_table, measure
 from measurements.steps import evaluation, tft_step, timesnet_step
-from measurements.table import HEADER, Bar, Measured, failed_row, line, row
+from measurements.table import HEADER, Bar, Measured, line, row
 from measurements.throughput import overhead, two_workers
 from measurements.time_to_quality import store_level, time_to_quality
 
@@ -75,7 +75,7 @@ class Row:
 
     name: str
     work: str
-    bar: Bar | None
+    bar: Bar
     measure: Callable[[Context], Measured]
 
 
@@ -186,9 +186,10 @@ def measured_rows(rows: Sequence[Row], context: Context) -> list[dict[str, Any]]
     for wanted in rows:
         begun = time.perf_counter()
         try:
-            result = row(wanted.work, wanted.measure(context), wanted.bar)
+            measured: Measured | Exception = wanted.measure(context)
         except Exception as error:
-            result = failed_row(wanted.work, error, wanted.bar)
+            measured = error
+        result = row(wanted.work, measured, wanted.bar)
         found.append({"name": wanted.name, **result, "seconds": time.perf_counter() - begun})
         print(line(result), flush=True)
     return found

@@ -61,32 +61,24 @@ class Bar:
         return f"{'>=' if self.at_least else '<='} {self.value:g}"
 
 
-def row(work: str, measured: Measured, bar: Bar | None) -> dict[str, Any]:
-    """One row for the table and the JSON."""
+def row(work: str, measured: Measured | Exception, bar: Bar) -> dict[str, Any]:
+    """One row for the table and the JSON; what raised has no number and misses its bar."""
+    found = {"work": work, "bar": str(bar), "met": False}
+    if isinstance(measured, Exception):
+        return {**found, "error": f"{type(measured).__name__}: {measured}"}
     ratios = measured.ratios
     ratio = statistics.median(ratios)
     return {
-        "work": work,
+        **found,
         "reference": statistics.median(measured.reference) if measured.reference else None,
         "ours": statistics.median(measured.ours),
         "unit": measured.unit,
         "ratio": ratio,
         "spread": [min(ratios), max(ratios)],
         "runs": {"reference": list(measured.reference), "ours": list(measured.ours)},
-        "bar": None if bar is None else str(bar),
-        "met": None if bar is None else bar.met(ratio) and measured.condition,
+        "met": bar.met(ratio) and measured.condition,
         "note": measured.note,
         "details": measured.details,
-    }
-
-
-def failed_row(work: str, error: Exception, bar: Bar | None) -> dict[str, Any]:
-    """A row whose measurement raised: no number, and its bar is not met."""
-    return {
-        "work": work,
-        "error": f"{type(error).__name__}: {error}",
-        "bar": None if bar is None else str(bar),
-        "met": False,
     }
 
 
@@ -98,12 +90,11 @@ HEADER = (
 
 def line(found: dict[str, Any]) -> str:
     """A row as text."""
-    bar = found["bar"] or "-"
+    bar, met = found["bar"], "yes" if found["met"] else "NO"
     if "error" in found:
         return f"{found['work']:46} failed: {found['error']} (bar {bar})"
     theirs = "-" if found["reference"] is None else f"{found['reference']:.4g}"
     low, high = found["spread"]
-    met = {True: "yes", False: "NO", None: "-"}[found["met"]]
     text = (
         f"{found['work']:46} {theirs:>10} {found['ours']:10.4g} {found['unit']:9} "
         f"{found['ratio']:8.3g} "

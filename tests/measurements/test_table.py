@@ -24,7 +24,7 @@ def test_when_runs_are_compared_then_the_ratio_is_the_median_of_the_pairs(higher
         assert (found["ratio"], found["spread"], found["met"]) == (6.0, [5.0, 10.0], met)
         assert [found["reference"], found["ours"]] == [sorted(side)[1] for side in sides]
     with pytest.raises(ValueError, match="zip"):
-        row("work", Measured((1.0, 2.0), (1.0,), "s"), None)
+        row("work", Measured((1.0, 2.0), (1.0,), "s"), Bar(1))
 
 
 def test_when_a_cost_has_a_bar_then_it_must_stay_below_and_its_condition_must_hold():
