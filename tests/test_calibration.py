@@ -123,8 +123,7 @@ def test_when_the_level_changes_then_scores_divided_by_it_keep_the_coverage_of_t
 
 def test_when_later_actuals_change_then_the_rolling_interval_is_the_same_bit_for_bit():
     warm_up, test = split_in_two(forecasts(normal(90, seed=5), 0.7), 40)
-    rng = np.random.default_rng(6)
-    target = flat_target(91) + rng.random(92 * H)
+    target = flat_target(91) + np.random.default_rng(6).random(92 * H)
     before = calibrated_by(test, warm_up, target, days=20)
     for day in (0, 1, 25, 49):
         origin = test.origins[day]

@@ -96,8 +96,7 @@ KNOWS = {
 
 def files_named():
     """Change -> its files, from the table in CONTRIBUTING."""
-    text = text_of("CONTRIBUTING.md")
-    table = text.split("## What a change touches")[1].split("\n## ")[0]
+    table = text_of("CONTRIBUTING.md").split("## What a change touches")[1].split("\n## ")[0]
     rows = (line.split("|")[1:3] for line in table.splitlines() if line.startswith("| "))
     return {name.strip(): re.findall(r"`([^`]+)`", files) for name, files in rows if "`" in files}
 

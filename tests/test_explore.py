@@ -142,12 +142,13 @@ def click(explorer, panel, x, y):
 
 def assert_shown(explorer, number, first=0):
     """Every view shows a trial of the study, with a week of its forecasts."""
-    study, stored = explorer.study, explorer.study.predictions(number)
+    study = explorer.study
+    stored = study.readable.forecasts(study.predictions(number))
     assert explorer.trial_box.value == number
     assert f"{study.model} on {study.dataset}, trial {number}" in explorer.text.value
     days = explorer.figure.axes[DAYS]
     assert days.get_title(loc="left") == f"Forecasts of trial {number}, UTC"
-    assert days.get_ylabel() == study.unit
+    assert days.get_ylabel() == study.readable.name
     assert explorer.first.value == first
     for line in ("actual", "median"):
         values = getattr(stored, line)[first : first + 7]

@@ -17,6 +17,7 @@ from hpo_lib.figures.style import MISSING, number
 from hpo_lib.records.provenance import data_provenance
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.metrics import ReadableUnit
 from tests.thesis.conftest import TRIALS, made_up_study
 
 
@@ -124,7 +125,7 @@ def test_when_scores_per_hour_ahead_are_drawn_then_coverage_is_beside_its_target
 
 def test_when_data_is_drawn_then_each_split_shows_its_days_and_no_others(tiny_dataset):
     left, right = data_overview(tiny_dataset).axes
-    assert left.get_ylabel() == "water consumption, daily\nmean (m3/h)"
+    assert left.get_ylabel() == "water consumption, daily\nmean (m³/h)"
     labels = ["train (1680 h)", "validation (360 h)", "test (360 h)"]
     assert [line.get_label() for line in left.lines] == labels
     assert [len(line.get_xdata()) for line in left.lines] == [70, 15, 15]
@@ -206,7 +207,8 @@ def test_when_scores_are_shown_then_baselines_and_choice_are_beside_the_defaults
     assert list(table.index) == names
     assert table["mae"].tolist() == [0.5, 4, 3]
     assert table["picp"].tolist() == [60, 76, 77]
-    assert study_page.labelled(table, "m3/h")["MAE in m³/h"].tolist() == ["0.500", "4.00", "3.00"]
+    shown = study_page.labelled(table, ReadableUnit("L/h", 1000.0))["MAE in L/h"]
+    assert shown.tolist() == ["500", "4000", "3000"]
     begin = "Scores of the validation days, on which the choice was made:\n"
     assert study_page.short_scores(study).startswith(begin)
     vars(study)["trials"] = (TrialRecord(0, "failed", {}, cause="no memory"), *TRIALS[1:])

@@ -154,8 +154,7 @@ def same_site(file, site):
 
 
 def same_holidays(file, table):
-    rows = rows_of(file)
-    held = [date(*map(int, row["start_date"].strip().split("-"))) for row in rows]
+    held = [date(*map(int, row["start_date"].strip().split("-"))) for row in rows_of(file)]
     assert held == table["start_date"].dt.date.tolist()
 
 

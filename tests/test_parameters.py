@@ -237,8 +237,7 @@ def test_when_fields_of_the_recipe_are_among_the_params_then_the_key_is_that_of_
 def test_when_a_study_had_another_budget_then_it_is_used_and_said(lookup, write, tmp_path):
     file = write("_a")
     note = f"{file} is used, but it was tuned with the laptop budget, here it is a100."
-    expected = FoundParameters(TUNED, str(file), (note,))
-    assert with_preset(lookup, "a100").best() == expected
+    assert with_preset(lookup, "a100").best() == FoundParameters(TUNED, str(file), (note,))
 
 
 def test_when_the_benchmark_itself_is_a_test_then_a_test_study_is_used(lookup, write, tmp_path):

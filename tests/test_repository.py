@@ -149,8 +149,7 @@ def test_when_the_commit_hook_chooses_files_then_executed_records_are_left_alone
 
 
 def test_when_something_is_to_be_added_then_contributing_says_how():
-    text = text_of("CONTRIBUTING.md")
-    kinds = re.findall(r"^## How to add a (\w+)$", text, re.MULTILINE)
+    kinds = re.findall(r"^## How to add a (\w+)$", text_of("CONTRIBUTING.md"), re.MULTILINE)
     assert sorted(kinds) == ["dataset", "family", "metric"]
 
 

@@ -301,20 +301,10 @@ class Benchmark:
     # As they are shown
 
     @cached_property
-    def unit_and_factor(self) -> tuple[str, float]:
+    def unit(self) -> metrics.ReadableUnit:
         return metrics.readable_unit(
             self.spec.unit, min(metrics.mae(row.test) for row in self.rows)
         )
-
-    @property
-    def unit(self) -> str:
-        """The one in which scores are read best, see `readable_unit`."""
-        return self.unit_and_factor[0]
-
-    def in_unit(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A table of values in the target's own unit in `unit`."""
-        names = [name for name in map(str, table) if metrics.in_target_unit(name)]
-        return table.assign(**{name: table[name] * self.unit_and_factor[1] for name in names})
 
     def raw_and_corrected(self, table: pd.DataFrame, *scores: str) -> pd.DataFrame:
         """The raw rows of a table in `unit`, with ``_calibrated`` scores after `correction`."""
@@ -322,7 +312,7 @@ class Benchmark:
             table[table["calibration"] == mode].reset_index(drop=True)
             for mode in ("none", self.correction)
         )
-        return self.in_unit(raw.assign(**corrected[[*scores]].add_suffix("_calibrated")))
+        return self.unit.table(raw.assign(**corrected[[*scores]].add_suffix("_calibrated")))
 
     @cached_property
     def shown(self) -> pd.DataFrame:

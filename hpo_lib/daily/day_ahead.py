@@ -20,7 +20,7 @@ from hpo_lib.errors import InputError
 from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.figures.explanations import fill_reasons
 from hpo_lib.figures.series import forecast_rows, hours_of_days
-from hpo_lib.figures.style import marked_by_source, on_screen, panels
+from hpo_lib.figures.style import marked_by_source, on_screen, panels, unit_text
 from hpo_lib.paths import MODELS_DIR, ModelPaths, atomic, output, write_text
 from hpo_lib.scoring.calibration import ROLLING_DAYS, calibrate
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -77,7 +77,7 @@ class DayAhead:
         }
         figure = forecast_rows(
             tables,
-            unit=f"{spec.target_words}\n({spec.unit})",
+            unit=f"{spec.target_words}\n({unit_text(spec.unit)})",
             xlabel=f"local time, {spec.timezone}",
             ms=4,
         )
@@ -100,7 +100,7 @@ class DayAhead:
         )
         with on_screen():
             figure, [[axes]] = panels(1, 1, height=2.2)
-            fill_reasons(axes, daily, players(data), linear[0], data.spec.unit)
+            fill_reasons(axes, daily, players(data), linear[0], unit_text(data.spec.unit))
             axes.set_title(f"{data.spec.title}, {version}, {self.begin:%Y-%m-%d %H:%M} UTC")
         return marked_by_source(figure, self.dataset.source)
 

@@ -40,7 +40,6 @@ from hpo_lib.figures.style import (
     model_name,
     network_kept,
     panels,
-    unit_of,
     with_intervals,
     with_network,
 )
@@ -64,7 +63,7 @@ def _of_benchmarks(tables_of: Callable[[Benchmark], Frames]) -> Callable[[Eviden
     @wraps(tables_of)
     def table(evidence: Evidence) -> pd.DataFrame:
         return joined(
-            rows.assign(dataset=one.dataset, title=one.spec.title, unit=one.unit)
+            rows.assign(dataset=one.dataset, title=one.spec.title, unit=one.unit.name)
             for one in evidence.benchmarks
             for rows in tables_of(one)
         )
@@ -114,7 +113,7 @@ def weeks(benchmark: Benchmark) -> Frames:
             )
             hours = hours.join(bounds[["lower", "upper"]].add_suffix("_calibrated"))
             local = hours.tz_convert(spec.tz).tz_localize(None).reset_index(names="hour")
-            yield benchmark.in_unit(
+            yield benchmark.unit.table(
                 local.assign(model=row.model, target=spec.target_words, season=season)
             )
 
@@ -142,7 +141,7 @@ def draw_weeks(data: pd.DataFrame) -> Figure:
                 f"{one['title']}, {model_name(one['model'])}\n"
                 f"{one['season']} week from {one.name:%-d %B %Y}"
             )
-        grid[0].set_ylabel(f"{rows['target'].iloc[0]} ({unit_of(rows)})")
+        grid[0].set_ylabel(f"{rows['target'].iloc[0]} ({rows['unit'].iloc[0]})")
     figure.align_ylabels()
     legend_below(figure, figure.axes[0].get_legend_handles_labels()[0])
     return figure
@@ -260,7 +259,7 @@ def drift(benchmark: Benchmark) -> Frames:
     for row in best(benchmark.families):
         daily = pd.Series((row.test.actual - row.test.median).mean(axis=1))
         errors = {"day": row.test.days.tz_localize(None), "error": daily.rolling(DRIFT_DAYS).mean()}
-        yield benchmark.in_unit(pd.DataFrame(errors).dropna().assign(model=row.model))
+        yield benchmark.unit.table(pd.DataFrame(errors).dropna().assign(model=row.model))
 
 
 def draw_drift(data: pd.DataFrame) -> Figure:
@@ -269,7 +268,7 @@ def draw_drift(data: pd.DataFrame) -> Figure:
     for (axes,), rows in columns:
         draw_models(axes, rows, "day", "error", marker="")
         axes.axhline(0, **TARGET)
-        axes.set_ylabel(f"mean error in {unit_of(rows)}")
+        axes.set_ylabel(f"mean error in {rows['unit'].iloc[0]}")
         date_axis(axes, 2, 4)
     legend_below(figure, model_handles(data["model"], marker=""))
     return figure

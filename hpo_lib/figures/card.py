@@ -10,6 +10,7 @@ from hpo_lib.figures.style import (
     model_name,
     network_kept,
     number,
+    unit_text,
     warning_text,
     with_interval,
 )
@@ -52,7 +53,8 @@ def render_card(
     names = [_row(name, value_in_words(value)) for name, value in sorted(params.items())]
     paragraphs = "\n\n".join(notes)
     scores, calibration = [], []
-    for name, f in forecasts.items():
+    unit = metrics.readable_unit(data["unit"], metrics.mae(next(iter(forecasts.values()))))
+    for name, f in zip(forecasts, map(unit.forecasts, forecasts.values()), strict=True):
         intervals = bootstrap_intervals(f)
         ranges = [with_interval(*intervals[key]) for key in ("mae", "picp", "winkler")]
         scores.append(_row(name, len(f.origins), *ranges, number(metrics.pinball(f))))
@@ -80,13 +82,13 @@ def render_card(
 {data.get("hours_missing", 0)} missing in longer gaps
 * Training: up to {data["train_end"]}
 * Validation: after it, up to {data["val_end"]}
-* Unit: {data["unit"]}
+* Unit: {unit_text(data["unit"])}
 * Covariates: {len(data["past_covariates"])} known up to the origin, \
 {len(data["future_covariates"])} known in advance
 
 ## Scores
 
-Every daily origin, 24 hours ahead. MAE, Winkler score and pinball loss in {data["unit"]}; \
+Every daily origin, 24 hours ahead. MAE, Winkler score and pinball loss in {unit.name}; \
 brackets are 95 % intervals of a bootstrap of blocks of 7 days.
 
 | forecasts | days | MAE | PICP in % | Winkler | pinball |

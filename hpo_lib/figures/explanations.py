@@ -49,10 +49,7 @@ if TYPE_CHECKING:
 
 def explained(evidence: Evidence) -> list[Explanations]:
     """What was found on each dataset, in the unit in which its scores are read best."""
-    return [
-        Explanations.of_folder(one.paths, unit_text(one.unit), one.unit_and_factor[1])
-        for one in evidence.explanations
-    ]
+    return [Explanations.of_folder(one.paths, *one.unit) for one in evidence.explanations]
 
 
 def draw(
@@ -208,8 +205,9 @@ def draw_stacks(parts: "StackForecasts", data: Dataset) -> Figure:
     figure, (row,) = panels(1, 3, height=2.4, width=9, sharey=True)
     added = pd.DataFrame(parts.stacks[..., MEDIAN].mean(axis=2), columns=parts.sizes.columns)
     spread = np.linspace(0, len(added) - 1, 5, dtype=int)[1:-1]
+    unit = unit_text(data.spec.unit)
     for axes, n in zip(row, spread, strict=True):
-        fill_steps(axes, added.iloc[n], parts.base[n].mean(), parts.base_name, data.spec.unit)
+        fill_steps(axes, added.iloc[n], parts.base[n].mean(), parts.base_name, unit)
         axes.set_xlabel(axes.get_xlabel().replace(", from", ",\nfrom"))
         axes.set_title(f"after {parts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
     return marked_by_source(figure, data.source)

@@ -46,6 +46,7 @@ from hpo_lib.records.study import (
 )
 from hpo_lib.records.trial import Trials
 from hpo_lib.scoring import metrics
+from hpo_lib.scoring.metrics import mae_in_words
 
 SIZE = (9.4, 5.5)
 """Inches at 100 dots: below the facts it fits a JupyterLab of 1440 x 900 with its file browser."""
@@ -105,7 +106,8 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     params = {name: value_in_words(value, 4) for name, value in trial.params.items()}
     if not trial.complete:
         return {"role": trial.cause, **params}
-    predictions = study.predictions(number)
+    unit, factor = study.readable
+    predictions = study.readable.forecasts(study.predictions(number))
     roles = {
         "chosen": trial == study.chosen,
         "untuned defaults": trial == study.default,
@@ -115,13 +117,15 @@ def trial_facts(study: StoredStudy, number: int) -> dict[str, str]:
     roles |= {f"choice of {policy}": chosen == number for policy, chosen in policies}
     return {
         "role": ", ".join(role for role, holds in roles.items() if holds),
-        f"MAE in {study.unit}": f"{metrics.mae(predictions):.5g}",
+        f"MAE in {unit}": f"{metrics.mae(predictions):.5g}",
         "PICP in %": f"{metrics.picp(predictions):.1f}",
-        f"mean width in {study.unit}": f"{metrics.mean_width(predictions):.4g}",
-        f"Winkler score in {study.unit}": f"{metrics.winkler(predictions):.4g}",
+        f"mean width in {unit}": f"{metrics.mean_width(predictions):.4g}",
+        f"Winkler score in {unit}": f"{metrics.winkler(predictions):.4g}",
         NETWORK_KEPT: network_kept(trial.shares),
         **{
-            objective.axis(study.unit): f"{trial.values[objective.name]:.4g}"
+            objective.axis(unit): (
+                f"{trial.values[objective.name] * (1 if objective.unit else factor):.4g}"
+            )
             for objective in study.objectives
             if objective.name != "mae"
         },
@@ -179,12 +183,13 @@ def draw(
         days.set_title(f"Trial {number} was stopped early: it keeps no forecasts")
         return points, np.empty(0)
 
-    predictions = study.predictions(number)
+    unit = study.readable
+    predictions = unit.forecasts(study.predictions(number))
     hourly = series.by_hour(predictions)
     series.draw_band(residuals, hourly)
     residuals.axhline(0, color="#000000", lw=0.8, ls="--")
     hours_axis(residuals)
-    residuals.set(xlabel="", ylabel=study.unit, title="Residuals: median, 10 to 90 %")
+    residuals.set(xlabel="", ylabel=unit.name, title="Residuals: median, 10 to 90 %")
     series.draw_coverage(coverage, hourly)
     coverage.set_title("Coverage by hour ahead")
 
@@ -192,11 +197,11 @@ def draw(
     series.draw_forecast(days, hours, ms=3)
     if beside:
         is_naive = beside in NAIVE.values()
-        other = predictions if is_naive else study.predictions(int(beside))
+        other = predictions if is_naive else unit.forecasts(study.predictions(int(beside)))
         whole = series.hours_of_days(other, 0, len(other.origins))
         line = whole["actual"].shift(freq=beside) if is_naive else whole["median"]
         days.plot(line.reindex(hours.index), "--", color=PINK, lw=1.2, label="beside")
-    days.set(ylabel=study.unit, title=f"Forecasts of trial {number}, UTC")
+    days.set(ylabel=unit.name, title=f"Forecasts of trial {number}, UTC")
     days.legend(
         ncols=4, loc="lower right", bbox_to_anchor=(1, 0.98), handlelength=1.2, columnspacing=1
     )
@@ -204,7 +209,7 @@ def draw(
     errors.axvspan(hours.index[0], hours.index[-1], color="#000000", alpha=0.08, lw=0)
     dots = errors.scatter(daily.index, daily["mae"], c=daily["picp"], vmin=0, vmax=100, s=22)
     figure.colorbar(dots, ax=errors, pad=0.01, aspect=12, label="hours inside, %")
-    errors.set(ylim=(0, 1.1 * daily["mae"].max()), ylabel=f"MAE, {study.unit}")
+    errors.set(ylim=(0, 1.1 * daily["mae"].max()), ylabel=f"MAE, {unit.name}")
     errors.set_title("All days: click one to go there")
     for axes in (days, errors):
         date_axis(axes, 3, 9)
@@ -275,10 +280,12 @@ class Explorer:
         with self._errors_told():
             trials = study.viewable
             self.study = study
-            scores = "{0.number}: MAE {0.mae:.4g}, PICP {0.scores[picp]:.1f} %"
             self.trial_box.options = [
                 (
-                    scores.format(trial) if trial.complete else f"{trial.number}: stopped",
+                    f"{trial.number}: {mae_in_words(trial.mae, study.unit)}, "
+                    f"PICP {trial.scores['picp']:.1f} %"
+                    if trial.complete
+                    else f"{trial.number}: stopped",
                     trial.number,
                 )
                 for trial in selectable(study)
@@ -384,7 +391,7 @@ def progress(study: StoredStudy, state: str, cause: str) -> str:
     label = study.label if study.result else ""
     lines += filter(None, [cause, warning_for([study]), label, study.settled_line])
     for trial in study.trials[-RECENT:]:
-        scores = f"MAE {trial.mae:.4g} {study.unit}" if trial.complete else trial.cause
+        scores = mae_in_words(trial.mae, study.unit) if trial.complete else trial.cause
         seconds = f" ({trial.seconds:.0f} s)" if trial.finished else ""
         lines.append(f"trial {trial.number}: {trial.state} {scores}{seconds}")
     bar = f"<progress style='width: 100%' max={study.asked} value={study.finished}></progress>"

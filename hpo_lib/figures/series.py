@@ -114,7 +114,7 @@ def data_overview(dataset: Dataset) -> Figure:
         alpha=0.3,
         lw=0,
     )
-    left.set(ylabel=f"{spec.target_words}, daily\nmean ({spec.unit})", title=spec.title)
+    left.set(ylabel=f"{spec.target_words}, daily\nmean ({unit_text(spec.unit)})", title=spec.title)
     # With room for the legend.
     left.set_ylim(None, daily.max() + 0.2 * (daily.max() - min(0.0, daily.min())))
     date_axis(left, 3, 8)
@@ -122,7 +122,7 @@ def data_overview(dataset: Dataset) -> Figure:
     local = dataset.index.tz_convert(spec.tz)
     by_hour = target.groupby([local.hour, local.day_of_week >= 5]).mean().unstack()
     right.plot(by_hour, label=["workdays", "weekends"])
-    right.set(xlabel="local hour", ylabel=f"mean ({spec.unit})", xticks=range(0, 25, 6))
+    right.set(xlabel="local hour", ylabel=f"mean ({unit_text(spec.unit)})", xticks=range(0, 25, 6))
     right.legend()
     return marked_by_source(figure, dataset.source)
 

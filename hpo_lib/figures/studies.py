@@ -38,13 +38,10 @@ from hpo_lib.figures.style import (
     model_handles,
     model_name,
     panels,
-    unit_of,
-    unit_text,
 )
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trial import TrialRecord
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE
-from hpo_lib.scoring.metrics import readable_unit
 from hpo_lib.scoring.objectives import COVERAGE_TOLERANCE, OBJECTIVES, Objective
 
 RING: Look = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
@@ -53,9 +50,9 @@ RING: Look = {"ls": "", "mfc": "none", "mec": INK, "mew": 0.8, "clip_on": False}
 def trials_of(study: StoredStudy) -> pd.DataFrame:
     """Every trial of a study as a row.
 
-    Columns: ``trial`` (its number), ``state``, ``seconds``, ``params``, its objectives by name as
-    they are stored or, of a stopped trial, at its last check (NaN if unknown there), and the marks
-    ``finished``, ``front``, ``default``, ``chosen``.
+    Columns: ``trial`` (its number), ``state``, ``seconds``, ``params``, its objectives by name in
+    `StoredStudy.readable`, of a stopped trial at its last check (NaN if unknown there), and the
+    marks ``finished``, ``front``, ``default``, ``chosen``.
     """
 
     def values(trial: TrialRecord) -> Mapping[str, float]:
@@ -64,7 +61,7 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
         checked = defaultdict(lambda: np.nan, trial.curve[-1] if trial.curve else {})
         return {one.name: one.value(checked) for one in study.objectives}
 
-    return pd.DataFrame(
+    rows = (
         {
             "trial": trial.number,
             "state": trial.state,
@@ -78,6 +75,7 @@ def trials_of(study: StoredStudy) -> pd.DataFrame:
         }
         for trial in study.trials
     )
+    return study.readable.table(pd.DataFrame(rows))
 
 
 def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
@@ -92,18 +90,16 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
     tables = []
     for study in evidence.studies:
         trials, objectives = trials_of(study), study.objectives
-        unit, factor = readable_unit(study.unit, study.chosen.mae)
         complete = trials["state"] == "complete"
         excesses = [trials.loc[complete, one.name].map(one.excess) for one in objectives]
         volumes = pd.Series(hypervolumes(np.transpose(excesses)), trials.index[complete])
-        trials[[one.name for one in objectives if not one.unit]] *= factor
         value = trials[objectives[0].name]
         before = value[trials["default"]].iloc[0]
         tables.append(
             trials.assign(
                 dataset=study.dataset,
                 title=evidence.title(study.dataset),
-                unit=unit,
+                unit=study.readable.name,
                 model=study.model,
                 objectives=",".join(objective.name for objective in objectives),
                 hours=study.result["training_time_hours"],
@@ -240,13 +236,13 @@ def draw_front(
 
 
 def draw_study_front(axes: Axes, study: StoredStudy) -> pd.DataFrame:
-    """`draw_front` of one study on a screen, in its own unit."""
+    """`draw_front` of one study on a screen."""
     return draw_front(
         axes,
         trials_of(study),
         study.objectives,
         colour=model_colour(study.model),
-        unit=unit_text(study.unit),
+        unit=study.readable.name,
         size=1.6,
     )
 
@@ -263,7 +259,11 @@ def draw_fronts(data: pd.DataFrame) -> Figure:
             trials = of_dataset[of_dataset["model"] == model]
             objectives = _objectives(data if alike or trials.empty else trials)
             draw_front(
-                axes, trials, objectives, colour=model_colour(model), unit=unit_of(of_dataset)
+                axes,
+                trials,
+                objectives,
+                colour=model_colour(model),
+                unit=of_dataset["unit"].iloc[0],
             )
             axes.xaxis.set_major_locator(MaxNLocator(3))
             if trials.empty:
@@ -298,7 +298,7 @@ def draw_history(data: pd.DataFrame) -> Figure:
         longer = pd.concat([of_dataset, after])
         draw_models(top, longer, "trial", "best", **steps)
         draw_models(bottom, longer, "trial", "hypervolume", **steps)
-        unit, names = unit_of(of_dataset), of_dataset["objectives"].str.split(",").str[0]
+        unit, names = of_dataset["unit"].iloc[0], of_dataset["objectives"].str.split(",").str[0]
         top.set_ylabel("\n".join(OBJECTIVES[name].axis(unit) for name in names.unique()))
         bottom.set(xlabel="trial", ylim=(0, 1.02))
         bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))

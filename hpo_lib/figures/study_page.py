@@ -40,11 +40,11 @@ from hpo_lib.figures.style import (
     number,
     on_screen,
     panels,
-    unit_text,
 )
 from hpo_lib.paths import write_text
 from hpo_lib.records.read_write import Json
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
+from hpo_lib.scoring.metrics import ReadableUnit
 from hpo_lib.settings import Settings
 
 SHOWN_SCORES = {
@@ -63,11 +63,13 @@ SHOWN_SCORES = {
 """Score -> its heading; braces hold the target's unit."""
 
 
-def labelled(table: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """A table as it is shown: scores with their unit, numbers with three significant digits."""
-    return table.map(
-        lambda value: number(value) if isinstance(value, float) else value_in_words(value)
-    ).rename(columns={name: label.format(unit_text(unit)) for name, label in SHOWN_SCORES.items()})
+def labelled(table: pd.DataFrame, unit: ReadableUnit) -> pd.DataFrame:
+    """Scores in the target's unit as they are shown: in ``unit``, with three significant digits."""
+    return (
+        unit.table(table)
+        .map(lambda value: number(value) if isinstance(value, float) else value_in_words(value))
+        .rename(columns={name: label.format(unit.name) for name, label in SHOWN_SCORES.items()})
+    )
 
 
 def score_table(study: StoredStudy) -> pd.DataFrame:
@@ -86,7 +88,7 @@ def score_table(study: StoredStudy) -> pd.DataFrame:
 
 def short_scores(study: StoredStudy) -> str:
     """The main scores of `score_table` in a few lines of text, with the marks of the study."""
-    table = labelled(score_table(study)[["mae", "picp", "winkler"]], study.unit)
+    table = labelled(score_table(study)[["mae", "picp", "winkler"]], study.readable)
     text = f"Scores of the validation days, on which the choice was made:\n{table.to_string()}"
     warning = warning_for([study])
     return f"{text}\n*** {warning} ***" if warning else text
@@ -291,10 +293,13 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
     Figures are marked where the numbers mean little. Raises InputError if the forecasts of the
     chosen trial are missing or damaged.
     """
-    unit, chosen, proof = study.unit, study.chosen.number, study.result["proof"]
-    forecasts, selection = study.predictions(chosen), study.result["selection"]
+    unit, chosen, proof = study.readable, study.chosen.number, study.result["proof"]
+    forecasts, selection = unit.forecasts(study.predictions(chosen)), study.result["selection"]
     front = front_figure(study)
-    weeks, hours = forecast_weeks(forecasts, unit=unit), by_hour_figure(forecasts, unit=unit)
+    weeks, hours = (
+        forecast_weeks(forecasts, unit=unit.name),
+        by_hour_figure(forecasts, unit=unit.name),
+    )
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
     mattered, trials = explored_figures(study), front_table(study)
     same = [name for name in study.chosen.params if trials[name].nunique(dropna=False) == 1]

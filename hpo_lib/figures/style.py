@@ -117,11 +117,6 @@ def unit_text(unit: str) -> str:
     return unit.replace("m3", "m³")
 
 
-def unit_of(data: pd.DataFrame) -> str:
-    """The unit of a table's rows, as it is printed."""
-    return unit_text(data["unit"].iloc[0])
-
-
 def warning_text(sources: Iterable[str], *, is_test: bool) -> str:
     """The warnings on data of these sources (see `Dataset`) and on a test; empty if none."""
     warnings = [warning for source in sources for warning in warnings_of(source)]

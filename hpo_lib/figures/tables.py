@@ -78,7 +78,7 @@ def scores_of_test_split(evidence: Evidence) -> Table:
     frames, sections = [], []
     for benchmark in evidence.benchmarks:
         rows = labelled(benchmark.shown)
-        frames.append(rows.assign(unit=benchmark.unit, sha256=benchmark.data.get("sha256")))
+        frames.append(rows.assign(unit=benchmark.unit.name, sha256=benchmark.data.get("sha256")))
         columns: Columns = [
             ("Model", rows["label"]),
             ("Network", rows["network"]),
@@ -117,9 +117,9 @@ def ablation(evidence: Evidence) -> Table:
     """Coverage, width and Winkler score raw, after split and after rolling calibration."""
     frames, sections = [], []
     for benchmark in evidence.benchmarks:
-        rows = benchmark.in_unit(of_rows(benchmark.scores, benchmark.row_per_model))
+        rows = benchmark.unit.table(of_rows(benchmark.scores, benchmark.row_per_model))
         names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
-        frames.append(rows[names].assign(unit=benchmark.unit))
+        frames.append(rows[names].assign(unit=benchmark.unit.name))
         modes = dict([*rows.sort_values("mae", kind="stable").groupby("calibration")])
         columns = [("Model", modes["none"]["model"].map(model_name))]
         for score, mode in product(CALIBRATED_SCORES, MODES):
@@ -162,8 +162,11 @@ def datasets(evidence: Evidence) -> Table:
     # Each dataset is a column, because three spans do not fit side by side.
     columns = {}
     for dataset in evidence.datasets:
-        data = next(study.data for study in evidence.studies if study.dataset == dataset)
-        cells = {"Source": data["source"], "Unit": unit_text(data["unit"])}
+        study = next(study for study in evidence.studies if study.dataset == dataset)
+        data, unit = study.data, unit_text(study.unit)
+        if unit != study.readable.name:
+            unit += f", scores in {study.readable.name}"
+        cells = {"Source": data["source"], "Unit": unit}
         ends = {
             "Training": data["train_end"],
             "Validation": data["val_end"],
@@ -207,7 +210,7 @@ def overview(studies: pd.DataFrame, title: Callable[[str], str] = str) -> Table:
             ("Gain %", aligned(rows["improvement"])),
             ("PICP %", aligned(rows["picp"])),
         ]
-        sections.append((f"{title(str(dataset))} ({unit_text(unit)}, data: {source})", columns))
+        sections.append((f"{title(str(dataset))} ({unit}, data: {source})", columns))
     return Table(studies, sections, "lllrrrrrrrr", caption=CAPTIONS["studies"])
 
 
@@ -254,7 +257,7 @@ def tabled(name: str, evidence: Evidence) -> Table | None:
 
 def _title(benchmark: Benchmark) -> str:
     return (
-        f"{benchmark.spec.title} ({unit_text(benchmark.unit)}, "
+        f"{benchmark.spec.title} ({benchmark.unit.name}, "
         f"{len(benchmark.rows[0].test.origins)} days)"
     )
 

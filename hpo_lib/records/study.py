@@ -18,6 +18,7 @@ from hpo_lib.records.read_write import Json, load_predictions, of_all_workers, r
 from hpo_lib.records.result import listed_trials, load_result, objectives_of
 from hpo_lib.records.trial import PROVEN, TrialRecord, Trials, default_trial, pareto_front
 from hpo_lib.scoring.forecasts import QuantileForecasts
+from hpo_lib.scoring.metrics import ReadableUnit, mae_in_words, readable_unit
 from hpo_lib.scoring.objectives import Objective
 
 if TYPE_CHECKING:
@@ -80,8 +81,9 @@ class StoredStudy:
     def label(self) -> str:
         """One line for a list of studies."""
         return (
-            f"{self.model} on {self.dataset}, {self.run.job_id}: MAE {self.result['best_mae']:.4g} "
-            f"{self.unit}, PICP {self.result['best_picp']:.1f} %{mark_of(self.source)}"
+            f"{self.model} on {self.dataset}, {self.run.job_id}: "
+            f"{mae_in_words(self.result['best_mae'], self.unit)}, "
+            f"PICP {self.result['best_picp']:.1f} %{mark_of(self.source)}"
         )
 
     @property
@@ -96,6 +98,11 @@ class StoredStudy:
     @property
     def unit(self) -> str:
         return str(self.data.get("unit", ""))
+
+    @cached_property
+    def readable(self) -> ReadableUnit:
+        """The unit in which its scores are read best."""
+        return readable_unit(self.unit, self.chosen.mae)
 
     @property
     def source(self) -> str:  # as `Dataset.source`, or unknown

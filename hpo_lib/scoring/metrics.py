@@ -5,10 +5,11 @@ unit: tables, figures and comparisons follow from it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from hpo_lib.data.scales import MASE_HOURS
 from hpo_lib.scoring.forecasts import QuantileForecasts
@@ -139,14 +140,33 @@ LITRES_BELOW = 0.1
 """MAE in m3/h."""
 
 
-def readable_unit(unit: str, mae: float) -> tuple[str, float]:
-    """The unit in which forecasts with this MAE are read best, and the factor to it.
+class ReadableUnit(NamedTuple):
+    """A unit as it is printed, and the factor from the target's unit to it."""
 
-    2.9 L/h instead of 0.0029 m3/h.
-    """
+    name: str
+    factor: float
+
+    def table(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of values in the target's unit in this one."""
+        names = [name for name in map(str, table) if in_target_unit(name)]
+        return table.assign(**{name: table[name] * self.factor for name in names})
+
+    def forecasts(self, f: QuantileForecasts) -> QuantileForecasts:
+        """Forecasts in the target's unit in this one."""
+        return replace(f, values=f.values * self.factor, actual=f.actual * self.factor)
+
+
+def readable_unit(unit: str, mae: float) -> ReadableUnit:
+    """The unit in which forecasts with this MAE are read best: 2.9 L/h instead of 0.0029 m3/h."""
     if unit.startswith("m3/") and mae < LITRES_BELOW:
-        return unit.replace("m3", "L"), 1000.0
-    return unit, 1.0
+        return ReadableUnit(unit.replace("m3", "L"), 1000.0)
+    return ReadableUnit(unit.replace("m3", "m³"), 1.0)
+
+
+def mae_in_words(mae: float, unit: str) -> str:
+    """MAE 2.9 L/h."""
+    readable = readable_unit(unit, mae)
+    return f"MAE {mae * readable.factor:.4g} {readable.name}"
 
 
 def mase(f: QuantileForecasts, scale: float) -> float:

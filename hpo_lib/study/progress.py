@@ -17,6 +17,7 @@ from hpo_lib.records.read_write import Json
 from hpo_lib.records.storage import quiet_optuna
 from hpo_lib.records.study import TELLING_TRIALS, StoredStudy
 from hpo_lib.records.trial import Curve, TrialRecord, Trials
+from hpo_lib.scoring.metrics import mae_in_words
 from hpo_lib.stop_requests import STOP_FILE
 
 FIRST_PAUSE = 10.0
@@ -24,7 +25,7 @@ FIRST_PAUSE = 10.0
 
 
 @contextmanager
-def telling(number: int, curve: Curve, say: Callable[[str], None]) -> Iterator[None]:
+def telling(number: int, curve: Curve, unit: str, say: Callable[[str], None]) -> Iterator[None]:
     """Say after 10, 30, 70, ... seconds how long the block's trial trains, and its last check."""
     begun, ended = time.monotonic(), threading.Event()
 
@@ -32,7 +33,10 @@ def telling(number: int, curve: Curve, say: Callable[[str], None]) -> Iterator[N
         pause = FIRST_PAUSE
         while not ended.wait(pause):
             pause *= 2
-            check = f", MAE {curve[-1]['mae']:.3g} after {curve[-1]['step']} steps" if curve else ""
+            check = ""
+            if curve:
+                last = curve[-1]
+                check = f", {mae_in_words(last['mae'], unit)} after {last['step']} steps"
             say(f"trial {number} trains: {time.monotonic() - begun:.0f} s{check}")
 
     thread = threading.Thread(target=work, daemon=True)
@@ -47,7 +51,7 @@ def telling(number: int, curve: Curve, say: Callable[[str], None]) -> Iterator[N
 def in_short(record: TrialRecord, unit: str, result: Json | None) -> tuple[str, str]:
     """How a trial ended, and what the study has so far; no ``result`` before a complete trial."""
     if record.complete:
-        line = f"MAE {record.mae:.5g} {unit}, PICP {record.scores['picp']:.1f} %"
+        line = f"{mae_in_words(record.mae, unit)}, PICP {record.scores['picp']:.1f} %"
         if record.shares is not None:
             median, width = record.shares
             line += f", network kept: {median:.2f} of the median, {width:.2f} of the width"
@@ -58,7 +62,7 @@ def in_short(record: TrialRecord, unit: str, result: Json | None) -> tuple[str, 
         return line, "no trial completed yet"
     return line, (
         f"front of {result['n_pareto_optimal']}, chosen trial {result['best_trial_number']}: "
-        f"MAE {result['best_mae']:.5g}, PICP {result['best_picp']:.1f} %"
+        f"{mae_in_words(result['best_mae'], unit)}, PICP {result['best_picp']:.1f} %"
     )
 
 

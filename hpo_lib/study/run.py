@@ -178,7 +178,7 @@ class _Worker:
         begun, curve = time.monotonic(), list[dict[str, float]]()
         try:
             try:
-                with telling(trial.number, curve, say):
+                with telling(trial.number, curve, self.dataset.spec.unit, say):
                     attributes = self._train_and_score(trial, curve)
             except (stop_requests.StopRequested, WriteError):
                 raise

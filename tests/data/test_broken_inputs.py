@@ -314,7 +314,7 @@ TOMLS = [
             ),
             (
                 'kind = "perfect"',
-                "day_ahead_weather.kind is 'perfect'; did you mean forecast? Allowed: none, "
+                "day_ahead_weather.kind is 'perfect'; Allowed: none, "
                 "forecast, observed, degraded",
             ),
             (

@@ -135,8 +135,7 @@ def test_when_demand_rises_below_a_temperature_then_the_threshold_is_found():
 
 def with_weather(name, **weather):
     start = pd.Timestamp("2022-09-01 00:00Z")
-    seen = DayAheadWeatherSpec(**weather)
-    spec = replace(load_spec(name), start=start, day_ahead_weather=seen)
+    spec = replace(load_spec(name), start=start, day_ahead_weather=DayAheadWeatherSpec(**weather))
     return load_dataset(spec, simulated=True)
 
 

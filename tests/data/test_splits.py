@@ -68,8 +68,7 @@ def test_when_the_data_goes_on_then_only_whole_days_after_validation_have_a_test
 
 
 def test_when_training_then_every_hour_with_whole_history_and_forecast_is_an_origin():
-    origins = training_origins(slice(0, 240))  # 215 + 24 = 239
-    assert origins.tolist() == list(range(167, 216))
+    assert training_origins(slice(0, 240)).tolist() == list(range(167, 216))  # 215 + 24 = 239
     for stop, expected in ((191, []), (192, [167])):
         assert training_origins(slice(0, stop)).tolist() == expected
 

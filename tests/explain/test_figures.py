@@ -34,8 +34,7 @@ def evidence(tmp_path_factory):
         ("TFT_Q", "best", 42),
     ):
         made(training[2]).store(paths.explanation(*training))
-    benchmark = SimpleNamespace(paths=paths, unit="L/h", unit_and_factor=("L/h", 1000.0))
-    return SimpleNamespace(explanations=[benchmark])
+    return SimpleNamespace(explanations=[SimpleNamespace(paths=paths, unit=("L/h", 1000.0))])
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from hpo_lib.study.progress import telling
 def test_when_a_trial_trains_for_long_then_lines_tell_its_time_and_its_last_check_until_it_ends(
     monkeypatch,
 ):
-    monkeypatch.setattr(progress, "EVERY", 0.02)
+    monkeypatch.setattr(progress, "FIRST_PAUSE", 0.02)
     curve, said = [], []
 
     def wait_for(count):
@@ -23,13 +23,13 @@ def test_when_a_trial_trains_for_long_then_lines_tell_its_time_and_its_last_chec
         while len(said) < count and time.monotonic() < until:
             time.sleep(0.01)
 
-    with telling(7, curve, said.append):
+    with telling(7, curve, "m3/h", said.append):
         wait_for(1)
         curve.append({"mae": 0.1234, "step": 15})
         wait_for(len(said) + 2)
     told = len(said)
     assert said[0] == "trial 7 trains: 0 s"
-    assert said[-1].endswith(" s, MAE 0.123 after 15 steps")
+    assert said[-1].endswith(" s, MAE 0.1234 m³/h after 15 steps")
     time.sleep(0.1)
     assert len(said) == told
 

@@ -61,8 +61,7 @@ def made_up_study(model="TFT_Q", trials=TRIALS, **result):
 
 def forecasts(dataset, origins, error=0.0, half_width=1.0):
     """Forecasts whose median is too low by ``error`` in every hour."""
-    hours = origins[:, None] + np.arange(1, 25)
-    actual = dataset.target.to_numpy()[hours]
+    actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
     values = (actual - error)[:, :, None] + half_width * np.array([-1, 0, 1])
     return QuantileForecasts(values, actual, pd.DatetimeIndex(dataset.index[origins]))
 

@@ -300,8 +300,7 @@ def test_when_the_notebook_runs_headless_then_it_shows_what_it_wrote_and_every_b
     )
     assert len(first) == 3 * len(PICTURES) + 2 * len(TABLES) + 3
     for file in (*first, *map(ThesisPaths.sidecar, first)):
-        again = after / file.relative_to(before)
-        assert file.read_bytes() == again.read_bytes(), file.name
+        assert file.read_bytes() == (after / file.relative_to(before)).read_bytes()
     outputs = [
         out["data"]
         for cell in nbformat.read(executed, as_version=4).cells

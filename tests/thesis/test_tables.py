@@ -33,9 +33,9 @@ from hpo_lib.scoring.metrics import in_target_unit, readable_unit
         (aligned([]), []),
         (aligned([0.1284, 5], like=[1.25]), ["0.13", "5.00"]),
         (readable_unit("m3/h", 0.004), ("L/h", 1000.0)),
-        (readable_unit("m3/h", 4.0), ("m3/h", 1.0)),
+        (readable_unit("m3/h", 4.0), ("m³/h", 1.0)),
         (readable_unit("kWh/h", 0.004), ("kWh/h", 1.0)),
-        (readable_unit("m3/h", np.nan), ("m3/h", 1.0)),
+        (readable_unit("m3/h", np.nan), ("m³/h", 1.0)),
         (
             escaped("50 % of m³/h, a_b & c | d"),
             r"50 \% of m\textsuperscript{3}/h, a\_b \& c \textbar{} d",
@@ -64,7 +64,7 @@ def test_when_a_benchmark_is_of_tiny_cubic_metres_then_scores_alone_are_in_litre
         for row in benchmark.rows
     ]
     small = replace(benchmark, rows=rows)
-    assert small.unit == "L/h"
+    assert small.unit.name == "L/h"
     scores = ["mae", "mae_low", "winkler", "pinball", "mean_width", "val_mae", "picp", "wape"]
     pd.testing.assert_frame_equal(small.shown[scores], benchmark.shown[scores], rtol=1e-6)
 
