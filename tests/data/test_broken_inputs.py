@@ -314,8 +314,7 @@ TOMLS = [
             ),
             (
                 'kind = "perfect"',
-                "day_ahead_weather.kind is 'perfect'; Allowed: none, "
-                "forecast, observed, degraded",
+                "day_ahead_weather.kind is 'perfect'; Allowed: none, forecast, observed, degraded",
             ),
             (
                 'kinds = "none"',
