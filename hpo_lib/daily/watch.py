@@ -63,8 +63,9 @@ class Watched:
         due = f"a retraining is due: {reasons}" if reasons else "no retraining is due"
         return (
             f"{self.version}: {self.days_since} days since its training; last {ROLLING_DAYS} days: "
-            f"{metrics.mae_in_words(self.mae, self.unit)}, {self.relative:.2f} of the naive "
-            f"forecast's (held-out days: {self.relative_before:.2f}), coverage {self.coverage:.1f} %; {due}"
+            f"{metrics.mae_in_words(self.mae, self.unit)}, "
+            f"{self.relative:.2f} of the naive forecast's "
+            f"(held-out days: {self.relative_before:.2f}), coverage {self.coverage:.1f} %; {due}"
         )
 
 
