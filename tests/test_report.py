@@ -100,7 +100,7 @@ def test_when_hyperparameters_are_alike_then_a_sentence_names_them_and_the_table
         shown = {title: rest for title, *rest in sections(StoredStudy.read(run))}
         assert "What mattered" not in shown, "without one that trials differ in"
         text, (_, table) = shown["Pareto front"]
-        return text.rpartition(" In all of them: ")[2], "lr" in table
+        return text.rpartition(" In all of them: ")[2], "lr" in table.index
 
     assert front() == ("nothing alike.", True)
     whole = study_page.front_table

@@ -17,6 +17,7 @@ from hpo_lib.figures.style import (
     TARGET,
     date_axis,
     hours_axis,
+    legend_below,
     marked_by_source,
     number,
     on_screen,
@@ -208,7 +209,7 @@ def forecast_rows(
         draw_forecast(axes, table, ms=ms)
         axes.set(ylabel=unit, title=title)
         date_axis(axes, 3, 8)
-    rows[0, 0].legend(ncols=3)
+    legend_below(figure, rows[0, 0].get_legend_handles_labels()[0])
     rows[-1, 0].set_xlabel(xlabel)
     return figure
 

@@ -339,7 +339,7 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             f"Minimised: {', '.join(goals)}. No trial beats a trial of the front in all of "
             "them. The table shows which trial each policy would choose. "
             f"{stopped_early(study)} In all of them: {alike or 'nothing alike'}.",
-            [front, labelled(trials.drop(columns=same), unit)],
+            [front, labelled(trials.drop(columns=same), unit).T.add_prefix("trial ")],
         ),
         *(
             [
