@@ -11,15 +11,16 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from tqdm.auto import tqdm
 
 from hpo_lib.baselines.contract import TableForecaster, baselines
 from hpo_lib.benchmark.explanations import (
     LINEAR,
     REFITTED,
-    WHAT,
     Explanation,
     Explanations,
+    hourly,
     shapley_values,
 )
 from hpo_lib.benchmark.train import Plan, Task, planned, run_benchmark
@@ -116,18 +117,19 @@ def _explained(
     from hpo_lib.families.insight import with_redrawn_weights  # needs torch
 
     halves = [coalition_values(fitted, data, half) for half in np.split(donors, 2, axis=2)]
-    values, came, checks = np.mean(halves, axis=0), actual(data, donors[:, 0, 0]), ByName()
+    came = sliding_window_view(data.target, HORIZON)[donors[:, 0, 0] + 1]
+    values, checks = np.mean(halves, axis=0), ByName()
     if isinstance(fitted, Forecaster):
         few, noise = donors[:SANITY_DAYS], np.random.default_rng(0).random(len(data.frame))
         planted = replace(
             data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted")
         )
         unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
-        losses = (WHAT["mae"](half, came).mean(axis=(1, 2)) for half in halves)
+        losses = (hourly(half, came)["mae"].mean(axis=(1, 2)) for half in halves)
         checks = {"planted": float(np.ptp(unseen, axis=0).max()), "donors": _change(*losses)}
         if redrawn := with_redrawn_weights(fitted):
-            games = values[:, :SANITY_DAYS], coalition_values(redrawn, data, few)
-            checks["redrawn"] = _change(*(game[..., MEDIAN] for game in games))
+            other = coalition_values(redrawn, data, few)
+            checks["redrawn"] = _change(values[:, :SANITY_DAYS, :, MEDIAN], other[..., MEDIAN])
     return Explanation(facts | {"checks": checks}, values, came)
 
 
@@ -208,18 +210,14 @@ def coalition_values(
     groups, parts = groups or players(dataset), []
     models = [model] * 2 ** len(groups) if isinstance(model, Forecaster) else model
     for days in np.array_split(donors, 1 + len(donors) // DAYS_AT_ONCE):
+        by_donor = *days.shape[::2], HORIZON, -1
         contexts = coalitions(dataset, days, groups)
         values = [
-            model.predict(context).values for context, model in zip(contexts, models, strict=True)
+            model.predict(context).values.reshape(by_donor).mean(axis=1)
+            for context, model in zip(contexts, models, strict=True)
         ]
-        shape = len(values), *days.shape[::2], *values[0].shape[1:]
-        parts.append(np.reshape(values, shape).mean(axis=2))
+        parts.append(values)
     return np.concatenate(parts, axis=1)
-
-
-def actual(dataset: Dataset, origins: Positions) -> np.ndarray:
-    """[N, H] what came after each origin."""
-    return np.asarray(dataset.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)])
 
 
 def refitted(baseline: TableForecaster) -> list[Forecaster]:
@@ -228,15 +226,14 @@ def refitted(baseline: TableForecaster) -> list[Forecaster]:
     A hidden group is that of a donor in each window that is learnt from, as it is in those that are
     forecast. The interval is that of the errors in training.
     """
-    learnt, floor, options = baseline.dataset, baseline.floor, baseline.state["linear"].options
+    learnt, models = baseline.dataset, list[Forecaster]()
     origins = learnt.training_origins(near_hours=STANDARD.near_hours)
-    origins = origins[:: 1 + len(origins) // MOST_WINDOWS]
-    donors, models = draw_donors(learnt, origins)[:, :, :1], list[Forecaster]()
-    origins = donors[:, 0, 0]
+    donors = draw_donors(learnt, origins[:: 1 + len(origins) // MOST_WINDOWS])[:, :, :1]
+    came = sliding_window_view(learnt.target, HORIZON)[donors[:, 0, 0] + 1]
     for context in coalitions(learnt, donors, players(learnt)):
-        table = options.table(learnt, context, floor)
-        table = replace(table, target=actual(learnt, origins) / table.level[:, None] - 1)
-        linear = LinearBaseline.of_table(table, options)
+        table = baseline.table(context)
+        table = replace(table, target=came / table.level[:, None] - 1)
+        linear = LinearBaseline.of_table(table, baseline.state["linear"].options)
         linear = linear.with_interval(table.target - linear.relative(table))
         models.append(replace(baseline, state={"linear": linear}))
     return models

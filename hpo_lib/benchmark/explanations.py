@@ -6,7 +6,6 @@ the last row that of all players.
 """
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -17,19 +16,13 @@ from scipy.special import comb
 from scipy.stats import kendalltau
 
 from hpo_lib.errors import UNREADABLE, InputError
-from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 from hpo_lib.scoring.metrics import quantile_losses
-from hpo_lib.scoring.uncertainty import drawn_days
+from hpo_lib.scoring.uncertainty import bounds_of_means
 
-WHAT: Mapping[str, Callable[..., np.ndarray]] = {
-    "median": lambda values, actual: values[..., MEDIAN],
-    "width": lambda values, actual: values[..., -1] - values[..., 0],
-    "mae": lambda values, actual: np.abs(actual - values[..., MEDIAN]),
-    "pinball": lambda values, actual: quantile_losses(values, actual, QUANTILE_LEVELS).mean(-1),
-}
-"""What is explained: hourly values [..., N, H] of forecasts [..., N, H, Q] and actuals [N, H]."""
+WHAT = "median", "width", "mae", "pinball"
+"""Of a forecast is explained, see `hourly`."""
 
 LINEAR, REFITTED = "RESIDUAL_LINEAR", "REFITTED_LINEAR"
 """The linear baseline, and that which is fitted again for each coalition."""
@@ -100,6 +93,17 @@ def faithfulness(loss: np.ndarray, claim: np.ndarray) -> float:
     return float(100 * np.trapezoid(between) / len(claim) / loss[-1])
 
 
+def hourly(values: np.ndarray, actual: np.ndarray) -> dict[str, np.ndarray]:
+    """What is explained, [..., N, H] of forecasts [..., N, H, Q] and actuals [N, H]."""
+    low, median, high = np.moveaxis(values, -1, 0)
+    return {
+        "median": median,
+        "width": high - low,
+        "mae": np.abs(actual - median),
+        "pinball": quantile_losses(values, actual, QUANTILE_LEVELS).mean(axis=-1),
+    }
+
+
 class Explanation(NamedTuple):
     """The forecasts of a training with every coalition of groups of information.
 
@@ -146,7 +150,7 @@ class Explanation(NamedTuple):
 class Explanations(NamedTuple):
     """All of a folder, which are of the same days, in ``unit``: the target's times ``factor``."""
 
-    parts: Mapping[Training, Explanation]
+    parts: dict[Training, Explanation]
     unit: str = ""
     factor: float = 1
 
@@ -168,7 +172,7 @@ class Explanations(NamedTuple):
         games: dict[Training, Any] = {}
         for training, one in self.parts.items():
             for name in ((*training[:2], MEAN), training):
-                games.setdefault(name, []).append(WHAT[what](one.values, one.actual))
+                games.setdefault(name, []).append(hourly(one.values, one.actual)[what])
         return {name: self.factor * np.mean(seeds, axis=0) for name, seeds in games.items()}
 
     def losses(self) -> dict[Training, np.ndarray]:
@@ -178,9 +182,12 @@ class Explanations(NamedTuple):
     @property
     def best(self) -> Training:
         """The mean over seeds with the lowest MAE."""
-        losses = self.losses()
-        means = (row for row in losses if row[0] != REFITTED and row[2] == MEAN)
-        return min(means, key=lambda row: losses[row][-1])
+        means = {
+            row: loss[-1]
+            for row, loss in self.losses().items()
+            if row[0] != REFITTED and row[2] == MEAN
+        }
+        return min(means, key=means.__getitem__)
 
     def table(self) -> pd.DataFrame:
         """A row per model, params, seed (and `MEAN`), ``what`` and ``group``, with intervals.
@@ -188,16 +195,13 @@ class Explanations(NamedTuple):
         The values of the groups sum to that of `ALL` less that of `NONE`. Intervals are of a block
         bootstrap over days.
         """
-        groups, days = [*self.facts["players"], NONE, ALL], drawn_days(len(self.facts["days"]))
-        tables = {}
+        groups, tables = [*self.facts["players"], NONE, ALL], {}
         for what in WHAT:
             for training, game in self.games(what).items():
                 daily = game.mean(axis=2)
                 values = np.vstack([shapley_values(daily), daily[[0, -1]]])
-                bounds = np.quantile(values[:, days].mean(axis=2), [0.025, 0.975], axis=1)
-                tables[*training, what] = pd.DataFrame(
-                    [values.mean(axis=1), *bounds], ["value", "low", "high"], groups
-                ).T
+                rows = [values.mean(axis=1), *bounds_of_means(values.T)]
+                tables[*training, what] = pd.DataFrame(rows, ["value", "low", "high"], groups).T
         return pd.concat(tables, names=["model", "params", "seed", "what", "group"]).reset_index()
 
     def report(self) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from itertools import compress, pairwise, zip_longest
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.dates import DateFormatter, HourLocator
@@ -47,7 +46,7 @@ from hpo_lib.figures.style import (
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import GROUPS
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
-from hpo_lib.scoring.uncertainty import daily_losses, drawn_days, holm
+from hpo_lib.scoring.uncertainty import bounds_of_means, daily_losses, holm
 
 WEEK_SEASONS = ("winter", "summer", "spring", "autumn")
 """The first two of which the test split has a whole week are drawn."""
@@ -92,7 +91,7 @@ def change(
     """
     differences = daily_losses(ours)[score] - daily_losses(theirs)[score]
     daily = 100 * differences / daily_losses(whole)[score].mean()
-    low, high = np.quantile(daily[drawn_days(len(daily))].mean(axis=1), [0.025, 0.975])
+    low, high = bounds_of_means(daily)
     certain = low * high > 0
     return {"change": daily.mean(), "change_low": low, "change_high": high, "certain": certain}
 
