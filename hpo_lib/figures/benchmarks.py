@@ -377,7 +377,7 @@ def draw_skill_split(data: pd.DataFrame) -> Figure:
         for axes, (score, name) in zip(grid, SKILL.items(), strict=True):
             naive, *_ = of_dataset["label"]
             rows = of_dataset[of_dataset["score"] == score].set_index("label").drop(naive)
-            fill_steps(axes, rows["change"], 100.0, "", "", with_intervals(rows, "change", [10.0]))
+            fill_steps(axes, rows["change"], 100.0, with_intervals(rows, "change", [10.0]))
             for text in compress(axes.texts, rows["certain"]):
                 text.set_fontweight("bold")
             axes.set(xlabel=f"{name} in % of {naive}", xlim=(0, 110))
