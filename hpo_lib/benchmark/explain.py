@@ -20,6 +20,7 @@ from hpo_lib.benchmark.explanations import (
     REFITTED,
     Explanation,
     Explanations,
+    Game,
     hourly,
     shapley_values,
 )
@@ -85,7 +86,7 @@ def explain(
     run_benchmark(plan, tasks=tasks)
     linear = next(task for task in every if task.row[0] == LINEAR)
     key = linear.key | {"refit": False}  # fitted once, and again for each coalition
-    tasks.append(Task((REFITTED, "own", 0), key, lambda: refitted(linear.trained)))
+    tasks.append(Task((REFITTED, "own", 0), key, lambda: [*refitted(linear.trained)]))
     learnt = data.trained_through_validation() if plan.refit else data
     donors = draw_donors(learnt, chosen_days(data, split, days))
     origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
@@ -121,9 +122,8 @@ def _explained(
     values, checks = np.mean(halves, axis=0), ByName()
     if isinstance(fitted, Forecaster):
         few, noise = donors[:SANITY_DAYS], np.random.default_rng(0).random(len(data.frame))
-        planted = replace(
-            data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted")
-        )
+        frame = data.frame.assign(planted=noise)
+        planted = replace(data, frame=frame, past=(*data.past, "planted"))
         unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
         losses = (hourly(half, came)["mae"].mean(axis=(1, 2)) for half in halves)
         checks = {"planted": float(np.ptp(unseen, axis=0).max()), "donors": _change(*losses)}
@@ -133,7 +133,7 @@ def _explained(
     return Explanation(facts | {"checks": checks}, values, came)
 
 
-def _change(before: np.ndarray, after: np.ndarray) -> float:
+def _change(before: Game, after: Game) -> float:
     """Of the Shapley values of two games, in percent of their mean size."""
     change, size = (np.abs(shapley_values(game)).mean() for game in (after - before, before))
     return float(100 * change / size)
@@ -190,11 +190,10 @@ def draw_donors(dataset: Dataset, days: Positions) -> Positions:
 
 def coalitions(dataset: Dataset, donors: Positions, groups: Groups) -> Iterator[Context]:
     """What each coalition knows of each day and donor [N K], in the order of a game."""
-    floor = level_floor(dataset)
     own, history, others = map(dataset.context, donors.swapaxes(0, 1).reshape(3, -1))
     for row in range(2 ** len(groups)):
         hidden = {name: groups[name] for i, name in enumerate(groups) if not row >> i & 1}
-        yield own.with_groups_of(history, others, hidden, floor)
+        yield own.with_groups_of(history, others, hidden, level_floor(dataset))
 
 
 def coalition_values(
@@ -202,7 +201,7 @@ def coalition_values(
     dataset: Dataset,
     donors: Positions,
     groups: Groups | None = None,
-) -> np.ndarray:
+) -> Game:
     """[2^g, N, H, Q] forecasts of each coalition, in the mean over the donors.
 
     ``model``: one, or one for each coalition; ``groups``: None for the `players`.
@@ -212,21 +211,22 @@ def coalition_values(
     for days in np.array_split(donors, 1 + len(donors) // DAYS_AT_ONCE):
         by_donor = *days.shape[::2], HORIZON, -1
         contexts = coalitions(dataset, days, groups)
-        values = [
-            model.predict(context).values.reshape(by_donor).mean(axis=1)
-            for context, model in zip(contexts, models, strict=True)
-        ]
-        parts.append(values)
+        parts.append(
+            [
+                model.predict(context).values.reshape(by_donor).mean(axis=1)
+                for context, model in zip(contexts, models, strict=True)
+            ]
+        )
     return np.concatenate(parts, axis=1)
 
 
-def refitted(baseline: TableForecaster) -> list[Forecaster]:
+def refitted(baseline: TableForecaster) -> Iterator[Forecaster]:
     """The linear baseline fitted again on what each coalition knows.
 
     A hidden group is that of a donor in each window that is learnt from, as it is in those that are
     forecast. The interval is that of the errors in training.
     """
-    learnt, models = baseline.dataset, list[Forecaster]()
+    learnt = baseline.dataset
     origins = learnt.training_origins(near_hours=STANDARD.near_hours)
     donors = draw_donors(learnt, origins[:: 1 + len(origins) // MOST_WINDOWS])[:, :, :1]
     came = sliding_window_view(learnt.target, HORIZON)[donors[:, 0, 0] + 1]
@@ -235,8 +235,7 @@ def refitted(baseline: TableForecaster) -> list[Forecaster]:
         table = replace(table, target=came / table.level[:, None] - 1)
         linear = LinearBaseline.of_table(table, baseline.state["linear"].options)
         linear = linear.with_interval(table.target - linear.relative(table))
-        models.append(replace(baseline, state={"linear": linear}))
-    return models
+        yield replace(baseline, state={"linear": linear})
 
 
 def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
@@ -262,8 +261,8 @@ def agreement(forecaster: Forecaster, dataset: Dataset, claims: pd.DataFrame) ->
     donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"))
     values = shapley_values(coalition_values(forecaster, dataset, donors)[..., MEDIAN])
     sizes = pd.DataFrame(np.abs(values).mean(axis=2).T, donors[:, 0, 0], [*players(dataset)])
-    claims, draws = claims.set_axis(dataset.validation_origins), []
-    both = pd.concat({"claim": claims, "group": sizes}, axis=1, join="inner")
+    claims = claims.set_axis(dataset.validation_origins)
+    both, draws = pd.concat({"claim": claims, "group": sizes}, axis=1, join="inner"), []
     for drawn in drawn_days(len(both)):
         table = both.iloc[drawn]
         draws.append(table.corr("spearman").loc["claim", "group"].stack())

@@ -34,17 +34,20 @@ MEAN = "mean"
 DROPPED_BITS = 10
 """Of the 23 of a stored float32: values are within 0.006 %, and files a third smaller."""
 
+Game = np.ndarray
+"""[2^g, ...], see above."""
+
 Training = tuple[str, ...]
 """Model, params and seed (or `MEAN`) as text."""
 
 
-def members(game: np.ndarray) -> np.ndarray:
+def members(game: Game) -> np.ndarray:
     """[g, 2^g] whether each player takes part in each coalition."""
     players = np.arange(len(game).bit_length() - 1)
     return np.asarray(np.arange(len(game)) >> players[:, None] & 1, bool)
 
 
-def shapley_values(game: np.ndarray) -> np.ndarray:
+def shapley_values(game: Game) -> np.ndarray:
     """[g, ...] what each player adds, in the mean over all orders in which players may join.
 
     ``sum over S without i of (v(S + i) - v(S)) / (g comb(g - 1, |S|))`` (Shapley, 1953). The values
@@ -55,20 +58,21 @@ def shapley_values(game: np.ndarray) -> np.ndarray:
     return np.tensordot((2 * member - 1) / (g * comb(g - 1, others)), game, 1)
 
 
-def interactions(game: np.ndarray) -> np.ndarray:
+def interactions(game: Game) -> np.ndarray:
     """[g, g, ...] what two players add together beyond what they add apart; 0 on the diagonal.
 
     The Shapley interaction index (Grabisch and Roubens, 1999): what a player adds where the other
     one takes part, less what it adds where that does not.
     """
-    pairs = [
-        np.insert(shapley_values(game[present] - game[~present]), other, 0, axis=0)
-        for other, present in enumerate(members(game))
-    ]
-    return np.stack(pairs)
+    return np.stack(
+        [
+            np.insert(shapley_values(game[present] - game[~present]), other, 0, axis=0)
+            for other, present in enumerate(members(game))
+        ]
+    )
 
 
-def deletion(game: np.ndarray, claim: np.ndarray) -> np.ndarray:
+def deletion(game: Game, claim: np.ndarray) -> np.ndarray:
     """[g + 1, ...] the value with all players, then without that of the largest claim, and so on.
 
     ``claim`` [g] is of any sign. The curve of insertion is that of the reversed order, backwards.
@@ -77,13 +81,13 @@ def deletion(game: np.ndarray, claim: np.ndarray) -> np.ndarray:
     return np.asarray(game[-1 - np.cumsum([0, *(1 << order)])])
 
 
-def mean_deletion(game: np.ndarray) -> np.ndarray:
+def mean_deletion(game: Game) -> np.ndarray:
     """[g + 1] `deletion` in the mean over all orders: of all coalitions of each size."""
     sizes = members(game).sum(axis=0)
     return (np.bincount(sizes, game) / np.bincount(sizes))[::-1]
 
 
-def faithfulness(loss: np.ndarray, claim: np.ndarray) -> float:
+def faithfulness(loss: Game, claim: np.ndarray) -> float:
     """How much faster the loss [2^g] rises without the players of the largest claims than of any.
 
     The area between `deletion` by this claim and `mean_deletion`, in % of the loss with all
@@ -115,7 +119,7 @@ class Explanation(NamedTuple):
     """
 
     facts: dict[str, Any]
-    values: np.ndarray
+    values: Game
     actual: np.ndarray
 
     def store(self, file: Path) -> None:
@@ -138,7 +142,7 @@ class Explanation(NamedTuple):
             with np.load(file) as stored:
                 return cls(
                     json.loads(str(stored["facts"])),
-                    stored["values"].astype(np.float64),
+                    stored["values"].astype(float),
                     stored["actual"],
                 )
         except (EOFError, BadZipFile, *UNREADABLE) as error:
@@ -155,16 +159,16 @@ class Explanations(NamedTuple):
     factor: float = 1
 
     @classmethod
-    def of_folder(cls, paths: BenchmarkPaths, *unit_and_factor: Any) -> "Explanations":
-        parts = {tuple(one.stem.split("-")): Explanation.load(one) for one in paths.explanations()}
-        return cls(parts, *unit_and_factor)
+    def of_folder(cls, paths: BenchmarkPaths) -> "Explanations":
+        files = paths.explanations()
+        return cls({tuple(file.stem.split("-")): Explanation.load(file) for file in files})
 
     @property
     def facts(self) -> dict[str, Any]:
         """Those that all have in common, and others of the first."""
         return next(iter(self.parts.values())).facts
 
-    def games(self, what: str) -> dict[Training, np.ndarray]:
+    def games(self, what: str) -> dict[Training, Game]:
         """[2^g, N, H] hourly values of one of `WHAT` by coalition.
 
         Of each training, before them in the mean over the seeds.
@@ -175,7 +179,7 @@ class Explanations(NamedTuple):
                 games.setdefault(name, []).append(hourly(one.values, one.actual)[what])
         return {name: self.factor * np.mean(seeds, axis=0) for name, seeds in games.items()}
 
-    def losses(self) -> dict[Training, np.ndarray]:
+    def losses(self) -> dict[Training, Game]:
         """[2^g] the MAE of each training, and in the mean over seeds."""
         return {training: game.mean(axis=(1, 2)) for training, game in self.games("mae").items()}
 

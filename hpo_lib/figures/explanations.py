@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 def explained(evidence: Evidence) -> list[Explanations]:
     """What was found on each dataset, in the unit in which its scores are read best."""
     return [
-        Explanations.of_folder(one.paths, unit_text(one.unit), one.unit_and_factor[1])
+        Explanations.of_folder(one.paths)._replace(
+            unit=unit_text(one.unit), factor=one.unit_and_factor[1]
+        )
         for one in evidence.explanations
     ]
 
@@ -118,8 +120,8 @@ def fill_reasons(
     axes: Axes, daily: np.ndarray, groups: Iterable[str], average: float, unit: str
 ) -> None:
     """What leads from an ``average`` day to a daily mean [2^g] with all information."""
-    added = pd.Series([daily[0] - average, *shapley_values(daily)], ["model", *groups])
-    first, last = fill_steps(axes, added, average)
+    steps = [daily[0] - average, *shapley_values(daily)]
+    first, last = fill_steps(axes, pd.Series(steps, ["model", *groups]), average)
     axes.set_xlabel(f"daily mean in {unit}, from {first} (average day) to {last}")
 
 
@@ -207,10 +209,10 @@ def draw_claims(
 def draw_stacks(parts: "StackForecasts", data: Dataset) -> Figure:
     """N-HiTS: the daily means of three forecasts as sums of what the stacks add."""
     figure, (row,) = panels(1, 3, height=2.4, width=9, sharey=True)
-    added = pd.DataFrame(parts.stacks[..., MEDIAN].mean(axis=2), columns=parts.sizes.columns)
-    spread = np.linspace(0, len(added) - 1, 5, dtype=int)[1:-1]
-    for axes, n in zip(row, spread, strict=True):
-        first, last = fill_steps(axes, added.iloc[n], parts.base[n].mean())
+    for quarter, axes in enumerate(row, 1):
+        n = quarter * (len(parts.base) - 1) // 4
+        added = pd.Series(parts.stacks[n, ..., MEDIAN].mean(axis=1), parts.sizes.columns)
+        first, last = fill_steps(axes, added, parts.base[n].mean())
         way = f"from {first} ({parts.base_name}) to {last}"
         axes.set_xlabel(f"daily mean in {data.spec.unit},\n{way}")
         axes.set_title(f"after {parts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
@@ -221,12 +223,16 @@ def draw_stacks(parts: "StackForecasts", data: Dataset) -> Figure:
 def draw_attention(weights: "FusionWeights", data: Dataset) -> Figure:
     """Attention of a TFT on each hour of the week and the day ahead, mean over hours ahead."""
     figure, [[axes]] = panels(1, 1, height=2.4, width=9)
-    edges = np.arange(0.5 - HISTORY, HORIZON + 1)  # the hour of the origin is 0
     mean = 100 * weights.attention.mean(axis=(0, 1))
+    edges = np.arange(0.5 - HISTORY, HORIZON + 1)  # the hour of the origin is 0
     axes.stairs(mean, edges, fill=True, color=model_colour("TFT_Q"), alpha=0.5)
     axes.axhline(100 / len(mean), label="equal attention", **TARGET)
     axes.axvline(0.5, color="#000000", lw=1)
-    axes.set(xlabel="hours from the origin", xticks=range(24 - HISTORY, HORIZON + 1, 24))
-    axes.set(ylabel="attention in %", ylim=(0, None))
+    axes.set(
+        xlabel="hours from the origin",
+        xticks=range(24 - HISTORY, HORIZON + 1, 24),
+        ylabel="attention in %",
+        ylim=(0, None),
+    )
     axes.legend(loc="upper left")
     return marked_by_source(figure, data.source)
