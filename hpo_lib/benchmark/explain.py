@@ -11,15 +11,17 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from tqdm.auto import tqdm
 
 from hpo_lib.baselines.contract import TableForecaster, baselines
 from hpo_lib.benchmark.explanations import (
     LINEAR,
     REFITTED,
-    WHAT,
     Explanation,
     Explanations,
+    Game,
+    hourly,
     shapley_values,
 )
 from hpo_lib.benchmark.train import Plan, Task, planned, run_benchmark
@@ -84,7 +86,7 @@ def explain(
     run_benchmark(plan, tasks=tasks)
     linear = next(task for task in every if task.row[0] == LINEAR)
     key = linear.key | {"refit": False}  # fitted once, and again for each coalition
-    tasks.append(Task((REFITTED, "own", 0), key, lambda: refitted(linear.trained)))
+    tasks.append(Task((REFITTED, "own", 0), key, lambda: [*refitted(linear.trained)]))
     learnt = data.trained_through_validation() if plan.refit else data
     donors = draw_donors(learnt, chosen_days(data, split, days))
     origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
@@ -116,22 +118,22 @@ def _explained(
     from hpo_lib.families.insight import with_redrawn_weights  # needs torch
 
     halves = [coalition_values(fitted, data, half) for half in np.split(donors, 2, axis=2)]
-    values, came, checks = np.mean(halves, axis=0), actual(data, donors[:, 0, 0]), ByName()
+    came = sliding_window_view(data.target, HORIZON)[donors[:, 0, 0] + 1]
+    values, checks = np.mean(halves, axis=0), ByName()
     if isinstance(fitted, Forecaster):
         few, noise = donors[:SANITY_DAYS], np.random.default_rng(0).random(len(data.frame))
-        planted = replace(
-            data, frame=data.frame.assign(planted=noise), past=(*data.past, "planted")
-        )
+        frame = data.frame.assign(planted=noise)
+        planted = replace(data, frame=frame, past=(*data.past, "planted"))
         unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
-        losses = (WHAT["mae"](half, came).mean(axis=(1, 2)) for half in halves)
+        losses = (hourly(half, came)["mae"].mean(axis=(1, 2)) for half in halves)
         checks = {"planted": float(np.ptp(unseen, axis=0).max()), "donors": _change(*losses)}
         if redrawn := with_redrawn_weights(fitted):
-            games = values[:, :SANITY_DAYS], coalition_values(redrawn, data, few)
-            checks["redrawn"] = _change(*(game[..., MEDIAN] for game in games))
+            other = coalition_values(redrawn, data, few)
+            checks["redrawn"] = _change(values[:, :SANITY_DAYS, :, MEDIAN], other[..., MEDIAN])
     return Explanation(facts | {"checks": checks}, values, came)
 
 
-def _change(before: np.ndarray, after: np.ndarray) -> float:
+def _change(before: Game, after: Game) -> float:
     """Of the Shapley values of two games, in percent of their mean size."""
     change, size = (np.abs(shapley_values(game)).mean() for game in (after - before, before))
     return float(100 * change / size)
@@ -188,11 +190,10 @@ def draw_donors(dataset: Dataset, days: Positions) -> Positions:
 
 def coalitions(dataset: Dataset, donors: Positions, groups: Groups) -> Iterator[Context]:
     """What each coalition knows of each day and donor [N K], in the order of a game."""
-    floor = level_floor(dataset)
     own, history, others = map(dataset.context, donors.swapaxes(0, 1).reshape(3, -1))
     for row in range(2 ** len(groups)):
         hidden = {name: groups[name] for i, name in enumerate(groups) if not row >> i & 1}
-        yield own.with_groups_of(history, others, hidden, floor)
+        yield own.with_groups_of(history, others, hidden, level_floor(dataset))
 
 
 def coalition_values(
@@ -200,7 +201,7 @@ def coalition_values(
     dataset: Dataset,
     donors: Positions,
     groups: Groups | None = None,
-) -> np.ndarray:
+) -> Game:
     """[2^g, N, H, Q] forecasts of each coalition, in the mean over the donors.
 
     ``model``: one, or one for each coalition; ``groups``: None for the `players`.
@@ -208,38 +209,33 @@ def coalition_values(
     groups, parts = groups or players(dataset), []
     models = [model] * 2 ** len(groups) if isinstance(model, Forecaster) else model
     for days in np.array_split(donors, 1 + len(donors) // DAYS_AT_ONCE):
+        by_donor = *days.shape[::2], HORIZON, -1
         contexts = coalitions(dataset, days, groups)
-        values = [
-            model.predict(context).values for context, model in zip(contexts, models, strict=True)
-        ]
-        shape = len(values), *days.shape[::2], *values[0].shape[1:]
-        parts.append(np.reshape(values, shape).mean(axis=2))
+        parts.append(
+            [
+                model.predict(context).values.reshape(by_donor).mean(axis=1)
+                for context, model in zip(contexts, models, strict=True)
+            ]
+        )
     return np.concatenate(parts, axis=1)
 
 
-def actual(dataset: Dataset, origins: Positions) -> np.ndarray:
-    """[N, H] what came after each origin."""
-    return np.asarray(dataset.target.to_numpy()[origins[:, None] + np.arange(1, HORIZON + 1)])
-
-
-def refitted(baseline: TableForecaster) -> list[Forecaster]:
+def refitted(baseline: TableForecaster) -> Iterator[Forecaster]:
     """The linear baseline fitted again on what each coalition knows.
 
     A hidden group is that of a donor in each window that is learnt from, as it is in those that are
     forecast. The interval is that of the errors in training.
     """
-    learnt, floor, options = baseline.dataset, baseline.floor, baseline.state["linear"].options
+    learnt = baseline.dataset
     origins = learnt.training_origins(near_hours=STANDARD.near_hours)
-    origins = origins[:: 1 + len(origins) // MOST_WINDOWS]
-    donors, models = draw_donors(learnt, origins)[:, :, :1], list[Forecaster]()
-    origins = donors[:, 0, 0]
+    donors = draw_donors(learnt, origins[:: 1 + len(origins) // MOST_WINDOWS])[:, :, :1]
+    came = sliding_window_view(learnt.target, HORIZON)[donors[:, 0, 0] + 1]
     for context in coalitions(learnt, donors, players(learnt)):
-        table = options.table(learnt, context, floor)
-        table = replace(table, target=actual(learnt, origins) / table.level[:, None] - 1)
-        linear = LinearBaseline.of_table(table, options)
+        table = baseline.table(context)
+        table = replace(table, target=came / table.level[:, None] - 1)
+        linear = LinearBaseline.of_table(table, baseline.state["linear"].options)
         linear = linear.with_interval(table.target - linear.relative(table))
-        models.append(replace(baseline, state={"linear": linear}))
-    return models
+        yield replace(baseline, state={"linear": linear})
 
 
 def chosen_days(dataset: Dataset, split: str, days: str) -> Positions:
@@ -265,8 +261,8 @@ def agreement(forecaster: Forecaster, dataset: Dataset, claims: pd.DataFrame) ->
     donors = draw_donors(dataset, chosen_days(dataset, "validation", "14"))
     values = shapley_values(coalition_values(forecaster, dataset, donors)[..., MEDIAN])
     sizes = pd.DataFrame(np.abs(values).mean(axis=2).T, donors[:, 0, 0], [*players(dataset)])
-    claims, draws = claims.set_axis(dataset.validation_origins), []
-    both = pd.concat({"claim": claims, "group": sizes}, axis=1, join="inner")
+    claims = claims.set_axis(dataset.validation_origins)
+    both, draws = pd.concat({"claim": claims, "group": sizes}, axis=1, join="inner"), []
     for drawn in drawn_days(len(both)):
         table = both.iloc[drawn]
         draws.append(table.corr("spearman").loc["claim", "group"].stack())

@@ -6,7 +6,6 @@ the last row that of all players.
 """
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -17,19 +16,13 @@ from scipy.special import comb
 from scipy.stats import kendalltau
 
 from hpo_lib.errors import UNREADABLE, InputError
-from hpo_lib.families.linear_baseline import MEDIAN
 from hpo_lib.paths import BenchmarkPaths, atomic
 from hpo_lib.scoring.forecasts import QUANTILE_LEVELS
 from hpo_lib.scoring.metrics import quantile_losses
-from hpo_lib.scoring.uncertainty import drawn_days
+from hpo_lib.scoring.uncertainty import bounds_of_means
 
-WHAT: Mapping[str, Callable[..., np.ndarray]] = {
-    "median": lambda values, actual: values[..., MEDIAN],
-    "width": lambda values, actual: values[..., -1] - values[..., 0],
-    "mae": lambda values, actual: np.abs(actual - values[..., MEDIAN]),
-    "pinball": lambda values, actual: quantile_losses(values, actual, QUANTILE_LEVELS).mean(-1),
-}
-"""What is explained: hourly values [..., N, H] of forecasts [..., N, H, Q] and actuals [N, H]."""
+WHAT = "median", "width", "mae", "pinball"
+"""Of a forecast is explained, see `hourly`."""
 
 LINEAR, REFITTED = "RESIDUAL_LINEAR", "REFITTED_LINEAR"
 """The linear baseline, and that which is fitted again for each coalition."""
@@ -41,17 +34,20 @@ MEAN = "mean"
 DROPPED_BITS = 10
 """Of the 23 of a stored float32: values are within 0.006 %, and files a third smaller."""
 
+Game = np.ndarray
+"""[2^g, ...], see above."""
+
 Training = tuple[str, ...]
 """Model, params and seed (or `MEAN`) as text."""
 
 
-def members(game: np.ndarray) -> np.ndarray:
+def members(game: Game) -> np.ndarray:
     """[g, 2^g] whether each player takes part in each coalition."""
     players = np.arange(len(game).bit_length() - 1)
     return np.asarray(np.arange(len(game)) >> players[:, None] & 1, bool)
 
 
-def shapley_values(game: np.ndarray) -> np.ndarray:
+def shapley_values(game: Game) -> np.ndarray:
     """[g, ...] what each player adds, in the mean over all orders in which players may join.
 
     ``sum over S without i of (v(S + i) - v(S)) / (g comb(g - 1, |S|))`` (Shapley, 1953). The values
@@ -62,20 +58,21 @@ def shapley_values(game: np.ndarray) -> np.ndarray:
     return np.tensordot((2 * member - 1) / (g * comb(g - 1, others)), game, 1)
 
 
-def interactions(game: np.ndarray) -> np.ndarray:
+def interactions(game: Game) -> np.ndarray:
     """[g, g, ...] what two players add together beyond what they add apart; 0 on the diagonal.
 
     The Shapley interaction index (Grabisch and Roubens, 1999): what a player adds where the other
     one takes part, less what it adds where that does not.
     """
-    pairs = [
-        np.insert(shapley_values(game[present] - game[~present]), other, 0, axis=0)
-        for other, present in enumerate(members(game))
-    ]
-    return np.stack(pairs)
+    return np.stack(
+        [
+            np.insert(shapley_values(game[present] - game[~present]), other, 0, axis=0)
+            for other, present in enumerate(members(game))
+        ]
+    )
 
 
-def deletion(game: np.ndarray, claim: np.ndarray) -> np.ndarray:
+def deletion(game: Game, claim: np.ndarray) -> np.ndarray:
     """[g + 1, ...] the value with all players, then without that of the largest claim, and so on.
 
     ``claim`` [g] is of any sign. The curve of insertion is that of the reversed order, backwards.
@@ -84,13 +81,13 @@ def deletion(game: np.ndarray, claim: np.ndarray) -> np.ndarray:
     return np.asarray(game[-1 - np.cumsum([0, *(1 << order)])])
 
 
-def mean_deletion(game: np.ndarray) -> np.ndarray:
+def mean_deletion(game: Game) -> np.ndarray:
     """[g + 1] `deletion` in the mean over all orders: of all coalitions of each size."""
     sizes = members(game).sum(axis=0)
     return (np.bincount(sizes, game) / np.bincount(sizes))[::-1]
 
 
-def faithfulness(loss: np.ndarray, claim: np.ndarray) -> float:
+def faithfulness(loss: Game, claim: np.ndarray) -> float:
     """How much faster the loss [2^g] rises without the players of the largest claims than of any.
 
     The area between `deletion` by this claim and `mean_deletion`, in % of the loss with all
@@ -98,6 +95,17 @@ def faithfulness(loss: np.ndarray, claim: np.ndarray) -> float:
     """
     between = deletion(loss, claim) - mean_deletion(loss)
     return float(100 * np.trapezoid(between) / len(claim) / loss[-1])
+
+
+def hourly(values: np.ndarray, actual: np.ndarray) -> dict[str, np.ndarray]:
+    """What is explained, [..., N, H] of forecasts [..., N, H, Q] and actuals [N, H]."""
+    low, median, high = np.moveaxis(values, -1, 0)
+    return {
+        "median": median,
+        "width": high - low,
+        "mae": np.abs(actual - median),
+        "pinball": quantile_losses(values, actual, QUANTILE_LEVELS).mean(axis=-1),
+    }
 
 
 class Explanation(NamedTuple):
@@ -111,7 +119,7 @@ class Explanation(NamedTuple):
     """
 
     facts: dict[str, Any]
-    values: np.ndarray
+    values: Game
     actual: np.ndarray
 
     def store(self, file: Path) -> None:
@@ -134,7 +142,7 @@ class Explanation(NamedTuple):
             with np.load(file) as stored:
                 return cls(
                     json.loads(str(stored["facts"])),
-                    stored["values"].astype(np.float64),
+                    stored["values"].astype(float),
                     stored["actual"],
                 )
         except (EOFError, BadZipFile, *UNREADABLE) as error:
@@ -146,21 +154,22 @@ class Explanation(NamedTuple):
 class Explanations(NamedTuple):
     """All of a folder, which are of the same days, in ``unit``: the target's times ``factor``."""
 
-    parts: Mapping[Training, Explanation]
+    parts: dict[Training, Explanation]
     unit: str = ""
     factor: float = 1
 
     @classmethod
-    def of_folder(cls, paths: BenchmarkPaths, *unit_and_factor: Any) -> "Explanations":
-        parts = {tuple(one.stem.split("-")): Explanation.load(one) for one in paths.explanations()}
-        return cls(parts, *unit_and_factor)
+    def of_folder(cls, paths: BenchmarkPaths, unit: str = "", factor: float = 1) -> "Explanations":
+        files = paths.explanations()
+        parts = {tuple(file.stem.split("-")): Explanation.load(file) for file in files}
+        return cls(parts, unit, factor)
 
     @property
     def facts(self) -> dict[str, Any]:
         """Those that all have in common, and others of the first."""
         return next(iter(self.parts.values())).facts
 
-    def games(self, what: str) -> dict[Training, np.ndarray]:
+    def games(self, what: str) -> dict[Training, Game]:
         """[2^g, N, H] hourly values of one of `WHAT` by coalition.
 
         Of each training, before them in the mean over the seeds.
@@ -168,19 +177,22 @@ class Explanations(NamedTuple):
         games: dict[Training, Any] = {}
         for training, one in self.parts.items():
             for name in ((*training[:2], MEAN), training):
-                games.setdefault(name, []).append(WHAT[what](one.values, one.actual))
+                games.setdefault(name, []).append(hourly(one.values, one.actual)[what])
         return {name: self.factor * np.mean(seeds, axis=0) for name, seeds in games.items()}
 
-    def losses(self) -> dict[Training, np.ndarray]:
+    def losses(self) -> dict[Training, Game]:
         """[2^g] the MAE of each training, and in the mean over seeds."""
         return {training: game.mean(axis=(1, 2)) for training, game in self.games("mae").items()}
 
     @property
     def best(self) -> Training:
         """The mean over seeds with the lowest MAE."""
-        losses = self.losses()
-        means = (row for row in losses if row[0] != REFITTED and row[2] == MEAN)
-        return min(means, key=lambda row: losses[row][-1])
+        means = {
+            row: loss[-1]
+            for row, loss in self.losses().items()
+            if row[0] != REFITTED and row[2] == MEAN
+        }
+        return min(means, key=means.__getitem__)
 
     def table(self) -> pd.DataFrame:
         """A row per model, params, seed (and `MEAN`), ``what`` and ``group``, with intervals.
@@ -188,16 +200,13 @@ class Explanations(NamedTuple):
         The values of the groups sum to that of `ALL` less that of `NONE`. Intervals are of a block
         bootstrap over days.
         """
-        groups, days = [*self.facts["players"], NONE, ALL], drawn_days(len(self.facts["days"]))
-        tables = {}
+        groups, tables = [*self.facts["players"], NONE, ALL], {}
         for what in WHAT:
             for training, game in self.games(what).items():
                 daily = game.mean(axis=2)
                 values = np.vstack([shapley_values(daily), daily[[0, -1]]])
-                bounds = np.quantile(values[:, days].mean(axis=2), [0.025, 0.975], axis=1)
-                tables[*training, what] = pd.DataFrame(
-                    [values.mean(axis=1), *bounds], ["value", "low", "high"], groups
-                ).T
+                rows = [values.mean(axis=1), *bounds_of_means(values.T)]
+                tables[*training, what] = pd.DataFrame(rows, ["value", "low", "high"], groups).T
         return pd.concat(tables, names=["model", "params", "seed", "what", "group"]).reset_index()
 
     def report(self) -> list[str]:

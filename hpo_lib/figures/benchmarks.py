@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from itertools import compress, pairwise, zip_longest
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.dates import DateFormatter, HourLocator
@@ -46,7 +45,7 @@ from hpo_lib.figures.style import (
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import GROUPS
 from hpo_lib.scoring.forecasts import NOMINAL_COVERAGE, QuantileForecasts
-from hpo_lib.scoring.uncertainty import daily_losses, drawn_days, holm
+from hpo_lib.scoring.uncertainty import bounds_of_means, daily_losses, holm
 
 WEEK_SEASONS = ("winter", "summer", "spring", "autumn")
 """The first two of which the test split has a whole week are drawn."""
@@ -91,7 +90,7 @@ def change(
     """
     differences = daily_losses(ours)[score] - daily_losses(theirs)[score]
     daily = 100 * differences / daily_losses(whole)[score].mean()
-    low, high = np.quantile(daily[drawn_days(len(daily))].mean(axis=1), [0.025, 0.975])
+    low, high = bounds_of_means(daily)
     certain = low * high > 0
     return {"change": daily.mean(), "change_low": low, "change_high": high, "certain": certain}
 
@@ -377,7 +376,7 @@ def draw_skill_split(data: pd.DataFrame) -> Figure:
         for axes, (score, name) in zip(grid, SKILL.items(), strict=True):
             naive, *_ = of_dataset["label"]
             rows = of_dataset[of_dataset["score"] == score].set_index("label").drop(naive)
-            fill_steps(axes, rows["change"], 100.0, "", "", with_intervals(rows, "change", [10.0]))
+            fill_steps(axes, rows["change"], 100.0, with_intervals(rows, "change", [10.0]))
             for text in compress(axes.texts, rows["certain"]):
                 text.set_fontweight("bold")
             axes.set(xlabel=f"{name} in % of {naive}", xlim=(0, 110))

@@ -88,13 +88,12 @@ def fill_losses(axes: Axes, one: Explanations) -> Iterable[str]:
 
 def fill_hours(axes: Axes, one: Explanations) -> Iterable[str]:
     """Group by hour ahead as shades: the mean size of what it adds, of the best model."""
-    sizes = list[pd.DataFrame]()
-    for what in ("median", "width"):
-        values = np.abs(shapley_values(one.games(what)[one.best])).mean(axis=1)
-        rows = [f"{what}, {group}" for group in one.facts["players"]]
-        sizes.append(pd.DataFrame(values, rows, range(1, 1 + HORIZON)))
+    parts = "median", "width"
+    values = np.vstack([shapley_values(one.games(part)[one.best]) for part in parts])
+    rows = [f"{part}, {group}" for part in parts for group in one.facts["players"]]
+    sizes = pd.DataFrame(np.abs(values).mean(axis=1), rows, range(1, 1 + HORIZON))
     label = {"label": f"mean size in {one.unit}"}
-    sns.heatmap(pd.concat(sizes), ax=axes, cmap="Blues", xticklabels=3, cbar_kws=label)
+    sns.heatmap(sizes, ax=axes, cmap="Blues", xticklabels=3, cbar_kws=label)
     axes.set(xlabel="hours ahead", ylabel=model_name(one.best[0]))
     return ()
 
@@ -106,8 +105,8 @@ def fill_day(axes: Axes, one: Explanations) -> Iterable[str]:
     day = np.abs(daily[-1] - daily[0]).argmax()
     average = medians.get((LINEAR, "own", MEAN), daily)[0, day].mean()
     fill_reasons(axes, daily[:, day], one.facts["players"], average, one.unit)
-    days, title = one.facts["days"], one.facts["title"]
-    axes.set_title(title.replace(f"{len(days)} days", f"after {days[day]}"))
+    days = one.facts["days"]
+    axes.set_title(axes.get_title().replace(f"{len(days)} days", f"after {days[day]}"))
     axes.set_ylabel(model_name(one.best[0]))
     return ()
 
@@ -116,32 +115,34 @@ def fill_reasons(
     axes: Axes, daily: np.ndarray, groups: Iterable[str], average: float, unit: str
 ) -> None:
     """What leads from an ``average`` day to a daily mean [2^g] with all information."""
-    added = pd.Series([daily[0] - average, *shapley_values(daily)], ["model", *groups])
-    fill_steps(axes, added, average, "average day", unit)
+    steps = [daily[0] - average, *shapley_values(daily)]
+    first, last = fill_steps(axes, pd.Series(steps, ["model", *groups]), average)
+    axes.set_xlabel(f"daily mean in {unit}, from {first} (average day) to {last}")
 
 
 def fill_steps(
-    axes: Axes, added: pd.Series, start: float, begins: str, unit: str, texts: Sequence[str] = ()
-) -> None:
-    """A waterfall of what is ``added`` to a daily mean; ``texts``: other labels than numbers."""
+    axes: Axes, added: pd.Series, start: float, texts: Sequence[str] = ()
+) -> Sequence[str]:
+    """A waterfall of what is ``added`` to a mean; ``texts``: other labels than numbers.
+
+    Returns where it starts and ends, as texts.
+    """
     ends = start + np.cumsum([0, *added])
     bars = axes.barh(added.index, added, left=ends[:-1], color=np.where(added > 0, ACCENT, BLUE))
-    texts = texts or aligned(added, [added.abs().max()])
-    axes.bar_label(bars, texts, padding=4, fontsize=6)
-    first, last = aligned(ends[[0, -1]])
-    axes.set_xlabel(f"daily mean in {unit}, from {first} ({begins}) to {last}")
+    axes.bar_label(bars, texts or aligned(added, [added.abs().max()]), padding=4, fontsize=6)
     axes.invert_yaxis()
     axes.use_sticky_edges = False
     axes.margins(x=0.12)
+    return aligned(ends[[0, -1]])
 
 
 def fill_deletions(axes: Axes, one: Explanations) -> Iterable[str]:
     """MAE without the first groups in a model's own order; dashed in the mean over all orders."""
     means = {row[0]: loss for row, loss in one.losses().items() if row[2] == MEAN}
     for model, loss in means.items():
-        look = model_look(model) | {"lw": 1, "ls": "-"}
-        axes.plot(deletion(loss, shapley_values(loss)), **look)
-        axes.plot(mean_deletion(loss), "--", color=look["color"])
+        own_order = deletion(loss, shapley_values(loss))
+        axes.plot(own_order, **{**model_look(model), "lw": 1, "ls": "-"})
+        axes.plot(mean_deletion(loss), "--", color=model_colour(model))
     axes.set(xlabel="groups hidden", ylabel=f"MAE in {one.unit}")
     return means
 
@@ -203,12 +204,12 @@ def draw_claims(
 def draw_stacks(parts: "StackForecasts", data: Dataset) -> Figure:
     """N-HiTS: the daily means of three forecasts as sums of what the stacks add."""
     figure, (row,) = panels(1, 3, height=2.4, width=9, sharey=True)
-    added = pd.DataFrame(parts.stacks[..., MEDIAN].mean(axis=2), columns=parts.sizes.columns)
-    spread = np.linspace(0, len(added) - 1, 5, dtype=int)[1:-1]
     unit = unit_text(data.spec.unit)
-    for axes, n in zip(row, spread, strict=True):
-        fill_steps(axes, added.iloc[n], parts.base[n].mean(), parts.base_name, unit)
-        axes.set_xlabel(axes.get_xlabel().replace(", from", ",\nfrom"))
+    for quarter, axes in enumerate(row, 1):
+        n = quarter * (len(parts.base) - 1) // 4
+        added = pd.Series(parts.stacks[n, ..., MEDIAN].mean(axis=1), parts.sizes.columns)
+        first, last = fill_steps(axes, added, parts.base[n].mean())
+        axes.set_xlabel(f"daily mean in {unit},\nfrom {first} ({parts.base_name}) to {last}")
         axes.set_title(f"after {parts.origins[n]:%A %Y-%m-%d %H:%M} UTC")
     return marked_by_source(figure, data.source)
 
@@ -217,12 +218,16 @@ def draw_stacks(parts: "StackForecasts", data: Dataset) -> Figure:
 def draw_attention(weights: "FusionWeights", data: Dataset) -> Figure:
     """Attention of a TFT on each hour of the week and the day ahead, mean over hours ahead."""
     figure, [[axes]] = panels(1, 1, height=2.4, width=9)
-    edges = np.arange(0.5 - HISTORY, HORIZON + 1)  # the hour of the origin is 0
     mean = 100 * weights.attention.mean(axis=(0, 1))
+    edges = np.arange(0.5 - HISTORY, HORIZON + 1)  # the hour of the origin is 0
     axes.stairs(mean, edges, fill=True, color=model_colour("TFT_Q"), alpha=0.5)
-    axes.axhline(100 / (HISTORY + HORIZON), label="equal attention", **TARGET)
+    axes.axhline(100 / len(mean), label="equal attention", **TARGET)
     axes.axvline(0.5, color="#000000", lw=1)
-    axes.set(xlabel="hours from the origin", ylabel="attention in %", ylim=(0, None))
-    axes.set_xticks(range(24 - HISTORY, HORIZON + 1, 24))
+    axes.set(
+        xlabel="hours from the origin",
+        xticks=range(24 - HISTORY, HORIZON + 1, 24),
+        ylabel="attention in %",
+        ylim=(0, None),
+    )
     axes.legend(loc="upper left")
     return marked_by_source(figure, data.source)

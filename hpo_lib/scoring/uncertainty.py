@@ -7,6 +7,7 @@ both as shares of the means of the untuned defaults, so those score 1.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -53,13 +54,19 @@ def bootstrap_intervals(f: QuantileForecasts) -> dict[str, Interval]:
     another (Politis and Romano, 1992). All scores are computed on the same draws. ``f`` has
     ascending origins.
     """
-    drawn = drawn_days(len(f.origins))
     return {
-        name: Interval(loss.mean(), *np.quantile(loss[drawn].mean(axis=1), [0.025, 0.975]))
+        name: Interval(loss.mean(), *bounds_of_means(loss))
         for name, loss in daily_losses(f).items()
     }
 
 
+def bounds_of_means(daily: np.ndarray) -> np.ndarray:
+    """Low and high [2, ...] of the mean over days [N, ...], as in `bootstrap_intervals`."""
+    means = daily[drawn_days(len(daily))].mean(axis=1)
+    return np.quantile(means, [0.025, 0.975], axis=0)
+
+
+@cache
 def drawn_days(n: int) -> np.ndarray:
     """[`BOOTSTRAP_REPEATS`, n] positions of days, drawn as `bootstrap_intervals` says.
 
