@@ -54,7 +54,8 @@ def render_card(
     paragraphs = "\n\n".join(notes)
     scores, calibration = [], []
     unit = metrics.readable_unit(data["unit"], metrics.mae(next(iter(forecasts.values()))))
-    for name, f in zip(forecasts, map(unit.forecasts, forecasts.values()), strict=True):
+    for name, in_target_unit in forecasts.items():
+        f = unit.forecasts(in_target_unit)
         intervals = bootstrap_intervals(f)
         ranges = [with_interval(*intervals[key]) for key in ("mae", "picp", "winkler")]
         scores.append(_row(name, len(f.origins), *ranges, number(metrics.pinball(f))))

@@ -33,10 +33,11 @@ def telling(number: int, curve: Curve, unit: str, say: Callable[[str], None]) ->
         pause = FIRST_PAUSE
         while not ended.wait(pause):
             pause *= 2
-            check = ""
-            if curve:
-                last = curve[-1]
-                check = f", {mae_in_words(last['mae'], unit)} after {last['step']} steps"
+            check = (
+                f", {mae_in_words(curve[-1]['mae'], unit)} after {curve[-1]['step']} steps"
+                if curve
+                else ""
+            )
             say(f"trial {number} trains: {time.monotonic() - begun:.0f} s{check}")
 
     thread = threading.Thread(target=work, daemon=True)
