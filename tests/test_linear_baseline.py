@@ -45,8 +45,7 @@ def test_when_some_points_are_far_off_then_the_line_goes_through_the_others():
 
 def test_when_there_is_nothing_but_a_constant_then_it_is_the_median(monkeypatch):
     monkeypatch.setattr(linear_baseline, "ROUNDS", 200)
-    y = np.array([0.0, 1.0, 2.0, 3.0, 1000.0])
-    weights, intercept = least_absolute(np.zeros((5, 1)), y)
+    weights, intercept = least_absolute(np.zeros((5, 1)), np.array([0.0, 1.0, 2.0, 3.0, 1000.0]))
     assert weights[0] == 0
     assert intercept == pytest.approx(2, abs=0.2)  # the mean is 201
 

@@ -155,7 +155,8 @@ def test_when_another_study_or_trial_is_chosen_then_the_whole_picture_is_drawn(l
     canvas.scroll_into_view_if_needed()
     before = page.evaluate(PIXELS)
 
-    x, y = explorer.figure.axes[FRONT].transData.transform((other.mae, other.picp_penalty))
+    place = other.mae * study.readable.factor, other.picp_penalty
+    x, y = explorer.figure.axes[FRONT].transData.transform(place)
     box = canvas.bounding_box()
     page.mouse.click(box["x"] + x, box["y"] + explorer.figure.bbox.height - y)
     page.get_by_text(f"{title} {other.number}").first.wait_for()

@@ -69,8 +69,7 @@ def test_when_the_data_changes_later_then_a_context_stays_as_it_was(tiny_dataset
 
 
 def test_when_forecasts_meet_the_actuals_then_hours_that_nobody_knows_stay_open(tiny_dataset):
-    last = len(tiny_dataset.frame) - 1
-    origins = tiny_dataset.index[[900, last - 4]]
+    origins = tiny_dataset.index[[900, len(tiny_dataset.frame) - 5]]
     found = QuantileForecasts.of_model(np.zeros((2, HORIZON, 3)), origins).with_actual(
         tiny_dataset.target
     )
