@@ -36,7 +36,7 @@ from measurements.search_value import trials_of
 
 JOB_ID = "published"
 BUILD = PROJECT_ROOT / "build" / JOB_ID
-COLOURS = 64
+COLOURS = 32
 SHARED = ("preset", "seeds", "simulated", "data_dir", "runs_dir")
 EXPLAINED = "NHITS_Q RESIDUAL_LINEAR LIGHTGBM_LINEAR_Q"
 

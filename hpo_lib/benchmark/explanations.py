@@ -159,10 +159,11 @@ class Explanations(NamedTuple):
     factor: float = 1
 
     @classmethod
-    def of_folder(cls, paths: BenchmarkPaths, unit: str = "", factor: float = 1) -> "Explanations":
+    def of_folder(cls, paths: BenchmarkPaths, *unit: Any) -> "Explanations":
+        """All of a folder, and in which ``unit`` and by which ``factor``."""
         files = paths.explanations()
         parts = {tuple(file.stem.split("-")): Explanation.load(file) for file in files}
-        return cls(parts, unit, factor)
+        return cls(parts, *unit)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -427,7 +428,9 @@ forecasts.</p>
 def picture(figure: Figure, name: str) -> str:
     """A figure as an image of a page, which needs no other file."""
     stream = io.BytesIO()
-    with rc_context({"svg.hashsalt": "hpo"}):
+    # Letters as text, which a browser finds, and coordinates of two digits: half the size.
+    with rc_context({"svg.hashsalt": "hpo", "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
-    content = base64.b64encode(stream.getvalue()).decode()
+    rounded = re.sub(rb"(\.\d\d)\d+", rb"\1", stream.getvalue())
+    content = base64.b64encode(rounded).decode()
     return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{content}">'

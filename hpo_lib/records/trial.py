@@ -359,7 +359,7 @@ def _knee(front: Trials) -> Chosen:
     if not ranges.any():
         return front[0].number, "the front has one point"
     scaled = (values - values.min(axis=0)) / np.where(ranges, ranges, 1.0)
-    lowest = int(scaled.sum(axis=1).argmin())
+    lowest = scaled.sum(axis=1).argmin()
     return front[lowest].number, "farthest from the line between the ends of the front"
 
 

@@ -73,8 +73,7 @@ def drawn_days(n: int) -> np.ndarray:
     They are always the same ones, so that scores can be compared.
     """
     block = min(BLOCK_DAYS, n)
-    size = (BOOTSTRAP_REPEATS, math.ceil(n / block), 1)
-    starts = np.random.default_rng(0).integers(n, size=size)
+    starts = np.random.default_rng(0).integers(n, size=(BOOTSTRAP_REPEATS, math.ceil(n / block), 1))
     return ((starts + np.arange(block)) % n).reshape(BOOTSTRAP_REPEATS, -1)[:, :n]
 
 

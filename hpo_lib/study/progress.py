@@ -89,8 +89,7 @@ def out_of_time(limit_hours: float, spent: float, trials: Trials) -> str:
 
     The limit is 0 for none.
     """
-    seconds = [trial.seconds for trial in trials if trial.complete]
-    expected = max(seconds[-RECENT:], default=0.0)
+    expected = max([trial.seconds for trial in trials if trial.complete][-RECENT:], default=0.0)
     if not limit_hours or spent + expected <= limit_hours * 3600:
         return ""
     return (
