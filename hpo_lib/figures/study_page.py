@@ -325,7 +325,7 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
             "good. The Winkler score is low for narrow intervals with few misses, pinball loss "
             "rates all three quantiles. Calibrated scores are after the rolling correction. "
             f"{NETWORK_KEPT} by trial {chosen}: {network_kept(study.chosen.shares)}; "
-            "all else is its linear baseline.",
+            "all else is its linear baseline (with LightGBM on it if linear_trees is yes).",
             [labelled(score_table(study), unit)],
         ),
         (
