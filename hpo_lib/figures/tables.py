@@ -227,7 +227,7 @@ def explanation_table(evidence: Evidence) -> Table:
     )
     groups, sections = data["group"].unique(), []
     for title, rows in data[data["seed"] == "mean"].groupby("title", sort=False):
-        like, half = [10 * rows["value"].abs().max()], (rows["high"] - rows["low"]) / 2
+        like, half = [rows["value"].abs().max()], (rows["high"] - rows["low"]) / 2
         texts = map("{} ({})".format, aligned(rows["value"], like), aligned(half, like))
         cells = pd.Series(texts, [rows["model"], rows["group"]]).unstack(sort=False)
         cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
