@@ -130,8 +130,7 @@ def test_when_a_search_starts_from_plain_defaults_then_the_first_trial_near_toda
     """Percent of today's defaults: of MAE 10, and of the interval score 100."""
 
     def scores(arguments, name, trials, *, recipe, space):
-        of_plain = {"plan": [20, 15, 30], "wide": [20, 10.3, 9]}[space]
-        mae = [10] if recipe == "standard" else of_plain
+        mae = [10] if recipe == "standard" else {"plan": [20, 15, 30], "wide": [20, 10.3, 9]}[space]
         return [{"mae": np.full(5, one), "winkler": np.full(5, 100.0)} for one in mae]
 
     monkeypatch.setattr(search_purpose, "scores", scores)
