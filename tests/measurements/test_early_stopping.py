@@ -7,13 +7,12 @@ import pytest
 
 from hpo_lib.families.models import get_family
 from hpo_lib.families.search_space import is_whole
-from hpo_lib.paths import RUNS_DIR
-from hpo_lib.records.study import StoredStudy, study_runs
+from hpo_lib.paths import RUNS_DIR, RunPaths
+from hpo_lib.records.study import StoredStudy
 from hpo_lib.study.early_stopping import Rung, StoppingRule
+from measurements import settling
 from measurements.early_stopping import Recorded, complete, cost, drawn, load_table, measure, replay
 from measurements.record_curves import NEAR, append, configuration, counts, record, recorded
-from measurements.settling import Replayed
-from measurements.settling import complete as complete_ones
 
 BY_MAE = StoppingRule((Rung(0.5, 0.5),), warm_up=1)
 
@@ -130,12 +129,16 @@ def test_when_recording_was_interrupted_then_it_goes_on_with_what_is_missing(
 
 
 @pytest.mark.slow
-def test_when_a_published_study_is_replayed_then_it_settles_before_its_end_on_the_same_choice():
-    run = next(one for one in study_runs(RUNS_DIR) if one.model == "NHITS_Q")
-    study = Replayed(StoredStudy.read(run), stopping=False)
+def test_when_a_published_study_is_replayed_then_it_settles_before_its_end_on_the_same_choice(
+    monkeypatch,
+):
+    """It settled at the minimum of ten trials, so the replay has a lower one."""
+    monkeypatch.setattr(settling, "MIN_FINISHED", 5)
+    run = RunPaths(RUNS_DIR, "NHITS_Q", "water_centrum_dev", "published")
+    study = settling.Replayed(StoredStudy.read(run), stopping=False)
     trials = study.in_order(0)
     n = study.ends(trials, None)
-    assert 10 <= n < len(trials)
-    choices = {study.choice(tuple(complete_ones(some))) for some in (trials[:n], trials)}
+    assert 5 <= n < len(trials)
+    choices = {study.choice(tuple(settling.complete(some))) for some in (trials[:n], trials)}
     assert choices == {study.study.result["best_trial_number"]}
     assert study.score(0) == pytest.approx(100)
