@@ -485,8 +485,8 @@ def test_when_the_nine_cells_run_at_test_budget_then_every_row_of_every_twin_is_
 
     plan = make_plan(tomls["heat"], **given)
     key = read_json(plan.paths.training("NHITS_Q", "best", 42).record, "a training")["key"]
-    best = study.result["best_recipe"]  # where thermal has no effect without weather
-    assert {**key["recipe"], "thermal": True} == best
+    # There thermal has no effect without weather.
+    assert {**key["recipe"], "thermal": True} == study.result["best_recipe"]
     assert {**key["params"], **study.result["best_params"]} == study.result["best_params"]
 
     # The notebook on the trainings that are there: it trains nothing, and its table is that of the

@@ -174,8 +174,8 @@ def test_when_validation_is_given_then_the_first_test_days_live_on_it():
     warm_up, test = split_in_two(forecasts(normal(40, seed=9), 0.2), 35)
     calibrated = calibrated_by(test, warm_up, flat_target(41), days=30)
     level, scores = 100, (np.abs(warm_up.actual - 100) - 0.2)[-30:] / 100
-    weights = np.repeat(np.arange(1, 31) / 30, H)  # the newest day 1, the oldest 1/30
-    margin = conformal_quantile(scores.ravel(), weights)
+    # The newest day weighs 1, the oldest 1/30.
+    margin = conformal_quantile(scores.ravel(), np.repeat(np.arange(1, 31) / 30, H))
     assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * margin)
 
 

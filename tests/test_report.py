@@ -3,6 +3,7 @@
 import html.parser
 import shutil
 import sys
+from base64 import b64decode
 from dataclasses import replace
 
 import numpy as np
@@ -65,9 +66,12 @@ def test_when_a_page_is_written_then_it_loads_nothing_and_holds_the_result(run):
     parsed = Page(text)
     assert parsed.open == []
     assert len(parsed.loads) == 3  # weeks, hours, front; nothing was proven
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in parsed.loads)
+    drawn = [
+        b64decode(one.removeprefix("data:image/svg+xml;base64,"), validate=True)
+        for one in parsed.loads
+    ]
+    assert b"MAE 0.220 m" in drawn[0]  # with all its digits
     study = StoredStudy.read(run)
-    mae = f"{study.chosen.mae:.3f}"
     for words in (
         study.label,
         "2026-01-16, complete: 4 complete, 1 failed in 0.017 minutes of training.",
@@ -79,7 +83,7 @@ def test_when_a_page_is_written_then_it_loads_nothing_and_holds_the_result(run):
         "data.source",
     ):
         assert words in parsed.texts, words
-    assert parsed.texts.count(mae) == 2  # in the scores and in the front
+    assert parsed.texts.count(f"{study.chosen.mae:.3f}") == 2  # in the scores and in the front
     assert not [words for words in parsed.texts if "SIMULATED" in words or "TEST" in words]
     assert page(run) == text
 

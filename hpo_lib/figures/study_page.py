@@ -428,9 +428,9 @@ forecasts.</p>
 def picture(figure: Figure, name: str) -> str:
     """A figure as an image of a page, which needs no other file."""
     stream = io.BytesIO()
-    # Letters as text, which a browser finds, and coordinates of two digits: half the size.
+    # Letters as text, which a browser finds; coordinates (in tags) of two digits: half the size.
     with rc_context({"svg.hashsalt": "hpo", "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
-    rounded = re.sub(rb"(\.\d\d)\d+", rb"\1", stream.getvalue())
+    rounded = re.sub(rb"(\.\d\d)\d+(?=[^<>]*>)", rb"\1", stream.getvalue())
     content = base64.b64encode(rounded).decode()
     return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{content}">'

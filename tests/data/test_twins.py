@@ -73,8 +73,7 @@ def test_when_seasons_and_hours_are_compared_then_demand_follows_them_in_local_t
     assert ratio > 4 if spec.name == "heat" else 0.5 < ratio < 1
     off = table[["is_weekend", "is_public_holiday", "is_school_holiday"]].any(axis="columns")
     for months in ([1, 2, 12], [5, 6, 9]):  # winter time, summer time
-        work = ~off & table.index.month.isin(months)
-        profile = y[work].groupby(table["hour"]).mean()
+        profile = y[~off & table.index.month.isin(months)].groupby(table["hour"]).mean()
         assert profile.loc[4:10].idxmax() == 7
         assert profile.idxmin() in (0, 1, 2, 3)
 

@@ -157,8 +157,7 @@ def test_what_a_study_settles_by_knows_nothing_of_the_test_split(settle, tiny_da
     frame = tiny_dataset.frame.copy()
     frame.iloc[2040:] = np.random.default_rng(0).normal(50, 20, frame.iloc[2040:].shape)
     other = dataclasses.replace(tiny_dataset, frame=frame)
-    changed = settle(dataset=other, runs_dir=tmp_path / "other")
-    assert settle().settled == changed.settled
+    assert settle(dataset=other, runs_dir=tmp_path / "other").settled == settle().settled
 
 
 # By what

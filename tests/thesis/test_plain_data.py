@@ -164,8 +164,8 @@ def test_when_a_week_is_drawn_then_it_is_the_middle_whole_one_and_hours_follow_t
     monkeypatch.setattr(series, "season_of", lambda months, _: np.full(len(months), 2))
     assert series.middle_weeks(test) == {"summer": 2}
     assert str(test.origins[2]) == "2019-05-26 23:00:00+00:00"
-    three = of_days(np.zeros(22), "2019-06-01 23:00")  # Monday 3rd is the second day
-    assert series.middle_weeks(three) == {"summer": 1 + 7}
+    # Monday 3rd is the second day.
+    assert series.middle_weeks(of_days(np.zeros(22), "2019-06-01 23:00")) == {"summer": 1 + 7}
     frame = benchmarks.weeks(evidence)
     hours = pd.date_range("2019-05-27 02:00", periods=7 * 24, freq="h")  # local time
     assert frame["hour"].tolist() == hours.tolist()
