@@ -63,10 +63,10 @@ def choices(found: object, allowed: Iterable[object]) -> str:
 
     Examples:
         >>> choices("TFT", ["NHITS_Q", "TFT_Q"])
-        'did you mean TFT_Q? Allowed: NHITS_Q, TFT_Q'
+        'did you mean TFT_Q? allowed: NHITS_Q, TFT_Q'
     """
     names = [str(name) for name in allowed]
-    return f"{nearest(found, names)}Allowed: {', '.join(names)}"
+    return f"{nearest(found, names)}allowed: {', '.join(names)}"
 
 
 def nearest(found: object, names: Iterable[str]) -> str:

@@ -15,15 +15,15 @@ ID = (
     "(it becomes part of file names); choose another job_id"
 )
 FIELDS = (
-    "Allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, space, "
+    "allowed: model, dataset, trials, job_id, seed, test, preset, recipe, objectives, space, "
     "warm_start, time_budget_hours, early_stopping, settle, storage, workers, worker, policy, "
     "data_dir, simulated, runs_dir"
 )
-STORAGE = "Allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
-PRESET = "Allowed: auto, test, laptop, a100"
-POLICY = "Allowed: proven, calibrated, lowest_mae, knee"
+STORAGE = "allowed: auto, sqlite, journal, or a database URL such as postgresql://user@host/db"
+PRESET = "allowed: auto, test, laptop, a100"
+POLICY = "allowed: proven, calibrated, lowest_mae, knee"
 OBJECTIVES = (
-    "Allowed: mae, picp_penalty, winkler, winkler_calibrated, picp_penalty_calibrated, pinball"
+    "allowed: mae, picp_penalty, winkler, winkler_calibrated, picp_penalty_calibrated, pinball"
 )
 NUMBER = (
     "expected two or three different names joined by commas, such as mae,picp_penalty. "
@@ -145,9 +145,9 @@ def test_when_a_setting_is_wrong_then_the_user_reads_one_exact_sentence(wrong, s
 
 
 RUN = "run --model TFT_Q --dataset heat"
-MODELS = f"Allowed: {', '.join(family_names())}"
-DATASETS = f"Allowed: {', '.join(known_datasets())}; or give the path of a dataset TOML"
-TOML = "Give the path of a dataset TOML or a name from `hpo datasets`"
+MODELS = f"allowed: {', '.join(family_names())}"
+DATASETS = f"allowed: {', '.join(known_datasets())}; or give the path of a dataset TOML"
+TOML = "give the path of a dataset TOML or a name from `hpo datasets`"
 PREPARE = "prepare --dataset heat --out nowhere.csv"
 
 WRONG_COMMANDS = {
@@ -220,6 +220,6 @@ def test_when_a_command_does_not_exist_then_the_ones_that_do_are_named(capsys):
         capsys.readouterr()
         .err.splitlines()[-1]
         .startswith(
-            "hpo: error: command is 'runn'; did you mean run? Allowed: datasets, new-dataset, "
+            "hpo: error: command is 'runn'; did you mean run? allowed: datasets, new-dataset, "
         )
     )

@@ -391,7 +391,7 @@ TRAINING = {
 @pytest.mark.parametrize(
     "place, value, sentence",
     [
-        (("params",), "tuned", "params is 'tuned'; Allowed: best"),
+        (("params",), "tuned", "params is 'tuned'; allowed: best"),
         (("seed",), "42", "seed is '42', expected a valid integer"),
         (("key",), {}, "key 'key.data' is missing"),
         (("provenance",), {"data": {"train_end": 7}}, "provenance.data.train_end is 7, expected"),

@@ -165,7 +165,7 @@ def test_when_the_front_is_one_point_then_every_policy_takes_it(policy):
 
 
 def test_when_a_policy_is_unknown_or_no_trial_completed_then_one_sentence_says_so():
-    allowed = "Allowed: proven, calibrated, lowest_mae, knee"
+    allowed = "allowed: proven, calibrated, lowest_mae, knee"
     with refusal(f"policy is 'calibrate'; did you mean calibrated? {allowed}"):
         select([trial(0, 0.1, 80)], "calibrate")
     none = "no trial completed, so there is nothing to choose from; see the causes of the failed"

@@ -205,7 +205,7 @@ def test_when_cells_were_run_then_what_was_injected_is_compared_with_those_befor
         ["c = 3", "# Parameters\nb = 1\nc = 2\n"],
     ):
         check_injected_parameters(SimpleNamespace(user_ns={"In": before + good}))
-    with refusal("parameter 'c' is unknown; Allowed: a, b"):
+    with refusal("parameter 'c' is unknown; allowed: a, b"):
         check_injected_parameters(
             SimpleNamespace(user_ns={"In": [*before, "# Parameters\nb = 1\nc = 2\n", "c = 3"]})
         )

@@ -221,7 +221,7 @@ def load_spec(dataset: str | Path) -> DatasetSpec:
             raise InputError(
                 f"dataset file {text} does not exist; "
                 f"{nearest(file.name, [other.name for other in file.parent.glob('*.toml')])}"
-                "Give the path of a dataset TOML or a name from `hpo datasets`"
+                "give the path of a dataset TOML or a name from `hpo datasets`"
             )
         return _parse(file)
     known = known_datasets()

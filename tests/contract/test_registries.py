@@ -130,7 +130,7 @@ def test_when_a_record_names_an_unknown_model_then_it_is_drawn_under_its_own_nam
 )
 def test_when_a_family_is_unknown_then_the_sentence_names_the_nearest_and_all(name, hint):
     with refusal(
-        f"model is {name!r}, which is not a model family; {hint}Allowed: "
+        f"model is {name!r}, which is not a model family; {hint}allowed: "
         f"{', '.join(family_names())}"
     ):
         get_family(name)
@@ -149,11 +149,11 @@ ALLOWED = f"depth, width, lr, {', '.join(RECIPE_SPACE)}"
 WRONG_PARAMS = [
     (
         {**GOOD, "dept": 2},
-        f"FAKE_Q has no hyperparameter 'dept'; did you mean depth? Allowed: {ALLOWED}",
+        f"FAKE_Q has no hyperparameter 'dept'; did you mean depth? allowed: {ALLOWED}",
     ),
     (
         {**GOOD, "level": 2},
-        f"FAKE_Q has no hyperparameter 'level'; did you mean level_hours? Allowed: {ALLOWED}",
+        f"FAKE_Q has no hyperparameter 'level'; did you mean level_hours? allowed: {ALLOWED}",
     ),
     ({**GOOD, "level_hours": 25}, "level_hours is 25, expected one of 0, 24, 168"),
     ({**GOOD, "calendar": 1}, "calendar is 1, expected one of True, False"),

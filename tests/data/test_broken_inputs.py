@@ -257,7 +257,7 @@ A_COUNTRY = (
     "expected a two-letter ISO code such as 'DK', or one with a subdivision such as 'AU-VIC'"
 )
 KEYS = (
-    "Allowed: country, csv, day_ahead_weather, frequency, future_covariates, gaps, hemisphere, "
+    "allowed: country, csv, day_ahead_weather, frequency, future_covariates, gaps, hemisphere, "
     "may_be_negative, name, "
     "optional_covariates, past_covariates, raw, splits, start, target, timezone, title, twin, unit"
 )
@@ -314,11 +314,11 @@ TOMLS = [
             ),
             (
                 'kind = "perfect"',
-                "day_ahead_weather.kind is 'perfect'; Allowed: none, forecast, observed, degraded",
+                "day_ahead_weather.kind is 'perfect'; allowed: none, forecast, observed, degraded",
             ),
             (
                 'kinds = "none"',
-                "unknown key day_ahead_weather.kinds; did you mean kind? Allowed: "
+                "unknown key day_ahead_weather.kinds; did you mean kind? allowed: "
                 "autocorrelation, columns, csv, errors, kind, seed",
             ),
         )
@@ -345,7 +345,7 @@ TOMLS = [
     (
         "max_hours",
         "hours = 2\nmax_hours",
-        "unknown key gaps.hours; did you mean max_hours? Allowed: fill, max_hours",
+        "unknown key gaps.hours; did you mean max_hours? allowed: fill, max_hours",
     ),
     ('title = "Ninety days of water"', "title = 90", f"title is 90, expected {A_TEXT}"),
     (
@@ -358,7 +358,7 @@ TOMLS = [
         "1",
         "past_covariates is ['temp', 1], expected a list of column names in quotes",
     ),
-    ('frequency = "h"', 'frequency = "15min"', "frequency is '15min'; Allowed: h"),
+    ('frequency = "h"', 'frequency = "15min"', "frequency is '15min'; allowed: h"),
     (
         "Europe/Copenhagen",
         "Europe/Kobenhavn",
@@ -368,7 +368,7 @@ TOMLS = [
     (
         'country = "DK"',
         'country = "DK"\nhemisphere = "southern"',
-        "hemisphere is 'southern'; did you mean south? Allowed: north, south",
+        "hemisphere is 'southern'; did you mean south? allowed: north, south",
     ),
     (
         'country = "DK"',
@@ -432,7 +432,7 @@ TOMLS = [
         "23:00); fix the split dates",
     ),
     ("[splits]", "splits = 1\n[more]", "splits is 1, expected a table [splits]"),
-    ('"linear"', '"spline"', "gaps.fill is 'spline'; did you mean linear? Allowed: none, linear"),
+    ('"linear"', '"spline"', "gaps.fill is 'spline'; did you mean linear? allowed: none, linear"),
     (
         "max_hours = 3",
         "max_hours = nan",

@@ -95,16 +95,16 @@ def test_when_a_dataset_is_unknown_then_the_nearest_one_is_named():
     known = ", ".join(known_datasets())
     with refusal(
         "dataset is 'water_centrun', which is not in the registry; did you mean water_centrum? "
-        f"Allowed: {known}; or give the path of a dataset TOML"
+        f"allowed: {known}; or give the path of a dataset TOML"
     ):
         load_spec("water_centrun")
     with refusal(
-        "dataset file no/such.toml does not exist; Give the path of a dataset TOML or a name "
+        "dataset file no/such.toml does not exist; give the path of a dataset TOML or a name "
         "from `hpo datasets`"
     ):
         load_spec("no/such.toml")
     with refusal(
-        "dataset file datasets/heet.toml does not exist; did you mean heat.toml? Give the path of "
+        "dataset file datasets/heet.toml does not exist; did you mean heat.toml? give the path of "
         "a dataset TOML or a name from `hpo datasets`"
     ):
         load_spec("datasets/heet.toml")

@@ -118,7 +118,7 @@ def test_when_a_parameter_is_mistyped_then_papermill_stops_in_the_first_cell_wit
     run = papermill(root, out, runs_dir=tmp_path / "runs", modle="TFT_Q")
     assert run.returncode != 0
     names = ", ".join(parameter.name for parameter in PARAMETERS)
-    sentence = f"parameter 'modle' is unknown; did you mean model? Allowed: {names}"
+    sentence = f"parameter 'modle' is unknown; did you mean model? allowed: {names}"
     assert f"InputError: {sentence}" in run.stderr
     assert not (tmp_path / "runs").exists()
 
