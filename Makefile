@@ -72,7 +72,7 @@ bench: $(STAMP) ## measure speed against a reference, on simulated data (minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m measurements.run --dataset $(DATASET) $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 publish: $(STAMP) ## make the published records again: nine studies, three benchmarks and explanations of real series (hours; DATA_DIR=...)
-	$(BIN)/python -m measurements.publish --trials NHITS_Q=30 TFT_Q=12 TIMESNET_Q=3 $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+	$(BIN)/python -m measurements.publish --trials NHITS_Q=30 TFT_Q=10 TIMESNET_Q=6 $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 lint: $(STAMP) ## run ruff, its formatter in check mode, and mypy
 	$(BIN)/ruff check .
