@@ -304,7 +304,7 @@ class BenchmarkPaths:
         forecasts = {split: self.runs / f"{stem}-{split}.parquet" for split in SPLITS}
         return TrainingFiles(self.runs / f"{stem}.json", forecasts)
 
-    def records(self, model: str = "*", params: str = "*") -> list[Path]:
+    def records(self, model: str = "[A-Z]*", params: str = "*") -> list[Path]:
         return sorted(self.runs.glob(f"{model}-{params}-seed*.json"))
 
     def explanations(self) -> list[Path]:
@@ -369,9 +369,7 @@ class ModelPaths:
 
     def versions(self) -> list[int]:
         """The versions that are complete."""
-        return sorted(
-            int(file.parent.name[1:]) for file in self.folder.glob("v[0-9][0-9][0-9]/card.json")
-        )
+        return sorted(int(file.parent.name[1:]) for file in self.folder.glob("v[0-9]*/card.json"))
 
     def training(self, number: int) -> TrainingFiles:
         """Its card for programs, and the fitted model's forecasts on the days of comparison."""

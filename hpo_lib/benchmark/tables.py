@@ -23,7 +23,7 @@ from hpo_lib.records.trainings import Training, files_of, load_trainings
 from hpo_lib.records.verify import TOLERANCE, Messages, Verification
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import MODES, calibrate
-from hpo_lib.scoring.evaluation import conditional_coverage, evaluate
+from hpo_lib.scoring.evaluation import conditional_coverage
 from hpo_lib.scoring.forecasts import QuantileForecasts
 from hpo_lib.scoring.mixture import mean_of, mixture
 from hpo_lib.scoring.uncertainty import (
@@ -266,7 +266,7 @@ class Benchmark:
                 "seeds": len(maes) or np.nan,
                 "days": len(test.origins),
             }
-            for name, score in evaluate(test, self.scales).items():
+            for name, score in metrics.score(test, self.scales.mase).items():
                 entry[name] = score
                 if name in ("mae", "picp", "winkler"):
                     _, entry[f"{name}_low"], entry[f"{name}_high"] = intervals[name]
@@ -378,7 +378,7 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
                 )
                 return [Verification(folder, 0, [("note", unknown)])]
             spec = load_spec(toml)
-            modes = {*pd.read_csv(paths.table("table"))["calibration"]} - {"none"}
+            modes = {*pd.read_csv(paths.table("table"))["calibration"]} - {"none"} or {"none"}
             tables |= load_benchmark(paths, spec, *modes).tables
         again = {name: tables[name] for name in sorted(names)}
     except UNREADABLE as error:

@@ -295,7 +295,7 @@ def _verify(arguments: Namespace) -> int:
     files = arguments.file or paths.best_params_files(runs_dir)
     if not arguments.file and (arguments.benchmark_dir or not arguments.runs_dir):
         out = Path(arguments.benchmark_dir or paths.BENCHMARK_DIR)
-        files += [file for one in paths.benchmarks(out) for file in one.folder.glob("*.csv")]
+        files += [file for one in paths.benchmarks(out) for file in one.folder.glob("[a-z]*.csv")]
     if not files:
         raise InputError(
             f"{runs_dir}: holds no best_params JSON; name a folder with --runs-dir, or a file"

@@ -94,9 +94,9 @@ class DayAhead:
             raise InputError(f"{version}: has no reasons of its own; name a member with --model")
         donors = draw_donors(data, data.index.get_indexer(origins))
         which = FITTED if origins[0] < version.trained_until else REFITTED
+        fitted = baselines()[LINEAR].fit(_until(data, origins[0])), version.model(which, data)
         linear, daily = (
-            coalition_values(one, data, donors)[..., MEDIAN].mean(axis=(1, 2))
-            for one in (baselines()[LINEAR].fit(data), version.model(which, data))
+            coalition_values(one, data, donors)[..., MEDIAN].mean(axis=(1, 2)) for one in fitted
         )
         with on_screen():
             figure, [[axes]] = panels(1, 1, height=2.2)
@@ -261,7 +261,7 @@ def _calendar(
     calendar = dataset.frame[[*known.future]].reindex(hours[HISTORY:])
     computed, notes = calendar_columns(hours, known.spec, holidays).astype(float), list[str]()
     off = (computed - week).abs().max()  # NaN for the columns of one of them
-    off[_SCHOOL] = np.nan if holidays is None else 0
+    off[_SCHOOL] = np.nan if holidays is None else ROUNDING / 2  # after those of the data
     for name in known.future:
         lacks = calendar[name].isna().any()
         if off[name] == 0 or (off[name] < ROUNDING and lacks):

@@ -28,6 +28,7 @@ from hpo_lib.errors import InputError, StudyError
 from hpo_lib.families.models import RECIPES, Forecaster, family_names, get_family
 from hpo_lib.figures.card import render_card
 from hpo_lib.paths import MODELS_DIR, ModelPaths, write_text
+from hpo_lib.records.leases import Lease
 from hpo_lib.records.provenance import code_provenance, data_provenance
 from hpo_lib.records.read_write import Json, load_predictions, write_json
 from hpo_lib.records.trainings import training_key
@@ -73,7 +74,8 @@ def retrain(
     The validation split of the dataset's TOML is moved to the end of the data. Its last days
     (`COMPARED_DAYS`) are held out of the first training, which chooses its weights on the others.
     On the held-out days it is compared with the version in use as that was before its refit, so
-    neither has seen them. A version with the same key is not trained again. Each step is printed.
+    neither has seen them. A version with the same key is not trained again, unless it is a mixture.
+    Each step is printed. Another command waits for this one.
 
     A mixture is of every family and baseline. Each member is chosen on the whole validation split,
     as by `hpo benchmark --refit`, and there the weights begin. Families have the parameters of
@@ -95,21 +97,26 @@ def retrain(
     paths = ModelPaths(
         Path(models_dir or MODELS_DIR).expanduser(), settings.model, dataset.spec.name
     )
-    before = in_use(paths)
-    training = _Training(settings, dataset, *_fitting_and_whole(dataset), before)
-    version, verdict = (
-        training.mixed(paths)
-        if settings.model == MIXTURE
-        else training.trained(paths, training.parameters(params))
-    )
-    if verdict and verdict.pinball > verdict.pinball_before and not replace:
-        raise StudyError(
-            f"{paths.version(version.number)}: is worse than v{verdict.before:03d} ({verdict}), so "
-            f"v{verdict.before:03d} stays in use; look at both cards, and give --replace to put "
-            "the new one in use anyway"
+    with Lease(paths.folder / "retrain.lease"):
+        before = in_use(paths)
+        if before and settings.model != MIXTURE:
+            before.model(FITTED, dataset)  # an error before the training, not after it
+        training = _Training(settings, dataset, *_fitting_and_whole(dataset), before)
+        version, verdict = (
+            training.mixed(paths)
+            if settings.model == MIXTURE
+            else training.trained(paths, training.parameters(params))
         )
-    if not before or version.number != before.number:
-        write_json(paths.current, {"version": version.number, "before": before and before.number})
+        if verdict and verdict.pinball > verdict.pinball_before and not replace:
+            raise StudyError(
+                f"{paths.version(version.number)}: is worse than v{verdict.before:03d} ({verdict}),"
+                f" so v{verdict.before:03d} stays in use; look at both cards, and give --replace "
+                "to put the new one in use anyway"
+            )
+        if not before or version.number != before.number:
+            write_json(
+                paths.current, {"version": version.number, "before": before and before.number}
+            )
     return version
 
 
@@ -259,9 +266,11 @@ class _Training:
         positions = dataset.index.get_indexer(compared.origins)
         forecasts, verdict = {f"{days}, this model": compared}, None
         if before and before.number != number:
-            # as it was before its refit; of a mixture, as it would have served
-            model = before if before.paths.model == MIXTURE else before.model(FITTED, dataset)
-            rival = model.forecasts(dataset, positions)
+            if before.paths.model == MIXTURE:  # as it would have served
+                rival = before.forecasts(dataset, positions, notes := list[str]())
+                print(*notes, sep="\n")
+            else:  # as it was before its refit
+                rival = before.model(FITTED, dataset).forecasts(dataset, positions)
             forecasts[f"{days}, v{before.number:03d} before it"] = rival
             verdict = _verdict(before.number, compared, rival)
             print(f"v{number:03d}: {verdict}")

@@ -121,12 +121,12 @@ class Version:
         if self.source != dataset.source:
             raise InputError(
                 f"{self}: was trained on data from {self.source}, here they are from "
-                f"{dataset.source} ({dataset.path}); train it again with `hpo retrain`"
+                f"{dataset.source} ({dataset.path}); {stored_model.AGAIN}"
             )
         if stored != trainings.MODEL_VERSION:
             raise InputError(
                 f"{self}: was trained by version {stored} of the models, this code has "
-                f"{trainings.MODEL_VERSION}; train it again with `hpo retrain`"
+                f"{trainings.MODEL_VERSION}; {stored_model.AGAIN}"
             )
         try:
             trainings.unchanged(file, self.facts, which)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hpo_lib import paths
-from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_csv
+from hpo_lib.data.csv_checks import TIMESTAMP, check_header, read_csv, timestamps
 from hpo_lib.data.day_ahead_weather import (
     DayAheadWeather,
     day_ahead_weather,
@@ -210,7 +210,7 @@ def load_dataset(
         from hpo_lib.data.twins import simulate  # only needed here
 
         past, future = spec.past_covariates, spec.future_covariates
-        frame = simulate(spec)[[spec.target, *past, *future]].loc[spec.start :]
+        frame = simulate(spec).loc[spec.start :]
         data = Dataset(
             spec,
             frame,
@@ -303,6 +303,8 @@ def _from_csv(spec: DatasetSpec, path: Path) -> Dataset:
             cells[[TIMESTAMP, spec.target, *past, *future]], spec
         )
     digest = hashlib.sha256(content)
+    if [*cells] != [TIMESTAMP, *frame] or timestamps(cells[TIMESTAMP][:1])[0] != frame.index[0]:
+        digest.update(fingerprint_frame(frame).encode())  # only a part of the file is used
     if len(missing):  # equal files are other data under a rule that fills more
         digest.update(missing.as_unit("ns").asi8.astype("<i8").tobytes())
     return Dataset(

@@ -17,6 +17,8 @@ from hpo_lib.families.windows import Level, Scaling
 FORMAT = 3
 """Raise it when what is stored means something else than before."""
 
+AGAIN = "remove current.json beside it and train it again with `hpo retrain`"
+
 _ARRAYS = [bytes, np.ndarray, np.dtype, np.dtypes.Float64DType, np.empty(0).__reduce__()[0]]
 ALLOWED: list[Any] = [Recipe, Scaling, Level, LinearBaseline, LinearOptions, *_ARRAYS]
 """What a file may hold beside tensors and built-in values: fields of these classes, and arrays."""
@@ -68,15 +70,15 @@ def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str
     ):
         if before != now:
             raise InputError(
-                f"{source}: its {name} is {before!r}, here it is {now!r}; train it again with `hpo "
-                "retrain`, or fix the dataset's TOML"
+                f"{source}: its {name} is {before!r}, here it is {now!r}; {AGAIN}, or fix the "
+                "dataset's TOML"
             )
     if lacking := [
         name for name in (*stored["past"], *stored["future"]) if name not in dataset.frame
     ]:
         raise InputError(
             f"{dataset.path}: lacks {', '.join(lacking)}, with which {source} was trained; add "
-            "what is missing, or train it again with `hpo retrain`"
+            f"what is missing, or {AGAIN}"
         )
     if weather is not None:
         weather = replace(

@@ -186,7 +186,7 @@ def explored_figures(study: StoredStudy) -> list[Figure]:
     data, importance = explored(Evidence((study,), (), {}, ())), {}
     if data.empty:
         return []
-    if study.optuna_study and study.finished >= TELLING_TRIALS:
+    if study.optuna_study and len(study.complete) >= TELLING_TRIALS:
         from hpo_lib.records.storage import importances
 
         table = importances(study.optuna_study)

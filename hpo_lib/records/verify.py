@@ -93,7 +93,7 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
         stored = dict(_figures("", {name: study.result.get(name) for name in again}))
         for key in {**figures, **stored}:
             value = figures.get(key)
-            if not _equal(stored.get(key), value) and key != "selection.reason":
+            if not _equal(stored.get(key), value) and key != "selection.reason":  # prose
                 messages.append(("DRIFT", f"{key} is {stored.get(key)!r}, recomputed {value!r}"))
     except (InputError, StudyError) as error:
         messages.append(("BROKEN", str(error).removeprefix(f"{path}: ")))
@@ -149,9 +149,7 @@ def _recomputed(study: StoredStudy, scales: Scales, messages: Messages) -> Json:
             messages.append(("DRIFT", differs))
     policy = study.result["selection"]["policy"]
     again = choice_entries(trials, study.objectives, policy, proof, study.provenance)
-    again |= {"proof": proof, "settled": settled}
-    del again["selection"]["reason"]  # prose with rounded numbers
-    return again
+    return again | {"proof": proof, "settled": settled}
 
 
 def _trials(study: StoredStudy, messages: Messages) -> Trials:

@@ -63,8 +63,6 @@ def calibrate(
     warm_up = warm_up or forecasts.rows(slice(0))
     if mode == "split" and not len(warm_up.origins):
         raise InputError("calibration split needs validation forecasts, found none")
-    if not len(forecasts.origins):
-        return forecasts
     both, earlier = QuantileForecasts.joined([warm_up, forecasts]), len(warm_up.origins)
     by_origin = scales.at(both.origins)
     levels = by_origin["level"].to_numpy()[:, None]
@@ -82,7 +80,7 @@ def calibrate(
             if usable.any():
                 margin[i] = _margin(scores[usable], 1 - age[usable] / ROLLING_DAYS)
     margin *= levels[earlier:]
-    lowest = 0.0 if by_origin["least"].iloc[earlier] >= 0 else -np.inf
+    lowest = np.where(by_origin["least"].iloc[earlier:] >= 0, 0.0, -np.inf)[:, None]
     values = forecasts.values.copy()
     values[:, :, 0] = np.minimum(np.maximum(forecasts.lower - margin, lowest), values[:, :, 1])
     values[:, :, -1] = np.maximum(forecasts.upper + margin, values[:, :, -2])

@@ -67,9 +67,8 @@ def interval_scores(f: QuantileForecasts) -> np.ndarray:
     level_high`` (Gneiting and Raftery, 2007, eq. 43).
     """
     alpha = f.levels[0] + 1 - f.levels[-1]
-    below = np.maximum(f.lower - f.actual, 0)
-    above = np.maximum(f.actual - f.upper, 0)
-    return (f.upper - f.lower) + 2 / alpha * (below + above)
+    outside = np.maximum(np.maximum(f.lower - f.actual, f.actual - f.upper), 0)
+    return (f.upper - f.lower) + 2 / alpha * outside
 
 
 def pinball_losses(f: QuantileForecasts) -> np.ndarray:

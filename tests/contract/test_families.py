@@ -121,7 +121,11 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
     vars(recipe)["new_option"] = 1
     without = replace(tiny_dataset, frame=tiny_dataset.frame.drop(columns="temp"))
     for other, dataset, sentence in (
-        ({"format": 2}, tiny_dataset, "v001: its format is 2, here it is 3; train it again"),
+        (
+            {"format": 2},
+            tiny_dataset,
+            "v001: its format is 2, here it is 3; remove current.json beside it and train it again",
+        ),
         (
             {"parts": {"recipe": recipe}},
             tiny_dataset,
@@ -130,7 +134,7 @@ def test_when_a_stored_model_is_of_other_code_or_another_target_then_reading_it_
         (
             {"unit": "l/s"},
             tiny_dataset,
-            "v001: its unit is 'l/s', here it is 'm3/h'; train it again",
+            "v001: its unit is 'l/s', here it is 'm3/h'; remove current.json beside",
         ),
         ({}, without, "tiny.csv: lacks temp, with which v001 was trained"),
     ):
