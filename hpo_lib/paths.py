@@ -354,6 +354,8 @@ class ModelPaths:
 
     current = _File("current.json")
     """Names the version in use."""
+    lease = _File("retrain.lease")
+    """Held by the command that makes a new version."""
     version = _Files("v{1:03d}")
     """Folder of a version, by its number."""
     trained = _Files("v{1:03d}/{2}.pt")

@@ -7,7 +7,7 @@ follow from these.
 import datetime as dt
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -221,7 +221,7 @@ class Settings:
     def create(cls, model: str, dataset: str, **given: Any) -> "Settings":
         """Settings with defaults filled in."""
         stated = {parameter.name: parameter.default for parameter in PARAMETERS}
-        _reject_unknown(given, list(stated))
+        _reject_unknown(given, stated)
         try:
             checked = _CHECKED.validate_python(
                 {**stated, **given, "model": model, "dataset": dataset}
@@ -234,10 +234,11 @@ class Settings:
                 f"preset is {checked.preset!r}, but test has a budget of its own; leave one of "
                 "them out"
             )
-        workers, worker, storage = checked.workers, checked.worker, checked.storage
-        if (workers, worker) != (1, 1):
+        workers = checked.workers
+        storage = checked.storage
+        if max(workers, checked.worker) > 1:
             if storage == "sqlite":  # one file cannot serve several
-                several = f"workers is {workers}" if workers > 1 else f"worker is {worker}"
+                several = f"workers is {workers}" if workers > 1 else f"worker is {checked.worker}"
                 raise InputError(
                     f"storage is {storage!r}, which serves one worker, but {several}; expected "
                     "journal (a file on a file system that the workers share) or a PostgreSQL URL: "
@@ -298,7 +299,8 @@ class Settings:
         """The command line that gives these settings again, without `PER_PROCESS`."""
         words = []
         for parameter in PARAMETERS:
-            value, option = getattr(self, parameter.name), option_of(parameter.name)
+            value = getattr(self, parameter.name)
+            option = option_of(parameter.name)
             if parameter.name in PER_PROCESS or value is None:
                 continue
             if not isinstance(value, bool):
@@ -339,7 +341,7 @@ def check_injected_parameters(shell: Any) -> None:
             injects its cell below the parameters cell and begins it with ``# Parameters``.
     """
     train_with_one_thread()
-    known: list[str] = []
+    known = list[str]()
     for source in shell.user_ns.get("In", []):
         assigned = re.findall(r"^(\w+)(?:: \w+)? = ", source, re.MULTILINE)
         if source.startswith("# Parameters"):
@@ -347,7 +349,7 @@ def check_injected_parameters(shell: Any) -> None:
         known += assigned
 
 
-def _reject_unknown(given: Mapping[str, Any] | Sequence[str], known: Sequence[str]) -> None:
+def _reject_unknown(given: Iterable[str], known: Collection[str]) -> None:
     for name in given:
         if name not in known:
             raise InputError(f"parameter {name!r} is unknown; {choices(name, known)}")

@@ -51,6 +51,9 @@ may change them.
 
 SIMULATED_RUNS = SIMULATED_RECORDS / "papermill_runs"
 
+CODE = {"hpo_lib": "1", "git_commit": None, "packages": {}, "device": "cpu, 2 threads", "seed": 42}
+"""The part of a record's provenance that is not of the data."""
+
 _frozen_modules = 0
 
 

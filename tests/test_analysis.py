@@ -132,9 +132,8 @@ def test_when_two_of_three_models_are_better_then_the_criteria_are_reached_by_th
     save(tmp_path, "TIMESNET_Q", "a", 0.199)
     (line,) = improvement_report(table_of(tmp_path))
     assert line == (
-        "heat (csv aaaaaaaaaaaa): reached, 2 of 3 models: NHITS_Q +10.0 % at PICP 81.0, TFT_Q "
-        "+5.0 % at PICP 81.0, "
-        "TIMESNET_Q +0.5 % at PICP 81.0"
+        "heat (csv aaaaaaaaaaaa): reached, 2 of 3 models: NHITS_Q +10.0 % at PICP 81.0, TFT_Q +5.0 "
+        "% at PICP 81.0, TIMESNET_Q +0.5 % at PICP 81.0"
     )
 
 

@@ -283,6 +283,7 @@ def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_t
 
 def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_change(benchmark):
     modes = dict([*benchmark.tables["table"].set_index("model").groupby("calibration")])
+    assert not {"picp_calibrated", "winkler_calibrated"} & {*benchmark.tables["table"]}
     raw = replace(benchmark, correction="none").tables["table"]
     pd.testing.assert_frame_equal(raw.set_index("model"), modes["none"])
     (row,) = [row for row in benchmark.rows if row.model == "LINEAR_Q"]
@@ -333,11 +334,17 @@ def test_when_tables_are_verified_then_each_that_differs_is_told(finished, tmp_p
     names = ["table", "comparisons", "coverage", "reliability", "weights"]
     assert files == [plan.paths.table(name) for name in names]
     words = f"verify --benchmark-dir {tmp_path} --runs-dir {tmp_path}"
-    assert f"note   {plan.paths.folder}: tiny is no name of" in hpo(words).out
+    for other in ("", " --dataset heat"):
+        assert f"note   {plan.paths.folder}: tiny is no name of" in hpo(words + other).out
     words += " --dataset tiny"
     monkeypatch.setattr("hpo_lib.benchmark.tables.load_spec", lambda _: spec)
-    lines = hpo(words).out.splitlines()
-    assert [line.split(": ")[0] for line in lines] == [f"ok     {file}" for file in sorted(files)]
+    (plan.paths.runs / ".NHITS_Q-default-seed42.json.x.tmp.json").touch()  # of a killed process
+    (plan.paths.folder / ".table.csv.x.tmp.csv").touch()
+    for mode in ("none", "split"):
+        load_benchmark(plan.paths, spec, mode).write_tables()
+        lines = hpo(words).out.splitlines()
+        told = [line.split(": ")[0] for line in lines]
+        assert told == [f"ok     {file}" for file in sorted(files)]
     for name, column in (("table", "winkler"), ("comparisons", "p_value"), ("weights", "weight")):
         file = plan.paths.table(name)
         table = pd.read_csv(file)
@@ -411,7 +418,7 @@ def test_when_the_command_ends_then_rows_are_by_mae_and_a_line_names_the_network
     plan = copied(finished, tmp_path)
     monkeypatch.setattr("hpo_lib.benchmark.train.make_plan", lambda **_: plan)
     monkeypatch.setattr("hpo_lib.benchmark.train.run_benchmark", lambda plan: [])
-    for error, ahead in ((0.05, "N-HiTS, untuned"), (50.0, "no network")):
+    for error, ahead in ((0.05, "N-HiTS, untuned"), (50.0, "none")):
         made = training(plan, "NHITS_Q", "default", 42)
         median = made.test.actual[..., None] + error
         test = replace(made.test, values=median + np.array([-0.1, 0, 0.1]))

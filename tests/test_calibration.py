@@ -179,6 +179,14 @@ def test_when_validation_is_given_then_the_first_test_days_live_on_it():
     assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * margin)
 
 
+def test_when_the_target_turns_negative_then_bounds_below_zero_begin_after_that():
+    target = flat_target(61) - 99
+    target.iloc[40 * H] = -1
+    given = forecasts(normal(60, seed=2, sd=5), 1.0, 1.0)
+    lowest = calibrated_by(given, None, target).lower.min(axis=1)
+    assert (lowest[10:40].min(), lowest[41:].max() < 0) == (0, True)
+
+
 @pytest.mark.parametrize(
     "lowest, zero_from, least", [(0.0, 24, 0.01 * 100 * 24 / 72), (-100.0, 48, 100 * 48 / 72)]
 )
@@ -198,11 +206,9 @@ def test_when_the_target_is_near_zero_then_its_level_is_a_share_of_its_size_or_a
 
 
 @pytest.mark.parametrize("warm_up", [None, forecasts(np.zeros((0, H)), 1.0)], ids=["none", "empty"])
-def test_when_the_mode_is_none_then_nothing_changes_and_others_say_what_is_wrong(warm_up):
+def test_when_the_mode_is_none_then_nothing_changes_and_another_is_refused(warm_up):
     f = forecasts(normal(5, seed=1), 1.0)
     assert calibrated_by(f, warm_up, flat_target(6), "none") is f
-    with pytest.raises(InputError, match="calibration split needs validation forecasts"):
-        calibrated_by(f, warm_up, flat_target(6), "split")
     with pytest.raises(InputError, match=r"calibration is 'roling'; did you mean rolling\?"):
         calibrated_by(f, warm_up, flat_target(6), "roling")
 

@@ -149,10 +149,10 @@ def small(tmp_path):
     return toml
 
 
-def prepare(small, raw="raw.csv", out="features.csv", *more, code=0):
+def prepare(small, raw="raw.csv", out="features.csv", *more):
     """Run ``hpo prepare`` with files in the folder of the dataset's TOML."""
     files = "--raw", small.parent / raw, "--out", small.parent / out
-    return hpo("prepare --dataset", small, *files, *more, code=code)
+    return hpo("prepare --dataset", small, *files, *more)
 
 
 def test_when_a_raw_csv_is_prepared_then_the_dataset_loads_from_what_was_written(small):
@@ -188,19 +188,6 @@ def test_when_a_meter_exports_local_time_with_semicolons_then_prepare_is_told_ho
         small.write_text(small.read_text(encoding="utf-8") + table, encoding="utf-8")
     prepare(small, "export.csv", "own.csv", *options.split())
     assert (folder / "own.csv").read_bytes() == (folder / "plain.csv").read_bytes()
-
-
-def test_when_prepare_is_stopped_by_its_input_then_the_sentence_names_it_and_nothing_is_written(
-    small,
-):
-    raw = small.parent / "raw.csv"
-    raw.write_text(raw.read_text(encoding="utf-8").replace("5.1\n", "much\n", 1), encoding="utf-8")
-    _, text, error = prepare(small, code=2)
-    assert text == ""
-    assert error.startswith(
-        f"hpo: {raw}: line 3, column 'water_consumption' is 'much', expected a finite number"
-    )
-    assert not (small.parent / "features.csv").exists()
 
 
 # hpo run. Real executions are slow tests; here papermill is a stub.

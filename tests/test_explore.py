@@ -24,8 +24,7 @@ from hpo_lib.figures.explorer import (
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import read_json, write_json
 from hpo_lib.scoring import metrics
-from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.conftest import change, refusal
+from tests.conftest import change, made_forecasts, refusal
 
 JSON = "NHITS_Q_heat/best_params_NHITS_Q_heat_first.json"
 
@@ -108,8 +107,7 @@ def test_when_days_and_hours_are_scored_then_the_numbers_are_those_worked_by_han
     # reaches 0.6 to either side.
     actual = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     median = actual - [[0.5, -0.5], [0.0, 2.0], [1.0, 1.0]]
-    origins = pd.date_range("2024-01-01 23:00Z", periods=3)
-    forecasts = QuantileForecasts(median[:, :, None] + [-0.6, 0.0, 0.6], actual, origins)
+    forecasts = made_forecasts(actual, 0.6, median, "2024-01-01 23:00")
     daily = tables.daily_errors(forecasts)
     assert daily["mae"].tolist() == [0.5, 1.0, 1.0]
     assert daily["picp"].tolist() == [100, 50, 0]

@@ -10,7 +10,7 @@ from hpo_lib.data.day_ahead_weather import DayAheadWeather, source_with
 from hpo_lib.data.spec import DayAheadWeatherSpec
 from hpo_lib.families.models import registered
 from hpo_lib.figures import series as pictures
-from hpo_lib.figures import study_page, style
+from hpo_lib.figures import study_page
 from hpo_lib.figures.series import banner, data_overview, data_summary
 from hpo_lib.figures.study_page import front_figure
 from hpo_lib.figures.style import MISSING, number
@@ -63,7 +63,7 @@ def test_when_the_front_is_drawn_then_line_trials_defaults_and_choice_are_where_
         "chosen": [[3, 3]],
     }
     line = axes.lines[3]
-    assert (line.get_drawstyle(), line.get_color()) == ("steps-post", style.model_colour("TFT_Q"))
+    assert (line.get_drawstyle(), line.get_color()) == ("steps-post", registered()["TFT_Q"].colour)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("MAE in m³/h", "|PICP \u2212 80| in pp")
     assert axes.get_ylim()[0] == 0
     (band,) = axes.patches  # where coverage is equally good
@@ -86,12 +86,6 @@ def test_when_trials_are_stopped_far_behind_or_failed_then_the_front_shows_them_
     assert near[0] == 4.5, "at its last check"
     assert 7 < far[0] < 10, "at the edge"
     assert [text.get_text() for text in axes.texts if text.get_text()] == ["1 failed"]
-
-
-def test_when_models_are_drawn_then_no_two_share_a_colour_and_a_new_one_has_another():
-    colours = {style.model_colour(model) for model in registered()}
-    assert len(colours) == len(registered())
-    assert style.model_colour("NEW_Q") not in colours
 
 
 # Forecasts

@@ -25,12 +25,6 @@ def part(tiny_dataset, origins):
     return LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False))
 
 
-def noisy(dataset):
-    """The same days with a demand that nothing explains."""
-    demand = np.random.default_rng(3).gamma(4, 2.5, len(dataset.frame))
-    return replace(dataset, frame=dataset.frame.assign(water_consumption=demand))
-
-
 def test_when_some_points_are_far_off_then_the_line_goes_through_the_others():
     """Nine of eleven points are on y = 2 x + 1; least squares would leave the line."""
     x = np.arange(-5.0, 6.0)
@@ -81,9 +75,9 @@ def test_when_training_days_are_forecast_then_never_by_a_regression_that_has_see
 def test_when_demand_is_noise_then_out_of_fold_residuals_are_as_large_as_on_new_days(
     origins, tiny_dataset
 ):
-    dataset = noisy(tiny_dataset)
+    demand = np.random.default_rng(3).gamma(4, 2.5, len(tiny_dataset.frame))
+    dataset = replace(tiny_dataset, frame=tiny_dataset.frame.assign(water_consumption=demand))
     part = LinearBaseline.fit(dataset, origins, LinearOptions(False))
-    demand = dataset.target.to_numpy()
 
     def error(expected, of):
         return float(np.abs(demand[of[:, None] + np.arange(1, HORIZON + 1)] - expected).mean())

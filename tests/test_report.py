@@ -7,7 +7,6 @@ from base64 import b64decode
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -17,8 +16,7 @@ from hpo_lib.figures.study_page import sections, write_page
 from hpo_lib.paths import RunPaths
 from hpo_lib.records.read_write import read_json, write_json
 from hpo_lib.records.study import StoredStudy, named_study
-from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.conftest import hpo, refusal
+from tests.conftest import hpo, made_forecasts, refusal
 
 
 @pytest.fixture
@@ -135,9 +133,8 @@ def test_when_a_record_holds_markup_then_the_page_shows_it_as_text(run):
 def weeks(errors):
     """Titles of the weeks that are drawn of one day per error, by which the median misses."""
     actual = 10 + np.arange(24.0) * np.ones((len(errors), 1))
-    values = actual[:, :, None] + errors[:, None, None] + [-0.5, 0.0, 0.5]
-    origins = pd.date_range("2019-01-01 23:00Z", periods=len(errors))
-    figure = forecast_weeks(QuantileForecasts(values, actual, origins), unit="m3/h")
+    forecasts = made_forecasts(actual, 0.5, actual + errors[:, None], "2019-01-01 23:00")
+    figure = forecast_weeks(forecasts, unit="m3/h")
     for axes in figure.axes:
         assert len(axes.lines[1].get_xdata()) == 24 * min(len(errors), 7)
     return [axes.get_title() for axes in figure.axes]

@@ -31,7 +31,7 @@ from hpo_lib.records.study import StoredStudy
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import evaluate, seasonal_naive, validation_baselines
 from hpo_lib.scoring.objectives import OBJECTIVES
-from tests.conftest import change, executed, hpo, record_of
+from tests.conftest import CODE, change, executed, hpo, record_of
 from tests.study.processes import python
 
 
@@ -41,9 +41,6 @@ def twin():
 
 
 PAIR = (OBJECTIVES["mae"], OBJECTIVES["picp_penalty"])
-
-
-CODE = {"hpo_lib": "1", "git_commit": None, "packages": {}, "device": "cpu, 2 threads", "seed": 42}
 
 
 class Maker:
@@ -355,9 +352,8 @@ def test_when_a_record_holds_what_a_terminal_obeys_then_it_is_not_printed(comman
 
 def test_when_status_is_asked_for_then_no_training_library_is_loaded(nine):
     script = (
-        "import sys; from hpo_lib.cli.main import main; main(sys.argv[1:]); "
-        "sys.exit(str([m for m in ('torch', 'darts', 'neuralforecast', 'papermill') if m in "
-        "sys.modules]))"
+        "import sys; from hpo_lib.cli.main import main; main(sys.argv[1:]); sys.exit(str([m for m "
+        "in ('torch', 'darts', 'neuralforecast', 'papermill') if m in sys.modules]))"
     )
     ended = python(PROJECT_ROOT, "-c", script, "status", "--runs-dir", str(nine))
     assert ended.stderr == "[]\n"

@@ -229,10 +229,9 @@ class Benchmark:
 
     def tuned_row(self, study: StoredStudy) -> BenchmarkRow | None:
         """The row that was trained with the parameters that a study chose."""
-        for row in by_params(self.rows):
-            if row.model == study.model and row.has_params(study.result["best_params"]):
-                return row
-        return None
+        params = study.result["best_params"]
+        rows = by_params(self.rows)
+        return next((r for r in rows if r.model == study.model and r.has_params(params)), None)
 
     # Tables
 
@@ -345,7 +344,7 @@ class Benchmark:
     def write_tables(self) -> list[Path]:
         """Write each table as CSV; returns the files."""
         for name, table in self.tables.items():
-            write_text(self.paths.table(name), table.to_csv(index=False))
+            write_text(self.paths.table(name), table.to_csv(index=False, float_format="%.10g"))
         return [*map(self.paths.table, self.tables)]
 
 
@@ -372,7 +371,9 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
             tables[EXPLAINED] = Explanations.of_folder(paths).table()
         if names - {EXPLAINED}:
             known = known_datasets() | development_datasets()
-            if not (toml := known.get(paths.dataset, dataset)):
+            if dataset:
+                known[load_spec(dataset).name] = Path(dataset)
+            if not (toml := known.get(paths.dataset)):
                 unknown = (
                     f"{folder}: {paths.dataset} is no name of `hpo datasets`; give --dataset TOML"
                 )

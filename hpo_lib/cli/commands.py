@@ -255,9 +255,8 @@ def _dashboard(arguments: Namespace) -> None:
     study = named_study(arguments.study, arguments.runs_dir, arguments.storage)
     if not study.has_storage:
         raise InputError(
-            f"{study.run.study_name}: its storage is not among its files, and no database that "
-            "was named holds it; "
-            "give the file back, or the URL of the database with --storage"
+            f"{study.run.study_name}: its storage is not among its files, and no database that was "
+            "named holds it; give the file back, or the URL of the database with --storage"
         )
     try:
         from bottle import abort, request, response
@@ -379,7 +378,7 @@ def _benchmark(arguments: Namespace) -> None:
     lines = [
         f"{plan.paths.setting}\n{plain(table)}\nIn brackets 95 % bootstrap intervals; the last "
         f"two columns are after {mode} calibration.",
-        f"Ahead of the best baseline, {rows[first][0]}: {', '.join(networks) or 'no network'}.",
+        f"Ahead of the best baseline, {rows[first][0]}, in MAE: {', '.join(networks) or 'none'}.",
         *(f"wrote {file}" for file in files),
     ]
     content = {

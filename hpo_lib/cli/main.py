@@ -23,8 +23,10 @@ EXIT_CODES = "0 fine, 1 failed, 2 wrong usage or input, 130 interrupted"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     train_with_one_thread()
-    words, parser = sys.argv[1:] if argv is None else list(argv), _parser()
-    known, (name, value, *_) = parser.get_default("commands"), [*words, "-", "-"]
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser()
+    known = parser.get_default("commands")
+    name, value, *_ = [*words, "-", "-"]
     if name not in known and not name.startswith("-"):
         parser.error(f"command is {name!r}; {choices(name, known)}")
     # A dataset follows its command without an option.
@@ -76,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(prog="hpo", metavar="COMMAND", help=argparse.SUPPRESS)
     shown = ["Hyperparameter studies of probabilistic demand forecasts."]
     # Help, example and options of each command, whose function in `commands` has its name.
-    entries = tomllib.loads(Path(__file__).with_name("commands.toml").read_text(encoding="utf-8"))
+    entries = tomllib.loads(Path(__file__).with_name("commands.toml").read_text("utf-8"))
     named = {parameter.name: _option(parameter) for parameter in PARAMETERS}
     of_study = tuple(named)
     named |= entries.pop("group")
@@ -123,7 +125,8 @@ values, ``path`` or a type a value of it or None, and ``$NAME`` what the environ
 
 
 def _option(parameter: Field[Any]) -> Option:
-    text, default = parameter.metadata["description"], parameter.default
+    text = parameter.metadata["description"]
+    default = parameter.default
     if default is MISSING:
         default = "required"
     elif default and default is not True:

@@ -91,7 +91,9 @@ class DayAhead:
         """
         data, origins, version = self.known, self.forecasts.origins, self.version
         if version.paths.model == MIXTURE:
-            raise InputError(f"{version}: has no reasons of its own; name a member with --model")
+            raise InputError(
+                f"{version}: has no reasons of its own; use a single model, or `hpo report`"
+            )
         donors = draw_donors(data, data.index.get_indexer(origins))
         which = FITTED if origins[0] < version.trained_until else REFITTED
         fitted = baselines()[LINEAR].fit(_until(data, origins[0])), version.model(which, data)
@@ -114,11 +116,13 @@ class DayAhead:
             raise InputError(
                 f"{file}: is the figure beside the table; name the table, such as x.csv"
             )
+        table = self.table().assign(unit=self.dataset.spec.unit, model=str(self.version))
+        if file.exists() and not file.read_bytes().startswith(b"time_utc,"):
+            raise InputError(f"{file}: is there already and is no forecast; name another file")
+        write_text(file, table.to_csv(index=False))
         for suffix, figure in figures.items():
             with atomic(file.with_suffix(suffix)) as temporary:
                 figure().savefig(temporary, dpi=120)
-        table = self.table().assign(unit=self.dataset.spec.unit, model=str(self.version))
-        write_text(file, table.to_csv(index=False))
         return [file, *map(file.with_suffix, figures)]
 
 
@@ -149,7 +153,7 @@ def forecast_day(
     data = load_dataset(dataset, data_dir, simulated=simulated)
     first, origin = data.index[[0, -1]]
     if at:
-        begin = pd.to_datetime(at, utc=True, errors="coerce")
+        begin = pd.to_datetime(at, format="ISO8601", utc=True, errors="coerce")
         if pd.isna(begin) or begin != begin.floor("h"):
             raise InputError(
                 f"at is {at!r}, expected a full hour in UTC such as '2020-05-07T00:00'"

@@ -74,8 +74,8 @@ def retrain(
     The validation split of the dataset's TOML is moved to the end of the data. Its last days
     (`COMPARED_DAYS`) are held out of the first training, which chooses its weights on the others.
     On the held-out days it is compared with the version in use as that was before its refit, so
-    neither has seen them. A version with the same key is not trained again, unless it is a mixture.
-    Each step is printed. Another command waits for this one.
+    neither has seen them (members of a mixture have). A version with the same key is not trained
+    again, unless it is a mixture. Each step is printed. Another command waits for this one.
 
     A mixture is of every family and baseline. Each member is chosen on the whole validation split,
     as by `hpo benchmark --refit`, and there the weights begin. Families have the parameters of
@@ -97,7 +97,7 @@ def retrain(
     paths = ModelPaths(
         Path(models_dir or MODELS_DIR).expanduser(), settings.model, dataset.spec.name
     )
-    with Lease(paths.folder / "retrain.lease"):
+    with Lease(paths.lease):
         before = in_use(paths)
         if before and settings.model != MIXTURE:
             before.model(FITTED, dataset)  # an error before the training, not after it

@@ -52,9 +52,8 @@ def hourly_frame(
     keep = times >= (spec.start or times[0])
     if not keep.any():
         raise InputError(
-            f"covers {time_span(times)}, expected hours from start "
-            f"({spec.start:%Y-%m-%d %H:%M}) on; fix "
-            f"start in {shown(spec.path)} or give a file that goes on longer"
+            f"covers {time_span(times)}, expected hours from start ({spec.start:%Y-%m-%d %H:%M}) "
+            f"on; fix start in {shown(spec.path)} or give a file that goes on longer"
         )
     times, values = times[keep], cells.loc[keep].drop(columns=TIMESTAMP).apply(numbers)
     check_target(values[spec.target], times, may_be_negative=spec.may_be_negative)

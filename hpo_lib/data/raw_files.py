@@ -30,7 +30,7 @@ from hpo_lib.data.csv_checks import (
 )
 from hpo_lib.data.features import CALENDAR_COLUMNS, PRODUCTS, engineer, local_dates
 from hpo_lib.data.gaps import fill_gaps, hourly_frame
-from hpo_lib.data.spec import DatasetSpec, RawFile, load_spec
+from hpo_lib.data.spec import DatasetSpec, RawFile, known_datasets, load_spec
 from hpo_lib.data.splits import HOUR, time_span
 from hpo_lib.errors import InputError
 from hpo_lib.paths import about, atomic
@@ -157,11 +157,9 @@ def read_raw_series(
 
     Args:
         path: CSV of an unnamed UTC timestamp column and one value column named ``0``; or any that
-            ``spec.raw`` makes readable. In one that is not separated by commas a number may have a
-            decimal comma.
-        spec: the dataset; its start, target name, gap rule and description of the raw file are
-            used.
-        end: read up to the last value at or before this hour.
+            ``spec.raw`` makes readable, with decimal commas if other signs separate its columns.
+        spec: the dataset, of which start, target name, gap rule and description are used.
+        end: read up to the last value at or before this hour; None: up to the last one.
 
     Returns:
         Hourly float64 series without gaps, in the dataset's unit, index ``timestamp`` (UTC); the
@@ -173,12 +171,15 @@ def read_raw_series(
         zone = spec.raw.timezone or ("UTC" if [time, value] == PLAIN else "")
         utc = _utc_times(table[time], zone)
         values = table[value].loc[utc.index]
+        # A sign before three digits is of thousands if all other values are whole numbers.
+        whole = values.str.fullmatch(r"0|-?[1-9]\d{0,2}([.,]\d{3})?|").all()
+        sign = "[.,]" if whole and values.str.isdecimal().any() else r",.*\.|\..*,"
+        refuse(
+            values.str.contains(sign),
+            values,
+            ", expected one decimal sign and no separator of thousands; write it without one",
+        )
         if separator != ",":
-            refuse(
-                values.str.contains(r",.*\.|\..*,"),
-                values,
-                ", expected one decimal sign and no separator of thousands; write it without one",
-            )
             values = values.str.replace(",", ".", regex=False)
         steps = utc.diff()
         step = steps[steps > pd.Timedelta(0)].mode()
@@ -189,8 +190,8 @@ def read_raw_series(
         )
         if end is not None:
             cells = cells.loc[timestamps(cells[TIMESTAMP]) <= end]
-            texts = cells[spec.target]
-            cells = cells.loc[: texts.mask(texts.isin(MISSING)).last_valid_index()]
+        texts = cells[spec.target]
+        cells = cells.loc[: texts.mask(texts.isin(MISSING)).last_valid_index()]
         frame, n_filled, missing = hourly_frame(cells, spec)
     return frame[spec.target], n_filled, missing
 
@@ -227,8 +228,7 @@ def read_weather(
         if (degrees.iloc[:, :1].median() > _KELVIN_ABOVE).any():
             values[degrees.columns] -= _ZERO_CELSIUS
         check_ranges(values)
-        # The row before the first hour and the row after the last one may be what a gap inside is
-        # filled from.
+        # The rows just outside may be what a gap inside is filled from.
         known = values.set_axis(times).reindex(times.union(hours)).asfreq("h").loc[:end]
         weather = known.apply(fill_gaps, limit=WEATHER_GAP_HOURS).loc[hours].rename_axis(TIMESTAMP)
         for column in weather.columns[weather.isna().any()]:
@@ -320,6 +320,10 @@ def prepare_features(
             f"{out}: the output is also an input, which would be overwritten; give another --out"
         )
     table, notes = rebuilt_features(spec, raw, weather, school_holidays)
+    if out.exists():
+        before = read_csv(out, "engineered CSV", "remove it")[0][TIMESTAMP]
+        if before.iloc[0] < str(table.index[0]) or before.iloc[-1] > str(table.index[-1]):
+            notes.append(f"note: before it held {before.iloc[0]} to {before.iloc[-1]}")
     with atomic(out) as part:
         table.to_csv(part, index_label=TIMESTAMP, date_format="%Y-%m-%d %H:%M:%S+00:00")
     return "\n".join([f"wrote {out}: {len(table)} hours, {time_span(table.index)}", *notes])
@@ -358,15 +362,15 @@ def write_new_dataset(
         weather: the dataset's weather file, whose columns become covariates.
         out: the TOML to write.
     """
-    if out.exists():
-        raise InputError(f"{out}: is there already; remove it, or name another file with --out")
+    if out.exists() or _word(out.stem) in known_datasets():
+        raise InputError(f"{out}: is there, or has a registered name; name another file with --out")
     country, hemisphere = _place(timezone)
     with about(file):
         table, *_ = read_csv(file, "file of a meter", separators=SEPARATORS)
         time, value = columns_of(table, raw)
         quantity, _, unit = value.rstrip(" )]").replace("(", "[").partition("[")
         target = _word(file.stem if quantity in ("", "0") else quantity)
-        numbers = pd.to_numeric(table[value].str.replace(",", "."), errors="coerce")
+        low = pd.to_numeric(table[value].str.replace(",", "."), errors="coerce").min()
     there: list[str] = []
     if weather is not None:
         with about(weather):
@@ -385,7 +389,7 @@ frequency = "h"
 timezone = {_toml(timezone)}
 country = {_toml(country)} # guessed from timezone; a region has holidays of its own: {country}-...
 hemisphere = {_toml(hemisphere)} # of timezone
-may_be_negative = {"true # guessed: some values are below 0" if (numbers < 0).any() else "false"}
+may_be_negative = {f"true # guessed: there is {low:g}" if low < 0 else "false"}
 past_covariates = {_toml([*there, *lags])}
 future_covariates = {_toml([name for name in CALENDAR_COLUMNS if name != "is_school_holiday"])}
 optional_covariates = {_toml(there)}

@@ -97,7 +97,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class GapRule:
-    """Gaps of up to ``max_hours`` are filled by ``fill``, longer ones are an error."""
+    """Gaps of up to ``max_hours`` are filled by ``fill``; longer ones of the target stay."""
 
     fill: Literal["none", "linear"]
     max_hours: Whole

@@ -127,8 +127,10 @@ def draw_weeks(data: pd.DataFrame) -> Figure:
                 axes.set_axis_off()
                 continue
             series.draw_forecast(axes, week, ms=0)
-            bounds, dashes = week.filter(like="_calibrated"), (0, (2, 1))
-            axes.plot(bounds, color=BLUE, lw=0.6, ls=dashes, label=["calibrated interval", "_"])
+            bounds = week.filter(like="_calibrated")
+            axes.plot(
+                bounds, color=BLUE, lw=0.6, ls=(0, (2, 1)), label=["calibrated interval", "_"]
+            )
             axes.xaxis.set(major_locator=HourLocator(12), major_formatter=DateFormatter("%a"))  # type: ignore[no-untyped-call]
             # Ticks must not depend on the panel's height, which the layout changes later.
             axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
@@ -319,7 +321,8 @@ def baseline_vs_optimised(benchmark: Benchmark) -> Frames:
 
 def draw_baseline_vs_optimised(data: pd.DataFrame) -> Figure:
     """Change of MAE, and PICP, of every row with intervals; two panels per dataset."""
-    height, sizes = min(0.5 + 0.16 * len(data), 6.2), data.groupby("dataset").size().tolist()
+    height = min(0.5 + 0.16 * len(data), 6.2)
+    sizes = data.groupby("dataset").size().tolist()
     figure, datasets = dataset_panels(
         data, 2, height=height, each=0.55, sharey="row", height_ratios=sizes, width_ratios=(3, 2)
     )
@@ -412,7 +415,8 @@ def draw_significance(data: pd.DataFrame) -> Figure:
         axes.set_axis_off()
     for axes, rows in zip(grid.flat, datasets, strict=False):
         models = rows.groupby("row")["difference"].mean().sort_values(kind="stable").index
-        names, pairs = models.map(model_name), rows.set_index(["row", "column"])
+        names = models.map(model_name)
+        pairs = rows.set_index(["row", "column"])
         differences, p_values = (
             pairs[key].unstack().loc[models, models] for key in ("difference", "p_holm")
         )

@@ -55,7 +55,8 @@ PICTURES = {
 def drawn(name: str, evidence: Evidence) -> Figure | None:
     """One figure of `PICTURES`, laid out and marked; None if there are no records for it."""
     picture = PICTURES[name]
-    data, records = picture.data(evidence), getattr(evidence, picture.records)
+    data = picture.data(evidence)
+    records = getattr(evidence, picture.records)
     return finished(picture.draw, [data], records) if len(data) else None
 
 
@@ -106,12 +107,14 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
     Returns:
         The files without their sidecars, and sentences on what could not be made.
     """
-    written, notes = list[Path](), list(evidence.notes)
+    written = list[Path]()
+    notes = list(evidence.notes)
     for (name, picture), (number, page) in product(
         PICTURES.items(), enumerate(evidence.pages(), 1)
     ):
         file = name if number == 1 else f"{name}_{number}"
-        figure, records = drawn(name, page), getattr(page, picture.records)
+        figure = drawn(name, page)
+        records = getattr(page, picture.records)
         if figure is None:
             notes.append(f"No figure {file}: there are no readable {picture.records} for it.")
             continue
@@ -124,7 +127,8 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         }
         written += _write(contents, text, records)
     for name, (_, kind) in TABLES.items():
-        table, records = tabled(name, evidence), getattr(evidence, kind)
+        table = tabled(name, evidence)
+        records = getattr(evidence, kind)
         if table is None or table.frame.empty:
             notes.append(f"No table {name}: there are no readable {kind} for it.")
             continue
@@ -135,7 +139,8 @@ def build(evidence: Evidence, out: ThesisPaths) -> tuple[list[Path], list[str]]:
         }
         written += _write(contents, table.caption, records)
     for study in evidence.studies:
-        label, benchmark = f"{study.model} on {study.dataset}", evidence.benchmark(study.dataset)
+        label = f"{study.model} on {study.dataset}"
+        benchmark = evidence.benchmark(study.dataset)
         try:
             contents = {out.card(study.model, study.dataset): card(evidence, study).encode()}
         except InputError as error:

@@ -45,14 +45,16 @@ def render_card(
         notes: sentences below the scores.
         files: names of the records behind the card.
     """
-    data, is_test = provenance["data"], origin["Budget"] == "test"
+    data = provenance["data"]
+    is_test = origin["Budget"] == "test"
     warning = warning_text([data["source"]], is_test=is_test)
     mark = f"**{warning}.** No number below says anything about how good this can be.\n\n"
     budget = "\n* Trained with the test budget, which only shows that everything works." * is_test
     in_lines = "\n".join
     names = [_row(name, value_in_words(value)) for name, value in sorted(params.items())]
     paragraphs = "\n\n".join(notes)
-    scores, calibration = [], []
+    scores = []
+    calibration = []
     unit = metrics.readable_unit(data["unit"], metrics.mae(next(iter(forecasts.values()))))
     for name, in_target_unit in forecasts.items():
         f = unit.forecasts(in_target_unit)
@@ -142,8 +144,10 @@ def card(evidence: Evidence, study: StoredStudy) -> str:
     Raises InputError if the stored predictions cannot be read.
     """
     benchmark = evidence.benchmark(study.dataset)
-    result, selection = study.result, study.result["selection"]
-    chosen, default = study.chosen.number, study.default
+    result = study.result
+    selection = result["selection"]
+    chosen = study.chosen.number
+    default = study.default
     forecasts = {"validation, this configuration": study.predictions(chosen)}
     if default.complete and default.number != chosen:
         forecasts["validation, untuned defaults"] = study.predictions(default.number)

@@ -78,9 +78,7 @@ class Evidence:
 
 
 def find_evidence(
-    runs_dir: str | Path = "",
-    benchmark_dir: str | Path = "",
-    datasets: Sequence[str] = (),
+    runs_dir: str | Path = "", benchmark_dir: str | Path = "", datasets: Sequence[str] = ()
 ) -> Evidence:
     """The studies of `gather_studies`, and of each dataset the benchmark with the largest budget.
 
@@ -92,12 +90,13 @@ def find_evidence(
     Raises:
         InputError: there is neither a study nor a benchmark; an unreadable TOML.
     """
-    runs = records_folder(str(runs_dir))
+    runs = records_folder(runs_dir)
     benchmark_results = Path(benchmark_dir or paths.BENCHMARK_DIR).expanduser()
     own = bool(runs_dir or benchmark_dir or datasets)
     readable, notes = read_studies(runs)
     gathered = gather_studies(of_one_kind(readable, notes, own=own), datasets)
-    studies, notes = [], [*notes, *gathered.notes]
+    studies = []
+    notes = [*notes, *gathered.notes]
     for study in gathered.studies:
         stated = {**study.provenance, **{f"data.{name}": one for name, one in study.data.items()}}
         lacking = [name for name in NEEDED if stated.get(name) is None]
@@ -147,7 +146,8 @@ def gather_studies(studies: Sequence[StoredStudy], datasets: Sequence[str]) -> E
         spec.name: spec
         for spec in map(load_spec, [*known_datasets(), *development_datasets(), *datasets])
     }
-    notes, chosen = list[str](), dict[tuple[str, str], StoredStudy]()
+    notes = list[str]()
+    chosen = dict[tuple[str, str], StoredStudy]()
     for study in sorted(newest_first(studies), key=lambda study: (study.dataset, study.is_test)):
         newest = next((one for one in chosen.values() if one.dataset == study.dataset), study)
         cell = study.dataset, study.model
@@ -180,7 +180,7 @@ def _benchmarks(
         place = [*reversed(PRESETS), budget].index(budget)
         return place, "" if "refit" in how else benchmark.setting
 
-    by_dataset: dict[str, Benchmark] = {}
+    by_dataset = dict[str, Benchmark]()
     for stored in sorted(benchmarks, key=rank):
         name = stored.dataset
         if name in by_dataset:
@@ -200,6 +200,5 @@ def _benchmarks(
 def warning_for(records: Records) -> str:
     """The warning on a picture of these records, see `warning_text`."""
     return warning_text(
-        [record.source for record in records],
-        is_test=any(record.is_test for record in records),
+        [record.source for record in records], is_test=any(record.is_test for record in records)
     )

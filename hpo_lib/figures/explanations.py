@@ -76,7 +76,8 @@ def fill_losses(axes: Axes, one: Explanations) -> Iterable[str]:
     rows = losses(one).rename(columns={"low": "value_low", "high": "value_high"})
     groups = one.facts["players"]
     rows["place"] = rows["group"].map(groups.index) + beside(rows["model"], 0.12)
-    means, seeds = rows[rows["seed"] == MEAN], rows[rows["seed"] != MEAN]
+    means = rows[rows["seed"] == MEAN]
+    seeds = rows[rows["seed"] != MEAN]
     axes.plot(seeds["value"], seeds["place"], "|", color=INK)
     draw_intervals(axes, means, "value", upright=False)
     axes.axvline(0, **TARGET)

@@ -68,7 +68,8 @@ def find_studies(runs_dir: str = "") -> StudiesAndNotes:
     They are those below a folder; an empty text is the folder of the project. The newest come
     first, those of the test budget last.
     """
-    folder, viewable = records_folder(runs_dir), []
+    folder = records_folder(runs_dir)
+    viewable = []
     studies, notes = read_studies(folder)
     for study in studies:
         if study.result["schema_version"] < 2:
@@ -307,7 +308,8 @@ class Explorer:
                 self.text.value = f"<b>{escape(str(error))}</b>"
 
     def _show(self, _: object = None) -> None:
-        study, number = self.study, self.trial_box.value
+        study = self.study
+        number = self.trial_box.value
         if number not in [trial.number for trial in selectable(study)]:
             return
         with self._errors_told():
@@ -365,21 +367,24 @@ def attach(name: str, runs_dir: str = "", database: str = "") -> None:
     Raises:
         InputError: there is no such study.
     """
-    study, shown = named_study(name, runs_dir, database), HTML()
+    study = named_study(name, runs_dir, database)
+    shown = HTML()
     display(shown)
     # asyncio itself would forget it
     shown.task = asyncio.get_running_loop().create_task(_follow(shown, study))
 
 
 async def _follow(shown: HTML, study: StoredStudy) -> None:
-    before, state = None, "running"
+    before = None
+    state = "running"
     while state == "running":
         try:
             study = StoredStudy.read(study.run, database=study.database)
             state, cause = study.state()
             now = state, len(study.result), [trial.state for trial in study.trials]
             if now != before:
-                before, shown.value = now, progress(study, state, cause)
+                before = now
+                shown.value = progress(study, state, cause)
         except HpoError as error:  # such as a database that does not answer
             shown.value = f"<b>{escape(str(error))}</b>"
         await asyncio.sleep(EVERY)

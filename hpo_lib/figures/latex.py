@@ -185,7 +185,7 @@ _HTML = _WEB.from_string(
 )
 
 
-def booktabs(table: Table, label: str, warning: str = "") -> str:
+def booktabs(table: Table, label: str, warning: str) -> str:
     """A table environment of text width, labelled ``tab:`` and ``label``.
 
     A warning is in bold before the caption.

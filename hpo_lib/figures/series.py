@@ -39,7 +39,8 @@ def banner(dataset: Dataset, *, is_test: bool = False) -> str:
 
     Warns of tests, simulated data, other splits and weather that nobody knows.
     """
-    lines, facts = [], [f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}"]
+    lines = []
+    facts = [f"Data: {dataset.path}, sha256 {dataset.sha256[:12]}"]
     if is_test:
         lines.append(
             "*** TEST BUDGET *** It only shows that everything works: no number below says how "
@@ -74,7 +75,8 @@ def banner(dataset: Dataset, *, is_test: bool = False) -> str:
 
 def data_summary(dataset: Dataset) -> pd.DataFrame:
     """One row per split: first and last hour, hours, daily origins, and the target's range."""
-    left_out, parts = dataset.origins_left_out(), vars(dataset.positions).values()
+    left_out = dataset.origins_left_out()
+    parts = vars(dataset.positions).values()
     rows = {}
     for (split, origins), part in zip(dataset.daily_origins.items(), parts, strict=True):
         values = dataset.known_target.iloc[part]
@@ -98,7 +100,9 @@ def data_overview(dataset: Dataset) -> Figure:
 
     Gaps that the gap rule does not fill are shaded.
     """
-    spec, target, parts = dataset.spec, dataset.known_target, vars(dataset.positions).values()
+    spec = dataset.spec
+    target = dataset.known_target
+    parts = vars(dataset.positions).values()
     figure, ((left, right),) = panels(1, 2, height=2.8, width=9, width_ratios=(3, 1))
     daily = target.resample("D").mean()
     for (split, colour), part in zip(SPLIT_COLOURS.items(), parts, strict=True):

@@ -89,7 +89,8 @@ def _trials(evidence: Evidence, condition: str) -> pd.DataFrame:
     """
     tables = []
     for study in evidence.studies:
-        trials, objectives = trials_of(study), study.objectives
+        trials = trials_of(study)
+        objectives = study.objectives
         complete = trials["state"] == "complete"
         excesses = [trials.loc[complete, one.name].map(one.excess) for one in objectives]
         volumes = pd.Series(hypervolumes(np.transpose(excesses)), trials.index[complete])
@@ -149,7 +150,8 @@ def hypervolumes(excesses: np.ndarray) -> list[float]:
     """
     if not len(excesses):
         return []
-    gains, ranges = excesses.max(axis=0) - excesses, np.ptp(excesses, axis=0)
+    gains = excesses.max(axis=0) - excesses
+    ranges = np.ptp(excesses, axis=0)
     scaled = gains[:, ranges > 0] / ranges[ranges > 0]
     return [_dominated(scaled[: i + 1]) for i in range(len(scaled))]
 
@@ -249,7 +251,8 @@ def draw_study_front(axes: Axes, study: StoredStudy) -> pd.DataFrame:
 
 def draw_fronts(data: pd.DataFrame) -> Figure:
     """The first two objectives of every trial, a panel per model and dataset."""
-    models, alike = in_order(data["model"]), data["objectives"].nunique() == 1
+    models = in_order(data["model"])
+    alike = data["objectives"].nunique() == 1
     one_scale = alike and _objectives(data)[1].is_coverage
     figure, columns = dataset_panels(
         data, len(models), height=0.75 + 1.75 * len(models), sharey=one_scale
@@ -298,7 +301,8 @@ def draw_history(data: pd.DataFrame) -> Figure:
         longer = pd.concat([of_dataset, after])
         draw_models(top, longer, "trial", "best", **steps)
         draw_models(bottom, longer, "trial", "hypervolume", **steps)
-        unit, names = of_dataset["unit"].iloc[0], of_dataset["objectives"].str.split(",").str[0]
+        unit = of_dataset["unit"].iloc[0]
+        names = of_dataset["objectives"].str.split(",").str[0]
         top.set_ylabel("\n".join(OBJECTIVES[name].axis(unit) for name in names.unique()))
         bottom.set(xlabel="trial", ylim=(0, 1.02))
         bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -388,7 +392,8 @@ def draw_cost(data: pd.DataFrame) -> Figure:
     Complete trials are apart from others. What is left of a study's time is that of its proof.
     """
     unit, factor = ("minutes", 60) if data["hours"].max() < 2 else ("hours", 1)
-    titles, width = list(data["title"].unique()), 0.8 / data["model"].nunique()
+    titles = list(data["title"].unique())
+    width = 0.8 / data["model"].nunique()
     data = data.assign(place=data["title"].map(titles.index) + beside(data["model"], width))
     studies = data.drop_duplicates("place").set_index("place")
     figure, ((left, right),) = panels(1, 2, height=2.6)

@@ -183,7 +183,8 @@ def explored_figures(study: StoredStudy) -> list[Figure]:
     It is that of PED-ANOVA (Watanabe et al., 2023) for the first objective, in percent, with the
     interval of 90 % over trials that are drawn with replacement.
     """
-    data, importance = explored(Evidence((study,), (), {}, ())), {}
+    data = explored(Evidence((study,), (), {}, ()))
+    importance = {}
     if data.empty:
         return []
     if study.optuna_study and len(study.complete) >= TELLING_TRIALS:
@@ -294,15 +295,17 @@ def sections(study: StoredStudy) -> list[tuple[str, str, Sequence[Figure | pd.Da
     Figures are marked where the numbers mean little. Raises InputError if the forecasts of the
     chosen trial are missing or damaged.
     """
-    unit, chosen, proof = study.readable, study.chosen.number, study.result["proof"]
-    forecasts, selection = unit.forecasts(study.predictions(chosen)), study.result["selection"]
+    unit = study.readable
+    chosen = study.chosen.number
+    proof = study.result["proof"]
+    forecasts = unit.forecasts(study.predictions(chosen))
+    selection = study.result["selection"]
     front = front_figure(study)
-    weeks, hours = (
-        forecast_weeks(forecasts, unit=unit.name),
-        by_hour_figure(forecasts, unit=unit.name),
-    )
+    weeks = forecast_weeks(forecasts, unit=unit.name)
+    hours = by_hour_figure(forecasts, unit=unit.name)
     proven = [proof_figure(proof)] if proof and proof["challengers"] else []
-    mattered, trials = explored_figures(study), front_table(study)
+    mattered = explored_figures(study)
+    trials = front_table(study)
     same = [name for name in study.chosen.params if trials[name].nunique(dropna=False) == 1]
     alike = ", ".join(f"{name} {value_in_words(study.chosen.params[name])}" for name in same)
     for figure in (front, weeks, hours, *proven, *mattered):
@@ -368,7 +371,8 @@ def write_page(study: StoredStudy) -> Path:
     Raises InputError if the record is of the first schema, or the forecasts of the chosen trial are
     missing or damaged.
     """
-    result, run = study.result, study.run
+    result = study.result
+    run = study.run
     if not result or result["schema_version"] < 2:
         why = "it is older than stored forecasts" if result else "no trial is complete yet"
         raise InputError(

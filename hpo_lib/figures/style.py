@@ -245,7 +245,8 @@ def draw_intervals(
 ) -> None:
     """Scores with their intervals over the column ``place``, or beside it; ``end`` of the names."""
     middle, low, high = (f"{score}{bound}{end}" for bound in ("", "_low", "_high"))
-    draw_lines, colours = axes.vlines if upright else axes.hlines, data["model"].map(model_colour)
+    draw_lines = axes.vlines if upright else axes.hlines
+    colours = data["model"].map(model_colour)
     draw_lines(data["place"], data[low], data[high], colors=[*colours], lw=0.8)
     names = ("place", middle) if upright else (middle, "place")
     draw_models(axes, data, *names, **{"ls": "", **look})

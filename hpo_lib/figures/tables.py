@@ -75,7 +75,8 @@ def scores_of_test_split(evidence: Evidence) -> Table:
 
     No coverage is bold: within 5 percentage points of 80 % all is equally good.
     """
-    frames, sections = [], []
+    frames = []
+    sections = []
     for benchmark in evidence.benchmarks:
         rows = labelled(benchmark.shown)
         frames.append(rows.assign(unit=benchmark.unit.name, sha256=benchmark.data.get("sha256")))
@@ -96,7 +97,8 @@ def scores_of_test_split(evidence: Evidence) -> Table:
 
 def skill_split(evidence: Evidence) -> Table:
     """What each step from the naive forecast to the calibrated mixture changes."""
-    data, sections = benchmarks.skill_split(evidence), []
+    data = benchmarks.skill_split(evidence)
+    sections = []
     for benchmark in evidence.benchmarks:
         rows = data[data["dataset"] == benchmark.dataset]
         columns = [("Step", [*rows["label"].unique()])]
@@ -115,7 +117,8 @@ CALIBRATED_SCORES = {"picp": "PICP", "mean_width": "Width", "winkler": "Winkler 
 
 def ablation(evidence: Evidence) -> Table:
     """Coverage, width and Winkler score raw, after split and after rolling calibration."""
-    frames, sections = [], []
+    frames = []
+    sections = []
     for benchmark in evidence.benchmarks:
         rows = benchmark.unit.table(of_rows(benchmark.scores, benchmark.row_per_model))
         names = ["dataset", "model", "params", "calibration", *CALIBRATED_SCORES]
@@ -131,7 +134,9 @@ def ablation(evidence: Evidence) -> Table:
 
 def hyperparameters(evidence: Evidence) -> Table:
     """The ranges that were searched, the untuned defaults, and what each study chose."""
-    number_of, frames, sections = "chosen trial", [], []
+    number_of = "chosen trial"
+    frames = []
+    sections = []
     # The place alone, of "Water, Centrum": three whole titles are too wide for a page.
     titles = {name: evidence.title(name).rpartition(", ")[2] for name in evidence.datasets}
     headings = {"range": "Range", "untuned": "untuned", **titles}
@@ -163,7 +168,8 @@ def datasets(evidence: Evidence) -> Table:
     columns = {}
     for dataset in evidence.datasets:
         study = next(study for study in evidence.studies if study.dataset == dataset)
-        data, unit = study.data, unit_text(study.unit)
+        data = study.data
+        unit = unit_text(study.unit)
         if unit != study.readable.name:
             unit += f", scores in {study.readable.name}"
         cells = {"Source": data["source"], "Unit": unit}
@@ -179,8 +185,9 @@ def datasets(evidence: Evidence) -> Table:
             cells[part] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if days else MISSING
             cells[f"{part} days"] = str(days)
             first = last + _HOUR
-        known = (str(len(data[f"{kind}_covariates"])) for kind in ("past", "future"))
-        cells["Covariates"] = " + ".join(known)
+        past = len(data["past_covariates"])
+        ahead = len(data["future_covariates"])
+        cells["Covariates"] = f"{past} + {ahead}"
         columns[evidence.title(dataset)] = cells
     frame = pd.DataFrame(columns).reset_index(names="")
     return Table(frame, [("", [*frame.items()])], "l" * len(frame.columns))
@@ -225,9 +232,11 @@ def explanation_table(evidence: Evidence) -> Table:
         explanations.losses(one).assign(title=f"{one.facts['title']} ({one.unit})")
         for one in explanations.explained(evidence)
     )
-    groups, sections = data["group"].unique(), []
+    groups = data["group"].unique()
+    sections = []
     for title, rows in data[data["seed"] == "mean"].groupby("title", sort=False):
-        like, half = [rows["value"].abs().max()], (rows["high"] - rows["low"]) / 2
+        like = [rows["value"].abs().max()]
+        half = (rows["high"] - rows["low"]) / 2
         texts = map("{} ({})".format, aligned(rows["value"], like), aligned(half, like))
         cells = pd.Series(texts, [rows["model"], rows["group"]]).unstack(sort=False)
         cells = cells.reindex(in_order(cells.index), columns=groups, fill_value=MISSING)
@@ -315,8 +324,9 @@ def studies_frame(studies: Sequence[StoredStudy]) -> pd.DataFrame:
 
 
 def _row(study: StoredStudy) -> dict[str, Any]:
-    result, provenance = study.result, study.provenance
-    default, scores = result["default_trial"] or {}, result["validation_metrics"] or {}
+    result = study.result
+    default = result["default_trial"] or {}
+    scores = result["validation_metrics"] or {}
     stated = {
         "trials": result["n_completed"],
         "failed": result["n_failed"],
@@ -345,7 +355,7 @@ def _row(study: StoredStudy) -> dict[str, Any]:
         "status": status if status in ("complete", "unknown") else study.state()[0],
         "source": study.source,
         **{name: str(study.data.get(name, "")) for name in ("sha256", "train_end", "val_end")},
-        **{name: str(provenance.get(name, "unknown")) for name in ("preset", "recipe")},
+        **{name: str(study.provenance.get(name, "unknown")) for name in ("preset", "recipe")},
         "objectives": ",".join(objective.name for objective in study.objectives),
         **numbers,
         "schema": result["schema_version"],

@@ -51,7 +51,8 @@ def wrapped(head: str, text: str) -> str:
 
 def check_machine(data_dir: str, runs_dir: Path, datasets: Sequence[str] = ()) -> list[Finding]:
     """Versions, packages, device, datasets (default: of the registry), records, Slurm."""
-    python, job_id = platform.python_version(), os.environ.get("SLURM_JOB_ID")
+    python = platform.python_version()
+    job_id = os.environ.get("SLURM_JOB_ID")
     absent = "no sbatch on this machine: studies run here, not as cluster jobs"
     return [
         Finding("hpo_lib", f"{__version__} in {paths.PROJECT_ROOT}, Python {python}"),
@@ -86,7 +87,8 @@ def _dataset(name: str, data_dir: str) -> Finding:
 
 def dataset_text(data: Dataset) -> str:
     """Where a dataset comes from, what it covers, its gaps and splits."""
-    spec, ends = data.spec, data.spec.splits
+    spec = data.spec
+    ends = spec.splits
     splits = f"train to {ends.train_end:%Y-%m-%d}, validation to {ends.val_end:%Y-%m-%d}"
     source = data.path
     if data.is_simulated:
@@ -102,10 +104,10 @@ def _packages() -> Finding:
         required = requires("hpo_lib") or []
     except PackageNotFoundError:
         text = (
-            "hpo_lib itself is not installed, so notebooks find it in the project's own folder only"
+            "hpo_lib itself is not installed, so notebooks find it in the project's own folder "
+            f"only; run `{pip} --no-deps -e {paths.PROJECT_ROOT}`"
         )
-        install = f"{pip} --no-deps -e {paths.PROJECT_ROOT}"
-        return Finding("packages", f"{text}; run `{install}`", is_problem=True)
+        return Finding("packages", text, is_problem=True)
     # "darts[torch]<0.49,>=0.48"
     names = [re.split(r"[^\w.-]", text)[0] for text in required if "extra ==" not in text]
     if missing := [name for name in names if installed_version(name) is None]:

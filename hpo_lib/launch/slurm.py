@@ -59,7 +59,8 @@ def submit(script: str) -> str:
     try:
         answer = _call("sbatch", "--parsable", stdin=script)
     except subprocess.TimeoutExpired as error:
-        said, why = _said(error.stderr), "got no answer from Slurm"
+        said = _said(error.stderr)
+        why = "got no answer from Slurm"
         advice = "see whether `sinfo` answers on this machine"
         if "temporarily unable" in said:
             why = "found no place in the queue"
@@ -125,7 +126,7 @@ def jobs() -> list[Job]:
     squeue is asked for all states: a job that is being signalled vanishes from a list that is
     filtered by state. Older jobs come from sacct, if the site keeps accounts.
     """
-    by_id: dict[str, Job] = {}
+    by_id = dict[str, Job]()
     for command in (
         "sacct -X -n -P --starttime now-30days --format JobID,JobName,State,Reason,Comment",
         "squeue --me --array --noheader --states all --format %i|%j|%T|%r|%k",
@@ -226,17 +227,18 @@ def read_site(path: Path) -> Site:
         InputError: the file is missing, or a line, key or value in it is wrong.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"
         raise InputError(f"{path}: cannot be read ({why}); name a site file with --site") from None
     names = [name.upper() for name in Site.model_fields]
-    values: dict[str, str] = {}
-    called: dict[str, str] = {}
+    values = dict[str, str]()
+    called = dict[str, str]()
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#"):
             continue
-        place, found = f"{path}: line {number}", re.fullmatch(r"(\w+)\s*=\s*(['\"]?)(.*)\2", line)
+        place = f"{path}: line {number}"
+        found = re.fullmatch(r"(\w+)\s*=\s*(['\"]?)(.*)\2", line)
         if not found or found[1] not in names:
             name = line.partition("=")[0].strip()
             raise InputError(f"{place} is {line!r}, expected KEY=value; {choices(name, names)}")
@@ -260,7 +262,7 @@ def read_site(path: Path) -> Site:
     return site
 
 
-def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bool = False) -> str:
+def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bool) -> str:
     """Check model, dataset and data, make the job's script and submit it.
 
     Args: settings: the study. site: the site's settings. continues: continue the study of the
@@ -286,10 +288,14 @@ def submit_study(settings: Settings, site: Site, *, continues: bool, dry_run: bo
         return script
     paths.SLURM_LOGS.mkdir(parents=True, exist_ok=True)
     job_id = submit(script)
-    name, workers = paths.job_name(run.model, run.dataset), settings.workers
-    task, several, others = job_id, "", ""
+    name = paths.job_name(run.model, run.dataset)
+    workers = settings.workers
+    task = job_id
+    several = ""
+    others = ""
     if workers > 1:
-        task, several = f"{job_id}_1", f", {workers} workers"
+        task = f"{job_id}_1"
+        several = f", {workers} workers"
         others = f"   (and _2 to _{workers})"
     log = paths.job_log(name, task)
     record = run if continues else replace(run, job_id=job_id)
@@ -315,9 +321,12 @@ def job_script(settings: Settings, dataset: str, site: Site, command: Sequence[s
         runs with the interpreter of this process. command: arguments of ``hpo`` that run the study
         inside the job.
     """
-    name, array, job_id = paths.job_name(settings.model, dataset), "", "%j"
+    name = paths.job_name(settings.model, dataset)
+    array = ""
+    job_id = "%j"
     if settings.workers > 1:
-        array, job_id = f"1-{settings.workers}", "%A_%a"
+        array = f"1-{settings.workers}"
+        job_id = "%A_%a"
     # Relative to where sbatch is called: blanks or % in the root would break an #SBATCH line.
     log, errors = (
         paths.job_log(name, job_id, suffix).relative_to(paths.PROJECT_ROOT).as_posix()

@@ -58,10 +58,10 @@ class ThisJob:
     def of_environment(cls, *limits: int) -> "ThisJob":
         """Read from Slurm's environment variables, with the last three attributes."""
         environment = os.environ.get
-        job_id, task = environment("SLURM_JOB_ID", ""), 1
+        job_id = environment("SLURM_JOB_ID", "")
+        task = int(environment("SLURM_ARRAY_TASK_ID", "1"))
         requeues = int(environment("SLURM_RESTART_COUNT", "0"))
         if study_id := environment("SLURM_ARRAY_JOB_ID", ""):
-            task = int(environment("SLURM_ARRAY_TASK_ID", ""))
             job_id = f"{study_id}_{task}"
         first = (task - 1) * limits[-1] + 1
         return cls(job_id, study_id or job_id, first, requeues, *limits)
@@ -88,7 +88,7 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
     if left is not None:
         budget = ["--time-budget-hours", f"{max(left - job.signal_seconds, 1) / 3600:.4f}"]
     process: subprocess.Popen[bytes] | None = None
-    received: list[str] = []
+    received = list[str]()
 
     def pass_on(name: str) -> None:
         received.append(name)
@@ -101,11 +101,13 @@ def run_job(run: RunPaths, command: Sequence[str], job: ThisJob, trials: int) ->
     with stop_requests.handling(pass_on), _shared_gpu(job.workers_per_gpu):
         process = subprocess.Popen([sys.executable, "-m", "hpo_lib", "run", *command, *budget])
         code = process.wait()
-        missing, lacks_proof = trials, False
+        missing = trials
+        lacks_proof = False
         with suppress(InputError):
             study = StoredStudy.read(run)
             ends_with = study.settled["trials"] if study.settled else trials
-            missing, lacks_proof = ends_with - study.finished, study.lacks_proof
+            missing = ends_with - study.finished
+            lacks_proof = study.lacks_proof
         if code == 2 or (code == 0 and missing <= 0 and not lacks_proof):
             return code
         if not (why := _why_requeue(run, code, received)):
@@ -161,7 +163,7 @@ def _requeue(job: ThisJob, barren: int, *, progressed: bool, code: int) -> int:
         return 1
     left = slurm.seconds_left(job.slurm_id)
     at_limit = code == 0 or (left is not None and left < job.signal_seconds + WARNED_EARLY)
-    if not progressed and at_limit and not code < 0:
+    if not progressed and at_limit and code >= 0:
         print(
             "no trial finished within the time limit, so a new attempt would not help; raise "
             "TIME in slurm/site.env"

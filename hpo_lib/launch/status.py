@@ -58,7 +58,8 @@ class StudyStatus:
 
     def describe(self) -> str:
         """The state in a few words: ``running 7 of 50, 3.2 h left``."""
-        text, study = self.state, self.study
+        text = self.state
+        study = self.study
         if study is None:
             return text
         if text == "queued" and not study.asked:  # its job has not begun
@@ -99,7 +100,8 @@ def study_statuses(runs_dir: Path, jobs: Sequence[Job], database: str = "") -> l
 
     ``database`` as in `StoredStudy`.
     """
-    found, named = study_runs(runs_dir), {paths.job_name(*pair): pair for pair in EXPERIMENTS}
+    found = study_runs(runs_dir)
+    named = {paths.job_name(*pair): pair for pair in EXPERIMENTS}
     for job in jobs:
         if job.name in named and job.state in ACTIVE and job.comment != TEST_COMMENT:
             run = RunPaths(runs_dir, *named[job.name], job_id=job.study_id)
@@ -121,9 +123,11 @@ def study_status(run: RunPaths, jobs: Sequence[Job], database: str = "") -> Stud
     job = min(tasks, key=_rank, default=Job("", "", "COMPLETED"))
     rank = _rank(job)
     if rank == 0:
-        state, cause = "running", ""
+        state = "running"
+        cause = ""
     elif rank == 1 and state not in ("running", "done"):
-        state, cause = "queued", job.reason
+        state = "queued"
+        cause = job.reason
     elif rank == 2 and state == "interrupted":
         cause = f"Slurm says {job.state}"
     workers = ""
@@ -146,7 +150,9 @@ def as_rows(studies: Sequence[StudyStatus], *, slurm: bool) -> list[Json]:
     ``command`` submits or runs the missing trials, for a machine with or without Slurm; it is empty
     if nothing is missing.
     """
-    rows, counted, beside = list[Json](), list[StudyStatus](), list[StudyStatus]()
+    rows = list[Json]()
+    counted = list[StudyStatus]()
+    beside = list[StudyStatus]()
     for model, dataset in EXPERIMENTS:
         candidates = [
             one
@@ -238,7 +244,7 @@ def detach(run: RunPaths, words: Sequence[str], extra: str = "") -> str:
     while paths.written(run.notebook) in (0, before) or not lease.seems_held:
         if (code := process.poll()) is not None:
             if code:
-                said = run.log.read_text(encoding="utf-8").splitlines()
+                said = run.log.read_text("utf-8").splitlines()
                 last = said[-1] if said else f"{run.log}: the process ended with {code}"
                 raise (InputError if code == 2 else StudyError)(last.removeprefix("hpo: "))
             break

@@ -27,16 +27,14 @@ NO_MODEL = "none"
 BUDGET = Budget(steps=10, batch_size=16, checks=1)
 """Of a family: what a network reads does not depend on how long it has learnt."""
 
-Training = Callable[[Dataset], Forecaster]
-
 ORIGINS = 5
 """Forecast origins that are disturbed, evenly over validation and test."""
 
 
 def audit(
     dataset: Dataset,
-    models: Sequence[str] = (),
-    recipe: str = "standard",
+    models: Sequence[str],
+    recipe: str,
     *,
     raw: Path | None = None,
     weather: Path | None = None,
@@ -67,7 +65,8 @@ def audit(
             "weather and school holidays are compared with raw data, which is not given; give "
             "--raw RAW.csv"
         )
-    spec, rebuilt = dataset.spec, []
+    spec = dataset.spec
+    rebuilt = []
     if raw is not None:
         ends = spec.splits.train_end, spec.splits.val_end, dataset.index[-1]
         rebuilt = [rebuilt_features(spec, raw, weather, school_holidays, end)[0] for end in ends]
@@ -90,17 +89,17 @@ def report_lines(findings: Sequence[Finding]) -> list[str]:
 
     The last line counts.
     """
-    subjects: dict[tuple[str, str], list[str]] = {}
+    subjects = dict[tuple[str, str], list[str]]()
     for finding in sorted(findings, key=lambda finding: get_args(Kind).index(finding.kind)):
         subjects.setdefault((finding.kind, finding.sentence), []).append(finding.subject)
     lines = [
         f"{kind.upper() if kind == 'leak' else kind}: {', '.join(names)}: {sentence}"
         for (kind, sentence), names in subjects.items()
     ]
-    leaks, audited = n_leaks(findings), {finding.subject for finding in findings}
+    audited = {finding.subject for finding in findings}
     columns = sum(subject.startswith("column ") for subject in audited)
     models = len(audited.intersection(model_names()))
-    return [*lines, f"leaks found: {leaks}, in {columns} columns and {models} models"]
+    return [*lines, f"leaks found: {n_leaks(findings)}, in {columns} columns and {models} models"]
 
 
 def n_leaks(findings: Sequence[Finding]) -> int:
@@ -135,12 +134,15 @@ def model_names() -> tuple[str, ...]:
     return (*family_names(), *baselines())
 
 
-def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding]:
+def audit_training(
+    dataset: Dataset, name: str, train: Callable[[Dataset], Forecaster]
+) -> list[Finding]:
     """Findings on a model that ``train`` trains on a dataset.
 
     It may use the training and validation splits only.
     """
-    known, test = (dataset.spec.target, *dataset.past), dataset.test_origins
+    known = (dataset.spec.target, *dataset.past)
+    test = dataset.test_origins
     origins = np.concatenate([dataset.validation_origins, test])
     days = np.unique(origins[np.linspace(0, len(origins) - 1, ORIGINS).round().astype(int)])
     forecaster = train(dataset)
@@ -184,7 +186,9 @@ def audit_training(dataset: Dataset, name: str, train: Training) -> list[Finding
 
 def disturbed(frame: pd.DataFrame, columns: Sequence[str], rows: slice) -> pd.DataFrame:
     """A copy with large random numbers in some columns of some rows."""
-    copy, names, hours = frame.copy(), list(columns), frame.index[rows]
+    copy = frame.copy()
+    names = list(columns)
+    hours = frame.index[rows]
     random = np.random.default_rng(3).random((len(hours), len(names)))
     copy.loc[hours, names] = (frame[names].abs().max().to_numpy() + 1) * (1 + 10 * random)
     return copy

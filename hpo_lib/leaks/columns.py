@@ -56,7 +56,6 @@ SCALERS = (
 training are, if the whole series was scaled."""
 
 MOST_ORIGINS = 10_000
-PENALTY = 1.0
 
 
 Kind = Literal["leak", "note", "fine"]
@@ -102,9 +101,11 @@ class _Audit:
                 "unit, models scale it with the training split"
             )
         ends = ", ".join(f"{part.index[-1]:%Y-%m-%d %H:%M}" for part in self.rebuilt)
-        made_of, parts = f"raw data that ends at {ends}", self.rebuilt
+        made_of = f"raw data that ends at {ends}"
+        parts = self.rebuilt
         if not any(name in part for part in parts):
-            made_of, parts = "target, weather and hour", [self.made_of_file]
+            made_of = "target, weather and hour"
+            parts = [self.made_of_file]
         made = f"as `hpo prepare` makes it of {made_of}"
         others = [_share_other(self.dataset, name, part) for part in parts if name in part]
         if others and max(others) <= MOST_OTHER:
@@ -129,7 +130,8 @@ class _Audit:
             "filters or decompositions of the whole series, or remove it"
         )
         when = "its values of the day ahead explain" if known_ahead else "it explains"
-        column, most = self.dataset.frame[name].to_numpy(), dict[str, float]()
+        column = self.dataset.frame[name].to_numpy()
+        most = dict[str, float]()
         for series in self.asked(name):
             share, chance, made_of, sentence = self.explained(series, column, HORIZON * known_ahead)
             if share > max(EXPLAINED_BY_ITSELF if made_of else EXPLAINED, 2 * chance):
@@ -166,13 +168,17 @@ class _Audit:
         of shifted copies; whether the column's daily changes are a linear function of the series
         around it; and a sentence. The second and third are computed for large shares only.
         """
-        origins, values = self.origins, self.trusted[series].to_numpy()
-        base, ahead = self.history(series), windows(values, origins, 1, HORIZON)
+        origins = self.origins
+        values = self.trusted[series].to_numpy()
+        base = self.history(series)
+        ahead = windows(values, origins, 1, HORIZON)
 
         def shares(column: np.ndarray) -> np.ndarray:
             return _explained(windows(column, origins, -HORIZON, last), ahead, base, origins)
 
-        by_hour, chance, made_of = shares(column), 0.0, False
+        by_hour = shares(column)
+        chance = 0.0
+        made_of = False
         share = by_hour.max()
         sentence = (
             f"{_percent(share)} of what {HISTORY} h of history leave open of {series} "
@@ -189,7 +195,8 @@ class _Audit:
 
     def history(self, series: str) -> np.ndarray:
         """[N, F] what is known anyway: history of the series and the target, and the calendar."""
-        dataset, origins = self.dataset, self.origins
+        dataset = self.dataset
+        origins = self.origins
         local = calendar_columns(dataset.index, dataset.spec, None).to_numpy(float)
         hours = np.eye(HORIZON)[local[origins, CALENDAR_COLUMNS.index("hour")].astype(int)]
         names = dict.fromkeys((series, dataset.spec.target))
@@ -240,7 +247,8 @@ def _share_other(dataset: Dataset, name: str, made: pd.DataFrame) -> float:
     hours = made[name].dropna().index.intersection(dataset.index[~near_gap])
     if not len(hours):
         return 1.0
-    values, wanted = dataset.frame.loc[hours, name], made.loc[hours, name].to_numpy(float)
+    values = dataset.frame.loc[hours, name]
+    wanted = made.loc[hours, name].to_numpy(float)
     if wanted.std() > 0:
         centred = wanted - wanted.mean()
         wanted = np.polyval(np.polyfit(centred, values, 1), centred)
@@ -271,13 +279,15 @@ def _follows(origins: Positions, series: np.ndarray, column: np.ndarray) -> floa
     """Share of a column's daily changes that the series' week before and after explains."""
     origins = origins[(origins >= HISTORY + HORIZON) & (origins < len(series) - HISTORY)]
     around, change = (values - np.roll(values, HORIZON) for values in (series, column))
-    of_week, now = windows(around, origins, -HISTORY, HISTORY), windows(change, origins, 0, 0)
+    of_week = windows(around, origins, -HISTORY, HISTORY)
+    now = windows(change, origins, 0, 0)
     return _explained(of_week, now, np.ones_like(now), origins)[0]
 
 
 def _explained(x: np.ndarray, y: np.ndarray, base: np.ndarray, origins: Positions) -> np.ndarray:
     """[K] share that x [N, F] explains of what ``base`` leaves open of y [N, K], out of sample."""
-    both, width = np.concatenate([y, x], axis=1), y.shape[1]
+    both = np.concatenate([y, x], axis=1)
+    width = y.shape[1]
     squares = np.zeros((2, width))
     for fit, held in _halves(origins):
         open_, of_x = np.hsplit(both - _ridge(base, both, fit), [width])
@@ -289,7 +299,7 @@ def _explained(x: np.ndarray, y: np.ndarray, base: np.ndarray, origins: Position
 
 def _ridge(x: np.ndarray, y: np.ndarray, fit: np.ndarray) -> np.ndarray:
     """The y [N, K] that a regression on the rows ``fit`` expects of x [N, F], which it scales."""
-    model = make_pipeline(StandardScaler(), Ridge(PENALTY)).fit(x[fit], y[fit])
+    model = make_pipeline(StandardScaler(), Ridge()).fit(x[fit], y[fit])
     return model.predict(x).reshape(y.shape)
 
 

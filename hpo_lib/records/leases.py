@@ -79,7 +79,8 @@ class Lease:
     def silence(self) -> float:
         """For how many seconds this process has seen no sign of its holder."""
         # The clock before the file: a pause of this process between the two is no silence.
-        now, refreshed = time.monotonic(), self.refreshed()
+        now = time.monotonic()
+        refreshed = self.refreshed()
         seen, since = _SEEN.get(self.file, (None, now))
         if refreshed != seen:
             _SEEN[self.file] = refreshed, time.monotonic()
@@ -128,7 +129,8 @@ class Lease:
         self._lease.release()
 
     def __enter__(self) -> "Lease":
-        begun, told = time.monotonic(), False
+        begun = time.monotonic()
+        told = False
         while not self.take():
             if not told and (told := self.silence() > 2 * REFRESH):
                 self.tell()
@@ -154,7 +156,8 @@ class Liveness(Lease):
 
     def __init__(self, run: RunPaths, name: str) -> None:
         super().__init__(run.worker_lease(name))
-        self._run, self.name = run, name
+        self._run = run
+        self.name = name
         # What a trial keeps of its worker.
         self.identity = {"name": name}
 
@@ -166,7 +169,8 @@ class Liveness(Lease):
                 Lease(file).silence()
         while not self.held and not self.take():
             time.sleep(POLL)
-            before, seen = seen, self.refreshed()
+            before = seen
+            seen = self.refreshed()
             # A new holder may be a worker that looks whether this one lives; only this one
             # refreshes what it holds.
             if before and seen and before[0] == seen[0] and before != seen:

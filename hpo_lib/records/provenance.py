@@ -62,7 +62,8 @@ class _Scales(Part):
 
 def write_scales(file: Path, dataset: Dataset, origins: Positions) -> None:
     """Keep what scores need of the data at forecast origins [N]: level and least of each."""
-    scales, hours = dataset.scales, dataset.index[origins]
+    scales = dataset.scales
+    hours = dataset.index[origins]
     kept = {
         "sha256": dataset.sha256,
         "mase": scales.mase,
@@ -95,7 +96,8 @@ PACKAGES = ("torch", "darts", "neuralforecast", "pytorch-lightning", "optuna", "
 
 def data_provenance(dataset: Dataset) -> Json:
     """Source, file, fingerprint, span and splits of the data."""
-    splits, hours = dataset.spec.splits, dataset.index
+    splits = dataset.spec.splits
+    hours = dataset.index
     return {
         "source": dataset.source,
         "path": dataset.path,
@@ -154,12 +156,8 @@ def device_name() -> str:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(paths.PROJECT_ROOT), *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
+    command = ["git", "-C", str(paths.PROJECT_ROOT), *arguments]
+    return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()
 
 
 def installed_version(package: str) -> str | None:

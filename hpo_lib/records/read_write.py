@@ -85,7 +85,7 @@ def read_json(path: Path, what: str) -> Any:
                 f"{path}: has {size / 1e6:.0f} MB, expected {what} of a few at most; restore the "
                 "file"
             )
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+        return json.loads(path.read_text("utf-8"), parse_constant=_refused)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected {what}") from None
     except OSError as error:
@@ -222,5 +222,5 @@ def of_all_workers(run: RunPaths) -> list[RunPaths]:
     """The paths of each worker that has left an executed notebook; always of worker 1."""
     notebooks = run.folder.glob(f"{run.notebook.stem}.worker-*.ipynb")
     words = [file.stem.rpartition(".worker-")[2] for file in notebooks]
-    numbers = {1, *(int(word) for word in words if word.isdecimal())}
+    numbers = {1, *map(int, filter(str.isdecimal, words))}
     return [replace(run, worker=number) for number in sorted(numbers)]

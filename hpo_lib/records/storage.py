@@ -147,7 +147,8 @@ class Storage:
             WriteError: its file cannot be written.
         """
         self.check()
-        kind, file = self.kind, self.file
+        kind = self.kind
+        file = self.file
         self.run.folder.mkdir(parents=True, exist_ok=True)
         try:
             if kind == "journal":
@@ -190,7 +191,8 @@ class Storage:
             InputError: the storage is damaged.
         """
         file = next(filter(Path.is_file, (self.run.sqlite, self.run.journal)), None)
-        name, stored = self.run.study_name, None
+        name = self.run.study_name
+        stored = None
         try:
             if file == self.run.journal:
                 journal = JournalStorage(JournalFileBackend(str(file)))
@@ -306,7 +308,7 @@ def damaged(file: Path | None, error: BaseException) -> InputError:
     """The sentence on a storage that cannot be read; of a journal it names the line."""
     why = in_one_line(error)
     if file and file.suffix == ".journal" and isinstance(error, json.JSONDecodeError):
-        line = file.read_text(encoding="utf-8").partition(error.doc)[0].count("\n") + 1
+        line = file.read_text("utf-8").partition(error.doc)[0].count("\n") + 1
         why = f"line {line} is no JSON"
     return InputError(f"{file}: not a readable study ({why}); {RESTORE}")
 

@@ -244,7 +244,8 @@ class StoredStudy:
         """In numbers why a study settled, and what it chose; empty if it did not."""
         if not (settled := self.settled) or not self.result:
             return ""
-        change, more = settled["change"], settled["asked"] - settled["trials"]
+        change = settled["change"]
+        more = settled["asked"] - settled["trials"]
         chosen = (
             "untuned defaults" if self.chosen == self.default else f"trial {self.chosen.number}"
         )
@@ -362,7 +363,8 @@ def read_studies(runs_dir: Path) -> StudiesAndNotes:
 
     Storages are not read yet.
     """
-    studies, notes = list[StoredStudy](), list[str]()
+    studies = list[StoredStudy]()
+    notes = list[str]()
     for file in paths.best_params_files(runs_dir):
         try:
             studies.append(StoredStudy.of_file(file, runs_dir))
@@ -394,12 +396,12 @@ def last_written(run: RunPaths) -> int:
     return max(map(paths.written, (run.best_params, run.sqlite, run.journal, run.notebook)))
 
 
-def records_folder(runs_dir: str = "") -> Path:
+def records_folder(runs_dir: str | Path) -> Path:
     """The folder of the studies' records; for an empty text that of the project."""
-    return Path(runs_dir).expanduser() if runs_dir else paths.RUNS_DIR
+    return Path(runs_dir or paths.RUNS_DIR).expanduser()
 
 
-def named_study(name: str, runs_dir: str = "", database: str = "") -> StoredStudy:
+def named_study(name: str, runs_dir: str, database: str = "") -> StoredStudy:
     """A study by its job id, name or best_params JSON, or the newest one in a folder.
 
     ``runs_dir`` as in `records_folder`, ``database`` as in `StoredStudy`.
@@ -411,7 +413,8 @@ def named_study(name: str, runs_dir: str = "", database: str = "") -> StoredStud
     if path.is_file():
         return StoredStudy.of_file(path)
     folder = path.resolve().parent if path.is_dir() else records_folder(runs_dir)
-    runs, stem = study_runs(folder), path.name.removeprefix("best_params_").removesuffix(".json")
+    runs = study_runs(folder)
+    stem = path.name.removeprefix("best_params_").removesuffix(".json")
     named = [run for run in runs if stem in (run.job_id, run.study_name, run.folder.name)]
     if not named:
         known = choices(stem, [run.study_name for run in runs])

@@ -87,11 +87,7 @@ def family_key(
     """
     recipe, network = recipe.updated(params)
     return training_key(
-        dataset,
-        params=network,
-        budget=asdict(budget),
-        recipe=recipe.effective(dataset),
-        **deciding,
+        dataset, params=network, budget=asdict(budget), recipe=recipe.effective(dataset), **deciding
     )
 
 
@@ -241,8 +237,9 @@ def load_trainings(paths: BenchmarkPaths) -> dict[tuple[str, str], Sequence[Trai
     records = [(file, read_training(file)) for file in paths.records()]
     if not records:
         raise InputError(f"{paths.folder}: holds no finished training; run `hpo benchmark` first")
-    first, key = records[0][0].name, records[0][1]["key"]
-    rows: dict[tuple[str, str], list[Training]] = {}
+    first = records[0][0].name
+    key = records[0][1]["key"]
+    rows = dict[tuple[str, str], list[Training]]()
     for file, record in sorted(records, key=lambda one: one[1]["seed"]):
         if files_of(paths, record).record != file:
             raise InputError(

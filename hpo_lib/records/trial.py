@@ -104,9 +104,7 @@ LISTED_SCORES = ("picp", "pinball", "winkler", "picp_calibrated", "winkler_calib
 """Scores of each trial in the JSON, beside MAE: all that an objective is a function of."""
 
 
-def check_trial(
-    trial: TrialRecord, scores: Iterable[str] = (), objectives: Iterable[str] = ()
-) -> None:
+def check_trial(trial: TrialRecord, scores: Iterable[str], objectives: Iterable[str] = ()) -> None:
     """Raise ValueError unless a trial's values are of their types.
 
     All scores and values of a complete one have to be finite numbers, those named included.
@@ -258,13 +256,15 @@ Chosen = tuple[int, str]
 
 def chosen_of(proof: Json, default: int) -> Chosen:
     """What a proof chooses."""
-    challengers, n_seeds, stay = proof["challengers"], len(proof["seeds"]), "untuned defaults stay"
+    challengers = proof["challengers"]
+    n_seeds = len(proof["seeds"])
     if proof["cause"]:
-        return default, f"the {stay}: {proof['cause']}"
+        return default, f"the untuned defaults stay: {proof['cause']}"
     over = f"over {n_seeds} fresh seed{'s' * (n_seeds > 1)} and {proof['days']} days"
     for challenger in challengers:
         if challenger["proven"]:
-            trial, (mean, low, high) = challenger["trial"], challenger["score_change"]
+            trial = challenger["trial"]
+            mean, low, high = challenger["score_change"]
             return trial, (
                 f"trial {trial} beats the untuned defaults by {-mean:.1f} % of MAE and calibrated "
                 f"interval score [{-high:.1f}, {-low:.1f}] with probability "
@@ -272,10 +272,12 @@ def chosen_of(proof: Json, default: int) -> Chosen:
             )
     compared = [challenger for challenger in challengers if not challenger["cause"]]
     if not compared:
-        trial, cause = challengers[0]["trial"], challengers[0]["cause"]
-        return default, f"the {stay}: trial {trial} failed with a fresh seed ({cause})"
+        first = challengers[0]
+        failed = f"trial {first['trial']} failed with a fresh seed ({first['cause']})"
+        return default, f"the untuned defaults stay: {failed}"
     best = min(compared, key=lambda challenger: challenger["score_change"][0])
-    change, coverage = best["score_change"][0], best["picp_calibrated"]
+    change = best["score_change"][0]
+    coverage = best["picp_calibrated"]
     return default, (
         "no challenger was proven better than the untuned defaults: the best, trial "
         f"{best['trial']}, is {abs(change):.1f} % {'better' if change <= 0 else 'worse'} with "
@@ -371,11 +373,7 @@ PROVEN = "proven"
 
 
 def select(
-    front: Trials,
-    policy: str,
-    *,
-    default: TrialRecord | None = None,
-    proof: Json | None = None,
+    front: Trials, policy: str, *, default: TrialRecord | None = None, proof: Json | None = None
 ) -> Selection:
     """Choose a trial: one of a Pareto front (ascending MAE), or the one that a proof chooses.
 
@@ -401,7 +399,8 @@ def select(
         number, reason = selected["calibrated"]
         reason = f"the untuned defaults are not complete, so nothing is proven: {reason}"
     elif proof is None:
-        number, reason = default.number, "nothing is proven yet, so the untuned defaults stay"
+        number = default.number
+        reason = "nothing is proven yet, so the untuned defaults stay"
     else:
         number, reason = chosen_of(proof, default.number)
     if policy == PROVEN:

@@ -53,7 +53,7 @@ class Verification:
         return "\n".join(f"{word:6} {self.path}: {text}" for word, text in told if word != "note")
 
 
-def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verification:
+def verify(path: Path, data_dir: str | Path, dataset: str = "") -> Verification:
     """Make one JSON again from all stored predictions, and compare. Needs no training library.
 
     Args:
@@ -70,7 +70,7 @@ def verify(path: Path, data_dir: str | Path = "", dataset: str = "") -> Verifica
             f"{path}: no such file; expected a best_params JSON of a study or a CSV of a benchmark"
         )
     messages = Messages()
-    figures: dict[str, object] = {}
+    figures = dict[str, object]()
     try:
         study = StoredStudy.of_file(path)
         if study.result["schema_version"] < SCHEMA_VERSION:

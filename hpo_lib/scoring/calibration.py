@@ -61,8 +61,6 @@ def calibrate(
     if checked_mode(mode) == "none":
         return forecasts
     warm_up = warm_up or forecasts.rows(slice(0))
-    if mode == "split" and not len(warm_up.origins):
-        raise InputError("calibration split needs validation forecasts, found none")
     both, earlier = QuantileForecasts.joined([warm_up, forecasts]), len(warm_up.origins)
     by_origin = scales.at(both.origins)
     levels = by_origin["level"].to_numpy()[:, None]

@@ -53,11 +53,12 @@ class StoppingRule:
 
         None at the last check, and if the rung lies 0.2 of the steps back or more.
         """
-        before, share = (check - 1) / checks, check / checks
-        reached = [
-            rung for rung in self.rungs if before < rung.share <= share < min(1, rung.share + 0.2)
-        ]
-        return reached[-1] if reached else None
+        before = (check - 1) / checks
+        share = check / checks
+        for rung in reversed(self.rungs):
+            if before < rung.share <= share < min(1, rung.share + 0.2):
+                return rung
+        return None
 
     def judge(self, curve: Curve, checks: int, number: int, trials: Trials) -> None:
         """Let the trial go on or end it, at its last check so far.
@@ -77,7 +78,8 @@ class StoppingRule:
         rung = self.rung_at(check, checks)
         if rung is None or not trials or number == (default := default_trial(trials)).number:
             return
-        best, share = best_check(curve), check / checks
+        best = best_check(curve)
+        share = check / checks
         after = f"in MAE and interval score after {share:.0%} of their steps"
         if n_complete(trials) < self.warm_up:
             if self.margin is None or not default.complete:

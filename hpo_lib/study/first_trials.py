@@ -9,13 +9,7 @@ import numpy as np
 from hpo_lib.data.dataset import Dataset
 from hpo_lib.errors import InputError
 from hpo_lib.families.models import STANDARD, ByName, Family
-from hpo_lib.families.search_space import (
-    WITH_TEMPERATURE,
-    SearchSpace,
-    draw,
-    is_drawn,
-    is_whole,
-)
+from hpo_lib.families.search_space import WITH_TEMPERATURE, SearchSpace, draw, is_drawn, is_whole
 from hpo_lib.records.study import StoredStudy, newest_first, read_studies
 from hpo_lib.settings import Settings
 from hpo_lib.study.proof import Trainings
@@ -44,8 +38,10 @@ def first_trials(trainings: Trainings) -> list[FirstTrial]:
     defaults on trees make up `BEGINNING` trials. The trees come last: their fit takes a minute on
     years of data.
     """
-    settings, dataset = trainings.settings, trainings.dataset
-    family, space = trainings.family, settings.space
+    settings = trainings.settings
+    dataset = trainings.dataset
+    family = trainings.family
+    space = settings.space
     defaults = family.untuned(space, trainings.recipe, dataset)
     trials = [FirstTrial(defaults, "untuned defaults")]
     if space == "wide":
@@ -75,7 +71,8 @@ def first_trials(trainings: Trainings) -> list[FirstTrial]:
 
 def origins(first: Sequence[FirstTrial]) -> str:
     """One line such as "First trials: 0 untuned defaults; 1 to 5 near the defaults."."""
-    parts, start = [], 0
+    parts = []
+    start = 0
     for origin, same in groupby(trial.origin for trial in first):
         end = start + len(list(same)) - 1
         parts.append(f"{start if end == start else f'{start} to {end}'} {origin}")
@@ -95,7 +92,8 @@ def _adapted(params: ByName, space: SearchSpace) -> ByName:
 
 def best_of_others(family: Family, dataset: Dataset, settings: Settings) -> list[StoredStudy]:
     """The user's newest studies of a family in the wide space on other series, see `doubts`."""
-    space, is_test = family.searched("wide", dataset), settings.budget_name == "test"
+    space = family.searched("wide", dataset)
+    is_test = settings.budget_name == "test"
 
     def fits(study: StoredStudy) -> bool:
         try:

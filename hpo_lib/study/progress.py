@@ -27,7 +27,8 @@ FIRST_PAUSE = 10.0
 @contextmanager
 def telling(number: int, curve: Curve, unit: str, say: Callable[[str], None]) -> Iterator[None]:
     """Say after 10, 30, 70, ... seconds how long the block's trial trains, and its last check."""
-    begun, ended = time.monotonic(), threading.Event()
+    begun = time.monotonic()
+    ended = threading.Event()
 
     def work() -> None:
         pause = FIRST_PAUSE
@@ -108,7 +109,9 @@ def write_optuna_figures(study: optuna.Study, stored: StoredStudy) -> None:
     """
     from plotly.offline import get_plotlyjs  # plotly itself is as slow to load as its figures
 
-    run, script, complete = stored.run, get_plotlyjs(), len(stored.complete)
+    run = stored.run
+    script = get_plotlyjs()
+    complete = len(stored.complete)
     source = mark_of(stored.source) + ", test budget" * stored.is_test
     axes = [objective.axis(stored.unit) for objective in stored.objectives]
     first: Json = {"target": lambda trial: trial.values[0], "target_name": axes[0]}

@@ -87,7 +87,8 @@ class Trainings:
 
     @cached_property
     def _proof(self) -> Proof:
-        file, scales = self.run.trial_predictions, self.dataset.scales
+        file = self.run.trial_predictions
+        scales = self.dataset.scales
         scored = cache(lambda number: daily_scores(load_predictions(file(number)), scales))
         return Proof(self.settings.seed, self.settings.budget_name == "test", scored, self._trained)
 
@@ -147,11 +148,14 @@ class Trainings:
 
     def _trained(self, trial: TrialRecord, seed: int) -> DailyScores:
         """A trial with another seed, trained unless it is stored; raises as `replicate` does."""
-        number, params = trial.number, trial.params
+        number = trial.number
+        params = trial.params
         files = self.run.replicate(number, seed)
         key = family_key(self.family, params, self.budget, self.recipe, self.dataset, seed=seed)
         if not is_stored(files, key) and self._lease.held and not self.must_stop():
-            begun, failure, forecasts = time.monotonic(), "", {}
+            begun = time.monotonic()
+            failure = ""
+            forecasts = {}
             try:
                 forecasts["validation"] = self.fit(params, seed).validation
             except StopRequested:

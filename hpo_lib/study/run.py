@@ -68,7 +68,8 @@ def run_study(
             "memory; with less, take covariates out of the dataset's TOML"
         )
     with worker.queue.liveness, stop_requests.listening(worker.run.workers):
-        first, finished = worker.open(), worker.n_finished()
+        first = worker.open()
+        finished = worker.n_finished()
         if len(first) > 1 and not finished:
             print(origins(first[: settings.trials]))
         if finished < worker.queue.ends_with:
@@ -91,8 +92,10 @@ class _Worker:
         dataset = dataset or load_dataset(
             settings.dataset, settings.data_dir, simulated=settings.simulated
         )
-        self.settings, self.dataset = settings, dataset
-        self.begun, self.stop_reason = time.monotonic(), ""
+        self.settings = settings
+        self.dataset = dataset
+        self.begun = time.monotonic()
+        self.stop_reason = ""
         self.trainings = Trainings(settings, dataset, self._must_stop)
         self.run = self.trainings.run
         self.queue = TrialQueue(settings, self.run, self.trainings.search_space)
@@ -175,7 +178,8 @@ class _Worker:
                 self._check_failures(records)
 
     def _one_trial(self, trial: Trial) -> TrialRecord:
-        begun, curve = time.monotonic(), list[dict[str, float]]()
+        begun = time.monotonic()
+        curve = list[dict[str, float]]()
         try:
             try:
                 with telling(trial.number, curve, self.dataset.spec.unit, say):
@@ -193,7 +197,7 @@ class _Worker:
             self.stop_reason = type(stop).__name__
             if not isinstance(stop, WriteError):
                 self._write(self.records())  # or it would look as if it still ran
-            raise stop
+            raise
 
     def _train_and_score(self, trial: Trial, curve: list[dict[str, float]]) -> Json:
         """Its scores and what else its record holds; the checks go to ``curve``."""

@@ -134,7 +134,9 @@ class TrialQueue:
     """
 
     def __init__(self, settings: Settings, run: RunPaths, space: SearchSpace) -> None:
-        self.settings, self.run, self.space = settings, run, space
+        self.settings = settings
+        self.run = run
+        self.space = space
         self.stored = Storage(run, settings.storage)
         self.objectives = [OBJECTIVES[name] for name in settings.objectives.split(",")]
         self.liveness = Liveness(run, str(settings.worker))
@@ -166,7 +168,8 @@ class TrialQueue:
             self.study.set_user_attr("first_trials", [asdict(trial) for trial in first])
             self.study.set_user_attr("identity", identity)
         else:
-            before, now = _values(begun_with), _values(identity)
+            before = _values(begun_with)
+            now = _values(identity)
             for key in {**now, **before}:
                 if before.get(key) != now.get(key):
                     raise InputError(

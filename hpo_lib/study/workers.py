@@ -38,7 +38,7 @@ not help.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def fitting(workers: int, cores: int, omp_num_threads: str = "") -> tuple[int, int, str]:
+def fitting(workers: int, cores: int, omp_num_threads: str) -> tuple[int, int, str]:
     """Workers and threads of each so that no two threads share a core; a sentence if fewer.
 
     Two workers of two threads on two cores get through half as many trials as one worker does.
@@ -84,7 +84,8 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
     )
     if sentence:
         say(sentence)
-    begun, gpus = time.monotonic(), visible_gpus()
+    begun = time.monotonic()
+    gpus = visible_gpus()
     processes: dict[int, subprocess.Popen[bytes]] = {}
     stopping = threading.Event()
 
@@ -100,7 +101,8 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
             stop_requests.LIFELINE: "yes",
         }
         words = [*settings.as_words(), "--job-id", settings.job_id, "--worker", str(number)]
-        deaths, before = 0, ended_trainings(run, settings.storage)
+        deaths = 0
+        before = ended_trainings(run, settings.storage)
         while not stopping.is_set():
             limit = settings.time_budget_hours  # 0 for none
             left = limit and max(limit - (time.monotonic() - begun) / 3600, 1e-6)
@@ -125,7 +127,8 @@ def run_workers(settings: Settings, run: RunPaths, say: Callable[[str], None]) -
                 return
             how = f"signal {-code}" if code < 0 else "its kernel was killed"
             now = ended_trainings(run, settings.storage)
-            deaths, before = deaths + 1 if now == before else 1, now
+            deaths = deaths + 1 if now == before else 1
+            before = now
             if deaths == MAX_DEATHS:
                 raise StudyError(
                     f"worker {number} dies without finishing a trial, {deaths} times so far, the "
@@ -159,8 +162,8 @@ def _lines(process: "subprocess.Popen[bytes]") -> Iterator[str]:
     assert process.stdout is not None
     with process.stdout as output:
         for line in output:
-            text = line.decode("utf-8", errors="replace").rstrip()
-            if text := text.rpartition("\r")[2].strip():
+            text = line.decode(errors="replace").rstrip().rpartition("\r")[2].strip()
+            if text:
                 yield text
 
 

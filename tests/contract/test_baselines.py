@@ -79,20 +79,18 @@ def test_when_a_window_is_described_then_its_numbers_are_those_worked_by_hand(ti
     for days in (*range(1, 8), 14, 21):
         assert feature(f"same_hour_{days}d") == pytest.approx(2999 + ahead - 24 * days)
     for weeks_before, name in enumerate(("week_mean", "week_mean_2", "week_mean_3")):
-        assert feature(name) == pytest.approx(np.full(24, 2999 - 83.5 - 168 * weeks_before))
+        assert feature(name) == pytest.approx(2999 - 83.5 - 168 * weeks_before)
     # A third week before the first hour counts as the second.
     assert np.array_equal(feature("same_hour_14d", 1), feature("same_hour_21d", 1))
     assert feature("same_hour_mean") == pytest.approx(2999 + ahead - 24 * 4)
     assert feature("hour_before_1d") == pytest.approx(2999 + ahead - 25)
     assert feature("hour_after_1d") == pytest.approx(np.minimum(2999 + ahead - 23, 2999))
-    assert feature("last_0") == pytest.approx(np.full(24, 2999))
-    assert feature("last_12") == pytest.approx(np.full(24, 2987))
-    assert feature("day_mean_0") == pytest.approx(np.full(24, level))
-    assert feature("day_mean_6") == pytest.approx(np.full(24, level - 144))
-    assert feature("mean_3h") == pytest.approx(np.full(24, 2998))
-    assert table.features[0, :, table.names.index("log_level")] == pytest.approx(
-        np.full(24, np.log(level))
-    )
+    assert feature("last_0") == pytest.approx(2999)
+    assert feature("last_12") == pytest.approx(2987)
+    assert feature("day_mean_0") == pytest.approx(level)
+    assert feature("day_mean_6") == pytest.approx(level - 144)
+    assert feature("mean_3h") == pytest.approx(2998)
+    assert table.features[0, :, table.names.index("log_level")] == pytest.approx(np.log(level))
 
 
 @pytest.mark.parametrize("before, floor", [(200.0, 2), (-200.0, 200)])
@@ -121,10 +119,10 @@ def test_when_the_forecast_day_is_a_day_off_then_days_alike_are_the_last_weekend
     def feature(name):
         return (table.features[0, :, table.names.index(name)] + 1) * table.level[0]
 
-    assert feature("same_hour_alike") == pytest.approx(np.full(24, 110))
-    assert feature("same_hour_latest_alike") == pytest.approx(np.full(24, 110))
-    assert feature("same_hour_1d") == pytest.approx(np.full(24, 100))
-    assert feature("same_hour_mean") == pytest.approx(np.full(24, (2 * 110 + 5 * 100) / 7))
+    assert feature("same_hour_alike") == pytest.approx(110)
+    assert feature("same_hour_latest_alike") == pytest.approx(110)
+    assert feature("same_hour_1d") == pytest.approx(100)
+    assert feature("same_hour_mean") == pytest.approx((2 * 110 + 5 * 100) / 7)
 
 
 # The linear baseline alone

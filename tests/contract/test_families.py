@@ -88,13 +88,6 @@ def train(family, dataset, budget=BUDGET, seed=SEED):
     return forecaster, checks
 
 
-def with_frame(dataset, frame):
-    return replace(dataset, frame=frame)
-
-
-# What a forecast is
-
-
 # What a forecast may know
 
 
@@ -195,7 +188,8 @@ def test_when_everything_after_the_training_split_changes_then_the_same_weights_
     train_stop = tiny_dataset.positions.train.stop
     changed = disturbed(tiny_dataset.frame, columns, slice(train_stop, None))
     (expected, _), (found, _) = (
-        train(family, data, ONE_CHECK) for data in (tiny_dataset, with_frame(tiny_dataset, changed))
+        train(family, data, ONE_CHECK)
+        for data in (tiny_dataset, replace(tiny_dataset, frame=changed))
     )
     origin = train_stop - HORIZON - 1
     assert np.array_equal(
@@ -224,7 +218,7 @@ def test_when_a_training_goes_astray_then_it_fails_and_names_the_step(family, ti
     with pytest.raises(
         NonFiniteForecast, match=r"^15 of 15 forecasts hold NaN or infinity after 3 training steps$"
     ):
-        train(family, with_frame(tiny_dataset, frame), ONE_CHECK)
+        train(family, replace(tiny_dataset, frame=frame), ONE_CHECK)
 
 
 def test_when_a_forecast_is_not_a_number_then_it_is_an_error_and_no_forecast(trained, tiny_dataset):

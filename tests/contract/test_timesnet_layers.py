@@ -52,6 +52,21 @@ def waves(*periods, seed=0):
     )
 
 
+def assert_alike(ours, theirs, batch, loss, tolerance):
+    """Outputs of both for a batch, and gradients of their loss; returns our output."""
+    import torch
+
+    found = []
+    for block in (ours, theirs):
+        x = batch.clone().requires_grad_()
+        output = block(x)
+        loss(output).backward()
+        found.append([output, x.grad, *(parameter.grad for parameter in block.parameters())])
+    for mine, its in zip(*found, strict=True):
+        torch.testing.assert_close(mine, its, rtol=tolerance, atol=tolerance)
+    return found[0][0]
+
+
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-10)])
 @pytest.mark.parametrize("way", ["spectral", "direct"])
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -73,15 +88,8 @@ def test_when_the_kernels_are_merged_then_outputs_and_gradients_are_those_of_the
     ours.load_state_dict(theirs.state_dict())
     image = torch.randn(3, 5, *size, dtype=getattr(torch, dtype))
     weight = torch.randn(3, 4, *size, dtype=getattr(torch, dtype)) / (size[0] * size[1]) ** 0.5
-    found = []
-    for block in (ours, theirs):
-        x = image.clone().requires_grad_()
-        output = block(x)
-        (output * weight).sum().backward()
-        found.append([output, x.grad, *(parameter.grad for parameter in block.parameters())])
-    assert found[0][0].shape == (3, 4, *size)
-    for mine, its in zip(*found, strict=True):
-        torch.testing.assert_close(mine, its, rtol=tolerance, atol=tolerance)
+    output = assert_alike(ours, theirs, image, lambda made: (made * weight).sum(), tolerance)
+    assert output.shape == (3, 4, *size)
 
 
 def test_when_a_spectrum_was_first_used_to_forecast_then_it_still_serves_a_training(
@@ -106,20 +114,11 @@ def test_when_a_spectrum_was_first_used_to_forecast_then_it_still_serves_a_train
 
 
 def test_when_a_block_trains_then_it_computes_what_the_original_does(layers, original):
-    import torch
-
     ours, theirs = period_blocks(layers, original)
     ours.train()
     theirs.train()
     batch = waves(24, 12, 168, 17, seed=3)
-    results = []
-    for block in (ours, theirs):
-        x = batch.clone().requires_grad_()
-        output = block(x)
-        output.square().mean().backward()
-        results.append([output, x.grad, *(parameter.grad for parameter in block.parameters())])
-    for mine, its in zip(*results, strict=True):
-        torch.testing.assert_close(mine, its, rtol=1e-5, atol=1e-5)
+    assert_alike(ours, theirs, batch, lambda made: made.square().mean(), 1e-5)
 
 
 def test_when_a_block_forecasts_then_a_window_does_not_depend_on_its_batch_mates_as_in_the_original(

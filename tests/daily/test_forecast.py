@@ -87,13 +87,18 @@ def test_when_school_holidays_are_not_known_then_they_stay_and_a_list_replaces_t
     sentence = "is_school_holiday of the day ahead is not in the data and stays 1"
     assert sentence in " ".join(stays.notes)
     listed = in_use.folder / "holidays.csv"
-    for last, same in (("2019-06-30", True), ("2019-06-08", False)):
+    known = day(in_use, at=LAST_DAY)
+    for last, same in (("2019-06-30", True), ("2019-06-07", False)):
         listed.write_text(
             f"start_date,end_date,description\n2019-06-03,{last},x\n", encoding="utf-8"
         )
         found = day(in_use, school_holidays=str(listed))
         assert "is_school_holiday" not in " ".join(found.notes)
         assert np.array_equal(found.forecasts.values, stays.forecasts.values) == same
+    again = day(in_use, at=LAST_DAY, school_holidays=str(listed))
+    assert np.array_equal(again.forecasts.values, known.forecasts.values), "the data go first"
+    refused = in_use.run("forecast --out", in_use.csv, code=2)
+    assert f"{in_use.csv}: is there already and is no forecast" in refused.err
 
 
 def test_when_the_calendar_of_the_file_is_not_that_of_the_time_then_it_is_read_and_never_invented(
@@ -125,7 +130,7 @@ def test_when_the_day_begins_at_another_hour_then_a_note_says_so_and_it_is_calib
 
 def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_use):
     file = str(in_use.csv)
-    for at in ("tomorrow", "2019-06-08T00:30"):
+    for at in ("tomorrow", "08.06.2019", "2019-06-08T00:30"):
         with refusal(f"at is {at!r}, expected a full hour in UTC such as '2020-05-07T00:00'"):
             day(in_use, at=at)
     with refusal(

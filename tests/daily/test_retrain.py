@@ -15,6 +15,7 @@ from hpo_lib.daily.versions import in_use as version_in_use
 from hpo_lib.daily.watch import Watched, watch
 from hpo_lib.families.models import RECIPES, get_family
 from hpo_lib.paths import RunPaths
+from hpo_lib.records.leases import Lease
 from hpo_lib.records.read_write import load_predictions, read_json, write_json
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.calibration import calibrate
@@ -162,6 +163,24 @@ def test_when_days_after_its_refit_are_compared_then_the_version_in_use_speaks_a
     command(in_use, "--test", "--seed", "7", "--replace")
     assert number_in_use(in_use) == 2
     assert compared == {FITTED}
+
+
+def test_when_the_version_in_use_cannot_be_read_then_an_error_says_so_before_the_training(
+    in_use, trained, monkeypatch
+):
+    asked = trains(monkeypatch, trained)
+    in_use.models.trained(1, FITTED).unlink()
+    assert "remove" in command(in_use, "--test", "--replace", code=2).err
+    assert asked == []
+
+
+def test_when_a_model_is_retrained_then_another_command_waits(in_use, monkeypatch):
+    def is_free(_):
+        raise ZeroDivisionError(Lease(in_use.models.lease).take())
+
+    monkeypatch.setattr("hpo_lib.daily.retrain._fitting_and_whole", is_free)
+    with pytest.raises(ZeroDivisionError, match="False"):
+        command(in_use, "--test")
 
 
 @pytest.mark.parametrize("pinball, code, used", [(0.61, 1, 1), (0.6, 0, 2), (0.59, 0, 2)])

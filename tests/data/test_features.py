@@ -478,8 +478,10 @@ def test_when_the_output_is_an_input_or_an_input_is_wrong_then_nothing_is_overwr
     assert raw.read_text() == before
     out = tmp_path / "features.csv"
     out.write_text("earlier")
-    write(tmp_path, [*raw_lines(), "soon,1"])
-    with pytest.raises(InputError):
+    write(tmp_path, [*raw_lines(), "2019-01-03 12:00:00+00:00,much"])
+    with pytest.raises(
+        InputError, match=r"raw\.csv: line 62, column 'heat_consumption' is 'much', expected a fi"
+    ):
         prepare_features(HEAT, raw, None, None, out)
     assert out.read_text() == "earlier"
 

@@ -138,6 +138,12 @@ def test_when_a_raw_series_has_a_long_gap_then_the_prepared_csv_is_empty_there_a
     table = pd.read_csv(features)
     assert table.columns[table.isna().any()].tolist() == [TARGET]
     assert np.flatnonzero(small.load().is_missing).tolist() == list(range(570, 670))
+    series.iloc[-9:] = np.nan  # the hours of today that have no value yet
+    series.rename_axis("").to_csv(raw)
+    report = prepare_features(load_spec(small.toml), raw, None, None, features).splitlines()
+    assert report[0].endswith(" to 2018-06-29 14:00 UTC")
+    before = "2018-04-02 06:00:00+00:00 to 2018-06-29 23:00:00+00:00"
+    assert report[-1] == f"note: before it held {before}"
 
 
 def test_when_the_hour_of_a_day_with_a_clock_change_is_missing_then_it_is_the_local_one():

@@ -38,6 +38,19 @@ def test_when_an_optional_column_is_absent_and_another_is_unknown_then_the_roles
 
 
 @pytest.mark.parametrize(
+    "old, new",
+    [
+        ('"day_of_week", ', ""),
+        ('country = "DK"', 'country = "DK"\nstart = "2018-04-02 00:00"'),
+    ],
+)
+def test_when_another_part_of_the_file_is_used_then_its_fingerprint_is_another(small, old, new):
+    whole = small.load()
+    small.edit_toml(old, new)
+    assert small.load().sha256 not in (whole.sha256, fingerprint_frame(whole.frame))
+
+
+@pytest.mark.parametrize(
     "rewrite",
     [
         lambda text: text.replace(b"+00:00", b""),

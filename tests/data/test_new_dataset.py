@@ -106,3 +106,6 @@ def test_when_a_toml_is_there_or_the_zone_is_of_no_place_then_nothing_is_written
     toml.write_text("mine", encoding="utf-8")
     hpo(*words, "Europe/Rome", code=2)
     assert toml.read_text(encoding="utf-8") == "mine"
+    registered = tmp_path / "heat.toml"
+    hpo("new-dataset", file, "--out", registered, "--timezone", "Europe/Rome", code=2)
+    assert not registered.exists()

@@ -235,6 +235,12 @@ WRONG = {
         "line 2, column 'load' is '1.234,5', expected one decimal sign and no separator of "
         "thousands; write it without one",
     ),
+    "whole_thousands": (
+        "time;load\n2020-01-01 00:00;979\n2020-01-01 01:00;1.163\n2020-01-01 02:00;816",
+        RawFile(timezone="UTC"),
+        "line 3, column 'load' is '1.163', expected one decimal sign and no separator of "
+        "thousands; write it without one",
+    ),
     "twice": (
         "time,load\n2020-01-01 00:00Z,1\n2020-01-01 00:00Z,2\n2020-01-01 01:00Z,2",
         RawFile(),

@@ -155,9 +155,8 @@ def test_when_a_study_on_sqlite_is_to_go_on_with_several_workers_then_submit_say
     run.folder.mkdir()
     run.sqlite.touch()
     assert refusal("--job-id", "4711", "--workers", "2") == (
-        f"hpo: job_id '4711' belongs to a study with storage 'sqlite' ({run.sqlite}), now "
-        "storage is 'journal'; choose "
-        "another job_id, or go back to that storage\n"
+        f"hpo: job_id '4711' belongs to a study with storage 'sqlite' ({run.sqlite}), now storage "
+        "is 'journal'; choose another job_id, or go back to that storage\n"
     )
 
 
@@ -187,8 +186,7 @@ def test_when_there_is_no_sbatch_then_submit_says_what_to_do(tmp_path, monkeypat
     monkeypatch.setenv("PATH", str(tmp_path))
     sentence = (
         "hpo: sbatch is not on this machine, so nothing was submitted; log in to the cluster's "
-        "login node, or use "
-        "`hpo run` to run the study here\n"
+        "login node, or use `hpo run` to run the study here\n"
     )
     assert hpo("submit --model NHITS_Q --dataset heat --simulated", code=1) == (1, "", sentence)
 

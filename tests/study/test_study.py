@@ -319,9 +319,8 @@ def test_when_the_first_trials_all_fail_alike_then_the_study_stops_and_says_so(
 
     family.before = before
     with refusal(
-        "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: tried to allocate "
-        "1.5 GiB); fix that and "
-        "run again under another job_id",
+        "the first 3 trials of FAKE_Q_tiny_a all failed alike (RuntimeError: tried to allocate 1.5 "
+        "GiB); fix that and run again under another job_id",
         StudyError,
     ):
         start(trials=50, storage=storage)
@@ -470,8 +469,7 @@ def test_when_the_time_budget_is_spent_then_the_study_stops_says_so_and_a_later_
     assert read(files)["training_time_hours"] == 0.5
     assert capsys.readouterr().out.splitlines()[-1] == (
         "The study stopped before its end: time budget of 0.5 h: 0.50 h are spent and a trial "
-        "takes up to 0.17 h; run "
-        "again under the same job_id to go on."
+        "takes up to 0.17 h; run again under the same job_id to go on."
     )
 
     run = start(trials=10)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from hpo_lib.benchmark.tables import Benchmark, BenchmarkRow
@@ -14,8 +13,7 @@ from hpo_lib.paths import BenchmarkPaths, RunPaths
 from hpo_lib.records.study import StoredStudy
 from hpo_lib.records.trainings import Training
 from hpo_lib.records.trial import TrialRecord
-from hpo_lib.scoring.forecasts import QuantileForecasts
-from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS
+from tests.conftest import SIMULATED_RECORDS, SIMULATED_RUNS, made_forecasts
 
 # Studies, benchmarks and CSV of simulated heat; nobody may change them.
 HEAT = (SIMULATED_RUNS, SIMULATED_RECORDS / "benchmark_results")
@@ -62,8 +60,7 @@ def made_up_study(model="TFT_Q", trials=TRIALS, **result):
 def forecasts(dataset, origins, error=0.0, half_width=1.0):
     """Forecasts whose median is too low by ``error`` in every hour."""
     actual = dataset.target.to_numpy()[origins[:, None] + np.arange(1, 25)]
-    values = (actual - error)[:, :, None] + half_width * np.array([-1, 0, 1])
-    return QuantileForecasts(values, actual, pd.DatetimeIndex(dataset.index[origins]))
+    return made_forecasts(actual, half_width, actual - error, dataset.index[origins[0]])
 
 
 def made_up_benchmark(dataset, rows):
@@ -116,5 +113,4 @@ def table(frame, columns):
 def of_days(errors, start="2019-01-01 23:00"):
     """Forecasts of one day per error, which is that of every hour; intervals are 2 wide."""
     actual = np.asarray(errors, dtype=float)[:, None] * np.ones((1, 24))
-    origins = pd.date_range(start, periods=len(actual), tz="UTC")
-    return QuantileForecasts(0 * actual[:, :, None] + [-1.0, 0.0, 1.0], actual, origins)
+    return made_forecasts(actual, start=start)
