@@ -249,8 +249,8 @@ class Family(Model, ABC):
     """Whether the model has no future input of its own, see `WindowSource`."""
     search_space: ClassVar[SearchSpace]
     defaults: ClassVar[Params]
-    """Untuned parameters: the defaults of the family's library where the search space allows. Trial
-    0 of a study.
+    """Untuned parameters: the defaults of the family's library where the search space allows and
+    the network learns with them. Trial 0 of a study.
     """
     portfolio: ClassVar[Mapping[str, Params]] = {}
     """Series on which they won -> configurations of the wide space, which a study tries next.
