@@ -63,7 +63,8 @@ def about(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        name, text = f"{shown(path)}: ", str(error)
+        name = f"{shown(path)}: "
+        text = str(error)
         raise InputError(text if text.startswith(name) else name + text) from None
 
 
@@ -265,7 +266,8 @@ class RunPaths:
 
 def best_params_files(runs_dir: Path, model: str = "*", dataset: str = "") -> list[Path]:
     """Every best_params JSON of a model and dataset, by name; old ones lie in ``runs_dir``."""
-    folder, name = f"{model}_{dataset or '*'}", f"best_params_{model}_{dataset}*.json"
+    folder = f"{model}_{dataset or '*'}"
+    name = f"best_params_{model}_{dataset}*.json"
     return sorted([*runs_dir.glob(f"{folder}/{name}"), *runs_dir.glob(name)])
 
 

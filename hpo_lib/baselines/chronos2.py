@@ -27,7 +27,8 @@ def checked_folder(folder: Path) -> str:
     """The sha256 of the weights in the folder of a Chronos-2: part of a stored forecast's key."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["chronos_config"]
-        known, longest = set(config["quantiles"]), config["context_length"]
+        known = set(config["quantiles"])
+        longest = config["context_length"]
         with (folder / WEIGHTS).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -74,8 +75,11 @@ def zero_shot(dataset: Dataset, folder: Path) -> Forecaster:
 class Chronos2(Model):
     """A pretrained model, which a benchmark includes if its folder is named."""
 
-    name, title, kind = "CHRONOS2", "Chronos-2", "pretrained"
-    colour, marker = "#F0E442", "*"
+    name = "CHRONOS2"
+    title = "Chronos-2"
+    kind = "pretrained"
+    colour = "#F0E442"
+    marker = "*"
 
 
 register(Chronos2())

@@ -51,7 +51,8 @@ class Baseline(Model, ABC):
                 forecaster has an empty ``validation``: nothing is held out.
         """
         # By the families' rule; of a refit by what validation judged.
-        seasons, choice = covers_seasons(dataset, STANDARD.season_years), None
+        seasons = covers_seasons(dataset, STANDARD.season_years)
+        choice = None
         if isinstance(like, TableForecaster):
             dataset, choice = dataset.trained_through_validation(), like.choice
         forecaster = TableForecaster(self, dataset, seasons, {}, choice)
@@ -129,8 +130,11 @@ class SeasonalNaive(Model):
     kind = "naive"
 
     def __init__(self, lag: int, colour: str, marker: str) -> None:
-        self.lag, self.name, self.title = lag, f"NAIVE_{lag}H", f"Naive {lag} h"
-        self.colour, self.marker = colour, marker
+        self.lag = lag
+        self.name = f"NAIVE_{lag}H"
+        self.title = f"Naive {lag} h"
+        self.colour = colour
+        self.marker = marker
 
     def fit(self, dataset: Dataset) -> Forecaster:
         """A forecaster of this dataset."""
@@ -149,8 +153,11 @@ class _NaiveForecaster(Forecaster):
 class Mixture(Model):
     """Families and baselines with weights that move with the days, see `mixture`."""
 
-    name, title, kind = "MIXTURE", "Mixture", "mixture"
-    colour, marker = "#56B4E9", "P"
+    name = "MIXTURE"
+    title = "Mixture"
+    kind = "mixture"
+    colour = "#56B4E9"
+    marker = "P"
 
 
 class Refitted(Model):
@@ -159,8 +166,11 @@ class Refitted(Model):
     It tells what information is worth, see `hpo_lib.benchmark.explain`.
     """
 
-    name, title, kind = "REFITTED_LINEAR", "Linear baseline, refitted", "worth"
-    colour, marker = "#222222", "X"
+    name = "REFITTED_LINEAR"
+    title = "Linear baseline, refitted"
+    kind = "worth"
+    colour = "#222222"
+    marker = "X"
 
 
 register(SeasonalNaive(24, "#777777", "x"))

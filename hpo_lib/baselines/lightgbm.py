@@ -23,12 +23,15 @@ class LightgbmQuantile(Baseline):
 
     name = "LIGHTGBM_Q"
     title = "LightGBM"
-    colour, marker = "#CC79A7", "D"
+    colour = "#CC79A7"
+    marker = "D"
     seeded = True
     settings: ClassVar = {**TREES, "near_hours": NEAR_HOURS, "linear_part": False}
 
     def train(self, forecaster: TableForecaster, seed: int, quick: bool) -> None:
-        table, linear, validation = forecaster.training_table(NEAR_HOURS, quick), None, None
+        table = forecaster.training_table(NEAR_HOURS, quick)
+        linear = None
+        validation = None
         if forecaster.choice is None:
             dataset = forecaster.dataset
             validation = forecaster.table(dataset.windows(dataset.validation_origins))
@@ -58,7 +61,8 @@ class LightgbmLinearQuantile(LightgbmQuantile):
 
     name = "LIGHTGBM_LINEAR_Q"
     title = "Linear + LightGBM"
-    colour, marker = "#882255", "d"
+    colour = "#882255"
+    marker = "d"
     settings: ClassVar = {**LightgbmQuantile.settings, "linear_part": True}
 
 

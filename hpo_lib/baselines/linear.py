@@ -31,22 +31,27 @@ class LinearQuantile(Baseline):
 
     name = "LINEAR_Q"
     title = "Linear quantile"
-    colour, marker = "#E69F00", "v"
+    colour = "#E69F00"
+    marker = "v"
     settings: ClassVar = {"penalties": list(PENALTIES)}
 
     def train(self, forecaster: TableForecaster, seed: int, quick: bool) -> None:
         from sklearn.linear_model import QuantileRegressor  # slow to import
 
         table = forecaster.training_table(0, quick)
-        features, dataset = linear_features(table), forecaster.dataset
+        features = linear_features(table)
+        dataset = forecaster.dataset
 
         def fit_steps(penalty: float, steps: Iterable[int] = range(HORIZON)) -> None:
             """Regressions of some steps, in the table's units; 0 at the other steps."""
             weights = np.zeros((HORIZON, len(QUANTILE_LEVELS), features.shape[2]))
             intercepts = np.zeros((HORIZON, len(QUANTILE_LEVELS)))
             for step in steps:
-                x, y = features[:, step], table.target[:, step]
-                mean, spread, scale = x.mean(axis=0), x.std(axis=0), max(y.std(), 1e-12)
+                x = features[:, step]
+                y = table.target[:, step]
+                mean = x.mean(axis=0)
+                spread = x.std(axis=0)
+                scale = max(y.std(), 1e-12)
                 varies = spread > 1e-9
                 standardised = (x[:, varies] - mean[varies]) / spread[varies]
                 for q, level in enumerate(QUANTILE_LEVELS):
@@ -60,7 +65,8 @@ class LinearQuantile(Baseline):
         def loss(penalty: float) -> float:
             fit_steps(penalty, TRIED_STEPS)
             tried = forecaster.forecasts(dataset, dataset.validation_origins)
-            values, actual = tried.values[:, TRIED_STEPS], tried.actual[:, TRIED_STEPS]
+            values = tried.values[:, TRIED_STEPS]
+            actual = tried.actual[:, TRIED_STEPS]
             return metrics.pinball(QuantileForecasts(values, actual, tried.origins))
 
         if forecaster.choice is None:
@@ -82,7 +88,8 @@ class ResidualLinear(Baseline):
 
     name = "RESIDUAL_LINEAR"
     title = "Linear baseline"
-    colour, marker = "#999933", "<"
+    colour = "#999933"
+    marker = "<"
     settings: ClassVar = {"near_hours": STANDARD.near_hours, "penalty": STANDARD.linear_penalty}
 
     def train(self, forecaster: TableForecaster, seed: int, quick: bool) -> None:

@@ -92,7 +92,9 @@ class Lookup:
         used, with a note. A study of the ``test`` preset serves that preset alone, and one on
         simulated data serves simulated data alone.
         """
-        usable, notes, runs_dir = list[StoredStudy](), list[str](), self.settings.runs_dir
+        usable = list[StoredStudy]()
+        notes = list[str]()
+        runs_dir = self.settings.runs_dir
         for file in best_params_files(runs_dir, self.family.name, self.dataset.spec.name):
             try:
                 study = StoredStudy.of_file(file, runs_dir)
@@ -116,9 +118,11 @@ class Lookup:
 
     def _findings(self, study: StoredStudy) -> Iterator[tuple[int, str]]:
         """What does not fit about a study, or should be known, each with how much it matters."""
-        name, budget = self.dataset.spec.name, self.settings.budget_name
+        name = self.dataset.spec.name
+        budget = self.settings.budget_name
         preset = study.provenance.get("preset")
-        there, here = study.data, data_key(self.dataset)
+        there = study.data
+        here = data_key(self.dataset)
         if study.model != self.family.name:
             yield UNUSABLE, f"model is {study.model!r}, expected {self.family.name!r}"
         if study.dataset != name:

@@ -76,9 +76,11 @@ def explain(
     """
     if split == "validation" and plan.refit:
         raise InputError("a refitted model has learnt from validation; leave --refit out")
-    wanted, notes = models or (*plan.models, *BASELINES), list[str]()
+    wanted = models or (*plan.models, *BASELINES)
+    notes = list[str]()
     plan = replace(plan, models=families_among(wanted))
-    data, folder = plan.dataset, plan.paths
+    data = plan.dataset
+    folder = plan.paths
     every = [*planned(plan, notes)]
     tasks = [task for task in every if task.row[0] in wanted]
     for note in notes:
@@ -89,7 +91,8 @@ def explain(
     tasks.append(Task((REFITTED, "own", 0), key, lambda: [*refitted(linear.trained)]))
     learnt = data.trained_through_validation() if plan.refit else data
     donors = draw_donors(learnt, chosen_days(data, split, days))
-    origins, counts = donors[:, 0, 0], [len({*history}) for history in donors[:, 1]]
+    origins = donors[:, 0, 0]
+    counts = [len({*history}) for history in donors[:, 1]]
     common = {
         "title": f"{data.spec.title}:\n{len(origins)} days, {min(counts)} to {max(counts)} donors",
         "players": list(players(data)),
@@ -105,7 +108,8 @@ def explain(
         file = folder.explanation(*task.row)
         if not file.is_file() or Explanation.load(file).facts["key"] != task.key:
             _explained(task.trained, data, donors, common | {"key": task.key}).store(file)
-    table, explanations = folder.table("shapley"), Explanations.of_folder(folder)
+    table = folder.table("shapley")
+    explanations = Explanations.of_folder(folder)
     write_text(table, explanations.table().to_csv(index=False))
     print(f"wrote {table}")
     return explanations
@@ -119,9 +123,11 @@ def _explained(
 
     halves = [coalition_values(fitted, data, half) for half in np.split(donors, 2, axis=2)]
     came = sliding_window_view(data.target, HORIZON)[donors[:, 0, 0] + 1]
-    values, checks = np.mean(halves, axis=0), ByName()
+    values = np.mean(halves, axis=0)
+    checks = ByName()
     if isinstance(fitted, Forecaster):
-        few, noise = donors[:SANITY_DAYS], np.random.default_rng(0).random(len(data.frame))
+        few = donors[:SANITY_DAYS]
+        noise = np.random.default_rng(0).random(len(data.frame))
         frame = data.frame.assign(planted=noise)
         planted = replace(data, frame=frame, past=(*data.past, "planted"))
         unseen = coalition_values(fitted, planted, few, {"planted": ["planted"]})
@@ -163,7 +169,8 @@ def draw_donors(dataset: Dataset, days: Positions) -> Positions:
     Raises:
         InputError: no day has one.
     """
-    pool, half = dataset.training_origins(), HORIZON // 2
+    pool = dataset.training_origins()
+    half = HORIZON // 2
     year = dataset.index.shift(1, "h").day_of_year.to_numpy()
     off = dataset.frame.filter(["is_weekend", "is_public_holiday"]).any(axis=1).to_numpy()
     kind = 2 * np.roll(off, half) + np.roll(off, -half)  # of the days before and after an origin
@@ -262,7 +269,8 @@ def agreement(forecaster: Forecaster, dataset: Dataset, claims: pd.DataFrame) ->
     values = shapley_values(coalition_values(forecaster, dataset, donors)[..., MEDIAN])
     sizes = pd.DataFrame(np.abs(values).mean(axis=2).T, donors[:, 0, 0], [*players(dataset)])
     claims = claims.set_axis(dataset.validation_origins)
-    both, draws = pd.concat({"claim": claims, "group": sizes}, axis=1, join="inner"), []
+    both = pd.concat({"claim": claims, "group": sizes}, axis=1, join="inner")
+    draws = []
     for drawn in drawn_days(len(both)):
         table = both.iloc[drawn]
         draws.append(table.corr("spearman").loc["claim", "group"].stack())

@@ -54,7 +54,8 @@ def shapley_values(game: Game) -> np.ndarray:
     sum to the last row less the first one.
     """
     member = members(game)
-    g, others = len(member), member.sum(axis=0) - member
+    g = len(member)
+    others = member.sum(axis=0) - member
     return np.tensordot((2 * member - 1) / (g * comb(g - 1, others)), game, 1)
 
 
@@ -201,7 +202,8 @@ class Explanations(NamedTuple):
         The values of the groups sum to that of `ALL` less that of `NONE`. Intervals are of a block
         bootstrap over days.
         """
-        groups, tables = [*self.facts["players"], NONE, ALL], {}
+        groups = [*self.facts["players"], NONE, ALL]
+        tables = {}
         for what in WHAT:
             for training, game in self.games(what).items():
                 daily = game.mean(axis=2)
@@ -221,11 +223,15 @@ class Explanations(NamedTuple):
         ``deletion``, see `faithfulness`; ``refitted``, the same after fitting the linear baseline
         again.
         """
-        players, games, losses = self.facts["players"], self.games("mae"), self.losses()
+        players = self.facts["players"]
+        games = self.games("mae")
+        losses = self.losses()
         worth = {row: [*shapley_values(loss), *loss[[0, -1]]] for row, loss in losses.items()}
-        table, checks = pd.DataFrame(worth, [*players, NONE, ALL]), {}
+        table = pd.DataFrame(worth, [*players, NONE, ALL])
+        checks = {}
         for training, one in self.parts.items():
-            values, claim = one.values, shapley_values(losses[training])
+            values = one.values
+            claim = shapley_values(losses[training])
             missed = shapley_values(values).sum(axis=0) - values[-1] + values[0]
             halves = np.array_split(games[training].mean(axis=2), 2, axis=1)
             checks[training] = {

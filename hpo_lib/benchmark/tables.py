@@ -365,7 +365,8 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
     ``dataset`` is its TOML, if the registry does not know its name.
     """
     paths = BenchmarkPaths(folder.parents[1], folder.parent.name, folder.name)
-    tables, found = dict[str, pd.DataFrame](), []
+    tables = dict[str, pd.DataFrame]()
+    found = []
     try:
         if EXPLAINED in names:
             tables[EXPLAINED] = Explanations.of_folder(paths).table()
@@ -385,7 +386,8 @@ def verify_tables(folder: Path, names: Set[str], dataset: str = "") -> list[Veri
     except UNREADABLE as error:
         return [Verification(folder, 0, [("BROKEN", in_one_line(error))])]
     for name, table in again.items():
-        file, messages = paths.table(name), Messages()
+        file = paths.table(name)
+        messages = Messages()
         made = pd.read_csv(StringIO(table.to_csv(index=False)))
         try:
             pd.testing.assert_frame_equal(pd.read_csv(file), made, rtol=TOLERANCE)

@@ -171,7 +171,9 @@ def run_benchmark(
         InputError: a file of parameters does not fit, or the folder holds a benchmark on other
             data.
     """
-    paths, dataset, notes = plan.paths, plan.dataset, list[str]()
+    paths = plan.paths
+    dataset = plan.dataset
+    notes = list[str]()
     check_same_data(paths, dataset)
     tasks = tasks or [*planned(plan, notes)]
     for note in notes:
@@ -203,8 +205,10 @@ def run_benchmark(
                 said = f"the same training as {twin['params']}"
                 break
         else:
-            begun, fitted = time.monotonic(), task.trained
-            validation, test = fitted.validation, fitted.forecasts(dataset, dataset.test_origins)
+            begun = time.monotonic()
+            fitted = task.trained
+            validation = fitted.validation
+            test = fitted.forecasts(dataset, dataset.test_origins)
             record = {
                 **named,
                 "key": key,
@@ -258,7 +262,8 @@ def key_and_fit(
         quick = preset == "test"
         key = training_key(dataset, settings=baseline.settings, quick=quick, **deciding)
         return key, partial(baseline.fit, quick=quick)
-    family, recipe = get_family(model), RECIPES[settings.recipe]
+    family = get_family(model)
+    recipe = RECIPES[settings.recipe]
     budget = family.budgets[preset]
     key = family_key(family, params, budget, recipe, dataset, **deciding)
     return key, partial(family.fit, params, budget=budget, recipe=recipe)

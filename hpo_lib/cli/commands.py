@@ -30,7 +30,8 @@ def _run(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import checked
 
     settings, run = checked(study_settings(arguments))
-    words, job_id = arguments.words, [] if arguments.job_id else ["--job-id", run.job_id]
+    words = arguments.words
+    job_id = [] if arguments.job_id else ["--job-id", run.job_id]
     if arguments.detach:
         from hpo_lib.launch.status import detach
 
@@ -203,8 +204,10 @@ def _retrain(arguments: Namespace) -> None:
     settings = study_settings(arguments)
     with beside_json(arguments):
         version = call(retrain, arguments, settings=settings)
-    files, number = version.paths, version.number
-    folder, card = files.version(number), files.card(number)
+    files = version.paths
+    number = version.number
+    folder = files.version(number)
+    card = files.card(number)
     lines = [f"in use: {version}, {folder}", f"card: {card}"]
     show(arguments, lines, content={**version.facts, "folder": folder, "card": card})
 
@@ -266,7 +269,8 @@ def _dashboard(arguments: Namespace) -> None:
             "optuna-dashboard is not installed, which serves the trials; run "
             f"`{sys.executable} -m pip install optuna-dashboard`"
         ) from None
-    app, token = wsgi(study.storage or arguments.storage), secrets.token_urlsafe()
+    app = wsgi(study.storage or arguments.storage)
+    token = secrets.token_urlsafe()
     host = f"localhost:{arguments.port}"
 
     @app.hook("before_request")  # type: ignore[untyped-decorator]
@@ -318,8 +322,10 @@ def _analyze(arguments: Namespace) -> int:
     from hpo_lib.launch.doctor import wrapped
 
     analysis = call(analyse, arguments, model=" ".join(arguments.models))
-    studies, notes = analysis.table, [*analysis.notes, *analysis.evidence.notes]
-    table, criteria = overview(studies), improvement_report(studies)
+    studies = analysis.table
+    notes = [*analysis.notes, *analysis.evidence.notes]
+    table = overview(studies)
+    criteria = improvement_report(studies)
     rows = json.loads(studies.to_json(orient="records"))
     lines = [
         f"{wrapped('', table.caption)}\n\n{plain(table)}\n",

@@ -65,7 +65,8 @@ class DayAhead:
 
     def figure(self) -> "Figure":
         """This forecast, below that of the same model a day before with what came."""
-        spec, forecasts = self.dataset.spec, [self.forecasts]
+        spec = self.dataset.spec
+        forecasts = [self.forecasts]
         yesterday = self.forecasts.origins[0] - DAY
         if not _lack(_until(self.dataset, yesterday)):
             forecasts.insert(0, _day_after(self.version, self.dataset, yesterday, None).forecasts)
@@ -89,7 +90,9 @@ class DayAhead:
         The average day is its forecast where no group of information is known, see
         `hpo_lib.benchmark.explain`.
         """
-        data, origins, version = self.known, self.forecasts.origins, self.version
+        data = self.known
+        origins = self.forecasts.origins
+        version = self.version
         if version.paths.model == MIXTURE:
             raise InputError(
                 f"{version}: has no reasons of its own; use a single model, or `hpo report`"
@@ -229,7 +232,8 @@ def _day_after(
     with_calendar = replace(known, frame=pd.concat([known.frame, calendar]))
     days = np.append(version.unseen(known, position, ROLLING_DAYS), position)
     spoken = version.forecasts(with_calendar, days, notes)
-    raw, warm_up = spoken.rows(slice(-1, None)), spoken.rows(slice(-1))
+    raw = spoken.rows(slice(-1, None))
+    warm_up = spoken.rows(slice(-1))
     forecasts = calibrate(raw, warm_up, known.scales).with_actual(dataset.known_target)
     if len(warm_up.origins) < ROLLING_DAYS:
         notes.append(
@@ -263,7 +267,8 @@ def _calendar(
     week = known.frame.iloc[-HISTORY:]
     hours = pd.date_range(week.index[0], periods=HISTORY + HORIZON, freq="h")
     calendar = dataset.frame[[*known.future]].reindex(hours[HISTORY:])
-    computed, notes = calendar_columns(hours, known.spec, holidays).astype(float), list[str]()
+    computed = calendar_columns(hours, known.spec, holidays).astype(float)
+    notes = list[str]()
     off = (computed - week).abs().max()  # NaN for the columns of one of them
     off[_SCHOOL] = np.nan if holidays is None else ROUNDING / 2  # after those of the data
     for name in known.future:

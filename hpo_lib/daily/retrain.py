@@ -139,9 +139,12 @@ class _Training:
 
     def mixed(self, paths: ModelPaths) -> tuple[Version, Verdict | None]:
         """A mixture of every family and baseline."""
-        settings, whole = self.settings, self.whole
+        settings = self.settings
+        whole = self.whole
         of_members = dataclasses.replace(self, fitting=whole, before=None)
-        number, numbers, files = _next_number(paths), dict[str, int](), list[Path]()
+        number = _next_number(paths)
+        numbers = dict[str, int]()
+        files = list[Path]()
         for name in (*family_names(), *baselines()):
             found = self.lookup(name).best() if name in family_names() else OWN_CHOICES
             member = ModelPaths(paths.version(number), name, paths.dataset)
@@ -164,7 +167,8 @@ class _Training:
         self, paths: ModelPaths, parameters: FoundParameters
     ) -> tuple[Version, Verdict | None]:
         """A family or baseline."""
-        settings, whole = self.settings, self.whole
+        settings = self.settings
+        whole = self.whole
         for note in parameters.notes:
             print(f"note: {note}")
         source = Path(parameters.source).name
@@ -209,7 +213,9 @@ class _Training:
 
         A version of the test budget or on simulated data gives its parameters to its own kind only.
         """
-        settings, before, lookup = self.settings, self.before, self.lookup(self.settings.model)
+        settings = self.settings
+        before = self.before
+        lookup = self.lookup(self.settings.model)
         if file == "default":
             return lookup.defaults
         if file:
@@ -256,15 +262,19 @@ class _Training:
         files: Sequence[Path],
     ) -> Verdict | None:
         """Say what a version is worth, also beside the one in use; write the card of a new one."""
-        paths, number, facts = version.paths, version.number, version.facts
-        dataset, before = self.dataset, self.before
+        paths = version.paths
+        number = version.number
+        facts = version.facts
+        dataset = self.dataset
+        before = self.before
         days = "held-out days" if version.held_out else "validation days"
         print(
             f"v{number:03d}: MAE {metrics.mae(compared):.5g}, PICP {metrics.picp(compared):.1f} "
             f"over {len(compared.origins)} {days}"
         )
         positions = dataset.index.get_indexer(compared.origins)
-        forecasts, verdict = {f"{days}, this model": compared}, None
+        forecasts = {f"{days}, this model": compared}
+        verdict = None
         if before and before.number != number:
             if before.paths.model == MIXTURE:  # as it would have served
                 rival = before.forecasts(dataset, positions, notes := list[str]())
@@ -307,7 +317,8 @@ def _next_number(paths: ModelPaths) -> int:
 
 def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
     """With the splits of the first training, and with validation up to the last whole day."""
-    splits, last = dataset.spec.splits, dataset.index[-1]
+    splits = dataset.spec.splits
+    last = dataset.index[-1]
     days = (splits.val_end - splits.train_end) // DAY
     if days < 2:
         raise InputError(
@@ -315,7 +326,8 @@ def _fitting_and_whole(dataset: Dataset) -> tuple[Dataset, Dataset]:
             "to choose weights, some to compare; move train_end or val_end"
         )
     end = last - (last - splits.val_end) % DAY
-    train_end, held_out = end - days * DAY, min(COMPARED_DAYS, days // 2) * DAY
+    train_end = end - days * DAY
+    held_out = min(COMPARED_DAYS, days // 2) * DAY
     fitting, whole = (with_ends(dataset, train_end, val_end) for val_end in (end - held_out, end))
     if not 0 < len(fitting.validation_origins) < len(whole.validation_origins):
         raise InputError(

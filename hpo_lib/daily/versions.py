@@ -116,7 +116,8 @@ class Version:
         """
         from hpo_lib.families import stored_model  # needs torch
 
-        model, file = registered()[self.paths.model], self.paths.trained(self.number, which)
+        model = registered()[self.paths.model]
+        file = self.paths.trained(self.number, which)
         stored = self.facts["key"]["version"]
         if self.source != dataset.source:
             raise InputError(
@@ -229,7 +230,8 @@ def each_in_use(
         InputError: none is in use, or none can be read and fits.
     """
     folder = Path(models_dir or MODELS_DIR).expanduser()
-    results, errors = list[T](), list[str]()
+    results = list[T]()
+    errors = list[str]()
     names = (*family_names(), MIXTURE)
     for model in models:
         if model not in names:
@@ -262,7 +264,8 @@ def store(
     """Write the models, then forecasts and the card for programs, which makes it complete."""
     from hpo_lib.families import stored_model
 
-    facts, sums = version.facts, dict[str, str]()
+    facts = version.facts
+    sums = dict[str, str]()
     for which, forecaster in models.items():
         with atomic(file := version.paths.trained(version.number, which)) as temporary:
             stored_model.save(forecaster, temporary)

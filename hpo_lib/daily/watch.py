@@ -82,7 +82,8 @@ def watch(
     Sentences on the members of a mixture, and on models that cannot be read or do not fit, come
     after the scores.
     """
-    data, notes = load_dataset(dataset, data_dir, simulated=simulated), list[str]()
+    data = load_dataset(dataset, data_dir, simulated=simulated)
+    notes = list[str]()
     scored, damaged = each_in_use(
         models_dir, data.spec.name, models, lambda version: _watched(version, data, notes)
     )

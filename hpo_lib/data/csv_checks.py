@@ -240,7 +240,8 @@ def runs_of_true(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def refuse(wrong: pd.Series | np.ndarray, cells: pd.Series, reason: str) -> None:
     """Raise an error that names the first wrong cell and its line, if there is one."""
     if wrong.any():
-        line, cell = cells.index[wrong][0], cells[wrong].iloc[0]
+        line = cells.index[wrong][0]
+        cell = cells[wrong].iloc[0]
         if isinstance(cell, str):
             text = repr(cell if len(cell) < 100 else f"{cell[:100]} ...")
         else:

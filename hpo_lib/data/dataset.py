@@ -209,7 +209,8 @@ def load_dataset(
     if simulated or (csv is None and not data_dir and spec.twin is not None):
         from hpo_lib.data.twins import simulate  # only needed here
 
-        past, future = spec.past_covariates, spec.future_covariates
+        past = spec.past_covariates
+        future = spec.future_covariates
         frame = simulate(spec).loc[spec.start :]
         data = Dataset(
             spec,
@@ -249,7 +250,8 @@ def _with_weather(dataset: Dataset, csv: Path | None) -> Dataset:
             "day_ahead_weather; "
             'add the weather with `hpo prepare --weather`, or set kind = "none" there'
         )
-    digest, archive = hashlib.sha256(f"{dataset.sha256} {spec}".encode()), None
+    digest = hashlib.sha256(f"{dataset.sha256} {spec}".encode())
+    archive = None
     if spec.kind == "forecast":
         if dataset.is_simulated or csv is None:
             raise InputError(

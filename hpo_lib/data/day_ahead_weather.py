@@ -75,7 +75,8 @@ def day_ahead_weather(
         training: the hours of the training split, for the threshold.
         target: name of the target in ``training``.
     """
-    columns, hours = list(spec.columns), pd.DatetimeIndex(weather.index)
+    columns = list(spec.columns)
+    hours = pd.DatetimeIndex(weather.index)
     if archive is not None:
         # of each hour ahead the newest forecast that had been issued by the origin
         right = archive.astype(dict.fromkeys((ISSUED, VALID), "datetime64[ns, UTC]"))
@@ -139,7 +140,8 @@ def read_archive(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         check_header(
             cells, [ISSUED, VALID, *columns], "see docs/day_ahead_weather.md for the format"
         )
-        issued, valid = utc_times(cells[ISSUED]), utc_times(cells[VALID])
+        issued = utc_times(cells[ISSUED])
+        valid = utc_times(cells[VALID])
         check_ranges(table := cells[list(columns)].apply(numbers))
         table = table.assign(**{ISSUED: issued, VALID: valid})
         for wrong, reason in (

@@ -68,7 +68,8 @@ def calendar_columns(
     or 1. ``school_holidays`` lists ``start_date`` and ``end_date``, local dates, both inclusive;
     None gives zeros.
     """
-    dates, school = local_dates(index, spec), school_holidays
+    dates = local_dates(index, spec)
+    school = school_holidays
     spans = () if school is None else zip(school["start_date"], school["end_date"], strict=True)
     days_off = [day for span in spans for day in pd.date_range(*span)]
     columns = {

@@ -95,7 +95,8 @@ def hourly_frame(
 
 
 def _filled(values: pd.Series, spec: DatasetSpec) -> pd.Series:
-    name, index = str(values.name), pd.DatetimeIndex(values.index)
+    name = str(values.name)
+    index = pd.DatetimeIndex(values.index)
     if name in (computed := local_columns(index, spec)):
         return values.fillna(pd.Series(computed[name], index=index).astype("float64"))
     if name.startswith("is_"):

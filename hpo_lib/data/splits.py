@@ -96,9 +96,12 @@ def settled_splits(
         data: what the data is called in an error (its file).
     """
     plan = spec.splits
-    train_end, val_end, hour = plan.train_end, plan.val_end, plan.origin_hour
+    train_end = plan.train_end
+    val_end = plan.val_end
+    hour = plan.origin_hour
     if plan.train and plan.val:
-        span, shares = index[-1] - index[0], (plan.train, plan.train + plan.val)
+        span = index[-1] - index[0]
+        shares = (plan.train, plan.train + plan.val)
         train_end, val_end = (index[0] + (share * span).floor("h") for share in shares)
         hour = 23 if hour is None else hour
     if hour is not None:
@@ -106,7 +109,8 @@ def settled_splits(
         train_end = next(stamp for stamp in back if stamp.tz_convert(spec.tz).hour == hour)
         val_end -= (val_end - train_end) % (HORIZON * HOUR)
     splits = replace(plan, train_end=train_end, val_end=val_end)
-    positions, last = split_positions(index, splits), splits.test_end or val_end
+    positions = split_positions(index, splits)
+    last = splits.test_end or val_end
     validation = daily_origins(positions.val)
     if last > index[-1] or positions.train.stop < MIN_TRAINING or not len(validation):
         test = f", test to {splits.test_end:%Y-%m-%d %H:%M}" if splits.test_end else ""

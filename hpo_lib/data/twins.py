@@ -109,7 +109,8 @@ def _weather(index: pd.DatetimeIndex, rng: np.random.Generator) -> pd.DataFrame:
 
 def _demand(kind: str, temp: pd.Series, calendar: pd.DataFrame, rng: np.random.Generator) -> Hours:
     """Demand [T], arbitrary level: households with two peaks, and heating or gardens."""
-    n, hour = len(temp), calendar["hour"].to_numpy()
+    n = len(temp)
+    hour = calendar["hour"].to_numpy()
     off = calendar[["is_weekend", "is_public_holiday"]].any(axis="columns").to_numpy()
     households = 0.3 + np.where(off, 0.8 * _peak(hour, 10, 2.3), _peak(hour, 7, 1.3))
     households += 0.9 * _peak(hour, 19, 2.2) + 0.4 * _peak(hour, 13, 4.5)

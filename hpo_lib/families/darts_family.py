@@ -49,7 +49,8 @@ class DartsFamily(Family):
             forecaster.train(new_model(self, network, budget, seed, budget.steps, keeper))
             forecaster.module.load_state_dict(keeper.weights)
             return forecaster
-        forecaster.best_step, forecaster.shares = like.best_step, like.shares
+        forecaster.best_step = like.best_step
+        forecaster.shares = like.shares
         if like.best_step:
             forecaster.train(new_model(self, network, budget, seed, like.best_step))
         return forecaster

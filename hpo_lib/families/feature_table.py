@@ -108,7 +108,8 @@ def make_feature_table(
     week before the first hour of the frame counts as the one after it. ``thermal``: see
     `weather_inputs`.
     """
-    frame, origins = windows.frame, windows.positions
+    frame = windows.frame
+    origins = windows.positions
     y = frame[dataset.spec.target].to_numpy()
     past = origins[:, None] + np.arange(1 - HISTORY, 1)  # [N, L]
     hours = origins[:, None] + np.arange(1, HORIZON + 1)  # [N, H]
@@ -128,14 +129,16 @@ def make_feature_table(
         "year_cos": np.cos(season),
         **{f"same_hour_{k}d": days[:, -k] for k in range(1, DAYS + 1)},
     }
-    earlier, week = hours - HISTORY, past
+    earlier = hours - HISTORY
+    week = past
     for k in range(2, weeks + 1):
         earlier = np.where(earlier >= HISTORY, earlier - HISTORY, earlier)
         week = np.where(week[:, :1] >= HISTORY, week - HISTORY, week)
         columns[f"same_hour_{DAYS * k}d"] = y[earlier] / level[:, None] - 1
         columns[f"week_mean_{k}"] = (y[week].mean(axis=1) / level - 1)[:, None]
     alike = past_off == off[hours][:, None, :]
-    n_alike, mean = alike.sum(axis=1), days.mean(axis=1)
+    n_alike = alike.sum(axis=1)
+    mean = days.mean(axis=1)
     of_alike = (days * alike).sum(axis=1) / np.maximum(n_alike, 1)
     place = DAYS - 1 - np.argmax(alike[:, ::-1], axis=1)
     latest = np.take_along_axis(days, place[:, None], axis=1)[:, 0]
@@ -153,7 +156,8 @@ def make_feature_table(
         "hour_after_1d": relative[:, [*range(1 - HORIZON, 0), -1]],
     }
     columns |= {f"last_{k}": relative[:, [-1 - k]] for k in (0, 1, 2, 3, 6, 12)}
-    daily, last_day = days.mean(axis=2), days[:, -1]
+    daily = days.mean(axis=2)
+    last_day = days[:, -1]
     columns |= {f"day_mean_{k}": daily[:, [-1 - k]] for k in range(DAYS)}
     of_origin = {
         "week_mean": daily.mean(axis=1),
@@ -194,7 +198,8 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
     of T, D of the hour and of the 24 h mean, the change of D against the last day relative to the
     demand of that day (in units of the mean demand of training), and D times wind speed.
     """
-    weather, ahead = dataset.weather, windows.weather
+    weather = dataset.weather
+    ahead = windows.weather
     if weather is None:
         return {}
     assert ahead is not None, "a dataset with weather of the day ahead makes windows that hold it"
@@ -217,7 +222,8 @@ def weather_inputs(dataset: Dataset, windows: Windows, *, thermal: bool) -> dict
         mean, _ = lfilter([share], [1, share - 1], temp, axis=1, zi=(1 - share) * temp[:, :1])
         columns[f"temp_mean_{hours}h_ahead"] = mean[:, -HORIZON:]
     degrees = np.maximum(weather.threshold - temp, 0)
-    target, usual = windows.frame[dataset.spec.target].to_numpy(), weather.usual_demand
+    target = windows.frame[dataset.spec.target].to_numpy()
+    usual = weather.usual_demand
     demand = np.abs(target[history[:, -HORIZON:]].mean(axis=1))
     yesterday = degrees[:, -2 * HORIZON : -HORIZON].mean(axis=1, keepdims=True)
     relative = usual / np.maximum(demand, 0.05 * usual)

@@ -97,14 +97,16 @@ _MADE_OF = {
 def stack_forecasts(trained: DartsForecaster) -> StackForecasts:
     """Forecasts of a trained ``NHITS_Q``, stack by stack."""
     module: Any = trained.module
-    inputs, levels = module.input_dim, module.nr_params
+    inputs = module.input_dim
+    levels = module.nr_params
     context, parts = _watch(
         trained,
         module.stacks,
         # hours, inputs and levels in one row, as darts orders them
         lambda _, output: output[1].reshape(len(output[1]), -1, inputs, levels)[:, :, 0, :],
     )
-    source, origins = trained.source(context), torch.from_numpy(context.positions)
+    source = trained.source(context)
+    origins = torch.from_numpy(context.positions)
     base = source.in_unit(torch.zeros(len(origins), HORIZON, 1), origins)
     base_name = "linear baseline"
     if trained.scaling.linear is None:
@@ -123,7 +125,9 @@ def stack_forecasts(trained: DartsForecaster) -> StackForecasts:
 def fusion_weights(trained: DartsForecaster) -> FusionWeights:
     """Variable selection and attention of a trained ``TFT_Q``."""
     module: Any = trained.module
-    dataset, scaling, recipe = trained.dataset, trained.scaling, trained.recipe
+    dataset = trained.dataset
+    scaling = trained.scaling
+    recipe = trained.recipe
     # weights [B, hours, 1, variables] of the selections, [B, hours ahead, heads, hours] of the
     # attention
     context, (history, future, attention) = _watch(
@@ -153,7 +157,8 @@ def periods(trained: DartsForecaster) -> pd.DataFrame:
     """
     module: Any = trained.module
     blocks = module.nf.model
-    length, n_images = blocks[0].input_size + blocks[0].h, blocks[0].k
+    length = blocks[0].input_size + blocks[0].h
+    n_images = blocks[0].k
     amplitude = torch.stack([block.mean_amplitude[1:] for block in blocks]).cpu()
     cycles = amplitude.topk(n_images).indices + 1
     _, spectra = _watch(
@@ -177,7 +182,8 @@ def with_redrawn_weights(forecaster: Forecaster) -> Forecaster | None:
     """
     if not isinstance(forecaster, DartsForecaster) or forecaster.keeps_nothing:
         return None
-    other, draws = copy.copy(forecaster), torch.Generator().manual_seed(0)
+    other = copy.copy(forecaster)
+    draws = torch.Generator().manual_seed(0)
     other.module = copy.deepcopy(forecaster.module)
     for weight in other.module.parameters():
         order = torch.randperm(weight.numel(), generator=draws)

@@ -116,7 +116,8 @@ class LinearBaseline:
         for frame, fitted_to, baseline in _last_fits:
             if frame is dataset.frame and fitted_to == key:
                 return baseline
-        table, validation = options.table(dataset, dataset.windows(origins), floor), None
+        table = options.table(dataset, dataset.windows(origins), floor)
+        validation = None
         if options.trees and len(held_out := dataset.validation_origins):
             validation = options.table(dataset, dataset.windows(held_out), floor)
         unfolded = cls.of_table(table, options, validation)
@@ -137,7 +138,8 @@ class LinearBaseline:
         The table of ``validation`` chooses how many of the trees are used.
         """
         features = linear_features(table)
-        centre, spread = features.mean(axis=0), features.std(axis=0)
+        centre = features.mean(axis=0)
+        spread = features.std(axis=0)
         spread = np.where(spread > 1e-9, spread, 1.0)
         x = _standardised(features, centre, spread)
         regressions = [
@@ -196,7 +198,8 @@ class LinearBaseline:
         residuals gives intervals that are too narrow. So each of `FOLDS` parts is forecast by a
         regression on the origins whose windows share no hour with it (cross-fitting).
         """
-        expected, reach = np.empty(table.target.shape), self.options.weeks * HISTORY + HORIZON
+        expected = np.empty(table.target.shape)
+        reach = self.options.weeks * HISTORY + HORIZON
         origins = table.origins
         for fold in np.array_split(np.arange(len(origins)), min(FOLDS, len(origins))):
             first, last = origins[fold[[0, -1]]]
@@ -233,7 +236,8 @@ def least_absolute(
     """
     columns = np.column_stack([x, np.ones(len(x))])
     ridge = np.diag([penalty] * x.shape[1] + [0.0])
-    weight, fitted = np.ones(len(y)), np.zeros(len(ridge))
+    weight = np.ones(len(y))
+    fitted = np.zeros(len(ridge))
     for _ in range(ROUNDS):
         weighted = columns * (weight / weight.sum())[:, None]
         fitted = np.linalg.solve(weighted.T @ columns + ridge, weighted.T @ y)

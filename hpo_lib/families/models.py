@@ -244,7 +244,8 @@ class Model:
 class Family(Model, ABC):
     """A model family: search space, untuned defaults, budgets, and training of a `darts` model."""
 
-    kind, seeded = "family", True
+    kind = "family"
+    seeded = True
     calendar_as_past: bool
     """Whether the model has no future input of its own, see `WindowSource`."""
     search_space: ClassVar[SearchSpace]

@@ -12,7 +12,8 @@ class NhitsQ(DartsFamily):
 
     name = "NHITS_Q"
     title = "N-HiTS"
-    colour, marker = "#0072B2", "o"
+    colour = "#0072B2"
+    marker = "o"
     calendar_as_past = True
     search_space: ClassVar = {
         "num_stacks": IntRange(2, 5),

@@ -31,13 +31,15 @@ class IntRange(_Range):
 
     low: int
     high: int
-    numbers, words = (int,), "a whole number"
+    numbers = (int,)
+    words = "a whole number"
 
 
 class FloatRange(_Range):
     """Numbers from low to high."""
 
-    numbers, words = (int, float), "a number"
+    numbers = (int, float)
+    words = "a number"
 
 
 @dataclass(frozen=True)

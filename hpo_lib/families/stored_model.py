@@ -26,7 +26,8 @@ ALLOWED: list[Any] = [Recipe, Scaling, Level, LinearBaseline, LinearOptions, *_A
 
 def save(forecaster: Forecaster, file: Path) -> None:
     """Store all that `load` needs but model and parameters, without the training's data."""
-    dataset, weather = forecaster.dataset, forecaster.dataset.weather
+    dataset = forecaster.dataset
+    weather = forecaster.dataset.weather
     of_weather = "kind", "columns", "threshold", "usual_demand"
     stored = {
         "format": FORMAT,
@@ -56,7 +57,8 @@ def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str
     except pickle.UnpicklingError:
         raise ValueError("it is no stored model, or holds more than numbers and text") from None
     recipe = stored["parts"].get("recipe", STANDARD)
-    weather, trained_with = dataset.weather, stored["weather"]
+    weather = dataset.weather
+    trained_with = stored["weather"]
     for name, before, now in (
         ("format", stored["format"], FORMAT),
         ("list of recipe fields", sorted(vars(STANDARD) | vars(recipe)), sorted(vars(STANDARD))),
@@ -87,5 +89,6 @@ def load(file: Path, model: Model, params: Params, dataset: Dataset, source: str
     dataset = replace(dataset, past=stored["past"], future=stored["future"], weather=weather)
     forecaster = model.restored(stored["parts"], params, dataset)
     forecaster.dataset = replace(dataset, frame=dataset.frame.iloc[:0])
-    forecaster.lowest, forecaster.best_step = stored["lowest"], stored["best_step"]
+    forecaster.lowest = stored["lowest"]
+    forecaster.best_step = stored["best_step"]
     return forecaster

@@ -58,7 +58,8 @@ class BatchedVariableSelection(_VariableSelectionNetwork):
 
         Prescalers and first layer are one product, prescalers and skip connection another.
         """
-        network, n = self.flattened_grn, len(slope)
+        network = self.flattened_grn
+        n = len(slope)
         each = torch.eye(n).to(slope)[:, :, None]
         # the values' prescaling as a matrix
         affine = torch.cat([(each * slope).reshape(n, -1), offset.reshape(1, -1)])

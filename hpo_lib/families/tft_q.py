@@ -12,7 +12,8 @@ class TftQ(DartsFamily):
 
     name = "TFT_Q"
     title = "TFT"
-    colour, marker = "#D55E00", "^"
+    colour = "#D55E00"
+    marker = "^"
     calendar_as_past = False
     search_space: ClassVar = {
         "hidden_size": Choice((32, 64, 128, 256)),

@@ -30,7 +30,8 @@ def _multiplications_ratio(image: torch.Size, kernel: torch.Size) -> float:
     batch, channels, height, width = image
     outputs, _, rows, columns = kernel
     frequencies = _padded(height, rows // 2) * (_padded(width, columns // 2) // 2 + 1)
-    pixels, taps = batch * height * width, outputs * channels * rows * columns
+    pixels = batch * height * width
+    taps = outputs * channels * rows * columns
     transforms = 2 * frequencies * (pixels * (channels + outputs) + taps)
     return pixels * taps / (transforms + 4 * frequencies * batch * channels * outputs)
 
@@ -46,7 +47,8 @@ def _spectral(x: Tensor, weight: Tensor) -> Tensor:
     Pixels come first in every product: the batched products need no copy of the spectra.
     """
     batch, channels, height, width = x.shape
-    outputs, radii = weight.shape[0], (weight.shape[2] // 2, weight.shape[3] // 2)
+    outputs = weight.shape[0]
+    radii = (weight.shape[2] // 2, weight.shape[3] // 2)
     analyse, analyse_kernel, synthesise = _transforms(height, width, radii, x.dtype)
     n = analyse.shape[0] // 2
     pixels = x.permute(2, 3, 0, 1).reshape(height * width, batch * channels)
@@ -75,7 +77,8 @@ def _transforms(
     The kernel's is conjugated, so that the product correlates. Real parts come before imaginary
     parts: [2n, pixels], [2n, taps] and [pixels, 2n] for n frequencies.
     """
-    rows, columns = _padded(height, radii[0]), _padded(width, radii[1])
+    rows = _padded(height, radii[0])
+    columns = _padded(width, radii[1])
     vertical = torch.arange(rows, dtype=torch.float64) / rows
     horizontal = torch.arange(columns // 2 + 1, dtype=torch.float64) / columns
 
@@ -108,7 +111,8 @@ class MergedInception(Inception_Block_V1):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        largest, size = self.num_kernels - 1, 2 * self.num_kernels - 1
+        largest = self.num_kernels - 1
+        size = 2 * self.num_kernels - 1
         weight = x.new_zeros(self.out_channels, self.in_channels, size, size)
         bias = x.new_zeros(self.out_channels)
         for radius, convolution in enumerate(self.kernels):

@@ -17,7 +17,8 @@ class TimesnetQ(DartsFamily):
 
     name = "TIMESNET_Q"
     title = "TimesNet"
-    colour, marker = "#009E73", "s"
+    colour = "#009E73"
+    marker = "s"
     calendar_as_past = True
     search_space: ClassVar = {
         "hidden_size": Choice((64, 128, 256)),

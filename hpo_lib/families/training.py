@@ -72,7 +72,8 @@ def mixed(network: np.ndarray, linear: np.ndarray, shares: Shares) -> np.ndarray
     Both are sorted along Q, so the result is.
     """
     of_median, of_width = shares
-    linear_median, network_median = linear[:, :, [MEDIAN]], network[:, :, [MEDIAN]]
+    linear_median = linear[:, :, [MEDIAN]]
+    network_median = network[:, :, [MEDIAN]]
     return (
         linear_median
         + of_median * (network_median - linear_median)
@@ -171,7 +172,8 @@ def untrained_module(
 ) -> PLForecastingModule:
     """The family's module for windows like the sample, with fresh weights, always the same."""
     model = new_model(family, params, family.budgets["test"], seed=0)
-    model.train_sample, model.output_dim = sample, 1
+    model.train_sample = sample
+    model.output_dim = 1
     return model._init_model()
 
 
@@ -229,10 +231,16 @@ class DartsForecaster(Forecaster):
 
         In training they are those of `learnt_origins`, forecast by the linear baseline out of fold.
         """
-        dataset, scaling, recipe, frame = self.dataset, self.scaling, self.recipe, windows.frame
-        target, future = dataset.spec.target, future_columns(dataset, scaling, recipe)
-        mean, std = scaling.mean[target], scaling.std[target]
-        linear, expected = np.empty(0), None
+        dataset = self.dataset
+        scaling = self.scaling
+        recipe = self.recipe
+        frame = windows.frame
+        target = dataset.spec.target
+        future = future_columns(dataset, scaling, recipe)
+        mean = scaling.mean[target]
+        std = scaling.std[target]
+        linear = np.empty(0)
+        expected = None
         if scaling.linear is not None:
             median = scaling.linear.out_of_fold
             if not in_training:
@@ -260,7 +268,8 @@ class DartsForecaster(Forecaster):
         )
 
     def predict(self, context: Context) -> QuantileForecasts:
-        source, values = self.source(context), np.empty(0)
+        source = self.source(context)
+        values = np.empty(0)
         if not self.keeps_nothing:
             values = self.network(source, context.positions)
         return self.kept(values, source.linear, context.origins)
@@ -278,7 +287,8 @@ class DartsForecaster(Forecaster):
 
         Origins [N] are positions in the source.
         """
-        was_training, device = self.module.training, self.module.device
+        was_training = self.module.training
+        device = self.module.device
         self.module.eval()
         source = source.to(device)
         padded = np.resize(origins, math.ceil(len(origins) / PREDICT_BATCH) * PREDICT_BATCH)
@@ -299,7 +309,9 @@ class BestWeights(pl.Callback):
     def __init__(
         self, forecaster: DartsForecaster, budget: Budget, on_check: OnCheck | None
     ) -> None:
-        self.forecaster, self.budget, self.on_check = forecaster, budget, on_check
+        self.forecaster = forecaster
+        self.budget = budget
+        self.on_check = on_check
         self.context = forecaster.dataset.context(forecaster.dataset.validation_origins)
         self.lowest = math.inf
         self.weights: dict[str, torch.Tensor] = {}
@@ -315,12 +327,14 @@ class BestWeights(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any
     ) -> None:
-        step, checks = trainer.global_step, self.budget.checks
+        step = trainer.global_step
+        checks = self.budget.checks
         trainer.should_stop = step >= self.steps
         stop_requests.check()
         if step not in {round(self.steps * (i + 1) / checks) for i in range(checks)}:
             return
-        values, shares = self.forecaster.network(self.source, self.context.positions), None
+        values = self.forecaster.network(self.source, self.context.positions)
+        shares = None
         if self.shares_are_kept:
             shares = 1.0, 1.0  # of values that are not finite, so that they are an error
             if np.isfinite(values).all():
@@ -339,7 +353,8 @@ class BestWeights(pl.Callback):
 
         Weights and shares are kept if none before were as good.
         """
-        forecaster, best_shares = self.forecaster, self.forecaster.shares
+        forecaster = self.forecaster
+        best_shares = self.forecaster.shares
         forecaster.shares = shares
         forecasts = forecaster.kept(values, self.source.linear, self.context.origins)
         forecasts = forecasts.with_actual(forecaster.dataset.target)
@@ -347,8 +362,10 @@ class BestWeights(pl.Callback):
         if loss >= self.lowest:
             forecaster.shares = best_shares
         else:
-            self.lowest, self.weights = loss, copy.deepcopy(forecaster.module.state_dict())
-            forecaster.best_step, forecaster.validation = step, forecasts
+            self.lowest = loss
+            self.weights = copy.deepcopy(forecaster.module.state_dict())
+            forecaster.best_step = step
+            forecaster.validation = forecasts
         return forecasts
 
 

@@ -47,7 +47,8 @@ def boosted(
         how |= {"free_raw_data": False, "params": {"verbose": -1}}
         return lightgbm.Dataset(_rows(table), table.target.ravel(), **how)
 
-    train, stopping = data(learnt), dict[str, Any]()
+    train = data(learnt)
+    stopping = dict[str, Any]()
     if validation is not None:
         weight = np.repeat(validation.level, HORIZON)  # the loss is in the target's unit
         valid = data(validation, weight=weight, reference=train)

@@ -68,7 +68,8 @@ class Level:
         """From the target's training values [T], NaN where missing."""
         floor = smallest_level(target, LEVEL_FLOOR)
         windows = sliding_window_view(target, HISTORY + HORIZON)
-        level, horizon = windows[:, HISTORY - hours : HISTORY].mean(axis=1), windows[:, HISTORY:]
+        level = windows[:, HISTORY - hours : HISTORY].mean(axis=1)
+        horizon = windows[:, HISTORY:]
         known = ~np.isnan(level) & ~np.isnan(horizon).any(axis=1)
         level, horizon = level[known], horizon[known]
         divisor = np.maximum(level, floor)
@@ -106,7 +107,8 @@ class Scaling:
         origins = learnt_origins(dataset, recipe)
         ahead = weather_ahead(dataset, dataset.windows(origins), recipe)
         ahead_std = ahead.std(axis=(0, 1))
-        level, linear = None, None
+        level = None
+        linear = None
         if recipe.level_hours:
             level = Level.fit(dataset.training_target, recipe.level_hours)
         if recipe.linear_part:
@@ -223,16 +225,19 @@ class WindowSource:
 
         Without ``with_target`` the target after the origin is not read, as in a real forecast.
         """
-        history, horizon = _hours(origins, 1 - HISTORY, 0), _hours(origins, 1, HORIZON)
+        history = _hours(origins, 1 - HISTORY, 0)
+        horizon = _hours(origins, 1, HORIZON)
         offset, gain = self.window_scale(origins)
-        past, past_target = [self.past[history]], (self.target[history] - offset) * gain
+        past = [self.past[history]]
+        past_target = (self.target[history] - offset) * gain
         if self.level is not None:
             log = (self._level(offset) / self.level.unit).log()
             log = (log - self.level.log_mean) / self.level.log_std
             past.append(log.expand(-1, HISTORY, 1))
         weather = self.ahead[self.row_of_origin[origins]]
         linear = [] if self.expected is None else [(self._expected(origins) - offset) * gain]
-        before, ahead = None, None
+        before = None
+        ahead = None
         if self.calendar_as_past:
             along_last_day = F.pad(
                 torch.cat([*linear, weather], dim=2), (0, 0, HISTORY - HORIZON, 0)

@@ -61,11 +61,13 @@ def calibrate(
     if checked_mode(mode) == "none":
         return forecasts
     warm_up = warm_up or forecasts.rows(slice(0))
-    both, earlier = QuantileForecasts.joined([warm_up, forecasts]), len(warm_up.origins)
+    both = QuantileForecasts.joined([warm_up, forecasts])
+    earlier = len(warm_up.origins)
     by_origin = scales.at(both.origins)
     levels = by_origin["level"].to_numpy()[:, None]
     outside = np.maximum(both.lower - both.actual, both.actual - both.upper)
-    scores, margin = outside / levels, np.zeros_like(forecasts.actual)
+    scores = outside / levels
+    margin = np.zeros_like(forecasts.actual)
     if mode == "split":
         margin += _margin(scores[:earlier], np.ones(earlier))
     else:

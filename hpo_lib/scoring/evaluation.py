@@ -101,7 +101,8 @@ def conditional_coverage(
             "mae": metrics.absolute_errors(f).ravel(),
         }
     )
-    tables, days = {}, np.arange(len(scores)) // HORIZON
+    tables = {}
+    days = np.arange(len(scores)) // HORIZON
     for (by, names), of_group in zip(GROUPS.items(), positions, strict=True):
         grouped = scores.groupby(of_group)
         daily = scores["picp"].groupby([days, of_group]).agg(["sum", "size"]).unstack(fill_value=0)

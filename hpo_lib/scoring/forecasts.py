@@ -136,7 +136,8 @@ class QuantileForecasts:
                 f"{source}: rows do not form complete forecasts, expected for every origin the "
                 "steps 1, 2 and so on, each once and as many as for the others; write them again"
             )
-        n, horizon = len(sizes), sizes.iloc[0]
+        n = len(sizes)
+        horizon = sizes.iloc[0]
         levels = tuple(sorted(round(float(name[1:]) / 100, 12) for name in names))
 
         def hours_of(column: str) -> np.ndarray:

@@ -81,7 +81,8 @@ def pinball_losses(f: QuantileForecasts) -> np.ndarray:
 
 def quantile_losses(values: np.ndarray, actual: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     """As `pinball_losses`, of plain quantiles [N, H, Q] and actuals [N, H]."""
-    error, level = actual[:, :, None] - values, np.asarray(levels)
+    error = actual[:, :, None] - values
+    level = np.asarray(levels)
     return np.maximum(level * error, (level - 1) * error)
 
 

@@ -77,7 +77,8 @@ def _aligned(members: Sequence[QuantileForecasts]) -> tuple[np.ndarray, Quantile
     for member in members[1:]:
         origins = origins.union(member.origins)
     shape = len(origins), *first.values.shape[1:]
-    values, actual = np.full((len(members), *shape), np.nan), np.full(shape[:2], np.nan)
+    values = np.full((len(members), *shape), np.nan)
+    actual = np.full(shape[:2], np.nan)
     for member, mine in zip(members, values, strict=True):
         rows = origins.get_indexer(member.origins)
         if member.levels != first.levels or member.actual.shape[1] != shape[1]:

@@ -273,7 +273,8 @@ def compare_seeds(challenger: Sequence[DailyScores], default: Sequence[DailyScor
     configurations, with 2 (S - 1) degrees of freedom. With one seed each, as in the test preset,
     nothing is known of seeds, and only the days are drawn.
     """
-    seeds, drawn = len(challenger), drawn_days(len(default[0]["mae"]))
+    seeds = len(challenger)
+    drawn = drawn_days(len(default[0]["mae"]))
     freedom = max(1, 2 * (seeds - 1))  # a seed alone has no spread, which makes the error 0
     t = np.random.default_rng(1).standard_t(freedom, BOOTSTRAP_REPEATS)
 
