@@ -39,7 +39,7 @@ OBJECTIVES = (
     "pinball",
 )
 NAMES_OF_OBJECTIVES = (
-    "two or three different names joined by commas, such as mae,picp_penalty. allowed: "
+    "two or three different names joined by commas, such as mae,picp_penalty; allowed: "
     f"{', '.join(OBJECTIVES)}"
 )
 STORAGES = ("auto", "sqlite", "journal")

@@ -42,7 +42,8 @@ def save(
 
     Each trial took 30 minutes.
     """
-    default, chosen = {"mae": 0.2, "picp": 60.0}, {"mae": mae, "picp": picp, "winkler": 0.5}
+    default = {"mae": 0.2, "picp": 60.0}
+    chosen = {"mae": mae, "picp": picp, "winkler": 0.5}
     trials = [
         TrialRecord(0, "complete", {"lr": 0.001}, 0.2, 20.0, default, seconds=1800.0),
         TrialRecord(1, "complete", {"lr": 0.01}, mae, abs(picp - 80), chosen, seconds=1800.0),
@@ -114,7 +115,8 @@ def test_when_files_are_old_broken_or_none_then_the_old_ones_are_in_the_table_an
     broken = tmp_path / "best_params_NHITS_Q_cut.json"
     broken.write_text('{"model": ', encoding="utf-8")
     studies, (note,) = load_studies(tmp_path)
-    table, names = studies_frame(studies), ["model", "status", "mae"]
+    table = studies_frame(studies)
+    names = ["model", "status", "mae"]
     assert table[names].to_numpy().tolist() == [
         ["NHITS_Q", "unknown", 0.185],
         ["TFT_Q", "complete", 0.18],

@@ -87,7 +87,8 @@ def imports(file, *, run_time_only=False):
     """Every module or package that a file imports, wherever in its code; of hpo_lib the module
     itself.
     """
-    tree, names = ast.parse(file.read_text(encoding="utf-8")), []
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    names = []
     if run_time_only:
         for node in ast.walk(tree):
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -123,7 +124,8 @@ def house():
 
 
 def test_when_the_house_is_measured_then_it_has_few_rooms_storeys_and_arrows():
-    rooms, storeys = house(), {}
+    rooms = house()
+    storeys = {}
     for name in graphlib.TopologicalSorter(rooms).static_order():
         storeys[name] = 1 + max((storeys[below] for below in rooms[name]), default=0)
     assert len(rooms) <= MAX_ROOMS

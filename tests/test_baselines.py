@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from hpo_lib.data.splits import HORIZON
 from hpo_lib.scoring import metrics
 from hpo_lib.scoring.evaluation import SEASONAL_LAGS, evaluate, seasonal_naive, validation_baselines
 
@@ -93,3 +94,11 @@ def test_when_mase_is_scaled_then_only_the_training_split_sets_the_scale(tiny_da
     assert evaluate(f, tiny_dataset.scales)["mase"] == pytest.approx(
         metrics.mae(f) / np.abs(train[24:] - train[:-24]).mean()
     )
+
+
+@pytest.mark.parametrize("lag", [0, 1, HORIZON - 1])
+def test_when_the_lag_is_shorter_than_the_horizon_then_it_is_refused(tiny_dataset, lag):
+    with pytest.raises(
+        ValueError, match=rf"^lag is {lag}, expected at least the horizon of 24 hours$"
+    ):
+        seasonal_naive(tiny_dataset, tiny_dataset.validation_origins, lag)

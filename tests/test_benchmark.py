@@ -88,7 +88,8 @@ def test_when_a_benchmark_has_run_then_every_training_has_a_record_and_forecasts
 def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same_forecasts(
     finished, tmp_path
 ):
-    plan, said = quick_plan(finished.dataset, tmp_path), []
+    plan = quick_plan(finished.dataset, tmp_path)
+    said = []
 
     def stop_at_the_third(line):
         said.append(line)
@@ -112,7 +113,8 @@ def test_when_it_is_interrupted_then_the_next_run_goes_on_and_ends_with_the_same
 def test_when_a_training_is_not_whole_then_it_alone_is_done_again(
     finished, tmp_path, lost, monkeypatch
 ):
-    plan, said = copied(finished, tmp_path), []
+    plan = copied(finished, tmp_path)
+    said = []
     record, forecasts = plan.paths.training("LIGHTGBM_Q", "own", 43)
     if lost == "half a record":
         record.write_text(record.read_text(encoding="utf-8")[:40], encoding="utf-8")
@@ -185,7 +187,9 @@ def moved(forecasts, shift):
 def test_when_the_settings_of_a_baseline_have_changed_then_its_row_alone_is_trained_again(
     finished, tmp_path, monkeypatch
 ):
-    plan, said, name = copied(finished, tmp_path), [], "LIGHTGBM_LINEAR_Q"
+    plan = copied(finished, tmp_path)
+    said = []
+    name = "LIGHTGBM_LINEAR_Q"
     training(plan, name, "default", 42, width=1).store(plan.paths)
     plan.paths.training(name, "own", 43).record.write_text("{}", encoding="utf-8")
     baseline = baselines()[name]
@@ -205,7 +209,8 @@ def test_when_the_settings_of_a_baseline_have_changed_then_its_row_alone_is_trai
 def test_when_the_same_training_is_there_under_another_label_then_it_is_taken_over(
     finished, tmp_path
 ):
-    plan, said = copied(finished, tmp_path), []
+    plan = copied(finished, tmp_path)
+    said = []
     own = load_trainings(plan.paths)["LIGHTGBM_Q", "own"]
     marked = moved(own[1].test, 1000)
     replace(own[1], record={**own[1].record, "params": "best"}, test=marked).store(plan.paths)
@@ -266,7 +271,8 @@ def test_when_scores_are_computed_from_the_stored_files_then_they_are_those_of_t
         )
         actual = frames[0]["actual"].to_numpy()
         errors = [np.abs(actual - f["q50"]).mean() for f in frames]
-        below, above = np.clip(low - actual, 0, None), np.clip(actual - high, 0, None)
+        below = np.clip(low - actual, 0, None)
+        above = np.clip(actual - high, 0, None)
         expected = {
             "mae": np.abs(actual - median).mean(),
             "picp": 100 * ((low <= actual) & (actual <= high)).mean(),
@@ -296,7 +302,8 @@ def test_when_intervals_are_calibrated_then_the_raw_row_stays_and_mae_does_not_c
 def test_when_demand_after_training_changes_then_terciles_and_scale_of_errors_do_not(tiny_dataset):
     frame = tiny_dataset.frame.copy()
     frame.iloc[tiny_dataset.positions.train.stop :, 0] *= 10
-    before, after = tiny_dataset.scales, replace(tiny_dataset, frame=frame).scales
+    before = tiny_dataset.scales
+    after = replace(tiny_dataset, frame=frame).scales
     assert (after.terciles, after.mase) == (before.terciles, before.mase)
     assert after.by_hour["level"].iloc[-1] / before.by_hour["level"].iloc[-1] == pytest.approx(10)
 

@@ -173,7 +173,8 @@ def test_when_a_window_is_given_then_days_before_it_do_not_count():
 def test_when_validation_is_given_then_the_first_test_days_live_on_it():
     warm_up, test = split_in_two(forecasts(normal(40, seed=9), 0.2), 35)
     calibrated = calibrated_by(test, warm_up, flat_target(41), days=30)
-    level, scores = 100, (np.abs(warm_up.actual - 100) - 0.2)[-30:] / 100
+    level = 100
+    scores = (np.abs(warm_up.actual - 100) - 0.2)[-30:] / 100
     # The newest day weighs 1, the oldest 1/30.
     margin = conformal_quantile(scores.ravel(), np.repeat(np.arange(1, 31) / 30, H))
     assert calibrated.upper[0] == pytest.approx(test.upper[0] + level * margin)
@@ -206,9 +207,11 @@ def test_when_the_target_is_near_zero_then_its_level_is_a_share_of_its_size_or_a
 
 
 @pytest.mark.parametrize("warm_up", [None, forecasts(np.zeros((0, H)), 1.0)], ids=["none", "empty"])
-def test_when_the_mode_is_none_then_nothing_changes_and_another_is_refused(warm_up):
+def test_when_the_mode_is_none_then_nothing_changes_and_others_say_what_is_wrong(warm_up):
     f = forecasts(normal(5, seed=1), 1.0)
     assert calibrated_by(f, warm_up, flat_target(6), "none") is f
+    with pytest.raises(InputError, match="calibration split needs validation forecasts"):
+        calibrated_by(f, warm_up, flat_target(6), "split")
     with pytest.raises(InputError, match=r"calibration is 'roling'; did you mean rolling\?"):
         calibrated_by(f, warm_up, flat_target(6), "roling")
 

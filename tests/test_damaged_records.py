@@ -187,7 +187,8 @@ def report(run):
 def test_when_any_value_of_a_record_is_replaced_then_it_is_reported_or_refused_but_nothing_breaks(
     number, run
 ):
-    whole, dice = run.best_params.read_bytes(), random.Random(4)
+    whole = run.best_params.read_bytes()
+    dice = random.Random(4)
     every = [(place, bad) for place in places(json.loads(whole)) for bad in BAD]
     refused = 0
     for place, bad in dice.sample(every, number):
@@ -240,9 +241,12 @@ def test_when_a_storage_is_damaged_then_status_says_so_and_the_figures_have_the_
 
 
 def test_when_bytes_of_a_storage_are_overwritten_then_nothing_breaks(run):
-    whole, dice, refused = run.sqlite.read_bytes(), random.Random(1), 0
+    whole = run.sqlite.read_bytes()
+    dice = random.Random(1)
+    refused = 0
     for length in (1, 100, 20_000) * 2:
-        damaged, at = bytearray(whole), dice.randrange(len(whole) - length)
+        damaged = bytearray(whole)
+        at = dice.randrange(len(whole) - length)
         damaged[at : at + length] = dice.randbytes(length)
         run.sqlite.write_bytes(damaged)
         report(run)

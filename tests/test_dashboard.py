@@ -29,7 +29,8 @@ def test_when_the_dashboard_is_started_on_a_storage_then_it_serves_the_study(kin
     port = free_port()
     words = f"-m hpo_lib dashboard 4711 --port {port} --runs-dir {tmp_path}".split()
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    command, here = [sys.executable, *words], f"http://localhost:{port}"
+    command = [sys.executable, *words]
+    here = f"http://localhost:{port}"
     with subprocess.Popen(command, cwd=root, **output) as process:
         try:
             address = next(word for word in process.stdout.readline().split() if "token" in word)

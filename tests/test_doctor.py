@@ -123,7 +123,8 @@ def test_when_a_toml_is_given_then_its_dataset_alone_is_checked_and_drawn_beside
 ):
     # the tiny one, for any spec
     monkeypatch.setattr("hpo_lib.data.dataset.load_dataset", doctor.load_dataset)
-    toml, folder = tmp_path / "mine.toml", ("--data-dir", tmp_path)
+    toml = tmp_path / "mine.toml"
+    folder = ("--data-dir", tmp_path)
     toml.write_text(text_of("datasets/heat.toml").replace('"heat"', '"mine"', 1))
     found = checked("doctor", toml, *folder, "--runs-dir", tmp_path)
     topics = ["hpo_lib", "packages", "device", "mine", "records", "slurm"]
@@ -163,7 +164,8 @@ def test_when_code_differs_from_its_commit_then_the_record_says_so_but_not_of_a_
     provenance._git("init", "--quiet")
     provenance._git("config", "user.email", "a@b")
     provenance._git("config", "user.name", "a")
-    code, notebook = tmp_path / "study.py", tmp_path / "study.ipynb"
+    code = tmp_path / "study.py"
+    notebook = tmp_path / "study.ipynb"
     for file in (code, notebook):
         file.write_text("1")
     provenance._git("add", ".")

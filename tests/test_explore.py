@@ -69,7 +69,8 @@ def test_when_a_folder_is_read_then_each_study_has_its_own_unit_source_and_trial
 
 
 def test_when_a_trial_is_described_then_its_scores_are_those_of_its_stored_forecasts(studies):
-    facts, stored = trial_facts(studies[0], 4), studies[0].predictions(4)
+    facts = trial_facts(studies[0], 4)
+    stored = studies[0].predictions(4)
     assert facts["role"] == "chosen, on the front, choice of calibrated"
     assert facts["MAE in kWh/h"] == f"{metrics.mae(stored):.5g}"
     assert facts["PICP in %"] == f"{metrics.picp(stored):.1f}"
@@ -197,9 +198,11 @@ def test_when_a_stopped_trial_is_clicked_then_its_cause_and_parameters_are_shown
 
 def test_when_a_naive_forecast_or_another_trial_is_put_beside_then_its_line_is_drawn(explorer):
     study = explorer.study
-    actual, other = study.predictions(4).actual, study.predictions(2).median
+    actual = study.predictions(4).actual
+    other = study.predictions(2).median
     assert drawn(explorer, DAYS, "beside")[24:] == actual[:6].ravel().tolist()
-    explorer.beside.value, explorer.first.value = "168h", 10
+    explorer.beside.value = "168h"
+    explorer.first.value = 10
     assert drawn(explorer, DAYS, "beside") == actual[3:10].ravel().tolist()
     explorer.beside.value = "2"
     assert drawn(explorer, DAYS, "beside") == other[10:17].ravel().tolist()
@@ -246,7 +249,8 @@ def test_when_a_study_has_three_objectives_then_a_trial_is_clicked_at_its_first_
     write_json(copied / JSON, record)
     RunPaths(copied, "NHITS_Q", "heat", "first").sqlite.unlink()
     explorer = Explorer(find_studies(str(copied))[0])
-    front, other = explorer.figure.axes[FRONT], explorer.study.trial(2)
+    front = explorer.figure.axes[FRONT]
+    other = explorer.study.trial(2)
     labels = "pinball loss in kWh/h", "Winkler score in kWh/h\n(MAE is not drawn)"
     assert (front.get_xlabel(), front.get_ylabel()) == labels
     assert (front.lines[1].get_linestyle(), len(front.patches)) == ("None", 0)

@@ -71,7 +71,8 @@ EDITS = st.lists(
 def edited(content, edits):
     """The content of a file after some accidents."""
     for kind, where, more, piece in edits:
-        at, length = int(where * len(content)), int(more * 30)
+        at = int(where * len(content))
+        length = int(more * 30)
         if kind == "word":  # a whole cell, value or key
             before = re.split(rb"[,\n=: ]", content[:at])[-1]
             after = re.split(rb"[,\n=: ]", content[at:], maxsplit=1)[0]

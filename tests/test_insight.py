@@ -43,7 +43,8 @@ def trained(name, dataset, recipe=STANDARD):
 def test_when_a_forecast_of_n_hits_is_taken_apart_then_base_and_stacks_sum_to_it(
     recipe, insight, tiny_dataset
 ):
-    forecaster, origins = trained("NHITS_Q", tiny_dataset, recipe), tiny_dataset.validation_origins
+    forecaster = trained("NHITS_Q", tiny_dataset, recipe)
+    origins = tiny_dataset.validation_origins
     parts = insight.stack_forecasts(forecaster)
     assert parts.stacks.shape == (15, 3, 24, 3)
     total = parts.base[:, :, None] + parts.stacks.sum(axis=1)

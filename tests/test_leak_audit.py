@@ -97,7 +97,8 @@ class Bikes:
 def bikes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bikes")
     index = pd.date_range("2011-01-01 05:00Z", periods=DAYS * 24, freq="h")
-    random, hours = np.random.default_rng(1), np.arange(len(index))
+    random = np.random.default_rng(1)
+    hours = np.arange(len(index))
     temp = 12 - 9 * np.cos(hours / 24 / 365 * 2 * np.pi) + 4 * np.sin(hours / 24 * 2 * np.pi - 2)
     temp += 3 * smooth(random.standard_normal(len(index)), 12) / 0.15
     noise = pd.Series(random.standard_normal(len(index)))
@@ -209,7 +210,8 @@ def test_when_columns_are_made_of_earlier_demand_then_they_are_fine_or_under_a_n
 
 
 def test_when_columns_hold_other_weather_or_what_is_only_known_later_then_what_is_said(bikes):
-    users, temp = bikes.frame["users"], bikes.frame["temp"]
+    users = bikes.frame["users"]
+    temp = bikes.frame["temp"]
     columns = {"made": smooth(temp, 6), "later": temp.shift(-24).ffill()}
     assert_leaks(bikes.with_columns(weather=True, **columns), dict.fromkeys(columns, "of temp"))
     demand = users.rolling(24, min_periods=1).mean()
@@ -272,7 +274,10 @@ class Repeats(Forecaster):
     """Yesterday again, times what the toy adds."""
 
     def __init__(self, dataset, factor=1.0, reads="users", ahead=-HORIZON):
-        self.column, self.factor, self.ahead, self.best_step = reads, factor, ahead, 0
+        self.column = reads
+        self.factor = factor
+        self.ahead = ahead
+        self.best_step = 0
         self.validation = self.predict(dataset.windows(dataset.validation_origins))
 
     def predict(self, context):

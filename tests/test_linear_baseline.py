@@ -115,7 +115,8 @@ def test_when_training_is_too_short_for_seasons_then_the_time_of_year_is_no_feat
 def test_when_a_part_is_forecast_then_its_regression_shares_no_hour_with_it_of_all_weeks_shown(
     weeks, origins, tiny_dataset, monkeypatch
 ):
-    options, seen = LinearOptions(False, weeks=weeks), []
+    options = LinearOptions(False, weeks=weeks)
+    seen = []
     longer = LinearBaseline.fit(tiny_dataset, origins, options)
     table = options.table(tiny_dataset, tiny_dataset.windows(origins), longer.floor)
     rows = feature_table.FeatureTable.rows
@@ -148,8 +149,10 @@ def test_when_the_same_windows_are_fitted_again_then_nothing_is_computed(
 
 def test_when_no_line_explains_a_day_then_trees_do(origins, tiny_dataset):
     """Demand is high where the temperature of the last hour and that of its day have one sign."""
-    random, frame = np.random.default_rng(5), tiny_dataset.frame.copy()
-    temp, demand = np.zeros(len(frame)), np.full(len(frame), 10.0)
+    random = np.random.default_rng(5)
+    frame = tiny_dataset.frame.copy()
+    temp = np.zeros(len(frame))
+    demand = np.full(len(frame), 10.0)
     every = np.concatenate([origins, tiny_dataset.validation_origins])
     for origin, (hour, day) in zip(every, random.choice([-1, 1], (len(every), 2)), strict=True):
         temp[origin - 23 : origin], temp[origin] = day, hour
@@ -175,7 +178,8 @@ def test_when_a_network_learns_on_trees_then_its_share_of_none_is_theirs_and_a_r
         params = {**smallest(family), "linear_part": True, "linear_trees": True}
         return family.fit(params, tiny_dataset, Budget(4, 16, 1), seed=1, like=like)
 
-    family, origins = get_family("NHITS_Q"), tiny_dataset.training_origins(near_hours=1)
+    family = get_family("NHITS_Q")
+    origins = tiny_dataset.training_origins(near_hours=1)
     fitted = fit()
     alone = LinearBaseline.fit(tiny_dataset, origins, LinearOptions(False, trees=most))
     fitted.shares = 0.0, 0.0

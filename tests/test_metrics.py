@@ -98,7 +98,8 @@ POSITIVE = st.integers(1, 10_000).map(lambda whole: whole / 100)
 
 @st.composite
 def any_forecasts(draw, elements=ROUNDED):
-    n, h = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    n = draw(st.integers(1, 4))
+    h = draw(st.integers(1, 3))
     values = draw(arrays.arrays(float, (n, h, 3), elements=elements))
     return forecasts(np.sort(values, axis=2), draw(arrays.arrays(float, (n, h), elements=elements)))
 

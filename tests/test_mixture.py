@@ -36,7 +36,8 @@ def test_when_two_members_forecast_two_days_then_the_weights_are_those_worked_by
     # Actual 0, members at +1 and -3 on the first day: the mean is -1, below the actual at every
     # level, so the slope of its loss is -level, 0.5 in the mean. The first member's distance from
     # the mixture is -2 upwards: it gains 2 x 0.5 = 1, the second loses as much.
-    one, two = forecasts([1, 4], [0, 0]), forecasts([-3, 0], [0, 0])
+    one = forecasts([1, 4], [0, 0])
+    two = forecasts([-3, 0], [0, 0])
     mixed, weights = mixture([one, two])
     assert weights[0] == pytest.approx([0.5, 0.5])
     assert mixed.values[0] == pytest.approx(-1.0)

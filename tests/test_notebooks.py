@@ -109,9 +109,11 @@ def test_when_a_notebook_has_parameters_of_a_study_then_they_are_as_the_settings
     for parameter in PARAMETERS:
         if parameter.name not in SHARED.get(path.stem, STUDY):
             continue
-        default, text = parameter.default, parameter.metadata["description"]
+        default = parameter.default
+        text = parameter.metadata["description"]
         if parameter.name == "model" and model:
-            default, text = model, f"this notebook shows {model} and takes no other model"
+            default = model
+            text = f"this notebook shows {model} and takes no other model"
         elif default is MISSING:
             default = {"model": "NHITS_Q", "dataset": "bike_dc"}[parameter.name]
         own = found[parameter.name]

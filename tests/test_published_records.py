@@ -41,7 +41,8 @@ def without_thermal(recipe):
 @pytest.mark.parametrize("run", STUDIES, ids=lambda run: run.folder.name)
 def test_when_a_study_is_published_then_it_is_real_complete_and_of_the_present_code(run):
     study = StoredStudy.of_file(run.best_params)
-    family, made = get_family(run.model), study.provenance
+    family = get_family(run.model)
+    made = study.provenance
     assert study.result["status"] == "complete"
     assert study.source == "csv"
     assert study.data["path"].startswith("data/")
@@ -65,7 +66,8 @@ def test_when_a_benchmark_is_published_then_tuned_untuned_and_baselines_are_of_t
     rows = set()
     for file in place.records():
         training = read_training(file)
-        key, model = training["key"], training["model"]
+        key = training["key"]
+        model = training["model"]
         assert training["provenance"]["data"]["source"] == "csv"
         assert key["version"] == MODEL_VERSION
         if model in family_names():

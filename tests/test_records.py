@@ -24,7 +24,8 @@ papermill.execute_notebook(sys.argv[1], sys.argv[2], progress_bar=False)
 
 def execute(folder, *sources):
     """The record that papermill leaves; in a process of its own where a cell kills that."""
-    notebook, record = folder / "source.ipynb", folder / "record.ipynb"
+    notebook = folder / "source.ipynb"
+    record = folder / "record.ipynb"
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebook)

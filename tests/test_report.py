@@ -42,7 +42,9 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.loads, self.texts, self.open = [], [], []
+        self.loads = []
+        self.texts = []
+        self.open = []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):

@@ -38,7 +38,8 @@ def test_when_the_network_is_right_then_it_is_kept_and_when_it_is_noise_then_it_
     draw = np.random.default_rng(0)
     actual = 100 + draw.normal(size=(140, 24))
     linear = quantiles(actual + draw.normal(size=actual.shape), 1.28, 1.28)
-    good, bad = quantiles(actual + 0.1 * draw.normal(size=actual.shape), 0.13, 0.13), linear.copy()
+    good = quantiles(actual + 0.1 * draw.normal(size=actual.shape), 0.13, 0.13)
+    bad = linear.copy()
     bad += 3 * draw.normal(size=actual.shape)[:, :, None]
     assert fitted_shares(good, linear, actual)[0] >= 0.95
     assert fitted_shares(bad, linear, actual)[0] <= 0.05
@@ -64,7 +65,8 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     name, tiny_dataset, monkeypatch
 ):
     """Whatever shares are fitted; with the shares of its own check."""
-    family, checks = with_small_networks(get_family(name)), []
+    family = with_small_networks(get_family(name))
+    checks = []
     wanted = iter([(0.0, 0.0), (0.05, 0.05), (1.0, 1.0)])
     monkeypatch.setattr("hpo_lib.families.training.fitted_shares", lambda *_: next(wanted))
     budget = Budget(steps=3, batch_size=8, checks=3)
@@ -83,7 +85,8 @@ def test_when_a_network_is_trained_then_the_best_of_all_checks_and_the_linear_ba
     assert np.array_equal(fitted.validation.values, options[best].values)
     again = fitted.forecasts(tiny_dataset, tiny_dataset.validation_origins)
     assert np.array_equal(again.values, fitted.validation.values)
-    fitted.best_step, fitted.shares = 0, (0.0, 0.0)
+    fitted.best_step = 0
+    fitted.shares = (0.0, 0.0)
     refitted = family.fit(smallest(family), tiny_dataset, budget, like=fitted, seed=1)
     assert not hasattr(refitted, "module"), "where nothing is kept a refit trains no network"
     windows = tiny_dataset.windows(tiny_dataset.test_origins)

@@ -177,8 +177,10 @@ def test_when_a_policy_is_unknown_or_no_trial_completed_then_one_sentence_says_s
 
 
 def test_when_the_worker_died_during_the_first_trial_then_its_last_retry_is_the_default_trial():
-    first, other = TrialRecord(0, "interrupted", {}), trial(1, 0.1, 80)
-    again, last = TrialRecord(2, "interrupted", {}, retry_of=0), trial(4, 0.3, 60, retry_of=2)
+    first = TrialRecord(0, "interrupted", {})
+    other = trial(1, 0.1, 80)
+    again = TrialRecord(2, "interrupted", {}, retry_of=0)
+    last = trial(4, 0.3, 60, retry_of=2)
     assert default_trial([trial(0, 0.3, 60), other]).number == 0
     assert default_trial([first, other]).number == 0
     assert default_trial([first, other, again, trial(3, 0.2, 70, retry_of=1), last]).number == 4
@@ -365,7 +367,8 @@ def forecasts():
 def test_when_predictions_are_stored_then_they_come_back_up_to_float32_and_again_as_they_are(
     tmp_path,
 ):
-    f, path = forecasts(), tmp_path / "new/trial_0000.parquet"
+    f = forecasts()
+    path = tmp_path / "new/trial_0000.parquet"
     for _ in range(2):
         write_predictions(path, f)
         again = load_predictions(path)

@@ -137,7 +137,8 @@ def parameters_table():
     """``docs/parameters.md``'s table of all parameters, in Markdown."""
     lines = ["| parameter | type | default | `hpo run` | meaning |", "|---|---|---|---|---|"]
     for parameter in PARAMETERS:
-        name, default = parameter.name, parameter.default
+        name = parameter.name
+        default = parameter.default
         required = default is dataclasses.MISSING
         kind = "str" if required else type(default).__name__
         shown = "required" if required else f"`{default!r}`"

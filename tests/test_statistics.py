@@ -95,8 +95,10 @@ def test_when_differences_are_correlated_then_the_variance_is_that_of_statsmodel
 
 def test_when_the_loser_is_named_first_then_only_the_sign_changes():
     y = noise(60)
-    better, worse = forecasts(y), forecasts(y, median=3.0)
-    there, back = compare(better, worse), compare(worse, better)
+    better = forecasts(y)
+    worse = forecasts(y, median=3.0)
+    there = compare(better, worse)
+    back = compare(worse, better)
     assert there.statistic == pytest.approx(-back.statistic)
     assert there.difference < -1
     assert there.p_value == pytest.approx(back.p_value)
@@ -109,6 +111,13 @@ def test_when_losses_are_identical_then_nothing_tells_them_apart():
     constant = diebold_mariano(a + 1, a)
     assert constant.p_value == 0
     assert constant.statistic == np.inf
+
+
+def test_when_there_are_too_few_days_then_it_says_how_many_are_wanted():
+    with pytest.raises(
+        ValueError, match="6 days are too few for a Diebold-Mariano test, expected over 6"
+    ):
+        diebold_mariano(np.zeros(6), np.ones(6))
 
 
 def test_when_days_differ_then_forecasts_are_not_compared():

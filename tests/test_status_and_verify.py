@@ -49,7 +49,8 @@ class Maker:
     """
 
     def __init__(self, runs_dir, data):
-        self.runs_dir, self.data = runs_dir, data
+        self.runs_dir = runs_dir
+        self.data = data
         self.baselines = validation_baselines(data)
 
     def __call__(
@@ -460,7 +461,8 @@ def test_when_front_or_choice_were_altered_then_verify_finds_it_from_all_stored_
     )
     assert noted == (not with_storage)
     whole = read_json(run.best_params, "a record")
-    front, default = whole["all_pareto_trials"], whole["default_trial"]
+    front = whole["all_pareto_trials"]
+    default = whole["default_trial"]
     (other,) = (entry for entry in front if entry["trial"] != whole["best_trial_number"])
     altered = {
         "a front cut to its first entry": {"all_pareto_trials": front[:1], "n_pareto_optimal": 1},

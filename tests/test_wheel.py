@@ -32,7 +32,8 @@ class Installed:
     """
 
     def __init__(self, environment, folder):
-        self.environment, self.folder = environment, folder
+        self.environment = environment
+        self.folder = folder
 
     def __call__(self, *words):
         """What a command printed; it must end well."""
@@ -49,7 +50,8 @@ class Installed:
 def installed(tmp_path_factory):
     work = tmp_path_factory.mktemp("wheel")
     for name in BUILT_FROM:
-        source, to = paths.PROJECT_ROOT / name, work / "source" / name
+        source = paths.PROJECT_ROOT / name
+        to = work / "source" / name
         to.parent.mkdir(exist_ok=True)
         shutil.copytree(source, to) if source.is_dir() else shutil.copy(source, to)
     pip = [sys.executable, "-m", "pip"]

@@ -42,7 +42,8 @@ def test_when_workers_are_asked_for_then_no_two_threads_share_a_core(
 Outcomes = Sequence[tuple[int, str]]
 """Exit code and last line of a worker, each time that it is started."""
 
-FINE, SIGKILL = (0, "fine"), (-9, "x")
+FINE = (0, "fine")
+SIGKILL = (-9, "x")
 KERNEL = (1, f"hpo: {KERNEL_KILLED}, perhaps for lack of memory")
 
 
@@ -54,7 +55,9 @@ def run_two(monkeypatch, tmp_path):
     """
 
     def run(first, second=(FINE,), starts_per_training=99, **given):
-        started, lines, worker = [], [], given.get("worker", 1)
+        started = []
+        lines = []
+        worker = given.get("worker", 1)
         left = {str(worker): list(first), str(worker + 1): list(second)}
 
         def start(command, **_):

@@ -160,11 +160,11 @@ class Explanations(NamedTuple):
     factor: float = 1
 
     @classmethod
-    def of_folder(cls, paths: BenchmarkPaths, *unit: Any) -> "Explanations":
+    def of_folder(cls, paths: BenchmarkPaths, unit: str = "", factor: float = 1) -> "Explanations":
         """All of a folder, and in which ``unit`` and by which ``factor``."""
         files = paths.explanations()
         parts = {tuple(file.stem.split("-")): Explanation.load(file) for file in files}
-        return cls(parts, *unit)
+        return cls(parts, unit, factor)
 
     @property
     def facts(self) -> dict[str, Any]:

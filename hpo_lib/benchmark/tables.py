@@ -342,7 +342,7 @@ class Benchmark:
         }
 
     def write_tables(self) -> list[Path]:
-        """Write each table as CSV; returns the files."""
+        """Write each table as CSV, in as many digits as are verified; returns the files."""
         for name, table in self.tables.items():
             write_text(self.paths.table(name), table.to_csv(index=False, float_format="%.10g"))
         return [*map(self.paths.table, self.tables)]

@@ -95,7 +95,8 @@ class DayAhead:
         version = self.version
         if version.paths.model == MIXTURE:
             raise InputError(
-                f"{version}: has no reasons of its own; use a single model, or `hpo report`"
+                f"{version}: has no reasons of its own; put one model in use with `hpo retrain`, "
+                "and name it with --model"
             )
         donors = draw_donors(data, data.index.get_indexer(origins))
         which = FITTED if origins[0] < version.trained_until else REFITTED

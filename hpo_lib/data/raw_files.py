@@ -8,6 +8,7 @@ import importlib.resources
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -320,10 +321,10 @@ def prepare_features(
             f"{out}: the output is also an input, which would be overwritten; give another --out"
         )
     table, notes = rebuilt_features(spec, raw, weather, school_holidays)
-    if out.exists():
-        before = read_csv(out, "engineered CSV", "remove it")[0][TIMESTAMP]
-        if before.iloc[0] < str(table.index[0]) or before.iloc[-1] > str(table.index[-1]):
-            notes.append(f"note: before it held {before.iloc[0]} to {before.iloc[-1]}")
+    with suppress(OSError, InputError, KeyError):  # no engineered CSV was there
+        before = read_csv(out, "engineered CSV")[0][TIMESTAMP].iloc[[0, -1]]
+        if before.min() < str(table.index[0]) or before.max() > str(table.index[-1]):
+            notes.append(f"note: before it held {' to '.join(before)}")
     with atomic(out) as part:
         table.to_csv(part, index_label=TIMESTAMP, date_format="%Y-%m-%d %H:%M:%S+00:00")
     return "\n".join([f"wrote {out}: {len(table)} hours, {time_span(table.index)}", *notes])
@@ -418,8 +419,7 @@ def dataset_of_frame(frame: pd.DataFrame, timezone: str, out: Path) -> Path:
     """Make a dataset of one column of values by their times; returns its TOML, which is ``out``.
 
     The frame's index are hours, or equal parts of one, UTC or local with an offset. A unit may
-    follow the column's name in brackets. CSVs are written beside the TOML, which stays as it is if
-    it is there already. ``timezone``: IANA name of the place.
+    follow the column's name in brackets. A TOML that is there stays. ``timezone``: IANA name.
     """
     raw = out.with_suffix(".csv")
     paths.write_text(raw, frame.to_csv())

@@ -27,7 +27,7 @@ class TimesnetQ(DartsFamily):
         "lr": FloatRange(1e-5, 1e-2, log=True),
         "dropout": FloatRange(0.05, 0.4),
     }
-    # Not the library's: better in a fifth of the time, see docs/what_was_tried.md.
+    # Not the library's, with which it hardly learns: docs/what_was_tried.md.
     defaults: ClassVar = {
         "hidden_size": 64,
         "conv_hidden_size": 32,

@@ -61,6 +61,10 @@ def calibrate(
     if checked_mode(mode) == "none":
         return forecasts
     warm_up = warm_up or forecasts.rows(slice(0))
+    if mode == "split" and not len(warm_up.origins):
+        raise InputError("calibration split needs validation forecasts, found none")
+    if not len(forecasts.origins):
+        return forecasts
     both = QuantileForecasts.joined([warm_up, forecasts])
     earlier = len(warm_up.origins)
     by_origin = scales.at(both.origins)

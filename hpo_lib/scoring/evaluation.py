@@ -31,6 +31,8 @@ def naive_ahead(dataset: Dataset, context: Context, lag: int) -> QuantileForecas
     such a quantile is on its other side. ``lag`` is at least the horizon, so that nothing after an
     origin is needed.
     """
+    if lag < HORIZON:
+        raise ValueError(f"lag is {lag}, expected at least the horizon of {HORIZON} hours")
     target = context.frame[dataset.spec.target].to_numpy()
     train = dataset.training_target
     errors = train[lag:] - train[:-lag]

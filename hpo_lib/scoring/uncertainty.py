@@ -139,6 +139,8 @@ def diebold_mariano(losses_a: np.ndarray, losses_b: np.ndarray) -> DieboldMarian
     """
     n = len(losses_a)
     h = 1 + int(4 * (n / 100) ** (2 / 9))
+    if n <= 2 * h:
+        raise ValueError(f"{n} days are too few for a Diebold-Mariano test, expected over {2 * h}")
     d = losses_a - losses_b
     difference = d.mean()
     centred = d - difference

@@ -53,7 +53,9 @@ class Utility:
     """
 
     def __init__(self, folder, target):
-        self.folder, self.toml, self.csv = folder, folder / "utility.toml", folder / "utility.csv"
+        self.folder = folder
+        self.toml = folder / "utility.toml"
+        self.csv = folder / "utility.csv"
         self.toml.write_text(TOML, encoding="utf-8")
         self.whole = engineer(target, load_spec(self.toml), None, None)
         self.models = ModelPaths(folder / "models", "NHITS_Q", "utility")
@@ -77,14 +79,16 @@ class Utility:
 
     def train(self):
         """N-HiTS as `hpo benchmark --refit` trains it: with the choice of weights, and refitted."""
-        family, dataset = get_family("NHITS_Q"), self.dataset()
+        family = get_family("NHITS_Q")
+        dataset = self.dataset()
         where = SMALL, dataset, family.budgets["test"]
         fitted = family.fit(*where, seed=42, recipe=UNSHRUNK)
         return fitted, family.fit(*where, like=fitted, seed=42, recipe=UNSHRUNK)
 
     def put_in_use(self, fitted, refitted):
         """As `hpo retrain` stores them, of models that were trained on the dataset's own splits."""
-        family, dataset = get_family("NHITS_Q"), self.dataset()
+        family = get_family("NHITS_Q")
+        dataset = self.dataset()
         facts = {
             "params": SMALL,
             "preset": "test",

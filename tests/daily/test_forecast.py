@@ -158,7 +158,8 @@ def test_when_hours_are_missing_or_a_time_is_wrong_then_one_sentence_says_so(in_
 def test_when_the_model_does_not_fit_the_data_then_one_sentence_says_so(in_use):
     record = in_use.models.training(1).record
     facts = read_json(record, "a card")
-    provenance, key = {"data": {"source": "simulated"}}, {**facts["key"], "version": 99}
+    provenance = {"data": {"source": "simulated"}}
+    key = {**facts["key"], "version": 99}
     for change, sentence in (
         ({"provenance": provenance}, "on data from simulated, here"),
         ({"key": key}, "by version 99 of the models, this code has"),

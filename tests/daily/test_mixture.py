@@ -49,8 +49,10 @@ def utility(retrained, tmp_path):
     """A copy, whose files may be changed."""
     copy = Utility.__new__(Utility)
     shutil.copytree(retrained.folder, tmp_path / "copy")
-    copy.folder, copy.toml = tmp_path / "copy", tmp_path / "copy/utility.toml"
-    copy.csv, copy.whole = copy.folder / "utility.csv", retrained.whole
+    copy.folder = tmp_path / "copy"
+    copy.toml = tmp_path / "copy/utility.toml"
+    copy.csv = copy.folder / "utility.csv"
+    copy.whole = retrained.whole
     copy.models = ModelPaths(copy.folder / "models", "MIXTURE", "utility")
     return copy
 

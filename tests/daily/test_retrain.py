@@ -52,7 +52,8 @@ def trains(monkeypatch, trained):
     """Gives these models to whoever trains; the seed, and the end of the data, of each training
     that is asked for.
     """
-    kind, asked = type(get_family("NHITS_Q")), []
+    kind = type(get_family("NHITS_Q"))
+    asked = []
 
     def train(_, params, *, dataset, seed, like=None, **more):
         asked.append((seed, str(dataset.spec.splits.val_end)))
@@ -64,7 +65,8 @@ def trains(monkeypatch, trained):
 
 def asked_for(monkeypatch):
     """Which models of stored versions are asked for."""
-    asked, model = set(), Version.model
+    asked = set()
+    model = Version.model
     monkeypatch.setattr(
         Version, "model", lambda own, which, data: asked.add(which) or model(own, which, data)
     )
@@ -106,7 +108,8 @@ def test_when_a_model_is_retrained_then_the_compared_days_chose_nothing_and_the_
 
 
 def test_when_the_version_in_use_was_a_test_then_real_use_takes_the_parameters_of_a_study(in_use):
-    data, version = in_use.dataset(), Version.read(in_use.models, 1)
+    data = in_use.dataset()
+    version = Version.read(in_use.models, 1)
     study(in_use, "2024-01-01", preset="test", lr=5e-3)
     study(in_use, "2023-01-01", preset="laptop", lr=2e-3)
     found = {}
@@ -144,7 +147,8 @@ def test_when_the_seed_differs_then_it_is_another_training_and_with_the_same_one
     # Without a file the parameters are those of the version in use.
     _, told, progress = command(utility, "--test", "--seed", "1", "--json")
     assert "v001 (TEST BUDGET) was already trained in this way" in progress
-    folder, card = utility.models.version(1), utility.models.card(1)
+    folder = utility.models.version(1)
+    card = utility.models.card(1)
     own = version_in_use(utility.models).facts
     assert json.loads(told) == {**own, "folder": str(folder), "card": str(card)}
     assert utility.models.current.read_bytes() == before
@@ -232,7 +236,8 @@ def test_when_the_refit_has_seen_days_that_chose_nothing_then_the_fitted_model_f
     in_use, trained
 ):
     """The days between those that chose the weights and the end of the refit are held out."""
-    version, dataset = Version.read(in_use.models, 1), in_use.dataset()
+    version = Version.read(in_use.models, 1)
+    dataset = in_use.dataset()
     held_out = with_facts(version, val_end="2019-05-17 23:00:00+00:00")
     origins = dataset.index.get_indexer(pd.date_range("2019-05-18 23:00Z", "2019-05-25 23:00Z"))
     parts = zip(trained, (origins[:6], origins[6:]), strict=True)
@@ -259,7 +264,8 @@ def test_when_a_model_is_judged_beside_naive_forecasts_then_the_better_one_count
 
 
 def test_when_the_version_before_has_seen_some_of_the_compared_days_then_the_card_says_so(in_use):
-    version, verdict = Version.read(in_use.models, 1), Verdict(1, 7, 0.5, 0.6, None)
+    version = Version.read(in_use.models, 1)
+    verdict = Verdict(1, 7, 0.5, 0.6, None)
     saw_more = with_facts(version, val_end="2019-05-28 23:00:00+00:00")
     warning = (
         "The version before chose its weights on days up to 2019-05-28 23:00:00+00:00, "
@@ -312,7 +318,8 @@ def test_when_the_model_in_use_is_watched_then_it_is_scored_on_days_that_it_did_
 
 
 def test_when_the_error_has_grown_by_over_a_quarter_then_a_retraining_is_due(in_use):
-    version, now = Version.read(in_use.models, 1), watched(in_use).relative
+    version = Version.read(in_use.models, 1)
+    now = watched(in_use).relative
     for grown, reasons in ((1.2, 0), (1.32, 1)):
         facts = with_facts(version, relative_mae=now / grown).facts
         write_json(in_use.models.training(1).record, facts)

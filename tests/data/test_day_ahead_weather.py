@@ -44,7 +44,8 @@ def made(spec, dataset, table=None):
 def test_when_an_hour_was_forecast_twice_then_the_newest_forecast_issued_by_the_origin_counts(
     tiny_dataset, tmp_path
 ):
-    spec, table = DayAheadWeatherSpec("forecast", ("temp",)), archive(tmp_path)
+    spec = DayAheadWeatherSpec("forecast", ("temp",))
+    table = archive(tmp_path)
     found = made(spec, tiny_dataset, table)[:, :, 0]
     # Rows are origins from 2019-03-01 00:00, columns 1 to 24 hours ahead.
     assert np.isnan(found[5]).all()  # nothing was issued yet

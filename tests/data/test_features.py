@@ -144,7 +144,8 @@ def test_when_weather_is_given_then_its_columns_and_products_follow_the_order_of
     table = engineer(target, HEAT, weather_table(target.index), None)
     assert list(table.columns) == [HEAT.target, *HEAT.past_covariates, *HEAT.future_covariates]
     row = table.loc["2019-01-05 06:00+00:00"]
-    temp, wind = 30.0 - 5, 30.0 * 5 - 5
+    temp = 30.0 - 5
+    wind = 30.0 * 5 - 5
     products = ["temp", "temp_squared", "temp_wind_interaction", "temp_weekend_interaction"]
     assert row[products].tolist() == [temp, temp**2, temp * wind, temp]
     weekdays = engineer(series(48), HEAT, weather_table(series(48).index), None)
@@ -181,7 +182,8 @@ def test_when_hours_after_a_cut_change_then_rows_up_to_it_stay(cut):
     index = hours("2019-03-29", 100)
     target = pd.Series(rng.gamma(2, 1, 100), index=index, name=HEAT.target)
     weather = weather_table(index)
-    other_target, other_weather = target.copy(), weather.copy()
+    other_target = target.copy()
+    other_weather = weather.copy()
     other_target.iloc[cut + 1 :] = rng.gamma(2, 1e6, 99 - cut)
     other_weather.iloc[cut + 1 :] = rng.normal(0, 1e6, (99 - cut, 8))
     before = engineer(target, HEAT, weather, None).loc[: index[cut]]

@@ -122,7 +122,8 @@ def test_when_hours_are_missing_then_banner_table_and_record_say_how_many_origin
 
 
 def test_when_a_raw_series_has_a_long_gap_then_the_prepared_csv_is_empty_there_and_loads(small):
-    raw, features = small.folder / "raw.csv", small.csv
+    raw = small.folder / "raw.csv"
+    features = small.csv
     series = pd.read_csv(small.csv, index_col="timestamp")[TARGET].rename("0")
     series.iloc[20:30] = np.nan  # the features begin at hour 24, within this gap
     series.iloc[600:700] = np.nan
@@ -144,6 +145,11 @@ def test_when_a_raw_series_has_a_long_gap_then_the_prepared_csv_is_empty_there_a
     assert report[0].endswith(" to 2018-06-29 14:00 UTC")
     before = "2018-04-02 06:00:00+00:00 to 2018-06-29 23:00:00+00:00"
     assert report[-1] == f"note: before it held {before}"
+    features.write_text("a,b\n1,2\n", encoding="utf-8")
+    assert (
+        report[:-1]
+        == prepare_features(load_spec(small.toml), raw, None, None, features).splitlines()
+    )
 
 
 def test_when_the_hour_of_a_day_with_a_clock_change_is_missing_then_it_is_the_local_one():

@@ -41,7 +41,8 @@ def test_when_a_context_is_made_then_each_block_is_the_weeks_up_to_its_origin_an
     assert list(context.origins) == list(tiny_dataset.index[origins])
     for block, origin in zip(np.split(np.arange(3 * LENGTH), 3), origins, strict=True):
         hours = slice(origin + HORIZON - LENGTH + 1, origin + HORIZON + 1)
-        found, whole = context.frame.iloc[block], tiny_dataset.frame.iloc[hours]
+        found = context.frame.iloc[block]
+        whole = tiny_dataset.frame.iloc[hours]
         assert list(found.index) == list(whole.index)
         pd.testing.assert_frame_equal(
             found.iloc[:-HORIZON], whole.iloc[:-HORIZON], check_freq=False, check_names=False

@@ -20,7 +20,8 @@ from tests.data.conftest import small_frame
 
 def test_when_the_dataset_is_valid_then_the_frame_holds_the_columns_of_its_roles(small):
     dataset = small.load()
-    past, future = ("temp", "water_lag_1h"), ("hour", "day_of_week", "is_weekend")
+    past = ("temp", "water_lag_1h")
+    future = ("hour", "day_of_week", "is_weekend")
     assert (dataset.past, dataset.future) == (past, future)
     assert list(dataset.frame) == ["water_consumption", *past, *future]
     assert_frame_equal(
@@ -65,7 +66,8 @@ def test_when_another_part_of_the_file_is_used_then_its_fingerprint_is_another(s
     ids=["no_offset", "t_and_z", "no_seconds", "windows", "blanks", "true_and_false"],
 )
 def test_when_the_same_data_is_written_in_another_form_then_it_loads_alike(small, rewrite):
-    expected, text = small.load().frame, small.csv.read_bytes()
+    expected = small.load().frame
+    text = small.csv.read_bytes()
     small.csv.write_bytes(rewrite(text))
     assert small.csv.read_bytes() != text
     assert_frame_equal(small.load().frame, expected)
@@ -124,7 +126,8 @@ def test_when_a_single_hour_is_dropped_then_it_is_filled_and_counted(small, line
     small.drop(line)
     dataset = small.load()
     assert dataset.n_filled == 1
-    row, hole = dataset.frame.iloc[line - 2], complete.iloc[[line - 3, line - 1]]
+    row = dataset.frame.iloc[line - 2]
+    hole = complete.iloc[[line - 3, line - 1]]
     assert row["water_consumption"] == pytest.approx(hole["water_consumption"].mean())
     calendar = ["hour", "day_of_week", "is_weekend"]  # never between two hours or half a weekend
     assert row[calendar].tolist() == complete[calendar].iloc[line - 2].tolist()

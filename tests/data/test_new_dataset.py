@@ -15,7 +15,8 @@ VALUES = 10 + np.arange(len(HOURS)) % 24 / 4
 
 def prepared(file, *options, zone="Europe/Rome", prepare=()):
     """What the commands of docs/own_data.md make of a file."""
-    toml, data = file.with_suffix(".toml"), file.parent / "data"
+    toml = file.with_suffix(".toml")
+    data = file.parent / "data"
     said = hpo("new-dataset", file, "--timezone", zone, "--out", toml, *options)
     spec = load_spec(toml)
     hpo("prepare --dataset", toml, "--raw", file, "--out", data / spec.csv, *prepare)

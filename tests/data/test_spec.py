@@ -40,7 +40,8 @@ def test_when_the_three_datasets_are_read_then_splits_are_those_of_the_thesis_an
 def test_when_a_development_dataset_is_read_then_only_name_splits_and_twin_differ_from_the_dataset(
     file,
 ):
-    spec, base = load_spec(file), load_spec(file.stem)
+    spec = load_spec(file)
+    base = load_spec(file.stem)
     assert spec.name == f"{base.name}_dev"
     assert spec.twin is None
     other = {"name": base.name, "splits": base.splits, "twin": base.twin, "path": base.path}

@@ -45,7 +45,8 @@ def test_when_a_twin_is_simulated_then_columns_hours_and_level_are_those_of_the_
 
 
 def test_when_seed_or_level_differ_then_weather_and_demand_do_or_demand_alone_scales(twins):
-    spec, heat = load_spec("heat"), twins["heat"]
+    spec = load_spec("heat")
+    heat = twins["heat"]
     other = simulate(replace(spec, twin=TwinSpec("heat", 99, 1.9)))
     assert np.corrcoef(other["temp"].diff()[1:], heat["temp"].diff()[1:])[0, 1] < 0.9
     assert (other[spec.target] != heat[spec.target]).mean() > 0.99
@@ -68,7 +69,8 @@ def test_when_the_weather_is_looked_at_then_it_has_seasons_days_and_snow_instead
 
 def test_when_seasons_and_hours_are_compared_then_demand_follows_them_in_local_time(named):
     spec, table = named
-    y, by_season = table[spec.target], table[spec.target].groupby(table["season"]).mean()
+    y = table[spec.target]
+    by_season = table[spec.target].groupby(table["season"]).mean()
     ratio = by_season[0] / by_season[2]
     assert ratio > 4 if spec.name == "heat" else 0.5 < ratio < 1
     off = table[["is_weekend", "is_public_holiday", "is_school_holiday"]].any(axis="columns")

@@ -29,7 +29,8 @@ def pause_once(name):
     """Let this process stop itself as that is first called after its first training has begun."""
     places = (FakeFamily, TrialQueue, optuna.Study, optuna.Trial, trial_queue, JournalLock)
     owner = next(place for place in places if hasattr(place, name))
-    fit, begun = FakeFamily.fit, []
+    fit = FakeFamily.fit
+    begun = []
 
     def trained(*arguments, **rest):
         begun.append(1)
@@ -60,19 +61,25 @@ class FakeWorker(ForkProcess):
 
     def __init__(self, study, number, trials, seconds, together, before):
         super().__init__(daemon=True)
-        self.study, self.number, self.trials, self.before = study, number, trials, before
-        self.seconds, self.together = seconds, together
+        self.study = study
+        self.number = number
+        self.trials = trials
+        self.before = before
+        self.seconds = seconds
+        self.together = together
         self.said = study.files.runs_dir / f"said-{number}"
         self.said.touch()
 
     def run(self):
         output = os.open(self.said, os.O_APPEND | os.O_WRONLY)
         os.dup2(output, 1), os.dup2(output, 2)
-        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        sys.stdout = os.fdopen(1, "w")
+        sys.stderr = os.fdopen(2, "w")
         plotly.offline.get_plotlyjs = lambda: ""  # 5 MB
         for prepare in self.before:
             prepare()
-        family, study = FakeFamily(), self.study
+        family = FakeFamily()
+        study = self.study
         family.before = self.train
         proof.get_family = lambda name: family
         run.code_provenance = lambda: {}

@@ -74,7 +74,8 @@ class FakeFamily(DartsFamily):
 
     def forecasts(self, params, dataset):
         digest = hashlib.sha256(repr(sorted(params.items())).encode()).digest()
-        rng, half_width = np.random.default_rng(digest[0]), 0.1 + self.scale * params["depth"] / 8
+        rng = np.random.default_rng(digest[0])
+        half_width = 0.1 + self.scale * params["depth"] / 8
         return around(dataset, rng, self.scale / params["width"], half_width)
 
 

@@ -64,7 +64,9 @@ class Study:
     """One study in a folder, with its processes; none is left behind."""
 
     def __init__(self, root, runs_dir, toml, storage, model):
-        self.root, self.storage, self.toml = root, storage, toml
+        self.root = root
+        self.storage = storage
+        self.toml = toml
         self.files = RunPaths(runs_dir, model, "tiny", "a")
         self.processes = []
 

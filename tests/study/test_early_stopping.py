@@ -173,7 +173,8 @@ def test_when_a_training_is_checked_then_the_storage_is_read_at_the_rungs_alone(
 ):
     """To read it takes longer with every trial."""
     reads = []
-    records, fit = TrialQueue.records, family.fit
+    records = TrialQueue.records
+    fit = family.fit
 
     def counted(queue):
         if reads:

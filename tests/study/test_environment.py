@@ -49,7 +49,8 @@ def test_when_a_line_of_a_journal_is_damaged_in_mid_study_then_one_sentence_name
             with files.journal.open("a") as stream:
                 stream.write('{"op_code": 8 "trial_id"}\n' * 2)
 
-    family.before, sentence = damage, r"not a readable study \(line \d+ is no JSON\); restore"
+    family.before = damage
+    sentence = r"not a readable study \(line \d+ is no JSON\); restore"
     for _ in range(2):
         with pytest.raises(InputError, match=rf"\A{files.journal}: {sentence}"):
             start()

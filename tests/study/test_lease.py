@@ -90,7 +90,8 @@ def seconds_until(happened):
 
 
 def test_when_several_want_a_lease_then_one_has_it_at_a_time(tmp_path):
-    inside, most = [], []
+    inside = []
+    most = []
 
     def hold():
         one = Lease(tmp_path / "new/lease")
@@ -203,7 +204,8 @@ def test_when_the_lease_is_lost_in_the_middle_of_a_decision_then_no_later_write_
     tmp_path,
 ):
     storage = optuna.storages.InMemoryStorage()
-    one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
+    one = Lease(tmp_path / "lease")
+    other = Lease(tmp_path / "lease")
     guarded = _Guarded(storage, one)
     with one:
         number = guarded.create_new_study([StudyDirection.MINIMIZE], "s")
@@ -267,7 +269,8 @@ def test_when_a_worker_is_killed_then_it_lives_no_more_and_another_may_take_its_
 def test_when_a_worker_elsewhere_is_silent_then_it_is_dead_after_a_while_and_may_start_again(
     run, short
 ):
-    far, file = {"name": "3", "machine": "elsewhere"}, run.worker_lease("3")
+    far = {"name": "3", "machine": "elsewhere"}
+    file = run.worker_lease("3")
     with Liveness(run, "1") as me:
         file.write_text(ELSEWHERE.format(short), encoding="utf-8")
         for tick in range(10):
@@ -355,7 +358,8 @@ def test_when_only_an_old_lease_is_left_of_another_machine_then_nobody_lives(run
 
 
 def test_when_the_lease_is_lost_while_the_record_is_made_then_it_is_made_again(run, monkeypatch):
-    made, written = [], []
+    made = []
+    written = []
     monkeypatch.setattr(
         "hpo_lib.study.trial_queue.write_json", lambda _, content: written.append(content)
     )

@@ -37,7 +37,8 @@ def executed(root, tmp_path):
     """Runs a notebook to its end; the notebook, and everything that it shows as text."""
 
     def run(notebook=TEMPLATE, /, **parameters):
-        out, runs_dir = tmp_path / "out.ipynb", tmp_path / "runs"
+        out = tmp_path / "out.ipynb"
+        runs_dir = tmp_path / "runs"
         ended = papermill(root, out, notebook, **{"runs_dir": runs_dir, **parameters})
         assert ended.returncode == 0, ended.stderr
         record = nbformat.read(out, as_version=4)
@@ -59,7 +60,8 @@ TWINS = [("nhits_q.ipynb", "NHITS_Q", "heat", {}), (TEMPLATE, "TIMESNET_Q", "wat
 def test_when_papermill_runs_a_study_on_a_twin_then_all_files_of_the_contract_are_there(
     source, model, dataset, given, executed, tmp_path
 ):
-    runs_dir, toml = tmp_path / "runs", short_twin(tmp_path, dataset)
+    runs_dir = tmp_path / "runs"
+    toml = short_twin(tmp_path, dataset)
     parameters = {"model": model, "dataset": toml, "test": True, "simulated": True}
     notebook, text = executed(source, **parameters, **given)
 

@@ -16,7 +16,8 @@ def test_when_a_trial_trains_for_long_then_lines_tell_its_time_and_its_last_chec
     monkeypatch,
 ):
     monkeypatch.setattr(progress, "FIRST_PAUSE", 0.02)
-    curve, said = [], []
+    curve = []
+    said = []
 
     def wait_for(count):
         until = time.monotonic() + 60

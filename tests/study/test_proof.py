@@ -83,7 +83,8 @@ def test_when_a_trial_is_better_with_fresh_seeds_too_then_it_is_chosen_and_the_c
     prove, family, files
 ):
     run = prove()
-    proof, selection = run.result["proof"], run.result["selection"]
+    proof = run.result["proof"]
+    selection = run.result["selection"]
     assert family.replicates == [(True, 43), (True, 44), (False, 43), (False, 44)]
     totals = {"seeds": [43, 44], "days": 15, "trainings": 4, "cause": ""}
     assert {key: proof[key] for key in totals} == totals
@@ -293,7 +294,8 @@ def test_when_another_worker_trains_for_the_proof_then_this_one_waits_and_only_r
     stored = {file: file.read_bytes() for file in files.predictions.glob("replicate_*")}
     for file in stored:
         file.unlink()
-    trained, other = len(family.calls), Lease(files.proof_lease)
+    trained = len(family.calls)
+    other = Lease(files.proof_lease)
     assert other.take()
 
     def end():
@@ -331,7 +333,8 @@ def test_when_a_proof_or_its_forecasts_are_changed_then_verify_says_so(
     challenger["mae_change"][0] += 0.01
     write_json(files.best_params, record)
     file = files.replicate(number, 44).forecasts["validation"]
-    before, forecasts = file.read_bytes(), load_predictions(file)
+    before = file.read_bytes()
+    forecasts = load_predictions(file)
     write_predictions(
         file, QuantileForecasts(forecasts.values + 0.2, forecasts.actual, forecasts.origins)
     )

@@ -81,7 +81,8 @@ def test_a_settled_study_says_so_in_numbers_everywhere(settle, family, files, ca
 @pytest.mark.slow
 def test_a_settled_study_goes_on_only_if_asked(settle, family, files, capsys):
     settle()
-    trained, settled = len(family.calls), kept(files)
+    trained = len(family.calls)
+    settled = kept(files)
     for given in ({}, {"trials": 40}, {"policy": "calibrated"}):
         run = settle(**given)
         assert "had settled with 10 trials" in capsys.readouterr().out

@@ -139,7 +139,8 @@ def test_when_a_study_has_its_trials_then_running_it_again_trains_nothing_and_sa
 def test_when_two_job_ids_are_used_then_they_are_two_studies_and_another_seed_tries_others(
     start, family
 ):
-    first, second = start(trials=2, job_id="a", seed=1), start(trials=2, job_id="b", seed=2)
+    first = start(trials=2, job_id="a", seed=1)
+    second = start(trials=2, job_id="b", seed=2)
     assert first.run.folder == second.run.folder
     assert first.run.best_params.exists()
     assert second.run.best_params.exists()
@@ -265,7 +266,8 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
     family.before = fail_with(MemoryError("tried to\n  allocate   9 GiB"), 1)
     run = start(trials=3, storage=storage)
     assert states(run) == ["complete", "failed", "complete"]
-    failed, cause = run.trials[1], "MemoryError: tried to allocate 9 GiB"
+    failed = run.trials[1]
+    cause = "MemoryError: tried to allocate 9 GiB"
     assert failed.cause == cause
     assert np.isnan(failed.mae)
     assert failed.scores == {}
@@ -283,7 +285,8 @@ def test_when_a_trial_fails_then_it_keeps_its_cause_gets_no_score_and_the_study_
 def test_when_forecasts_or_scores_are_not_finite_then_the_trial_fails_and_never_gets_a_score(
     start, family, monkeypatch
 ):
-    canned, honest = family.forecasts, metrics.METRICS["mae"]
+    canned = family.forecasts
+    honest = metrics.METRICS["mae"]
 
     def forecasts(params, dataset):
         good = canned(params, dataset)

@@ -101,7 +101,9 @@ def test_when_the_storage_does_not_answer_for_a_while_then_who_looks_is_told_and
 ):
     monkeypatch.setattr(explorer, "EVERY", 0.01)
     start(trials=1)
-    study, page, said = StoredStudy.read(files), explorer.HTML(), []
+    study = StoredStudy.read(files)
+    page = explorer.HTML()
+    said = []
     page.observe(lambda change: said.append(change["new"]), "value")
     monkeypatch.setattr(StoredStudy, "read", Mock(side_effect=[StudyError("no answer"), study]))
     asyncio.run(explorer._follow(page, study))

@@ -65,7 +65,8 @@ def forecasts(dataset, origins, error=0.0, half_width=1.0):
 
 def made_up_benchmark(dataset, rows):
     """Rows of model, params, error of validation and test, and half the width."""
-    splits, made = (dataset.validation_origins, dataset.test_origins), []
+    splits = (dataset.validation_origins, dataset.test_origins)
+    made = []
     for model, params, *errors, width in map(str.split, rows.strip().splitlines()):
         both = [
             forecasts(dataset, split, float(error), float(width))

@@ -115,7 +115,8 @@ def test_when_own_records_lie_beside_the_published_ones_then_each_are_shown_alon
     tmp_path, monkeypatch
 ):
     """An own study of the published series, newer and of other data, and an own benchmark."""
-    runs, out = tmp_path / "runs", tmp_path / "benchmarks"
+    runs = tmp_path / "runs"
+    out = tmp_path / "benchmarks"
     for name in ("NHITS_Q_heat_dev", "TFT_Q_heat_dev"):
         shutil.copytree(paths.RUNS_DIR / name, runs / name)
     shutil.copytree(HEAT[1], out)
@@ -126,7 +127,8 @@ def test_when_own_records_lie_beside_the_published_ones_then_each_are_shown_alon
     write_json(file.with_stem(f"{file.stem}.mine"), result)
     monkeypatch.setattr(paths, "RUNS_DIR", runs)
     monkeypatch.setattr(paths, "BENCHMARK_DIR", out)
-    found, own = find_evidence(), find_evidence(runs)
+    found = find_evidence()
+    own = find_evidence(runs)
     assert find_evidence(datasets=["heat_dev"]).studies == own.studies
     assert [study.run.job_id for study in found.studies] == ["published", "published"]
     assert [benchmark.dataset for benchmark in found.benchmarks] == ["heat_dev"]

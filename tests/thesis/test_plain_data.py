@@ -273,7 +273,8 @@ def test_when_two_models_are_compared_then_below_zero_means_that_the_row_is_bett
     assert len(frame) == 4 * 3  # no naive forecast
     # An error e within half a width of 1 costs 0.1 (1 + e) + 0.5 e + 0.1 (1 - e) = 0.2 + 0.5 e.
     ratio = (0.2 + 0.5 * 0.25) / (0.2 + 0.5 * 0.5)
-    there, back = frame.loc[("NHITS_Q", "TFT_Q")], frame.loc[("TFT_Q", "NHITS_Q")]
+    there = frame.loc[("NHITS_Q", "TFT_Q")]
+    back = frame.loc[("TFT_Q", "NHITS_Q")]
     assert there["difference"] == pytest.approx(100 * (ratio - 1))
     assert back["difference"] == pytest.approx(100 * (1 / ratio - 1))
     assert there["p_holm"] == back["p_holm"]
