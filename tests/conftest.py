@@ -88,7 +88,8 @@ def twins_simulated_once():
     """Simulate each twin once per process, where a dataset is loaded: it takes most of a second."""
     from hpo_lib.data import twins
 
-    simulate, made = twins.simulate, {}
+    simulate = twins.simulate
+    made = {}
 
     def simulated(spec):
         if (key := repr(spec)) not in made:
@@ -286,7 +287,8 @@ def _store_study(run, source, *, with_storage):
         forecasts = made_forecasts(actual, half_width, median, "2023-10-31 23:00")
         write_predictions(run.trial_predictions(number), forecasts)
         scores = metrics.score(load_predictions(run.trial_predictions(number)), 2.0)
-        mae, penalty = scores["mae"], abs(scores["picp"] - 80)
+        mae = scores["mae"]
+        penalty = abs(scores["picp"] - 80)
         trials.append(
             TrialRecord(number, "complete", {"lr": 0.001 * (number + 1)}, mae, penalty, scores)
         )

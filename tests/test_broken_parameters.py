@@ -26,7 +26,7 @@ OBJECTIVES = (
     "allowed: mae, picp_penalty, winkler, winkler_calibrated, picp_penalty_calibrated, pinball"
 )
 NUMBER = (
-    "expected two or three different names joined by commas, such as mae,picp_penalty. "
+    "expected two or three different names joined by commas, such as mae,picp_penalty; "
     f"{OBJECTIVES}"
 )
 TEXT = "expected a text; with papermill pass it as `-r job_id ...`, which keeps it as typed"

@@ -11,10 +11,8 @@ from hpo_lib.data.splits import HISTORY, HORIZON
 
 ORIGIN = 2200
 """A position in the test split of the tiny dataset, with a day after it and more after that day."""
-KNOWN, CALENDAR = (
-    ("water_consumption", "temp", "water_lag_24h"),
-    ("hour_sin", "hour_cos", "is_weekend"),
-)
+KNOWN = ("water_consumption", "temp", "water_lag_24h")
+CALENDAR = ("hour_sin", "hour_cos", "is_weekend")
 
 # Columns, rows in which they change, and whether the forecast from ORIGIN must change (or else must
 # not).

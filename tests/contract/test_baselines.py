@@ -138,7 +138,8 @@ def test_when_the_linear_baseline_stands_alone_then_its_levels_are_of_out_of_fol
     linear = LinearBaseline.fit(learnt, origins, LinearOptions(False))
     table = make_feature_table(learnt, learnt.windows(origins), seasons=False)
     residuals = table.target - linear.relative_out_of_fold(table)
-    test, frame = tiny_dataset.test_origins, tiny_dataset.frame
+    test = tiny_dataset.test_origins
+    frame = tiny_dataset.frame
     expected = linear.quantiles(learnt, Windows(frame, test))[:, :, 1]
     level = frame["water_consumption"].rolling(24).mean().to_numpy()[test]
     found = fitted.forecasts(tiny_dataset, test)

@@ -99,7 +99,8 @@ def test_when_a_model_with_weather_is_stored_then_it_is_read_back_for_the_same_k
 ):
     from hpo_lib.families.stored_model import load, save
 
-    family, file = with_small_networks(get_family(name)), tmp_path / "model.pt"
+    family = with_small_networks(get_family(name))
+    file = tmp_path / "model.pt"
     trained = family.fit(smallest(family), dataset, Budget(4, 8, 1), seed=5, recipe=UNSHRUNK)
     save(trained, file)
     other = replace(dataset, weather=replace(dataset.weather, threshold=99.0, usual_demand=99.0))

@@ -165,7 +165,8 @@ def test_when_the_last_of_even_checks_is_not_the_best_then_earlier_weights_are_k
     assert list(losses.values()) == [3.0, 1.0, 2.0]
     assert [step for step, _ in checks] == [2, 4, 6]
     assert forecaster.best_step == 4
-    best, again = checks[1][1], forecaster.forecasts(tiny_dataset, tiny_dataset.validation_origins)
+    best = checks[1][1]
+    again = forecaster.forecasts(tiny_dataset, tiny_dataset.validation_origins)
     for forecasts in (forecaster.validation, again):
         assert np.array_equal(forecasts.values, best.values)
         assert np.array_equal(forecasts.actual, best.actual)
@@ -271,7 +272,8 @@ for name, params in orders:
 def test_when_two_processes_train_with_one_seed_then_every_bit_is_the_same(
     tiny_dataset, tmp_path, root
 ):
-    digests, orders = [], [(name, smallest(get_family(name))) for name in family_names()]
+    digests = []
+    orders = [(name, smallest(get_family(name))) for name in family_names()]
     for number in range(2):  # in another order, too
         order = tmp_path / f"order{number}.pickle"
         order.write_bytes(pickle.dumps((orders[:: 1 - 2 * number], tiny_dataset, SEED)))

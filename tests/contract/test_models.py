@@ -34,10 +34,12 @@ def fit(name, dataset, seed=1):
 
 
 def refit(name, trained, dataset, steps=2):
-    model, like = registered()[name], copy.copy(trained)
+    model = registered()[name]
+    like = copy.copy(trained)
     if isinstance(model, Baseline):
         return model.fit(dataset, seed=1, quick=True, like=like)
-    family, like.best_step = with_small_networks(model), steps
+    family = with_small_networks(model)
+    like.best_step = steps
     refitted = family.fit(smallest(family), dataset, BUDGET, like=like, seed=1, recipe=UNSHRUNK)
     assert refitted.best_step == steps
     return refitted
@@ -95,7 +97,8 @@ def test_when_seed_and_known_days_are_the_same_then_so_is_the_model_and_another_
 def test_when_a_model_is_refitted_then_it_learns_from_validation_and_nothing_from_test(
     name, trained, tiny_dataset
 ):
-    end, forecasts = tiny_dataset.positions.val.stop, []
+    end = tiny_dataset.positions.val.stop
+    forecasts = []
     for rows in (slice(0, 0), slice(end, None), slice(end - 48, end)):
         refitted = refit(name, trained, changed(tiny_dataset, rows))
         forecasts.append(forecast(refitted, tiny_dataset.frame, ORIGIN))
@@ -122,11 +125,14 @@ def test_when_a_model_is_stored_and_read_back_then_it_forecasts_the_same_and_car
 ):
     from hpo_lib.families.stored_model import load, save
 
-    model, file, sizes = registered()[name], tmp_path / "model.pt", []
+    model = registered()[name]
+    file = tmp_path / "model.pt"
+    sizes = []
     is_family = name in model_names("family")
     model = with_small_networks(model) if is_family else model
     alone = copy.copy(trained)  # the linear baseline, without anything of a network
-    alone.recipe, alone.shares = STANDARD, (0.0, 0.0)
+    alone.recipe = STANDARD
+    alone.shares = (0.0, 0.0)
     for forecaster in (trained, alone)[: 1 + is_family]:
         save(forecaster, file)
         read = load(file, model, smallest(model) if is_family else {}, tiny_dataset, "v001")

@@ -14,7 +14,8 @@ def test_when_a_family_trains_in_bf16_then_a_gpu_does_and_clips_its_gradients_an
 ):
     import torch
 
-    family, has_gpu = get_family(name), torch.cuda.is_available()
+    family = get_family(name)
+    has_gpu = torch.cuda.is_available()
     mixed, exact = (
         family.fit(
             family.defaults,

@@ -41,15 +41,18 @@ def test_when_a_metric_is_added_then_it_keeps_what_all_of_them_promise(name, met
     assert getattr(metrics, name) in (metric.function, metric)
     for column in (name, f"val_{name}", f"{name}_low", f"seed_{name}_sd"):
         assert metrics.in_target_unit(column) == (metric.unit == "target")
-    f, order = random_forecasts(1), np.random.default_rng(2).permutation(30)
-    before, score = (f.values.copy(), f.actual.copy()), metric(f)
+    f = random_forecasts(1)
+    order = np.random.default_rng(2).permutation(30)
+    before = (f.values.copy(), f.actual.copy())
+    score = metric(f)
     assert type(score) is float
     assert (f.values == before[0]).all(), "nothing changes"
     assert (f.actual == before[1]).all()
     shuffled = QuantileForecasts(f.values[order], f.actual[order], f.origins[order])
     assert metric(shuffled) == pytest.approx(score)
     if metric.of_hours:
-        days, hours_ahead = metric.mean(f, "hours"), metric.mean(f, "days")
+        days = metric.mean(f, "hours")
+        hours_ahead = metric.mean(f, "days")
         assert (len(days), len(hours_ahead)) == (30, 24)
         assert days.mean() == pytest.approx(score)
         assert hours_ahead.mean() == pytest.approx(score)

@@ -63,7 +63,8 @@ def pair(layers, data, dtype="float64", **options):
     import torch
     from darts.models import TFTModel
 
-    ours, theirs = module(layers.RearrangedTFT, data, **options), module(TFTModel, data, **options)
+    ours = module(layers.RearrangedTFT, data, **options)
+    theirs = module(TFTModel, data, **options)
     torch.manual_seed(2)
     with torch.no_grad():
         for weight in theirs.parameters():

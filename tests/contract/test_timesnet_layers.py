@@ -33,7 +33,8 @@ def period_blocks(layers, original):
     import torch
 
     torch.manual_seed(2)
-    ours, theirs = layers.StablePeriodBlock(**BLOCK), original.TimesBlock(**BLOCK)
+    ours = layers.StablePeriodBlock(**BLOCK)
+    theirs = original.TimesBlock(**BLOCK)
     missing, unexpected = ours.load_state_dict(theirs.state_dict(), strict=False)
     assert missing == ["mean_amplitude"]
     assert unexpected == []
@@ -131,7 +132,8 @@ def test_when_a_block_forecasts_then_a_window_does_not_depend_on_its_batch_mates
     ours(waves(24, 24, 12))
     ours.eval()
     theirs.eval()
-    daily, other = waves(24, seed=1), waves(40, 33, 29, 45, seed=2) * 5
+    daily = waves(24, seed=1)
+    other = waves(40, 33, 29, 45, seed=2) * 5
     with torch.no_grad():
         together = torch.cat([daily, other])
         torch.testing.assert_close(ours(together)[:1], ours(daily), rtol=1e-5, atol=1e-5)
@@ -144,7 +146,8 @@ def test_when_batches_follow_then_the_spectrum_is_their_running_mean_in_training
     import torch
 
     ours, _ = period_blocks(layers, original)
-    first, second = waves(24, 12, seed=4), waves(48, seed=5)
+    first = waves(24, 12, seed=4)
+    second = waves(48, seed=5)
     strength = [torch.fft.rfft(batch, dim=1).abs().mean(dim=(0, 2)) for batch in (first, second)]
     ours.train()
     ours(first)

@@ -52,7 +52,8 @@ def of_gaps(dataset, folder):
 
 def of_family(name):
     def forecasts(dataset, _):
-        found, family = {}, with_small_networks(get_family(name))
+        found = {}
+        family = with_small_networks(get_family(name))
         params = {**smallest(family), "lr": family.defaults["lr"]}
         for recipe in RECIPES:
             fitted = family.fit(params, dataset, BUDGET, seed=1, recipe=RECIPES[recipe])

@@ -105,7 +105,8 @@ def test_when_scaling_is_fitted_then_training_rows_have_mean_0_and_deviation_1_b
     scaling = windows.Scaling.fit(replace(tiny_dataset, frame=frame), PLAIN)
     scaled = scaling.transform(frame, tuple(frame.columns))
     assert str(scaled.dtype) == "torch.float32"
-    training, constant = scaled[:1680, :-1], scaled[:, -1]
+    training = scaled[:1680, :-1]
+    constant = scaled[:, -1]
     assert_allclose(training.mean(dim=0), 0, atol=1e-5)
     assert_allclose(training.std(dim=0, correction=0), 1, atol=1e-5)
     assert constant[[0, 1999, 2000]].tolist() == [0, 0, 2], "it keeps its unit"

@@ -16,7 +16,8 @@ from hpo_lib.data.splits import HORIZON
 from hpo_lib.errors import InputError
 from hpo_lib.families.feature_table import level_floor
 
-DAYS, OTHERS = np.array([13000, 13048]), np.array([4000, 4984])
+DAYS = np.array([13000, 13048])
+OTHERS = np.array([4000, 4984])
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,8 @@ def test_when_all_groups_are_swapped_then_only_the_hour_of_the_day_is_the_own_on
         expected = own if name.startswith("hour") else other
         # Lags of the hours before the block are of the week that is repeated there.
         hours = slice(HORIZON, None)
-        left, right = blocks(found, name)[:, hours], blocks(expected, name)[:, hours]
+        left = blocks(found, name)[:, hours]
+        right = blocks(expected, name)[:, hours]
         assert_allclose(left, right, rtol=1e-9, atol=1e-9)
 
 
@@ -88,7 +90,8 @@ def test_when_a_shape_is_swapped_then_the_level_and_the_other_hours_stay(parts, 
 def test_when_the_history_changes_then_columns_that_follow_from_it_are_made_again(parts, contexts):
     for groups in (("level",), ("last day",), ("weeks before", "calendar")):
         found = mixed(parts, contexts, *groups)
-        lag, y = blocks(found, "load_lag_24h"), blocks(found, "load")
+        lag = blocks(found, "load_lag_24h")
+        y = blocks(found, "load")
         assert_allclose(lag[:, slice(HORIZON, -HORIZON)], y[:, : -2 * HORIZON], rtol=1e-9)
     # Of no group by itself: another group leaves it alone.
     other = mixed(parts, contexts, "weather so far", "calendar")
@@ -101,7 +104,8 @@ def test_when_products_are_in_the_data_then_they_follow_from_what_was_swapped(ti
     )
     past = (*tiny_dataset.past, "temp_weekend_interaction")
     dataset = replace(tiny_dataset, frame=frame, past=past)
-    own, other = dataset.context(np.array([1000])), dataset.context(np.array([1072]))
+    own = dataset.context(np.array([1000]))
+    other = dataset.context(np.array([1072]))
     found = own.with_groups_of(other, other, {"calendar": ["is_weekend"]}, 1.0).frame
     known = slice(None, -HORIZON)
     expected = own.frame["temp"].to_numpy() * other.frame["is_weekend"].to_numpy()
@@ -126,7 +130,8 @@ def test_when_what_comes_after_an_origin_changes_then_no_context_does(parts, con
 
 def test_when_donors_are_drawn_then_they_are_of_training_the_season_the_hour_and_the_kind(parts):
     donors = draw_donors(parts, parts.test_origins)
-    index, off = parts.index, parts.frame[["is_weekend", "is_public_holiday"]].max(axis=1)
+    index = parts.index
+    off = parts.frame[["is_weekend", "is_public_holiday"]].max(axis=1)
     off = off.to_numpy()
     for (day, *_), history, others in donors:
         for some in (history, others):
@@ -146,7 +151,8 @@ def test_when_donors_are_drawn_then_they_are_of_training_the_season_the_hour_and
 
 def test_when_fewer_days_are_explained_then_each_has_the_same_donors(parts):
     days = parts.test_origins
-    whole, part = draw_donors(parts, days), draw_donors(parts, days[5:8])
+    whole = draw_donors(parts, days)
+    part = draw_donors(parts, days[5:8])
     assert np.array_equal(whole[5:8], part)
 
 

@@ -106,7 +106,8 @@ def test_when_the_parts_of_a_series_are_known_then_the_values_are_in_their_order
 
 
 def test_when_checks_are_printed_then_they_hold(explained):
-    lines, table = explained.report(), explained.table()
+    lines = explained.report()
+    table = explained.table()
     assert (table["low"] <= table["value"]).all()
     assert (table["value"] <= table["high"]).all()
     for _, rows in table.groupby(["model", "params", "seed", "what"]):
@@ -130,7 +131,8 @@ def test_when_checks_are_printed_then_they_hold(explained):
 def test_when_a_run_is_killed_then_the_next_one_goes_on_and_then_nothing_is_explained_again(
     toml, tmp_path, monkeypatch
 ):
-    values, calls = run.coalition_values, []
+    values = run.coalition_values
+    calls = []
 
     def killed(*arguments):
         calls.append(arguments)
